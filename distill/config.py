@@ -1,0 +1,289 @@
+"""The configuration: YAML file and `key.sub=value` overrides in, one frozen, validated object out.
+
+Each room of the project owns one section. Defaults live here, a YAML file holds only what differs from them, and the
+command line wins over both. This is the only place where YAML is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, Field, StrictStr, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+
+Proportion = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+PositiveCount = Annotated[int, Field(ge=1, strict=True)]
+T = TypeVar("T")
+
+
+@section
+class DataConfig:
+    """Which text is read, and how it is cut into blocks.
+
+    path: a .txt, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub name.
+    subset, split: only for a hub name. text_field: the column that holds the text.
+    lines: what one document of a .txt file is: a line, or the whole file.
+    heldout_path: a corpus of its own for the held-out perplexity; otherwise heldout_fraction of the documents,
+    chosen by a hash of their text so that a duplicate never sits on both sides.
+    tokenizer: folder or hub name; the teacher's (or the student checkpoint's) when null.
+    separator: the token before each document; the tokenizer's BOS (else EOS) when null.
+    """
+
+    path: StrictStr
+    subset: StrictStr | None = None
+    split: StrictStr = "train"
+    text_field: StrictStr = "text"
+    txt_document: Literal["line", "file"] = "line"
+    heldout_path: StrictStr | None = None
+    heldout_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    max_documents: PositiveCount | None = None
+    tokenizer: StrictStr | None = None
+    separator: StrictStr | None = None
+    seq_len: Annotated[int, Field(ge=8, strict=True)] = 256
+    cache_dir: StrictStr = "~/.cache/evenhand"
+    num_proc: PositiveCount = 1
+
+
+@section
+class AugmentConfig:
+    """The counterfactual pairs, and which of their two views the student trains on (METHOD, section 4).
+
+    mode: `none` trains on the original; `substitute` replaces each document by its counterfactual with probability
+    `fraction`; `augment` trains on both views of every pair, side by side in one micro-batch.
+    tiers: the lexicon tiers in use (the default ones when null). lexicon: a TSV of your own that extends them.
+    """
+
+    mode: Literal["none", "substitute", "augment"] = "none"
+    fraction: Proportion = 0.5
+    tiers: tuple[StrictStr, ...] | None = None
+    lexicon: StrictStr | None = None
+
+
+@section
+class TeacherConfig:
+    """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it."""
+
+    path: StrictStr
+    gguf_file: StrictStr | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+@section
+class StudentConfig:
+    """Where the student's weights come from: exactly one of `layers`, `config` and `checkpoint`.
+
+    layers: the teacher's layers to copy, in order, with its embeddings, final norm and head.
+    config: random weights for this architecture: a folder or config.json, or the settings themselves
+    (`{model_type: gpt2, n_layer: 4, ...}`; vocab_size is taken from the tokenizer when absent).
+    checkpoint: a folder or hub name.
+    dropout: set on every dropout setting the architecture has. 0 makes a step independent of how it is split.
+    """
+
+    layers: tuple[Count, ...] | None = None
+    config: StrictStr | dict[str, Any] | None = None
+    checkpoint: StrictStr | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StudentConfig:
+        given = [name for name in ("layers", "config", "checkpoint") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of layers, config and checkpoint (given: {given or 'none'})")
+        return self
+
+
+@section
+class PerturbConfig:
+    """How the teacher's two predictions become one target (METHOD, section 2). strength 0 is plain distillation."""
+
+    operation: Literal["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"] = (
+        "none"
+    )
+    strength: Proportion = 1.0
+
+
+@section
+class LossConfig:
+    """Weights of the loss (METHOD, section 3). `beta` is JSD's mixing weight, or skewed KL's share of the target."""
+
+    kd_weight: NonNegative = 0.5
+    ce_weight: NonNegative = 0.5
+    hidden_weight: NonNegative = 0.0
+    temperature: Positive = 2.0
+    divergence: Literal["forward_kl", "reverse_kl", "jsd", "skewed_kl"] = "forward_kl"
+    beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+@section
+class OptimConfig:
+    """AdamW and its schedule. warmup_steps below 1 is a share of all steps. max_grad_norm 0 switches clipping off."""
+
+    lr: Positive = 5e-4
+    betas: tuple[Proportion, Proportion] = (0.9, 0.98)
+    eps: Positive = 1e-6
+    weight_decay: NonNegative = 0.0
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    warmup_steps: NonNegative = 0.05
+    max_grad_norm: NonNegative = 5.0
+
+
+@section
+class TrainConfig:
+    """The length of the run and its rhythm, in optimizer steps.
+
+    global_batch_size, micro_batch_size: sequences that the student trains on, per optimizer step over all processes and
+    per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that equal
+    settings are equal budgets in every mode.
+    max_steps or epochs: exactly one. keep_checkpoints: how many of the newest are kept.
+    trackers: any of Accelerate's (tensorboard, wandb, trackio, ...), besides metrics.jsonl, which is always written.
+    """
+
+    max_steps: PositiveCount | None = None
+    epochs: Positive | None = None
+    global_batch_size: PositiveCount = 32
+    micro_batch_size: PositiveCount = 8
+    log_every: PositiveCount = 10
+    eval_every: PositiveCount = 200
+    save_every: PositiveCount = 200
+    keep_checkpoints: PositiveCount = 2
+    trackers: tuple[StrictStr, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainConfig:
+        if (self.max_steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of max_steps and epochs")
+        return self
+
+
+@section
+class RunConfig:
+    """All that train.py needs. `teacher: null` with `loss.kd_weight: 0` is plain language-model training."""
+
+    run_dir: StrictStr
+    seed: Count = 0
+    data: DataConfig
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    teacher: TeacherConfig | None = None
+    student: StudentConfig
+    perturb: PerturbConfig = Field(default_factory=PerturbConfig)
+    loss: LossConfig = Field(default_factory=LossConfig)
+    optim: OptimConfig = Field(default_factory=OptimConfig)
+    train: TrainConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        if self.loss.kd_weight + self.loss.ce_weight + self.loss.hidden_weight == 0:
+            raise ValueError("loss: kd_weight, ce_weight and hidden_weight are all 0: nothing would be learned")
+        if self.teacher is None:
+            needs = [
+                key
+                for key, used in {
+                    "loss.kd_weight": self.loss.kd_weight > 0,
+                    "loss.hidden_weight": self.loss.hidden_weight > 0,
+                    "student.layers": self.student.layers is not None,
+                    "perturb.operation": self.perturb.operation != "none",
+                }.items()
+                if used
+            ]
+            if needs:
+                raise ValueError(f"teacher is null, but {', '.join(needs)} needs one; set teacher.path, or unset it")
+        if self.augment.mode == "augment":
+            for key in ("global_batch_size", "micro_batch_size"):
+                if getattr(self.train, key) % 2:
+                    raise ValueError(f"train.{key} is odd, but augment.mode `augment` trains pairs: make it even")
+        return self
+
+
+def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
+    """Read one YAML file, apply `key.sub=value` overrides (values are YAML too) and validate against `schema`.
+
+    Raises FileNotFoundError for a missing file and ValueError for anything else; the message has one line per fault and
+    names the dotted path, the value and the remedy.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"config file {path} does not exist; pass an existing YAML file with --config")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise ValueError(f"config file {path} holds a {type(settings).__name__}, not `key: value` lines")
+    for override in overrides:
+        apply_override(settings, override)
+    return validate(schema, settings)
+
+
+def apply_override(settings: dict[str, Any], override: str) -> None:
+    """Set one `key.sub=value` in nested settings, in place. Raises ValueError if it is not of that form."""
+    key, equals, value = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ValueError(f"override {override!r} is not of the form key.sub=value, e.g. optim.lr=1e-4")
+    *parents, last = key.split(".")
+    node = settings
+    for depth, parent in enumerate(parents):
+        if node.get(parent) is None:
+            node[parent] = {}
+        node = node[parent]
+        if not isinstance(node, dict):
+            where = ".".join(parents[: depth + 1])
+            raise ValueError(f"override {override!r}: {where} is a single value, it has no keys below it")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"override {override!r}: the value is not valid YAML") from error
+
+
+def validate(schema: type[T], settings: dict[str, Any]) -> T:
+    """Build `schema` from nested plain settings. Raises ValueError with one line per fault."""
+    try:
+        return TypeAdapter(schema).validate_python(settings)
+    except ValidationError as error:
+        raise ValueError("\n".join(_explain(schema, fault) for fault in error.errors())) from None
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config as nested plain values, ready for YAML or JSON."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
+
+
+def dump_yaml(settings: dict[str, Any]) -> str:
+    """Nested plain values as YAML, keys in the order of their definition."""
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120)
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Read back a file that `dump_yaml` wrote."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def _explain(schema: type, fault: Any) -> str:
+    """One line for one pydantic fault: dotted path, what is wrong, the value given, what would be right."""
+    where = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "unexpected_keyword_argument":
+        known = _known_keys(schema, fault["loc"][:-1])
+        return f"unknown config key {where} (value {fault['input']!r}); known keys here: {', '.join(known)}"
+    if fault["type"] in ("missing", "missing_argument"):
+        return f"config key {where} is missing; set it in the YAML file or pass {where}=VALUE"
+    if fault["type"] == "value_error":
+        return f"config{' ' * bool(where)}{where}: {message}"
+    return f"config key {where} = {fault['input']!r}: {message}"
+
+
+def _known_keys(schema: Any, path: Sequence[Any]) -> list[str]:
+    """The keys of the section that a fault's path points at."""
+    for part in path:
+        hint = get_type_hints(schema)[part]
+        schema = next((option for option in (hint, *get_args(hint)) if dataclasses.is_dataclass(option)), schema)
+    return [field.name for field in dataclasses.fields(schema)]
