@@ -55,7 +55,7 @@ class DataConfig:
 
 @section
 class AugmentConfig:
-    """The counterfactual pairs, and which of their two views the student trains on (METHOD, section 4).
+    """The counterfactual pairs, and which of their two views the student trains on.
 
     mode: `none` trains on the original; `substitute` replaces each document by its counterfactual with probability
     `fraction`; `augment` trains on both views of every pair, side by side in one micro-batch.
@@ -103,7 +103,7 @@ class StudentConfig:
 
 @section
 class PerturbConfig:
-    """How the teacher's two predictions become one target (METHOD, section 2). strength 0 is plain distillation."""
+    """How the teacher's two predictions become one target. strength 0 is plain distillation."""
 
     operation: Literal["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"] = (
         "none"
@@ -113,7 +113,7 @@ class PerturbConfig:
 
 @section
 class LossConfig:
-    """Weights of the loss (METHOD, section 3). `beta` is JSD's mixing weight, or skewed KL's share of the target."""
+    """Weights of the loss. `beta` is JSD's mixing weight, or skewed KL's share of the target."""
 
     kd_weight: NonNegative = 0.5
     ce_weight: NonNegative = 0.5
@@ -143,7 +143,8 @@ class TrainConfig:
     global_batch_size, micro_batch_size: sequences that the student trains on, per optimizer step over all processes and
     per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that equal
     settings are equal budgets in every mode.
-    max_steps or epochs: exactly one. keep_checkpoints: how many of the newest are kept.
+    max_steps or epochs: exactly one. eval_blocks: how many held-out blocks are scored at most, the first ones.
+    keep_checkpoints: how many of the newest are kept.
     trackers: any of Accelerate's (tensorboard, wandb, trackio, ...), besides metrics.jsonl, which is always written.
     """
 
@@ -153,6 +154,7 @@ class TrainConfig:
     micro_batch_size: PositiveCount = 8
     log_every: PositiveCount = 10
     eval_every: PositiveCount = 200
+    eval_blocks: PositiveCount = 512
     save_every: PositiveCount = 200
     keep_checkpoints: PositiveCount = 2
     trackers: tuple[StrictStr, ...] = ()
@@ -166,7 +168,10 @@ class TrainConfig:
 
 @section
 class RunConfig:
-    """All that train.py needs. `teacher: null` with `loss.kd_weight: 0` is plain language-model training."""
+    """All that train.py needs. `teacher: null` with `loss.kd_weight: 0` is plain language-model training.
+
+    provenance: what the config.yaml of a run folder records beside the settings; ignored when it is read back.
+    """
 
     run_dir: StrictStr
     seed: Count = 0
@@ -178,6 +183,7 @@ class RunConfig:
     loss: LossConfig = Field(default_factory=LossConfig)
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig
+    provenance: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:

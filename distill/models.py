@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import set_seed
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -24,7 +25,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from distill.config import StudentConfig, TeacherConfig
+from distill.config import RunConfig, StudentConfig, TeacherConfig
 
 DROPOUT_KEYS = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout", "dropout")
 
@@ -69,6 +70,47 @@ def load_teacher(config: TeacherConfig) -> PreTrainedModel:
     return load_causal_lm(config.path, config.dtype, config.gguf_file).requires_grad_(False)
 
 
+def load_parts(config: RunConfig) -> tuple[PreTrainedTokenizerFast, PreTrainedModel | None, PreTrainedModel]:
+    """Tokenizer, teacher (or None) and student of a run, checked against each other.
+
+    Raises ValueError when vocabularies, tokenizers, hidden sizes or lengths do not fit, FileNotFoundError when one of
+    them is missing.
+    """
+    teacher = None if config.teacher is None else load_teacher(config.teacher)
+    tokenizer = _tokenizer_of_run(config)
+    if teacher is not None:
+        check_vocabulary(teacher, tokenizer, "the teacher")
+    set_seed(config.seed)
+    student = build_student(config.student, teacher, tokenizer)
+    check_vocabulary(student, tokenizer, "the student")
+    for name, model in (("teacher", teacher), ("student", student)):
+        longest = getattr(model and model.config, "max_position_embeddings", None)
+        if longest is not None and config.data.seq_len > longest:
+            raise ValueError(f"data.seq_len = {config.data.seq_len}, but the {name} has {longest} positions; lower it")
+    if teacher is not None:
+        check_same_size(teacher, student, config.loss.hidden_weight > 0)
+    return tokenizer, teacher, student
+
+
+def _tokenizer_of_run(config: RunConfig) -> PreTrainedTokenizerFast:
+    """data.tokenizer, which must then be the teacher's own, or the tokenizer of the teacher or the checkpoint."""
+    if config.teacher is not None:
+        source, gguf_file = config.teacher.path, config.teacher.gguf_file
+    else:
+        source, gguf_file = config.student.checkpoint or config.data.tokenizer, None  # type: ignore[assignment]
+    if source is None:
+        raise ValueError("data.tokenizer is not set, and there is no teacher or checkpoint to take one from")
+    if config.data.tokenizer is None or source == config.data.tokenizer:
+        return load_tokenizer(source, gguf_file)
+    tokenizer = load_tokenizer(config.data.tokenizer)
+    try:
+        expected = load_tokenizer(source, gguf_file)
+    except FileNotFoundError:
+        return tokenizer  # a folder of weights without a tokenizer: the vocabulary sizes are still compared
+    check_same_tokenizer(expected, tokenizer, source)
+    return tokenizer
+
+
 # -- the student -----------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +132,6 @@ def build_student(
         for module in student.modules():
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
-    student.config.use_cache = False
     return student.train()
 
 
@@ -149,12 +190,20 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast,
         )
 
 
-def check_same_vocabulary(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
-    """Raise ValueError unless both models predict over the same ids; distillation compares them id by id."""
+def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_hidden: bool) -> None:
+    """Raise ValueError unless both models predict over the same ids; distillation compares them id by id.
+
+    With `compare_hidden` their hidden states must have the same width too.
+    """
     if teacher.config.vocab_size != student.config.vocab_size:
         raise ValueError(
             f"vocabulary mismatch: the teacher predicts over {teacher.config.vocab_size} ids, the student over "
             f"{student.config.vocab_size}; set the student's vocab_size to {teacher.config.vocab_size}"
+        )
+    if compare_hidden and teacher.config.hidden_size != student.config.hidden_size:
+        raise ValueError(
+            f"loss.hidden_weight compares hidden states, but the teacher's are {teacher.config.hidden_size} wide "
+            f"and the student's {student.config.hidden_size}; set loss.hidden_weight to 0"
         )
 
 
@@ -167,11 +216,6 @@ def check_same_tokenizer(expected: PreTrainedTokenizerFast, given: PreTrainedTok
             f"tokenizer mismatch: data.tokenizer ({given.name_or_path}, {len(given)} tokens) is not the tokenizer of "
             f"{name} ({expected.name_or_path}, {len(expected)} tokens); leave data.tokenizer unset to use {name}'s own"
         )
-
-
-def max_seq_len(model: PreTrainedModel) -> int | None:
-    """The longest sequence the model has positions for, or None when it does not say."""
-    return getattr(model.config, "max_position_embeddings", None)
 
 
 def num_parameters(model: nn.Module) -> int:

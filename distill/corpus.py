@@ -1,0 +1,177 @@
+"""Reading text: a path or hub name in, documents (strings) out, one at a time, with a fingerprint of what was read.
+
+Local .txt, .jsonl, .parquet (the first two also gzipped) and folders of these are read here, so that a malformed row is
+reported by file and line; saved `datasets` folders and hub names are read by `datasets`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow.parquet as parquet
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+
+from distill.config import DataConfig
+
+SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
+
+
+def read_documents(config: DataConfig, path: str | None = None) -> Iterator[str]:
+    """The documents of `path` (config.path by default), in order, blank ones left out.
+
+    Raises FileNotFoundError when nothing is there, and ValueError, naming file and line, for text that is not UTF-8, a
+    row that is not JSON, a missing or non-text field, or a corpus without a single document.
+    """
+    path = config.path if path is None else path
+    num_documents = 0
+    for text in _read(config, path):
+        if text.strip():
+            num_documents += 1
+            yield text
+    if num_documents == 0:
+        raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check data.path")
+
+
+def corpus_fingerprint(config: DataConfig, path: str | None = None) -> str:
+    """SHA-256 over the content of every file of a local corpus, or the hub dataset's own fingerprint."""
+    path = config.path if path is None else path
+    local = Path(path).expanduser()
+    if not local.exists():
+        return f"{path}/{config.subset}/{config.split}@{_hub_dataset(config, path)._fingerprint}"
+    digest = hashlib.sha256()
+    for file in sorted(local.rglob("*")) if local.is_dir() else [local]:
+        if file.is_file():
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def corpus_size_bytes(path: str) -> int | None:
+    """Bytes on disk of a local corpus, or None for a hub name."""
+    local = Path(path).expanduser()
+    if not local.exists():
+        return None
+    return sum(file.stat().st_size for file in (local.rglob("*") if local.is_dir() else [local]) if file.is_file())
+
+
+def _read(config: DataConfig, path: str) -> Iterator[str]:
+    local = Path(path).expanduser()
+    if not local.exists():
+        if path.startswith((".", "/", "~")) or path.endswith(SUFFIXES):
+            raise FileNotFoundError(f"corpus {path} does not exist; set data.path to a file, a folder or a hub name")
+        yield from _column(_hub_dataset(config, path), config.text_field, path)
+    elif local.is_dir() and any((local / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
+        dataset = load_from_disk(str(local))
+        if isinstance(dataset, DatasetDict):
+            if config.split not in dataset:
+                raise ValueError(f"{path} has no split {config.split!r} (it has {', '.join(dataset)}); set data.split")
+            dataset = dataset[config.split]
+        yield from _column(dataset, config.text_field, path)
+    else:
+        for file in _files(local):
+            yield from _read_file(file, config)
+
+
+def _files(local: Path) -> list[Path]:
+    """The corpus files of a folder, in the order of their names, or the file itself."""
+    if local.is_dir():
+        files = sorted(file for file in local.rglob("*") if file.name.endswith(SUFFIXES))
+        if not files:
+            raise FileNotFoundError(f"corpus folder {local} holds no {', '.join(SUFFIXES)} file")
+        return files
+    if not local.name.endswith(SUFFIXES):
+        raise ValueError(f"corpus file {local}: unknown kind; supported are {', '.join(SUFFIXES)}")
+    return [local]
+
+
+def _read_file(file: Path, config: DataConfig) -> Iterator[str]:
+    if file.name.endswith(".parquet"):
+        yield from _read_parquet(file, config.text_field)
+        return
+    opener: Any = gzip.open if file.name.endswith(".gz") else open
+    try:
+        with opener(file, "rb") as stream:
+            if ".jsonl" in file.suffixes:
+                yield from _read_jsonl(file, stream, config.text_field)
+            elif config.txt_document == "file":
+                yield _decode(stream.read(), str(file))
+            else:
+                for number, line in enumerate(stream, 1):
+                    yield _decode(line, f"{file}:{number}").rstrip("\r\n")
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f"{file} is not a whole gzip file ({error}); copy it again") from error
+
+
+def _read_jsonl(file: Path, stream: BinaryIO, field: str) -> Iterator[str]:
+    for number, line in enumerate(stream, 1):
+        where = f"{file}:{number}"
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(_decode(line, where))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{where} is not JSON ({error.msg} at column {error.colno}); mend or remove the row"
+            ) from None
+        yield _text_of(row, field, where)
+
+
+def _read_parquet(file: Path, field: str) -> Iterator[str]:
+    try:
+        table = parquet.ParquetFile(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} is not a readable parquet file: {error}") from error
+    if field not in table.schema_arrow.names:
+        raise ValueError(
+            f"{file} has no column {field!r} (it has {', '.join(table.schema_arrow.names)}); set data.text_field"
+        )
+    number = 0
+    for batch in table.iter_batches(columns=[field]):
+        for text in batch.column(0).to_pylist():
+            number += 1
+            yield _text_of({field: text}, field, f"{file}: row {number}")
+
+
+def _column(dataset: Dataset, field: str, path: str) -> Iterator[str]:
+    if field not in dataset.column_names:
+        raise ValueError(
+            f"{path} has no column {field!r} (it has {', '.join(dataset.column_names)}); set data.text_field"
+        )
+    for number, row in enumerate(dataset.select_columns([field]), 1):
+        yield _text_of(row, field, f"{path}: row {number}")
+
+
+def _hub_dataset(config: DataConfig, path: str) -> Dataset:
+    try:
+        return load_dataset(path, config.subset, split=config.split)
+    except Exception as error:
+        # datasets raises a different type for each way a hub name can fail; the user needs one message
+        raise FileNotFoundError(
+            f"corpus {path} is neither a local path nor a dataset that could be loaded from the hub: "
+            f"{' '.join(str(error).split())}"
+        ) from error
+
+
+def _text_of(row: Any, field: str, where: str) -> str:
+    if not isinstance(row, dict) or field not in row:
+        fields = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+        raise ValueError(f"{where} has no field {field!r} (it has {fields}); set data.text_field or mend the row")
+    if not isinstance(row[field], str):
+        raise ValueError(f"{where}: field {field!r} is {row[field]!r}, not text; mend or remove the row")
+    return row[field]
+
+
+def _decode(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = raw[error.start]
+        raise ValueError(
+            f"{where} is not UTF-8 (byte 0x{byte:02x} at position {error.start}); convert the file, "
+            "e.g. iconv -f LATIN1 -t UTF-8"
+        ) from None

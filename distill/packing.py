@@ -1,0 +1,184 @@
+"""Pairs of views, tokenised, and their packing: texts in, blocks of at most seq_len tokens out, aligned throughout.
+
+Both views are packed in step: a block holds the same pieces of the same documents in each. A document that is longer
+than the rest of a block is cut at the same word in both views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerFast
+
+from augment.align import align_tokens, invert
+from augment.lexicon import Lexicon
+from augment.swap import CounterfactualPair, swap
+
+IntArray = npt.NDArray[np.int64]
+
+
+class PairedExample(NamedTuple):
+    """One piece of text in both views: token ids [n] and [m], and the alignment [n] of their predictions.
+
+    align[t] is the position of the counterfactual whose prediction pairs with the one made at t, or -1.
+    """
+
+    input_ids: IntArray
+    cf_input_ids: IntArray
+    align: IntArray
+
+    def exchanged(self) -> PairedExample:
+        """The same pair with the roles of its views exchanged."""
+        return PairedExample(self.cf_input_ids, self.input_ids, invert(self.align, len(self.cf_input_ids)))
+
+
+class PairedDocument(NamedTuple):
+    """A tokenised document with its separators, and after which of its tokens it may be cut (its end included)."""
+
+    example: PairedExample
+    cuts: IntArray
+    pair: CounterfactualPair
+
+
+def pair_texts(
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    lexicon: Lexicon,
+    prefix_ids: Sequence[int] = (),
+    suffix_ids: Sequence[int] = (),
+) -> list[PairedDocument]:
+    """Swap, tokenise and align a batch of documents. prefix_ids, suffix_ids: the separators around each document."""
+    pairs = [swap(text, lexicon) for text in texts]
+    own = _encode(tokenizer, [pair.original for pair in pairs])
+    other = _encode(tokenizer, [pair.counterfactual for pair in pairs])
+    return [
+        _paired_document(pair, ids, ends, cf_ids, cf_ends, prefix_ids, suffix_ids)
+        for pair, (ids, ends), (cf_ids, cf_ends) in zip(pairs, own, other, strict=True)
+    ]
+
+
+def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], list[int]]]:
+    """Token ids and end offsets of each text, without special tokens."""
+    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        yield ids, [end for _, end in offsets]
+
+
+def _paired_document(
+    pair: CounterfactualPair,
+    ids: list[int],
+    ends: list[int],
+    cf_ids: list[int],
+    cf_ends: list[int],
+    prefix_ids: Sequence[int],
+    suffix_ids: Sequence[int],
+) -> PairedDocument:
+    align = align_tokens(ends, cf_ends, pair.edits)
+    if len(align):
+        align[-1] = len(cf_ids) - 1  # having read all of one view corresponds to having read all of the other
+    cuts = _cut_points(pair, ends, align)
+    num_prefix, num_suffix = len(prefix_ids), len(suffix_ids)
+    example = PairedExample(
+        np.array([*prefix_ids, *ids, *suffix_ids], dtype=np.int64),
+        np.array([*prefix_ids, *cf_ids, *suffix_ids], dtype=np.int64),
+        np.concatenate(
+            [
+                np.arange(num_prefix),
+                np.where(align >= 0, align + num_prefix, -1),
+                np.arange(num_suffix) + num_prefix + len(cf_ids),
+            ]
+        ),
+    )
+    last = len(example.input_ids) - 1
+    return PairedDocument(example, np.append(cuts[cuts + num_prefix < last] + num_prefix, last), pair)
+
+
+def _cut_points(pair: CounterfactualPair, ends: list[int], align: IntArray) -> IntArray:
+    """The positions after which both views may be cut: they pair, and a word ends there in the text.
+
+    In a text without white space any position that pairs and is outside an edit will do.
+    """
+    text = pair.original
+    # only the last token that ends at a character completes it; positions inside an edit are not the end of a word
+    complete = np.append(np.diff(ends) > 0, True) if ends else np.zeros(0, dtype=bool)
+    possible = complete & (align >= 0)
+    for edit in pair.edits:
+        first, stop = np.searchsorted(ends, [edit.start, edit.end], side="left")
+        possible[first + (first < len(ends) and ends[first] == edit.start) : stop] = False
+    word_end = np.array(
+        [end == len(text) or text[end].isspace() or text[end - 1 : end].isspace() for end in ends], bool
+    )
+    at_words = np.flatnonzero(possible & word_end)
+    return at_words if len(at_words) > 1 or len(ends) < 2 else np.flatnonzero(possible)
+
+
+# -- packing ---------------------------------------------------------------------------------------------------------
+
+
+def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iterator[PairedExample]:
+    """Blocks of at most `seq_len` tokens in either view, in the order of the documents; only the last may be short
+    for want of text.
+
+    Each document comes with a flag: whether its views exchange roles (augmentation mode `substitute`). The room a piece
+    takes is that of its longer view, so that the blocks are cut at the same places whatever the flags.
+    Raises ValueError when a block cannot hold the smallest piece of a document.
+    """
+    block: list[PairedExample] = []
+    room = seq_len
+    for document, exchanged in documents:
+        start = 0
+        last = len(document.example.input_ids) - 1
+        while start <= last:
+            cut = _last_cut_that_fits(document, start, room)
+            if cut is None and room == seq_len:
+                raise ValueError(
+                    f"a document beginning {document.pair.original[:60]!r} has a word that is longer than a block of "
+                    f"{seq_len} tokens; set a larger data.seq_len"
+                )
+            if cut is not None:
+                piece = _slice(document.example, start, cut)
+                room -= max(len(piece.input_ids), len(piece.cf_input_ids))
+                block.append(piece.exchanged() if exchanged else piece)
+                start = cut + 1
+            if cut is None or room == 0:
+                yield _concatenate(block)
+                block, room = [], seq_len
+    if block:
+        yield _concatenate(block)
+
+
+def _last_cut_that_fits(document: PairedDocument, start: int, room: int) -> int | None:
+    """The last cut point c such that tokens start..c fit into `room` in both views, or None."""
+    align = document.example.align
+    cf_start = align[start - 1] + 1 if start else 0
+    first = np.searchsorted(document.cuts, start)
+    cuts = document.cuts[first:]
+    lengths = np.maximum(cuts + 1 - start, align[cuts] + 1 - cf_start)
+    fits = np.searchsorted(lengths, room, side="right")
+    return int(cuts[fits - 1]) if fits else None
+
+
+def _slice(example: PairedExample, start: int, cut: int) -> PairedExample:
+    """Tokens start..cut (cut included) of the original, with their counterpart."""
+    cf_start = example.align[start - 1] + 1 if start else 0
+    align = example.align[start : cut + 1]
+    return PairedExample(
+        example.input_ids[start : cut + 1],
+        example.cf_input_ids[cf_start : example.align[cut] + 1],
+        np.where(align >= 0, align - cf_start, -1),
+    )
+
+
+def _concatenate(pieces: list[PairedExample]) -> PairedExample:
+    """One block out of its pieces."""
+    offsets = np.cumsum([0] + [len(piece.cf_input_ids) for piece in pieces[:-1]])
+    return PairedExample(
+        np.concatenate([piece.input_ids for piece in pieces]),
+        np.concatenate([piece.cf_input_ids for piece in pieces]),
+        np.concatenate(
+            [np.where(p.align >= 0, p.align + offset, -1) for p, offset in zip(pieces, offsets, strict=True)]
+        ),
+    )

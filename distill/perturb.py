@@ -1,0 +1,209 @@
+"""Teacher perturbation: the teacher's log-probabilities on both views of a pair in, one target distribution out.
+
+Notation: p is the teacher's prediction on the view that the student reads, p' its prediction at the aligned position
+of the other view. `max`, `mean`, `expmean` and `swap` are the operations named by Gupta et al. 2022
+(arXiv 2203.12574), with formulas reconstructed here; `equalize` follows Delobelle and Berendt 2022; the equivariant
+operations are this project's own.
+
+M, which carries a distribution from the counterfactual world back, moves *classes* of token ids. A class holds the
+terms that one side of a lexicon entry uses: {him, his} is the counterpart of {her, hers}. The mass of a class goes to
+its counterpart and spreads there in the proportions that the receiving view itself gives. For a one-to-one pair that
+is a permutation; for her -> {him, his} it is the split p(him) : p(his); and it makes the equivariant target exactly
+equivariant, split included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from augment.lexicon import Lexicon
+
+USES_COUNTERFACTUAL = frozenset({"max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"})
+
+
+class GenderClasses(NamedTuple):
+    """The gendered token ids of a vocabulary and how they correspond; G ids in C classes, at most K ids in one.
+
+    ids [G]: every gendered id once. class_of [G]: the class of each. partner [C]: the counterpart of each class, an
+    involution. members [C, K]: positions in `ids`, padded with G.
+    """
+
+    ids: Tensor
+    class_of: Tensor
+    partner: Tensor
+    members: Tensor
+
+    def to(self, device: torch.device) -> GenderClasses:
+        return GenderClasses(*(tensor.to(device) for tensor in self))
+
+
+class SurfaceForm(NamedTuple):
+    """One surface form of a term pair and its token ids; an id is None where the form takes several tokens."""
+
+    masculine: str
+    feminine: str
+    masculine_id: int | None
+    feminine_id: int | None
+
+
+# -- M: from lexicon and tokenizer -----------------------------------------------------------------------------------
+
+
+def gender_classes(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> GenderClasses:
+    """The classes of single-token surface forms: the connected parts of the graph of term pairs, split by gender.
+
+    Raises ValueError if one id is masculine in one pair and feminine in another, or if no pair is a single token.
+    """
+    neighbours: dict[int, set[int]] = defaultdict(set)
+    sides: dict[int, str] = {}
+    for form in surface_forms(tokenizer, lexicon):
+        if form.masculine_id is None or form.feminine_id is None:
+            continue
+        for token_id, side in ((form.masculine_id, "masculine"), (form.feminine_id, "feminine")):
+            if sides.setdefault(token_id, side) != side:
+                raise ValueError(f"lexicon: {tokenizer.decode(token_id)!r} is both a masculine and a feminine term")
+        neighbours[form.masculine_id].add(form.feminine_id)
+        neighbours[form.feminine_id].add(form.masculine_id)
+    if not neighbours:
+        raise ValueError("no term pair of the lexicon is a single token of this tokenizer; use another tokenizer")
+
+    groups: list[list[int]] = []
+    seen: set[int] = set()
+    for start in sorted(neighbours):
+        if start in seen:
+            continue
+        part, frontier = {start}, [start]
+        while frontier:
+            new = neighbours[frontier.pop()] - part
+            part |= new
+            frontier.extend(new)
+        seen |= part
+        for side in ("masculine", "feminine"):
+            groups.append(sorted(token_id for token_id in part if sides[token_id] == side))
+    return _classes(groups)
+
+
+def surface_forms(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> Iterator[SurfaceForm]:
+    """Every surface form of every term pair, with its token ids: after a space in lower, Title and UPPER case, and
+    without one in Title and UPPER case.
+
+    A lower-case form without a space before it is left out: as a token it is nearly always a piece of a longer word
+    (of GPT-2's tokens "man", "son", "her" and "he" in running text 0 to 10 % are whole words), where there is nothing
+    to swap.
+    """
+    for pair in lexicon.pairs:
+        for space, case in ((" ", str), (" ", _title), (" ", str.upper), ("", _title), ("", str.upper)):
+            masculine, feminine = case(pair.masculine), case(pair.feminine)
+            yield SurfaceForm(
+                space + masculine,
+                space + feminine,
+                _single_token_id(tokenizer, space, masculine),
+                _single_token_id(tokenizer, space, feminine),
+            )
+
+
+def _single_token_id(tokenizer: PreTrainedTokenizerFast, space: str, term: str) -> int | None:
+    """The id of `term` in running text if it is one token there. Read off a context: alone it may encode otherwise."""
+    context = "a" if space else "("
+    before = tokenizer(context, add_special_tokens=False)["input_ids"]
+    after = tokenizer(context + space + term, add_special_tokens=False)["input_ids"]
+    if after[:-1] == before and after[-1] != tokenizer.unk_token_id:
+        return after[-1]
+    return None
+
+
+def _title(term: str) -> str:
+    return term[:1].upper() + term[1:]
+
+
+def _classes(groups: list[list[int]]) -> GenderClasses:
+    """Classes from groups of ids in which groups 2k and 2k + 1 are counterparts."""
+    ids = [token_id for group in groups for token_id in group]
+    members = torch.full((len(groups), max(map(len, groups))), len(ids))
+    position = 0
+    for index, group in enumerate(groups):
+        members[index, : len(group)] = torch.arange(position, position + len(group))
+        position += len(group)
+    return GenderClasses(
+        ids=torch.tensor(ids),
+        class_of=torch.tensor([index for index, group in enumerate(groups) for _ in group]),
+        partner=torch.arange(len(groups)) ^ 1,
+        members=members,
+    )
+
+
+# -- operations ------------------------------------------------------------------------------------------------------
+
+
+def carry(cf_logprobs: Tensor, logprobs: Tensor, classes: GenderClasses) -> Tensor:
+    """log M p' [..., V]: the counterfactual view's prediction brought back into the world of `logprobs` [..., V].
+
+    Ids without a counterpart keep p'. Costs O(G) per position besides the copy.
+    """
+    own = logprobs.index_select(-1, classes.ids)
+    own_mass = _class_mass(own, classes)
+    other_mass = _class_mass(cf_logprobs.index_select(-1, classes.ids), classes)
+    within_class = own - own_mass.index_select(-1, classes.class_of)
+    received = other_mass.index_select(-1, classes.partner[classes.class_of])
+    return cf_logprobs.index_copy(-1, classes.ids, received + within_class)
+
+
+def perturb(
+    logprobs: Tensor,
+    cf_logprobs: Tensor | None,
+    has_partner: Tensor | None,
+    operation: str,
+    strength: float,
+    classes: GenderClasses | None,
+) -> Tensor:
+    """The target's log-probabilities [..., V], normalised.
+
+    logprobs, cf_logprobs [..., V]: log p and log p' at aligned positions (log p' is not used by `none` and `equalize`).
+    has_partner [...]: where it is false the target is p. strength: the share of the perturbed distribution in the
+    mixture with p; 0 returns `logprobs` itself.
+    """
+    if operation == "none" or strength == 0:
+        return logprobs
+    target = _apply(logprobs, cf_logprobs, operation, classes)
+    if strength < 1:
+        target = torch.logaddexp(logprobs + math.log1p(-strength), target + math.log(strength))
+    if operation in USES_COUNTERFACTUAL and has_partner is not None:
+        target = torch.where(has_partner.unsqueeze(-1), target, logprobs)
+    return target
+
+
+def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes: GenderClasses | None) -> Tensor:
+    """The operation at full strength."""
+    if operation == "equalize":  # the geometric mean of p with its own mirror image: no second view is involved
+        assert classes is not None
+        return ((logprobs + carry(logprobs, logprobs, classes)) / 2).log_softmax(-1)
+    assert cf_logprobs is not None
+    if operation.startswith("equivariant"):
+        assert classes is not None
+        carried = carry(cf_logprobs, logprobs, classes)
+        if operation == "equivariant_geometric":
+            return ((logprobs + carried) / 2).log_softmax(-1)
+        return torch.logaddexp(logprobs, carried) - math.log(2)
+    if operation == "max":
+        return torch.maximum(logprobs, cf_logprobs).log_softmax(-1)
+    if operation == "mean":
+        return ((logprobs + cf_logprobs) / 2).log_softmax(-1)
+    if operation == "expmean":
+        return torch.logaddexp(logprobs, cf_logprobs) - math.log(2)
+    if operation == "swap":
+        return cf_logprobs
+    raise ValueError(f"unknown operation {operation!r}")
+
+
+def _class_mass(gendered: Tensor, classes: GenderClasses) -> Tensor:
+    """Log-mass of each class [..., C] from the log-probabilities of the gendered ids [..., G]."""
+    padding = gendered.new_full((*gendered.shape[:-1], 1), -math.inf)
+    by_class = torch.cat([gendered, padding], dim=-1)[..., classes.members]
+    return by_class.logsumexp(-1)

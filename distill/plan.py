@@ -1,0 +1,103 @@
+"""The dry run: the parts of a run in, a description of what it would do out. Nothing is written but the data cache."""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import time
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+
+from distill.config import RunConfig
+from distill.corpus import corpus_size_bytes
+from distill.data import Blocks, batches, training_indices
+from distill.distiller import Distiller, weighted_sum
+from distill.models import num_parameters
+from distill.perturb import GenderClasses
+from distill.trainer import forward_pairs, plan_schedule
+
+PROBE_MICRO_STEPS = 3
+
+
+def describe(
+    config: RunConfig,
+    accelerator: Accelerator,
+    blocks: Blocks,
+    teacher: PreTrainedModel | None,
+    student: PreTrainedModel,
+    classes: GenderClasses | None,
+) -> str:
+    """The plan of a run as text, with memory and time measured on a few micro-steps of this process."""
+    schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
+    seconds, peak_bytes = _probe(config, accelerator, blocks, teacher, student, classes)
+    train, heldout = blocks.info["train"], blocks.info["heldout"]
+    size = corpus_size_bytes(config.data.path)
+    rows = {
+        "corpus": f"{config.data.path}" + ("" if size is None else f", {size / 1e6:,.1f} MB on disk"),
+        "documents": f"{train['num_documents']:,} to train on, {heldout['num_documents']:,} held out; "
+        f"{train['num_words']:,} words",
+        "pairs": f"{train['num_pairs']:,} documents with a counterfactual "
+        f"({train['num_pairs'] / train['num_documents']:.1%}), {train['num_edits']:,} words swapped",
+        "blocks": f"{train['num_blocks']:,} of at most {config.data.seq_len} tokens ({train['num_tokens']:,} tokens); "
+        f"{heldout['num_blocks']:,} held out",
+        "teacher": "none" if teacher is None else f"{num_parameters(teacher):,} parameters ({config.teacher.path})",  # type: ignore[union-attr]
+        "student": f"{num_parameters(student):,} parameters",
+        "objective": f"{config.perturb.operation} (strength {config.perturb.strength}), augmentation "
+        f"{config.augment.mode}, kd {config.loss.kd_weight}, ce {config.loss.ce_weight}, "
+        f"temperature {config.loss.temperature}",
+        "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
+        f"each, mixed precision {accelerator.mixed_precision}",
+        "steps": f"{schedule.max_steps:,} optimizer steps of {config.train.global_batch_size} sequences "
+        f"({schedule.max_steps * schedule.rows_per_step / len(blocks.train):.2f} epochs)",
+        "memory": f"about {peak_bytes / 1e9:.1f} GB per process (measured on {PROBE_MICRO_STEPS} micro-steps, plus "
+        "optimizer states)",
+        "time": f"about {_duration(seconds * schedule.micro_steps * schedule.max_steps)} "
+        f"({seconds:.2f} s per micro-step)",
+        "run folder": config.run_dir,
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _probe(
+    config: RunConfig,
+    accelerator: Accelerator,
+    blocks: Blocks,
+    teacher: PreTrainedModel | None,
+    student: PreTrainedModel,
+    classes: GenderClasses | None,
+) -> tuple[float, float]:
+    """Seconds per micro-step, without the first, and bytes per process."""
+    head = None if teacher is None else teacher.to(accelerator.device).get_output_embeddings()
+    classes = None if classes is None else classes.to(accelerator.device)
+    distiller = Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
+    rows = plan_schedule(config, len(blocks.train), accelerator.num_processes).rows_per_micro
+    indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
+    both = config.augment.mode == "augment"
+    durations = []
+    for batch in itertools.islice(batches(blocks.train, indices, config.data.seq_len), PROBE_MICRO_STEPS):
+        started = time.perf_counter()
+        with accelerator.autocast():
+            loss = weighted_sum(
+                forward_pairs(distiller, teacher, batch.to(accelerator.device), config, both), config.loss
+            )
+        loss.backward()
+        loss.item()
+        durations.append(time.perf_counter() - started)
+    optimizer_bytes = sum(2 * parameter.numel() * 4 for parameter in distiller.parameters())
+    return min(durations[1:]), _peak_bytes() + optimizer_bytes
+
+
+def _peak_bytes() -> float:
+    """The most memory this process has held: on the GPU when there is one, else resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,67 @@
+"""Distill a causal language model: accelerate launch train.py --config FILE [--dry-run] [key.sub=value ...]."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers.utils import logging as transformers_logging
+
+from augment.lexicon import load_lexicon
+from distill import models
+from distill.checkpoint import open_run, provenance
+from distill.config import RunConfig, load_config
+from distill.data import prepare_blocks
+from distill.perturb import gender_classes
+from distill.plan import describe
+from distill.trainer import fit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, build the parts and train. Bad input raises ValueError or OSError with one message."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="YAML file with the settings that differ from the defaults")
+    parser.add_argument("--dry-run", action="store_true", help="print what would happen, with sizes, memory and time")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="settings that win over the file")
+    options = parser.parse_args(arguments)
+    config = load_config(RunConfig, options.config, options.overrides)
+    if (Path(config.run_dir) / "student").exists() and not options.dry_run:
+        print(f"{config.run_dir}/student is there: this run is complete; remove the folder to train again")
+        return
+
+    # without cpu=True two CPU processes would each believe to be alone
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(), log_with=list(config.train.trackers) or None, project_dir=config.run_dir
+    )
+    tokenizer, teacher, student = models.load_parts(config)
+    lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
+    classes = None if config.perturb.operation == "none" else gender_classes(tokenizer, lexicon)
+    blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
+    if options.dry_run:
+        accelerator.print(describe(config, accelerator, blocks, teacher, student, classes))
+        return
+
+    origin = provenance(
+        blocks.info,
+        models.model_fingerprint(config.teacher.path, teacher) if config.teacher and teacher else None,
+        models.model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
+        tokenizer.backend_tokenizer.to_str(),
+    )
+    if accelerator.is_main_process:
+        open_run(config, origin)
+    accelerator.wait_for_everyone()
+    fit(config, accelerator, blocks, tokenizer, teacher, student, classes, origin)
+    accelerator.print(f"done: {config.run_dir}/student")
+
+
+if __name__ == "__main__":
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns of tied weights at every checkpoint
+    try:
+        main()
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
