@@ -1,0 +1,32 @@
+"""A small world whose gender bias is known: a generator of short texts, and the exact truth about them.
+
+Enters: the parameters of a `World`, a seed. Leaves: documents, closed-form probabilities, and (by the command line
+`python -m distill.smallworld`) a corpus folder with its own tokenizer.
+"""
+
+from distill.smallworld.default_world import default_world
+from distill.smallworld.documents import generate_documents
+from distill.smallworld.frames import NEUTRAL_TEMPLATES, agreement_probes
+from distill.smallworld.world import (
+    Occupation,
+    Trait,
+    World,
+    occupation_posterior,
+    trait_probabilities,
+    true_log_odds,
+    true_pronoun_probabilities,
+)
+
+__all__ = [
+    "NEUTRAL_TEMPLATES",
+    "Occupation",
+    "Trait",
+    "World",
+    "agreement_probes",
+    "default_world",
+    "generate_documents",
+    "occupation_posterior",
+    "trait_probabilities",
+    "true_log_odds",
+    "true_pronoun_probabilities",
+]

@@ -1,0 +1,39 @@
+"""Command line: `python -m distill.smallworld --out DIR [--documents N] [--heldout N] [--seed S] [--vocab-size V]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from distill.smallworld.default_world import default_world
+from distill.smallworld.folder import CorpusParameters, build_corpus
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the corpus folder of the default world; return the exit status."""
+    defaults = CorpusParameters()
+    parser = argparse.ArgumentParser(
+        prog="python -m distill.smallworld", description="Write a small-world corpus folder."
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--documents", type=int, default=defaults.num_documents, help="number of train documents")
+    parser.add_argument("--heldout", type=int, default=defaults.num_heldout, help="number of held-out documents")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--vocab-size", type=int, default=defaults.vocab_size, help="upper bound on the vocabulary")
+    args = parser.parse_args(argv)
+    try:
+        parameters = CorpusParameters(
+            num_documents=args.documents, num_heldout=args.heldout, seed=args.seed, vocab_size=args.vocab_size
+        )
+        written = build_corpus(args.out, default_world(), parameters)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{args.out}: written" if written else f"{args.out}: already there with the same parameters, nothing to do")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
