@@ -1,0 +1,29 @@
+"""Evaluation of causal language models: models and data in; measurements with intervals, comparisons and a report out.
+
+`score` of a measure's module runs a model and gives plain records, `summarise` turns records into estimates without it:
+
+    scorer = load_scorer(ModelSpec("student", "runs/student"), ScoringConfig())
+    records = log_odds.score(scorer, neutral_prompts(LogOddsConfig(), world=None))
+    estimates = log_odds.summarise(records, "my-convention", StatisticsConfig())
+"""
+
+from distill.evaluation.config import EvalConfig, LogOddsConfig, ScoringConfig, StatisticsConfig
+from distill.evaluation.measurement import Comparison, Estimate, Measurement, compare
+from distill.evaluation.model_specs import ModelSpec, load_scorer
+from distill.evaluation.prompts import neutral_prompts
+from distill.evaluation.scoring import Scorer
+
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "EvalConfig",
+    "LogOddsConfig",
+    "Measurement",
+    "ModelSpec",
+    "Scorer",
+    "ScoringConfig",
+    "StatisticsConfig",
+    "compare",
+    "load_scorer",
+    "neutral_prompts",
+]

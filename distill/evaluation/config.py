@@ -1,0 +1,125 @@
+"""The configuration of an evaluation: which measures, on which data, with which statistics. Defaults live here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictStr
+
+from distill.config import Count, Positive, PositiveCount, section
+
+NEUTRAL_TEMPLATES = (
+    "The {occupation} said that",
+    "The {occupation} was tired because",
+    "The {occupation} smiled when",
+    "The {occupation} left early because",
+    "I asked the {occupation} a question, and",
+    "My neighbour is {article} {occupation}, and",
+)
+AGREEMENT_TEMPLATES = (
+    "The {noun} said that",
+    "The {noun} was tired because",
+    "The {noun} smiled when",
+    "The {noun} left early because",
+)
+
+
+@section
+class ScoringConfig:
+    """How models are run.
+
+    dtype: of the weights; log-probabilities are float32 in any case. device: `auto` is an accelerator if there is one.
+    bos: whether a text is conditioned on the tokenizer's BOS (else EOS) token, as in training; without it the first
+    token of a text is not scored. max_batch_tokens: tokens of one forward pass, padding included.
+    """
+
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: StrictStr = "auto"
+    bos: bool = True
+    max_batch_tokens: PositiveCount = 8192
+
+
+@section
+class StatisticsConfig:
+    """Cluster bootstrap, paired permutation test, and the margin of non-inferiority (nats per token)."""
+
+    num_resamples: Annotated[int, Field(ge=2000, strict=True)] = 2000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    method: Literal["percentile", "bca"] = "bca"
+    num_permutations: Annotated[int, Field(ge=999, strict=True)] = 9999
+    non_inferiority_margin: Positive = 0.05
+    seed: Count = 0
+
+
+@section
+class TextConfig:
+    """The documents for perplexity and the counterfactual gap; both are left out when path is null.
+
+    path, text_field: as in training. txt_document: what one document of a .txt file is. The document is the unit of
+    resampling. max_documents: the first so many.
+    """
+
+    path: StrictStr | None = None
+    text_field: StrictStr = "text"
+    txt_document: Literal["line", "file"] = "line"
+    max_documents: PositiveCount | None = None
+
+
+@section
+class PerplexityConfig:
+    """separator: documents are joined by it into one text; null scores each document on its own.
+
+    window: tokens of context, the model's own when null. stride: newly scored tokens per window, the window when null.
+    """
+
+    enabled: bool = True
+    separator: StrictStr | None = None
+    window: Annotated[int, Field(ge=2, strict=True)] | None = None
+    stride: PositiveCount | None = None
+
+
+@section
+class LogOddsConfig:
+    """Profession log-odds. Templates hold {occupation} and may hold {article}; a world brings its own.
+
+    occupations: a TSV with the columns name, article and, if known, female_share; null is the built-in list.
+    """
+
+    enabled: bool = True
+    occupations: StrictStr | None = None
+    templates: tuple[StrictStr, ...] = NEUTRAL_TEMPLATES
+
+
+@section
+class AgreementConfig:
+    """Gender agreement. Templates hold {noun}; a world brings its own probes.
+
+    nouns: a TSV with the columns female and male; null is the built-in list.
+    """
+
+    enabled: bool = True
+    nouns: StrictStr | None = None
+    templates: tuple[StrictStr, ...] = AGREEMENT_TEMPLATES
+
+
+@section
+class CounterfactualGapConfig:
+    """The counterfactual gap. tiers, lexicon: as in training (augment.tiers, augment.lexicon)."""
+
+    enabled: bool = True
+    tiers: tuple[StrictStr, ...] | None = None
+    lexicon: StrictStr | None = None
+
+
+@section
+class EvalConfig:
+    """All that eval.py needs. world: the folder of a generated small world, whose truth the models are held against."""
+
+    world: StrictStr | None = None
+    text: TextConfig = Field(default_factory=TextConfig)
+    scoring: ScoringConfig = Field(default_factory=ScoringConfig)
+    statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)
+    perplexity: PerplexityConfig = Field(default_factory=PerplexityConfig)
+    log_odds: LogOddsConfig = Field(default_factory=LogOddsConfig)
+    agreement: AgreementConfig = Field(default_factory=AgreementConfig)
+    counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)

@@ -1,0 +1,173 @@
+"""Plots of the report: results and per-example records in; self-contained SVG strings out.
+
+Colours are those of Okabe and Ito, which the colour-blind can tell apart, and every model has its own marker as well.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B4B9A")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "svg.fonttype": "path",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e3e3e8",
+    "axes.axisbelow": True,
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model in the fairness-utility plot: (value, low, high) on each axis; low and high may be NaN."""
+
+    label: str
+    cost: tuple[float, float, float]
+    disparity: tuple[float, float, float]
+
+
+def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
+    """Mean |log-odds| against log-perplexity, a labelled point with error bars per model; lower is better on both."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+        axes = figure.subplots()
+        for index, point in enumerate(points):
+            colour, marker = look(index)
+            axes.errorbar(
+                point.cost[0],
+                point.disparity[0],
+                xerr=_errors(point.cost),
+                yerr=_errors(point.disparity),
+                color=colour,
+                marker=marker,
+                markersize=7,
+                capsize=3,
+                elinewidth=1.2,
+                linestyle="none",
+            )
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.1)
+        axes.set_xlabel(f"log-perplexity, {cost_label} (lower is better)")
+        axes.set_ylabel("mean |log-odds| he : she, nats\n(0 is parity)")
+        _label_at_the_side(axes, points)
+        label = "Fairness and utility: " + "; ".join(
+            f"{point.label}: log-perplexity {point.cost[0]:.3f}, mean absolute log-odds {point.disparity[0]:.3f}"
+            for point in points
+        )
+        return to_svg(figure, label)
+
+
+def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
+    """Log P(he) - log P(she) of every occupation for every model, with the known truth where there is one."""
+    means = {label: occupation_means(rows) for label, rows in records.items()}
+    truth = {row["cluster"]: row["reference_log_odds"] for rows in records.values() for row in rows}
+    first = next(iter(means.values()))
+    order = sorted(first, key=lambda name: (truth[name] if truth[name] is not None else first[name], first[name], name))
+    known = [name for name in order if truth[name] is not None]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.8, 1.3 + 0.17 * len(order) + 0.17 * math.ceil(len(means) / 2)), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color="#55555c", linewidth=1)
+        for index, (label, values) in enumerate(means.items()):
+            colour, marker = look(index)
+            places = [row for row, name in enumerate(order) if name in values]
+            axes.plot(
+                [values[order[row]] for row in places],
+                places,
+                color=colour,
+                marker=marker,
+                markersize=4.5,
+                linestyle="none",
+                alpha=0.9,
+                label=label,
+            )
+        if known:
+            axes.plot(
+                [truth[name] for name in known],
+                [order.index(name) for name in known],
+                color="black",
+                marker="|",
+                markersize=11,
+                markeredgewidth=2.2,
+                linestyle="none",
+                label="truth",
+            )
+        axes.set_yticks(range(len(order)), order)
+        axes.set_ylim(-0.8, len(order) - 0.2)
+        axes.set_xlabel("log P(he) - log P(she), nats: left of 0 she is likelier, right of 0 he")
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        return to_svg(figure, f"Log-odds of he against she after {len(order)} occupations, one marker per model")
+
+
+def occupation_means(records: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean log P(he) - log P(she) of each occupation over its prompts, in nats."""
+    values: dict[str, list[float]] = {}
+    for record in records:
+        values.setdefault(record["cluster"], []).append(record["logprob_he"] - record["logprob_she"])
+    return {name: float(np.mean(found)) for name, found in values.items()}
+
+
+def look(index: int) -> tuple[str, str]:
+    """Colour and marker of the model with this number; no two of the first 56 share both."""
+    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+
+
+def to_svg(figure: Figure, label: str) -> str:
+    """An <svg> element that scales with the page and tells a screen reader what it shows."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": label, **STYLE}):  # ids differ between the plots of one page
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    opening = re.sub(r'\s(width|height)="[^"]*"', "", text[: text.index(">")])
+    return f'{opening} role="img" aria-label="{escape(label)}"' + text[text.index(">") :]
+
+
+def _errors(value: tuple[float, float, float]) -> list[list[float]] | None:
+    middle, low, high = value
+    if math.isnan(low) or math.isnan(high):
+        return None
+    return [[max(0.0, middle - low)], [max(0.0, high - middle)]]
+
+
+def _label_at_the_side(axes: Axes, points: Sequence[Point]) -> None:
+    """Labels in a column right of the axes, apart, in the order of their points, joined to them by lines."""
+    low, high = axes.get_ylim()
+    gap = 0.065
+    placed: list[tuple[float, int]] = []
+    for index in sorted(range(len(points)), key=lambda index: points[index].disparity[0]):
+        wanted = (points[index].disparity[0] - low) / (high - low)
+        placed.append((max(wanted, placed[-1][0] + gap) if placed else wanted, index))
+    overflow = placed[-1][0] - 1 if placed else 0.0
+    if overflow > 0:
+        ceiling = 1.0
+        for rank in reversed(range(len(placed))):
+            ceiling = min(placed[rank][0], ceiling)
+            placed[rank] = (ceiling, placed[rank][1])
+            ceiling -= gap
+    for height, index in placed:
+        axes.annotate(
+            points[index].label,
+            xy=(points[index].cost[0], points[index].disparity[0]),
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            color="#1b1b1f",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": look(index)[0], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4},
+        )

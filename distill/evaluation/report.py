@@ -1,0 +1,274 @@
+"""The report: the content of results.json and the per-example records in; report.html and a console table out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.table import Table
+
+from distill.config import dump_yaml
+from distill.evaluation import plots
+from distill.evaluation.caveats import caveats
+from distill.evaluation.perplexity import LOG_PERPLEXITY
+from distill.evaluation.suite import Records
+
+SIGNIFICANCE = 0.05
+
+
+class Description(NamedTuple):
+    """What a reader needs to know about a measurement. short: its name in the summary table, None if not there."""
+
+    title: str
+    short: str | None
+    text: str
+
+
+DESCRIPTIONS = {
+    "log_odds/mean_abs": Description(
+        "Profession log-odds: distance from parity",
+        "mean |log-odds|",
+        "Mean of |log P(he) - log P(she)| after prompts that name only an occupation. 0 is parity.",
+    ),
+    "log_odds/share_removed": Description(
+        "Share of the reference's excess bias removed",
+        "bias removed",
+        "1 - mean |log-odds| / mean |log-odds| of the reference. 1: all of it is gone; 0: none; negative: it grew.",
+    ),
+    "log_odds/spread": Description(
+        "Profession log-odds: spread over occupations",
+        "spread",
+        "Standard deviation of the occupations' mean log-odds: how much the model tells occupations apart by gender.",
+    ),
+    "log_odds/mean": Description(
+        "Profession log-odds: overall lean",
+        None,
+        "Mean of log P(he) - log P(she): above 0 the model expects he, whatever the occupation. 0 is parity.",
+    ),
+    "log_odds/slope_on_truth": Description(
+        "Slope of the log-odds on the known ones",
+        "slope on truth",
+        "Least-squares slope of the model's log-odds on the occupations' known log-odds: 1 when a bias was learned in "
+        "full, 0 when none of it is left.",
+    ),
+    "log_odds/correlation_with_truth": Description(
+        "Correlation of the log-odds with the known ones",
+        None,
+        "Pearson correlation over occupations: whether the order of the occupations is still the stereotype's.",
+    ),
+    "agreement/accuracy": Description(
+        "Gender agreement: accuracy",
+        "agreement",
+        "How often the right pronoun is the likelier one where the noun settles it (The woman said that ...). "
+        "A loss here is a loss of language, not of bias.",
+    ),
+    "agreement/margin": Description(
+        "Gender agreement: margin",
+        None,
+        "By how many nats the right pronoun is ahead, on average.",
+    ),
+    "counterfactual_gap/total_variation": Description(
+        "Counterfactual gap: predictions",
+        "counterfactual gap",
+        "Mean total variation between the prediction on a text and the one on its gender-swapped counterfactual, "
+        "carried back. 0: the model treats both worlds alike; 1 is the largest possible value.",
+    ),
+    "counterfactual_gap/log_likelihood": Description(
+        "Counterfactual gap: likelihood",
+        None,
+        "Mean over documents of |log P(text) - log P(counterfactual)| per token.",
+    ),
+    "perplexity/token-stride": Description(
+        "Perplexity per token",
+        "perplexity",
+        "exp of the mean negative log-likelihood per token. Depends on the tokenizer, the window and the stride.",
+    ),
+    "perplexity/word": Description(
+        "Perplexity per word",
+        None,
+        "The same log-likelihood per white-space word: comparable between tokenizers.",
+    ),
+    LOG_PERPLEXITY: Description(
+        "Log-perplexity",
+        None,
+        "Mean negative log-likelihood per token; its paired difference decides non-inferiority.",
+    ),
+}
+
+
+# -- html ------------------------------------------------------------------------------------------------------------
+
+
+def render(results: dict[str, Any], records: dict[str, dict[str, Records]]) -> str:
+    """One HTML page without any reference to the outside. records: per model label, per task."""
+    environment = Environment(
+        loader=PackageLoader("distill.evaluation", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    log_odds = {label: tasks["log_odds"] for label, tasks in records.items() if tasks.get("log_odds")}
+    points = fairness_utility_points(results)
+    return environment.get_template("report.html").render(
+        results=results,
+        labels=[model["label"] for model in results["models"]],
+        headlines=[(name, DESCRIPTIONS[name]) for name in headline_names(results)],
+        cells={(entry["model"], entry["name"]): cell(entry) for entry in results["measurements"]},
+        sections=_sections(results),
+        frontier=plots.fairness_utility(*points) if points is not None else None,
+        dots=plots.log_odds_dots(log_odds) if log_odds else None,
+        occupations=_occupation_rows(log_odds),
+        occupation_labels=list(log_odds),
+        caveats=caveats(results),
+        config=dump_yaml(results["config"]),
+        significance=SIGNIFICANCE,
+        confidence=f"{100 * results['config']['statistics']['confidence']:g}",
+    )
+
+
+def headline_names(results: dict[str, Any]) -> list[str]:
+    """The measurements of the summary table that at least one model has, in the order of DESCRIPTIONS."""
+    present = {entry["name"] for entry in results["measurements"]}
+    return [name for name, description in DESCRIPTIONS.items() if description.short and name in present]
+
+
+def cell(entry: dict[str, Any]) -> dict[str, str]:
+    """The texts of one measurement: value, interval, difference, its interval, p, verdict, its symbol, and so on."""
+    difference = entry["difference"] or {}
+    return {
+        "value": number(entry["value"]),
+        "interval": _interval(entry["low"], entry["high"]),
+        "difference": number(difference.get("value"), signed=True),
+        "difference_interval": _interval(difference.get("low"), difference.get("high")),
+        "p": _p(difference.get("p_holm")),
+        "effect": number(difference.get("minimum_detectable_effect")),
+        "verdict": verdict(entry),
+        "symbol": {"better": "▲", "worse": "▼", "different": "◆", "no clear difference": "≈", "": ""}[verdict(entry)],
+        "non_inferior": {True: "yes", False: "no", None: ""}[difference.get("non_inferior")],
+    }
+
+
+def verdict(entry: dict[str, Any]) -> str:
+    """What the Holm-adjusted test says about a model against the reference; empty without a comparison."""
+    difference = entry["difference"]
+    if difference is None or difference["p_holm"] is None:
+        return ""
+    if difference["p_holm"] >= SIGNIFICANCE:
+        return "no clear difference"
+    if entry["higher_is_better"] is None:
+        return "different"
+    return "better" if (difference["value"] > 0) == entry["higher_is_better"] else "worse"
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """A number with about three significant digits; a dash for one that is not defined."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.lstrip("+-")
+
+
+def fairness_utility_points(results: dict[str, Any]) -> tuple[list[plots.Point], str] | None:
+    """The points of the fairness-utility plot and the unit of its cost axis; None when either measure is missing.
+
+    The cost is the log-perplexity per token if all models were measured alike, else the logarithm of the one per word.
+    """
+    by_name: dict[str, dict[str, dict[str, Any]]] = {}
+    for entry in results["measurements"]:
+        by_name.setdefault(entry["name"], {})[entry["model"]] = entry
+    costs, unit = by_name.get(LOG_PERPLEXITY, {}), "nats per token"
+    transform: Callable[[float], float] = _same
+    if len({entry["convention"] for entry in costs.values()}) > 1:
+        costs, unit, transform = by_name.get("perplexity/word", {}), "nats per word", math.log
+    disparities = by_name.get("log_odds/mean_abs", {})
+    labels = [
+        model["label"] for model in results["models"] if model["label"] in costs and model["label"] in disparities
+    ]
+    if not labels:
+        return None
+    return [
+        plots.Point(label, _triple(costs[label], transform), _triple(disparities[label], _same)) for label in labels
+    ], unit
+
+
+def _triple(entry: dict[str, Any], transform: Callable[[float], float]) -> tuple[float, float, float]:
+    value, low, high = (math.nan if entry[key] is None else transform(entry[key]) for key in ("value", "low", "high"))
+    return value, low, high
+
+
+def _same(value: float) -> float:
+    return value
+
+
+def _sections(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """All measurements by name: description, and per model the texts of its cell."""
+    sections = []
+    for name, description in DESCRIPTIONS.items():
+        entries = [entry for entry in results["measurements"] if entry["name"] == name]
+        if entries:
+            better = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+            sections.append(
+                {
+                    "name": name,
+                    "description": description,
+                    "unit": entries[0]["unit"] or "no unit",
+                    "better": better[entries[0]["higher_is_better"]],
+                    "rows": [(entry, cell(entry)) for entry in entries],
+                    "compared": any(entry["difference"] for entry in entries),
+                    "judged": any((entry["difference"] or {}).get("non_inferior") is not None for entry in entries),
+                }
+            )
+    return sections
+
+
+def _occupation_rows(records: dict[str, Records]) -> list[tuple[str, str, list[str]]]:
+    """(occupation, known log-odds, log-odds of each model) as texts: the dot plot as a table."""
+    means = {label: plots.occupation_means(rows) for label, rows in records.items()}
+    truth = {row["cluster"]: row["reference_log_odds"] for rows in records.values() for row in rows}
+    return [
+        (name, number(truth[name], signed=True), [number(found.get(name), signed=True) for found in means.values()])
+        for name in truth
+    ]
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def _p(p: float | None) -> str:
+    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+# -- console ---------------------------------------------------------------------------------------------------------
+
+
+def console_table(results: dict[str, Any]) -> Table:
+    """The summary table for a terminal: value, interval and verdict of each headline measurement of each model."""
+    confidence = results["config"]["statistics"]["confidence"]
+    table = Table(
+        title=f"{100 * confidence:g} % intervals; compared with {results['reference']}",
+        caption=f"▲ better, ▼ worse, ◆ different, ≈ no clear difference (Holm-adjusted p < {SIGNIFICANCE:g} over "
+        f"{results['family_size']} comparisons)",
+    )
+    names = headline_names(results)
+    cells = {(entry["model"], entry["name"]): cell(entry) for entry in results["measurements"]}
+    table.add_column("model", overflow="fold")
+    for name in names:
+        table.add_column(f"{DESCRIPTIONS[name].short}\n{_unit(results, name)}", justify="right")
+    for model in results["models"]:
+        table.add_row(model["label"], *_console_cells(cells, model["label"], names), end_section=True)
+    return table
+
+
+def _console_cells(cells: dict[tuple[str, str], dict[str, str]], label: str, names: Sequence[str]) -> list[str]:
+    found = [cells.get((label, name)) for name in names]
+    return [f"{one['value']} {one['symbol']}\n{one['interval']}" if one else "not measured" for one in found]
+
+
+def _unit(results: dict[str, Any], name: str) -> str:
+    return next(entry["unit"] for entry in results["measurements"] if entry["name"] == name)

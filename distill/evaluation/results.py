@@ -1,0 +1,204 @@
+"""The outcome of an evaluation as files: results.json, one JSONL of per-example records per model, both atomic.
+
+Schema of results.json (schema_version 1), all numbers in natural units, null where a number is not defined:
+
+- schema_version, created (UTC), reference (label of the model that the others are compared with), config (resolved),
+  versions {evenhand, git_revision, python, torch, transformers, numpy, scipy}
+- models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
+  start_token, num_pronoun_tokens, examples (name of its JSONL file)}]
+- measurements: [{model, name, value, low, high, unit, num_items, num_clusters, higher_is_better, convention, signature,
+  difference}], where difference is null for the reference and where the two are not comparable, else
+  {value, low, high, p, p_holm, minimum_detectable_effect, num_clusters, non_inferior}: model minus reference;
+  non_inferior is null for anything but log-perplexity
+- family_size: how many comparisons Holm's adjustment runs over
+- failures: [{model, task, message}]
+
+A line of the JSONL files is one record of a task: {task, id, ...} with the fields that the task's module documents.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy
+import scipy
+import torch
+import transformers
+
+import distill
+from distill.checkpoint import git_revision, write_text
+from distill.config import to_dict
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.log_odds import MEAN_ABS
+from distill.evaluation.measurement import Comparison, Estimate, Measurement, adjust, compare, share_removed
+from distill.evaluation.model_specs import file_name
+from distill.evaluation.perplexity import LOG_PERPLEXITY
+from distill.evaluation.statistics import non_inferior
+from distill.evaluation.suite import Evaluation, ModelResult
+
+SCHEMA_VERSION = 1
+SHARE_REMOVED = "log_odds/share_removed"
+
+
+def summarise(evaluation: Evaluation, config: EvalConfig) -> dict[str, Any]:
+    """The content of results.json: every measurement with its comparison to the reference model."""
+    comparisons = _comparisons(evaluation, config)
+    versions = _versions()
+    measurements = []
+    for result in evaluation.results:
+        label = result.info["label"]
+        for name, one in result.estimates.items():
+            comparison = comparisons.get((label, name))
+            measurements.append(_entry(label, one.measurement, len(one.clusters), comparison, config, versions))
+        removed = _share_removed(result, evaluation, config)
+        if removed is not None:
+            measurements.append(_entry(label, removed[0], removed[1], None, config, versions))
+    return _plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "reference": evaluation.reference,
+            "config": to_dict(config),
+            "versions": versions,
+            "models": [{**result.info, "examples": _examples_name(result)} for result in evaluation.results],
+            "measurements": measurements,
+            "family_size": sum(not math.isnan(comparison.p_value) for comparison in comparisons.values()),
+            "failures": [asdict(failure) for failure in evaluation.failures],
+        }
+    )
+
+
+def write(out_dir: Path, results: dict[str, Any], evaluation: Evaluation) -> None:
+    """Write results.json and the per-example files into `out_dir`, each complete or not at all."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for result in evaluation.results:
+        lines = (
+            json.dumps(_plain({"task": task, **record}), ensure_ascii=False, allow_nan=False)
+            for task, records in result.records.items()
+            for record in records
+        )
+        write_text(out_dir / _examples_name(result), "".join(f"{line}\n" for line in lines))
+    write_text(out_dir / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def signature(measurement: Measurement, num_clusters: int, config: EvalConfig, versions: dict[str, str | None]) -> str:
+    """Everything a reader needs to compute the same number again, in one string."""
+    statistics, scoring = config.statistics, config.scoring
+    interval = f"{statistics.method}{statistics.confidence:g}x{statistics.num_resamples}"
+    return (
+        f"{measurement.name}|{measurement.convention}|n:{measurement.num_items}|clusters:{num_clusters}"
+        f"|dtype:{scoring.dtype}|interval:{interval}|seed:{statistics.seed}"
+        f"|evenhand:{versions['evenhand']}+{(versions['git_revision'] or 'release')[:12]}"
+    )
+
+
+def _comparisons(evaluation: Evaluation, config: EvalConfig) -> dict[tuple[str, str], Comparison]:
+    """Every comparable measurement of every model but the reference, Holm-adjusted as one family."""
+    reference = _reference(evaluation)
+    if reference is None:
+        return {}
+    found: dict[tuple[str, str], Comparison] = {}
+    for result in evaluation.results:
+        if result is reference:
+            continue
+        for name, one in result.estimates.items():
+            other = reference.estimates.get(name)
+            if other is not None and _comparable(one, other):
+                found[result.info["label"], name] = compare(one, other, config.statistics)
+    return dict(zip(found, adjust(list(found.values())), strict=True))
+
+
+def _comparable(one: Estimate, other: Estimate) -> bool:
+    return one.measurement.convention == other.measurement.convention and one.clusters == other.clusters
+
+
+def _share_removed(result: ModelResult, evaluation: Evaluation, config: EvalConfig) -> tuple[Measurement, int] | None:
+    """1 - mean |log-odds| / the reference's, for every other model that can be compared."""
+    reference = _reference(evaluation)
+    if reference is None or result is reference:
+        return None
+    one, other = result.estimates.get(MEAN_ABS), reference.estimates.get(MEAN_ABS)
+    if one is None or other is None or not _comparable(one, other):
+        return None
+    interval = share_removed(one, other, config.statistics)
+    convention = f"1-ratio-of-{MEAN_ABS}|reference:{evaluation.reference}|{one.measurement.convention}"
+    measurement = Measurement(
+        SHARE_REMOVED,
+        interval.value,
+        interval.low,
+        interval.high,
+        "proportion",
+        one.measurement.num_items,
+        True,
+        convention,
+    )
+    return measurement, len(one.clusters)
+
+
+def _reference(evaluation: Evaluation) -> ModelResult | None:
+    return next((result for result in evaluation.results if result.info["label"] == evaluation.reference), None)
+
+
+def _entry(
+    label: str,
+    measurement: Measurement,
+    num_clusters: int,
+    comparison: Comparison | None,
+    config: EvalConfig,
+    versions: dict[str, str | None],
+) -> dict[str, Any]:
+    return {
+        "model": label,
+        **asdict(measurement),
+        "num_clusters": num_clusters,
+        "signature": signature(measurement, num_clusters, config, versions),
+        "difference": None if comparison is None else _difference(measurement.name, comparison, config),
+    }
+
+
+def _difference(name: str, comparison: Comparison, config: EvalConfig) -> dict[str, Any]:
+    margin = config.statistics.non_inferiority_margin
+    return {
+        "value": comparison.difference.value,
+        "low": comparison.difference.low,
+        "high": comparison.difference.high,
+        "p": comparison.p_value,
+        "p_holm": comparison.p_holm,
+        "minimum_detectable_effect": comparison.minimum_detectable_effect,
+        "num_clusters": comparison.num_clusters,
+        "non_inferior": non_inferior(comparison.difference, margin) if name == LOG_PERPLEXITY else None,
+    }
+
+
+def _examples_name(result: ModelResult) -> str:
+    return f"examples-{file_name(result.info['label'])}.jsonl"
+
+
+def _versions() -> dict[str, str | None]:
+    return {
+        "evenhand": distill.__version__,
+        "git_revision": git_revision(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Nested values for JSON, numbers that are not finite as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

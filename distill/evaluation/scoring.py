@@ -1,0 +1,198 @@
+"""Log-probabilities of a causal LM: rows of token ids in, natural log-probabilities out.
+
+A score does not depend on the batch it was computed in: rows are padded on the right, where causal attention cannot see
+the padding, and the softmax is taken in float32 over the scored positions only (the output embeddings are applied to
+the hidden states of those positions, never to whole sequences).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.evaluation.statistics import FloatArray
+
+MAX_LOGITS = 1 << 25  # logits held at a time: 128 MiB of float32
+
+
+class Row(NamedTuple):
+    """Score log P(targets[j] | input_ids[: positions[j] + 1]) for every j. Positions may repeat."""
+
+    input_ids: Sequence[int]
+    positions: Sequence[int]
+    targets: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none."""
+
+    label: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    start_id: int | None
+    max_batch_tokens: int
+
+    @property
+    def context(self) -> int | None:
+        """The longest input in tokens, or None when the model does not say."""
+        return getattr(self.model.config, "max_position_embeddings", None)
+
+    @property
+    def start(self) -> list[int]:
+        """The ids that precede every text."""
+        return [] if self.start_id is None else [self.start_id]
+
+    @property
+    def start_convention(self) -> str:
+        """How the beginning of a text is treated, for a measurement's convention."""
+        return "start:none" if self.start_id is None else "start:bos"
+
+
+def start_token(tokenizer: PreTrainedTokenizerFast, bos: bool) -> int | None:
+    """The id that stands before a text: BOS, else EOS (GPT-2's habit), else None; None too if `bos` is false."""
+    if not bos:
+        return None
+    return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+
+
+# -- text ------------------------------------------------------------------------------------------------------------
+
+
+def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations: Sequence[str]) -> FloatArray:
+    """log P(continuation | prompt) in nats [num_prompts, num_continuations], summed over the continuation's tokens.
+
+    Prompt and continuation are tokenised together and divided at the prompt's last character (a token across the
+    boundary belongs to the continuation), so that the ids are those of running text in any tokenizer. Prompts must not
+    end in a space; continuations usually begin with one. Raises ValueError for a prompt that is longer than the
+    model's context or is, without a start token, empty.
+    """
+    rows: list[Row] = []
+    for prompt in prompts:
+        for continuation in continuations:
+            prefix, rest = _split(scorer, prompt, continuation)
+            inputs = prefix + rest[:-1]
+            if not prefix:
+                raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
+            _check_length(scorer, inputs, prompt)
+            rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
+    totals = [float(scores.sum()) for scores in score_rows(scorer, rows)]
+    return np.array(totals).reshape(len(prompts), len(continuations))
+
+
+def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:
+    """How many tokens `continuation` takes after `prompt`."""
+    return len(_split(scorer, prompt, continuation)[1])
+
+
+def _split(scorer: Scorer, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
+    """The ids of prompt (start token included) and continuation, from one tokenisation of both."""
+    if prompt != prompt.rstrip():
+        raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
+    encoded = scorer.tokenizer(prompt + continuation, add_special_tokens=False, return_offsets_mapping=True)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+    if num_prefix == len(ids):
+        raise ValueError(f"{scorer.label}: the tokenizer gives no token for {continuation!r} after {prompt!r}")
+    return scorer.start + ids[:num_prefix], ids[num_prefix:]
+
+
+def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str) -> None:
+    if scorer.context is not None and len(input_ids) > scorer.context:
+        raise ValueError(
+            f"{scorer.label}: a prompt of {len(input_ids)} tokens is longer than the model's context of "
+            f"{scorer.context} ({text[:60]!r}...); use shorter prompts"
+        )
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[FloatArray]:
+    """The log-probabilities of every row's targets, in nats, as float64 arrays [num_targets] in the order of the rows.
+
+    Rows that read the same ids share one forward pass. Raises ValueError for log-probabilities that are not numbers.
+    """
+    scores = [np.zeros(len(row.targets)) for row in rows]
+    sharing: dict[tuple[int, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        sharing.setdefault(tuple(row.input_ids), []).append(index)
+    inputs = list(sharing)
+    for batch in batches([len(ids) for ids in inputs], scorer.max_batch_tokens):
+        hidden = hidden_states(scorer, [inputs[number] for number in batch])
+        lines, members = np.array(
+            [(line, index) for line, number in enumerate(batch) for index in sharing[inputs[number]]]
+        ).T
+        sizes = [len(rows[index].targets) for index in members]
+        where = np.repeat(lines * hidden.shape[1], sizes)
+        where += np.concatenate([np.asarray(rows[index].positions, dtype=np.int64) for index in members])
+        targets = np.concatenate([np.asarray(rows[index].targets, dtype=np.int64) for index in members])
+        found = target_logprobs(scorer, hidden.flatten(0, 1), torch.from_numpy(where), torch.from_numpy(targets))
+        for index, part in zip(members, np.split(found, np.cumsum(sizes)[:-1]), strict=True):
+            scores[index][:] = part
+    return scores
+
+
+def batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, the longest first, with at most `max_batch_tokens` padded tokens each.
+
+    A row that exceeds the budget alone is a batch of its own.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        longest = lengths[batch[0]] if batch else 0
+        if batch and longest * (len(batch) + 1) > max_batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def hidden_states(scorer: Scorer, rows: Sequence[Sequence[int]]) -> Tensor:
+    """The last hidden states [num_rows, longest, H] of rows padded on the right; what lies over padding is meaningless.
+
+    No attention mask is needed: causal attention never looks to the right.
+    """
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row, *([row[-1]] * (longest - len(row)))] for row in rows], device=scorer.model.device)
+    return scorer.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+
+
+def next_token_logprobs(scorer: Scorer, hidden: Tensor) -> Tensor:
+    """float32 log-softmax [N, V] over the vocabulary from hidden states [N, H]; the matrix product is float32 too.
+
+    Raises ValueError when the model gives NaN or infinite logits.
+    """
+    head = scorer.model.get_output_embeddings()
+    bias = None if getattr(head, "bias", None) is None else head.bias.float()
+    logits = torch.nn.functional.linear(hidden.float(), head.weight.float(), bias)
+    normaliser = logits.logsumexp(dim=-1, keepdim=True)
+    if not torch.isfinite(normaliser).all():
+        raise ValueError(f"{scorer.label}: the model gives NaN or infinite logits; its weights are damaged or overflow")
+    return logits.sub_(normaliser)
+
+
+def max_positions(scorer: Scorer) -> int:
+    """How many positions' distributions over the vocabulary may be held at a time."""
+    return max(1, MAX_LOGITS // scorer.model.get_output_embeddings().weight.shape[0])
+
+
+def target_logprobs(scorer: Scorer, hidden: Tensor, where: Tensor, targets: Tensor) -> FloatArray:
+    """log P of `targets` [N] at rows `where` [N] of `hidden` [M, H]; each row's distribution is computed once."""
+    unique, inverse = torch.unique(where, return_inverse=True)
+    result = np.empty(len(targets))
+    chunk = max_positions(scorer)
+    for start in range(0, len(unique), chunk):
+        logprobs = next_token_logprobs(scorer, hidden[unique[start : start + chunk].to(hidden.device)])
+        chosen = (inverse >= start) & (inverse < start + chunk)
+        found = logprobs[(inverse[chosen] - start).to(hidden.device), targets[chosen].to(hidden.device)]
+        result[chosen.numpy()] = found.double().cpu().numpy()
+    return result
