@@ -111,7 +111,7 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> None:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """One line per setting, data or model hash in which two resolved configurations differ."""
-    before, after = _flatten(old), _flatten(new)
+    before, after = flatten(old), flatten(new)
     compared = [
         key
         for key in sorted(before.keys() | after.keys())
@@ -124,11 +124,12 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat

@@ -253,7 +253,7 @@ def _random_student(
     if "model_type" not in settings:
         raise ValueError("student.config has no model_type; name the architecture, e.g. model_type: gpt2")
     settings.setdefault("vocab_size", len(tokenizer))
-    for token in ("bos", "eos", "pad"):
+    for token in ("bos", "eos"):  # not pad: where it is EOS too, an embedding row that must be learned would stay 0
         settings[f"{token}_token_id"] = getattr(tokenizer, f"{token}_token_id")
     config = AutoConfig.for_model(**settings)
     config.dtype = torch.float32

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, get_scheduler
 
-from distill.checkpoint import TrainState, load_newest_checkpoint, model_card, save_checkpoint, save_student
+from distill.checkpoint import TrainState, flatten, load_newest_checkpoint, model_card, save_checkpoint, save_student
 from distill.config import RunConfig, to_dict
 from distill.data import Blocks, PairedBatch, batches, heldout_indices, training_indices
 from distill.distiller import Distiller, LossTerms, concatenate, teacher_views, weighted_sum
@@ -96,7 +96,8 @@ def fit(
         accelerator.print(f"continuing {run_dir} from step {state.step} of {schedule.max_steps}")
 
     if config.train.trackers:
-        accelerator.init_trackers("evenhand", to_dict(config))
+        settings = {key: str(value) for key, value in flatten(to_dict(config)).items()}
+        accelerator.init_trackers("evenhand", settings)
     with RunLog(accelerator, run_dir, state.step, schedule.max_steps, run_dir.name) as log:
         if state.step == 0:
             log.log(0, evaluate(accelerator, distiller, blocks, config))

@@ -1,11 +1,31 @@
-"""Fixtures shared by all tests: the development data folder."""
+"""Fixtures shared by all tests: the development data folder, the small world, tiny models of two architectures."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach the network
+from distill.models import load_tokenizer
+from distill.smallworld.default_world import default_world
+from distill.smallworld.folder import CorpusParameters, build_corpus
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network
+
+ARCHITECTURES = {
+    "gpt2": {"n_embd": 16, "n_head": 2, "n_layer": 4, "n_positions": 64},
+    "llama": {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "num_hidden_layers": 4,
+        "max_position_embeddings": 64,
+        "tie_word_embeddings": False,
+    },
+}
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +35,31 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"development data not found at {folder}; set EVENHAND_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the small world, small: corpus, truth and tokenizer."""
+    folder = tmp_path_factory.mktemp("smallworld") / "world"
+    build_corpus(folder, default_world(), CorpusParameters(num_documents=400, num_heldout=40, seed=0, vocab_size=2000))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer(small_world: Path) -> PreTrainedTokenizerFast:
+    """The small world's tokenizer."""
+    return load_tokenizer(str(small_world / "tokenizer"))
+
+
+@pytest.fixture
+def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedModel]:
+    """Builds a tiny random model, with large weights so that its predictions differ: tiny_model("gpt2", seed=0)."""
+
+    def build(architecture: str = "gpt2", seed: int = 0, **settings: object) -> PreTrainedModel:
+        torch.manual_seed(seed)
+        settings = {"vocab_size": len(tokenizer), "initializer_range": 0.3} | ARCHITECTURES[architecture] | settings
+        for token in ("bos", "eos"):
+            settings[f"{token}_token_id"] = tokenizer.bos_token_id
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **settings)).eval()
+
+    return build

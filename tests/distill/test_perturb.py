@@ -1,0 +1,172 @@
+"""The perturbations: against a slow float64 loop, and the properties that METHOD promises of each."""
+
+import math
+
+import pytest
+import torch
+
+from augment.lexicon import load_lexicon
+from distill.models import load_tokenizer
+from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, carry, gender_classes, perturb, surface_forms
+
+OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
+VOCABULARY = 12
+# ids 1 <-> 2 are a one-to-one pair, {3, 4} <-> {5, 6} are him, his <-> her, hers; the rest is ungendered
+GROUPS = [[1], [2], [3, 4], [5, 6]]
+
+
+@pytest.fixture
+def classes() -> GenderClasses:
+    ids = [i for group in GROUPS for i in group]
+    return GenderClasses(
+        ids=torch.tensor(ids),
+        class_of=torch.tensor([0, 1, 2, 2, 3, 3]),
+        partner=torch.tensor([1, 0, 3, 2]),
+        members=torch.tensor([[0, 6], [1, 6], [2, 3], [4, 5]]),
+    )
+
+
+def random_logprobs(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (3 * torch.randn(*shape, VOCABULARY, generator=generator, dtype=torch.float64)).log_softmax(-1)
+
+
+def slow_carry(p_cf: list[float], p: list[float]) -> list[float]:
+    """M p' by loops over probabilities: a class's mass goes to its counterpart, in the proportions of p."""
+    carried = list(p_cf)
+    for left, right in ((GROUPS[0], GROUPS[1]), (GROUPS[2], GROUPS[3])):
+        for giver, receiver in ((left, right), (right, left)):
+            mass, own = sum(p_cf[i] for i in giver), sum(p[i] for i in receiver)
+            for i in receiver:
+                carried[i] = mass * p[i] / own
+    return carried
+
+
+def slow_target(p: list[float], p_cf: list[float], operation: str, strength: float) -> list[float]:
+    """The definition of each operation, one position, in probabilities."""
+    if operation in ("equivariant", "equivariant_geometric"):
+        p_cf = slow_carry(p_cf, p)
+    if operation == "equalize":
+        p_cf = slow_carry(p, p)
+    mixed = {
+        "none": lambda a, b: a,
+        "max": max,
+        "mean": lambda a, b: math.sqrt(a * b),
+        "expmean": lambda a, b: (a + b) / 2,
+        "swap": lambda a, b: b,
+        "equivariant": lambda a, b: (a + b) / 2,
+        "equivariant_geometric": lambda a, b: math.sqrt(a * b),
+        "equalize": lambda a, b: math.sqrt(a * b),
+    }[operation]
+    target = [mixed(a, b) for a, b in zip(p, p_cf, strict=True)]
+    return [(1 - strength) * a + strength * b / sum(target) for a, b in zip(p, target, strict=True)]
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operations_equal_a_slow_loop(operation: str, strength: float, classes: GenderClasses):
+    logprobs, cf_logprobs = random_logprobs(5, seed=1), random_logprobs(5, seed=2)
+    has_partner = torch.tensor([True, True, False, True, False])
+    target = perturb(logprobs, cf_logprobs, has_partner, operation, strength, classes)
+    for row in range(5):
+        alone = operation in USES_COUNTERFACTUAL and not has_partner[row]
+        p, p_cf = logprobs[row].exp().tolist(), cf_logprobs[row].exp().tolist()
+        expected = p if alone else slow_target(p, p_cf, operation, strength)
+        torch.testing.assert_close(target[row].exp(), torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_mass_is_one_and_strength_zero_is_the_teacher_itself(operation: str, classes: GenderClasses):
+    logprobs, cf_logprobs = random_logprobs(4, 3, seed=1), random_logprobs(4, 3, seed=2)
+    partner = torch.ones(4, 3, dtype=torch.bool)
+    total = perturb(logprobs, cf_logprobs, partner, operation, 0.7, classes).exp().sum(-1)
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=1e-12, atol=0)
+    assert perturb(logprobs, cf_logprobs, partner, operation, 0.0, classes) is logprobs
+
+
+@pytest.mark.parametrize("operation", ["none", "max", "mean", "expmean", "swap"])
+def test_an_identical_pair_changes_nothing_for_the_operations_of_the_paper(operation: str, classes: GenderClasses):
+    logprobs = random_logprobs(6)
+    target = perturb(logprobs, logprobs, torch.ones(6, dtype=torch.bool), operation, 1.0, classes)
+    torch.testing.assert_close(target, logprobs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric", "equalize"])
+def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses):
+    logprobs = random_logprobs(6)  # a neutral prefix: both views are the same text
+    target = perturb(logprobs, logprobs, torch.ones(6, dtype=torch.bool), operation, 1.0, classes).exp()
+    torch.testing.assert_close(target[:, 1], target[:, 2], rtol=1e-12, atol=0)
+    torch.testing.assert_close(target[:, 3] + target[:, 4], target[:, 5] + target[:, 6], rtol=1e-12, atol=0)
+    torch.testing.assert_close(target[:, 3] / target[:, 4], (logprobs[:, 3] - logprobs[:, 4]).exp())
+
+
+@pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric"])
+def test_the_target_is_exactly_equivariant(operation: str, classes: GenderClasses):
+    logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
+    partner = torch.ones(6, dtype=torch.bool)
+    target = perturb(logprobs, cf_logprobs, partner, operation, 1.0, classes)
+    cf_target = perturb(cf_logprobs, logprobs, partner, operation, 1.0, classes)
+    torch.testing.assert_close(carry(cf_target, target, classes), target, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(target[:, 7:], cf_target[:, 7:], rtol=1e-12, atol=1e-12)
+
+
+def test_the_geometric_form_keeps_the_teachers_agreement_margin(classes: GenderClasses):
+    # a fair teacher that agrees: in x it prefers id 1, in x' its counterpart 2, by the same margin
+    logprobs = random_logprobs(1)
+    logprobs[0, 1] = logprobs[0, 2] + 2.5
+    logprobs = logprobs.log_softmax(-1)
+    cf_logprobs = carry(logprobs, logprobs, classes)
+    target = perturb(logprobs, cf_logprobs, torch.tensor([True]), "equivariant_geometric", 1.0, classes)
+    assert (target[0, 1] - target[0, 2]).item() == pytest.approx(2.5, abs=1e-12)
+
+
+def test_carrying_back_and_forth_is_the_identity(classes: GenderClasses):
+    logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
+    there = carry(logprobs, cf_logprobs, classes)
+    torch.testing.assert_close(carry(there, logprobs, classes), logprobs, rtol=1e-12, atol=1e-12)
+
+
+def test_a_shift_of_either_views_logits_changes_nothing(classes: GenderClasses):
+    logits, cf_logits = torch.randn(2, 4, VOCABULARY, dtype=torch.float64)
+    for operation in OPERATIONS:
+        plain, shifted = (
+            perturb((logits + a).log_softmax(-1), (cf_logits + b).log_softmax(-1), None, operation, 1.0, classes)
+            for a, b in ((0, 0), (5, -7))
+        )
+        torch.testing.assert_close(plain, shifted, rtol=1e-12, atol=1e-12)
+
+
+# -- classes out of a lexicon and a tokenizer ------------------------------------------------------------------------
+
+
+def test_classes_of_a_tokenizer_hold_both_sides_of_each_pair(tokenizer):
+    classes = gender_classes(tokenizer, load_lexicon())
+    words = [tokenizer.decode(i) for i in classes.ids]
+    assert len(set(classes.ids.tolist())) == len(classes.ids)
+    assert (classes.partner[classes.partner] == torch.arange(len(classes.partner))).all()
+
+    def members(word: str) -> set[str]:
+        index = int(classes.class_of[words.index(word)])
+        return {words[i] for i in range(len(words)) if classes.class_of[i] == index}
+
+    def counterparts(word: str) -> set[str]:
+        index = int(classes.partner[classes.class_of[words.index(word)]])
+        return {words[i] for i in range(len(words)) if classes.class_of[i] == index}
+
+    assert counterparts(" he") == {" she"}
+    assert counterparts("She") == {"He"}
+    assert members(" him") == {" him", " his"}
+    assert counterparts(" him") == {" her", " hers"}
+    assert counterparts(" hers") == {" him", " his"}
+    assert counterparts(" woman") == {" man"}
+    assert "he" not in words  # inside a longer word there is nothing to swap
+
+
+@pytest.mark.data
+def test_gpt2s_tokenizer_has_the_known_single_and_split_terms(shared_data):
+    gpt2 = load_tokenizer(str(shared_data / "tokenizer" / "gpt2"))
+    forms = {(f.masculine, f.feminine): (f.masculine_id, f.feminine_id) for f in surface_forms(gpt2, load_lexicon())}
+    assert forms[" he", " she"] == (339, 673)
+    assert None not in forms[" actor", " actress"]
+    assert forms[" businessman", " businesswoman"][1] is None
+    assert None in forms[" Himself", " Herself"]
