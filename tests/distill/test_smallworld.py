@@ -7,7 +7,7 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -44,8 +44,8 @@ from distill.smallworld.tokenizer import gendered_forms
 
 Documents = list[dict[str, str | None]]
 NUM_DOCUMENTS = 60_000
-# 4.5 standard deviations: about 7 in a million per comparison, and the seed is fixed.
-NUM_SIGMAS = 4.5
+# 4 standard deviations: about 6 in 100,000 per comparison, and the seed is fixed.
+NUM_SIGMAS = 4.0
 FEMALE_PRONOUNS = {"she", "her", "hers", "herself", "woman", "lady", "mrs"}
 MALE_PRONOUNS = {"he", "him", "his", "himself", "man", "gentleman", "mr"}
 RELATIVES = {noun for female, male, _ in RELATIVE_NOUNS for noun in (female, male)}
@@ -162,19 +162,36 @@ def test_truth_holds_for_each_template_and_each_occupation_occurs_in_it(world: W
     counts = template_counts(world, documents)
     assert len(NEUTRAL_TEMPLATES) >= 8
     for template in NEUTRAL_TEMPLATES:
-        expected = variance = 0.0
-        num_he = 0
-        for occupation in world.occupations:
-            rows = {key[3]: 0 for key in counts}
-            for (other, name, _, word), n in counts.items():
-                if (other, name) == (template, occupation.name):
-                    rows[word] += n
-            num_pronouns = rows["he"] + rows["she"]
-            assert num_pronouns >= 10, (template, occupation.name)
-            num_he += rows["he"]
-            expected += num_pronouns * (1 - occupation.female_share)
-            variance += num_pronouns * (1 - occupation.female_share) * occupation.female_share
-        assert abs(num_he - expected) <= NUM_SIGMAS * math.sqrt(variance), template
+        rows = {(name, word): 0 for name in (o.name for o in world.occupations) for word in ("he", "she")}
+        num_all = 0
+        for (other, name, _, word), n in counts.items():
+            num_all += n * (other == template)
+            if other == template and word in ("he", "she"):
+                rows[name, word] += n
+        assert_binomial(sum(rows.values()), num_all, world.pronoun_rate, template)
+        assert_shares(world, rows, template)
+        assert all(rows[o.name, "he"] + rows[o.name, "she"] >= 10 for o in world.occupations), template
+    pooled: Counter[tuple[str, str]] = Counter()
+    for (_, name, _, word), n in counts.items():
+        pooled[name, word] += n
+    num_pronouns = sum(n for (_, word), n in pooled.items() if word in ("he", "she"))
+    assert_binomial(num_pronouns, sum(pooled.values()), world.pronoun_rate, "pronouns after any template")
+    assert_shares(world, pooled, "any template")
+
+
+def assert_shares(world: World, rows: Mapping[tuple[str, str], int], what: str) -> None:
+    """Counts by (occupation, pronoun): he overall, and the pronoun of each occupation's majority, are as expected."""
+    variance = expected_he = expected_majority = 0.0
+    num_he = num_majority = 0
+    for occupation in world.occupations:
+        he, she, share = rows[occupation.name, "he"], rows[occupation.name, "she"], occupation.female_share
+        num_he += he
+        num_majority += she if share > 0.5 else he
+        expected_he += (he + she) * (1 - share)
+        expected_majority += (he + she) * max(share, 1 - share)
+        variance += (he + she) * share * (1 - share)
+    assert abs(num_he - expected_he) <= NUM_SIGMAS * math.sqrt(variance), what
+    assert abs(num_majority - expected_majority) <= NUM_SIGMAS * math.sqrt(variance), what
 
 
 def test_nothing_before_the_pronoun_draws_the_gender(world: World) -> None:
