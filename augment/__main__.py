@@ -1,0 +1,36 @@
+"""Command line of the augmenter: `python -m augment swap|explain ...`.
+
+Errors of input end with one `error: ...` line on stderr and exit code 1.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from augment import commands
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The argument parser with one sub-command per job."""
+    parser = argparse.ArgumentParser(prog="python -m augment", description="Swap the gender of texts, explainably.")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    commands.add_swap(jobs)
+    commands.add_explain(jobs)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command; exit code 0, or 1 after a one-line error."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; run the same command again to continue", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What stands around a word: raw tokens before and after a character offset. Pure functions on text."""
+
+import re
+
+# A word with inner apostrophes or hyphens, a paragraph break, or one mark. Underscores count as letters, as in code.
+TOKEN = re.compile(r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]")
+PARAGRAPH = "\n\n"
+
+
+def word_set(words: str) -> frozenset[str]:
+    """The blank-separated words of a literal."""
+    return frozenset(words.split())
+
+
+_REACH = 52  # characters looked at on either side; long enough for three ordinary words
+_OPENING = "\"'“‘«([{*_-—–"
+_CLOSING = "\"'”’»)]}*_"
+_ABBREVIATIONS = word_set(
+    "mr. mrs. ms. dr. st. prof. rev. hon. gen. col. capt. lt. sgt. sr. jr. vs. no. e.g. i.e. etc. cf. vol. ed."
+)
+
+
+def words_after(text: str, end: int) -> list[str]:
+    """Up to three lower-case tokens after `end`, then "" until there are three; a paragraph break is one token."""
+    tokens = TOKEN.findall(text, end, end + _REACH)[:3]
+    return _normal(tokens)
+
+
+def words_before(text: str, start: int) -> list[str]:
+    """Up to three lower-case tokens before `start`, nearest first, then "" until there are three."""
+    tokens = TOKEN.findall(text, start - _REACH if start > _REACH else 0, start)[:-4:-1]
+    return _normal(tokens)
+
+
+def _normal(tokens: list[str]) -> list[str]:
+    while len(tokens) < 3:
+        tokens.append("")
+    return [t.lower().replace("’", "'") if t[:1] != "\n" else PARAGRAPH for t in tokens]
+
+
+def next_word(text: str, end: int) -> str:
+    """The word that follows `end` after one run of blanks or a hyphen, in its own case; "" when a mark comes first."""
+    match = _NEXT_WORD.match(text, end)
+    return match.group(1) if match else ""
+
+
+_NEXT_WORD = re.compile(r"(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
+
+
+def previous_token(text: str, start: int) -> str:
+    """The blank-delimited token before `start` with its marks; "" at the start of the text.
+
+    When a mark is attached to the word itself (an opening quotation mark, a hyphen), the token ends with that mark.
+    """
+    head = text[start - 40 if start > 40 else 0 : start]
+    if not head:
+        return ""
+    stripped = head.rstrip()
+    if "\n" in head[len(stripped) :] and PARAGRAPH in head[len(stripped) :].replace("\r", ""):
+        return ""
+    pieces = stripped.split()
+    if not pieces:
+        return ""
+    return pieces[-1] if len(stripped) == len(head) else pieces[-1] + " "
+
+
+def starts_sentence(token: str) -> bool:
+    """Whether a word after `token` (from `previous_token`) stands at the start of a sentence or of quoted speech."""
+    if not token:
+        return True
+    if token[-1] != " ":
+        return token[-1] in "\"'“‘«([{*_—–"
+    bare = token[:-1].rstrip(_CLOSING)
+    if not bare:
+        return True
+    if bare.lstrip(_OPENING).lower() in _ABBREVIATIONS:
+        return False
+    return bare[-1] in ".!?:…|>;" or bare in ("-", "—", "–", "•", "#", "##", "###", "==", "=")
+
+
+def plain(token: str) -> str:
+    """A raw token without the marks around it."""
+    return token.strip(" " + _OPENING + _CLOSING + ".,;:!?")
+
+
+def sentence_span(text: str, position: int) -> tuple[int, int]:
+    """Character range of the sentence around `position`: up to a full stop, ! or ?, or blank line."""
+    start = 0
+    for match in _SENTENCE_END.finditer(text, max(0, position - 600), position):
+        start = match.end()
+    after = _SENTENCE_END.search(text, position)
+    return start, after.start() + 1 if after else len(text)
+
+
+_SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]+[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n")

@@ -1,0 +1,185 @@
+"""Term pairs: tab-separated files in, one validated `Lexicon` out.
+
+A row is `masculine<TAB>feminine<TAB>use<TAB>note`; the tier is the file's name. `use` is one of
+
+- `pair`: both terms are swapped wherever they stand as a word (idioms and names excepted);
+- `context`: a rule decides by context whether, and with which of its pairs, a term is swapped;
+- `feminine`: only the feminine term is swapped, because the masculine one is used of everybody (heir, host).
+
+A term that stands in several rows has its first row as its default counterpart; the others are recorded so that a
+reader knows which swaps of swaps cannot be restored from the text alone.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+TIERS = ("pronouns", "kinship", "titles", "persons", "occupations", "biology", "names")
+DEFAULT_TIERS = ("pronouns", "kinship", "titles", "persons", "occupations")
+USES = ("pair", "context", "feminine")
+DATA_DIR = Path(__file__).parent / "lexicons"
+# Everything whose change can change a swap; its text is part of the fingerprint.
+_RULE_FILES = ("case.py", "context.py", "guards.py", "model.py", "pronouns.py", "scan.py", "swap.py", "titles.py")
+_RULE_DATA = ("idioms.tsv", "kept_names.tsv")
+
+
+@dataclass(frozen=True, slots=True)
+class TermPair:
+    """One masculine and one feminine term that are counterparts.
+
+    Terms are lower-case unless inherently cased (Englishman). `use` is `pair`, `context` or `feminine`, see the module
+    docstring; `note` says why a pair is not swapped everywhere.
+    """
+
+    masculine: str
+    feminine: str
+    tier: str
+    use: str = "pair"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Validated term pairs.
+
+    `pairs` holds every pair that is swapped both ways (`use == "pair"`), in file order: they are what a vocabulary map
+    may be built from. `conditional` holds the others (`context`, `feminine`), which rules apply.
+    """
+
+    pairs: tuple[TermPair, ...]
+    conditional: tuple[TermPair, ...] = ()
+    tiers: tuple[str, ...] = DEFAULT_TIERS
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal SHA-256 of all that determines a swap: terms, tiers, rules, rule data and model weights."""
+        digest = hashlib.sha256()
+        for pair in (*self.pairs, *self.conditional):
+            digest.update("\t".join((pair.masculine, pair.feminine, pair.tier, pair.use)).encode() + b"\n")
+        digest.update("\t".join(self.tiers).encode())
+        digest.update(_rules_digest())
+        return digest.hexdigest()
+
+    @cached_property
+    def many_to_one(self) -> frozenset[str]:
+        """Terms that the swap of the swap need not bring back.
+
+        These are the terms with several counterparts, their alternatives, and the terms of conditional pairs.
+        """
+        seen: dict[str, set[str]] = {}
+        for pair in (*self.pairs, *self.conditional):
+            seen.setdefault(pair.masculine, set()).add(pair.feminine)
+            seen.setdefault(pair.feminine, set()).add(pair.masculine)
+        lossy = {t for pair in self.conditional for t in (pair.masculine, pair.feminine)}
+        for term, partners in seen.items():
+            if len(partners) > 1:
+                lossy |= partners | {term}
+        return frozenset(lossy)
+
+
+def load_lexicon(tiers: Sequence[str] | None = None, path: str | Path | None = None, extend: bool = True) -> Lexicon:
+    """Load the shipped tiers and, when `path` is given, a user's tab-separated file that extends or replaces them.
+
+    A user's row wins over the shipped rows that hold one of its terms. Raises FileNotFoundError for a missing file and
+    ValueError for an unknown tier or an invalid row; the message names the line.
+    """
+    names = DEFAULT_TIERS if tiers is None else tuple(dict.fromkeys(tiers))
+    unknown = [name for name in names if name not in TIERS]
+    if unknown:
+        raise ValueError(f"unknown lexicon tier {unknown[0]!r}; choose from {', '.join(TIERS)}")
+    if path is None:
+        return _shipped(names)
+    own = read_terms(Path(path), tier="user")
+    problems = validate(own)
+    if problems:
+        raise ValueError(f"{path}: {problems[0]} ({len(problems)} problem(s) in all)")
+    kept: list[TermPair] = []
+    if extend:
+        taken = {t.lower() for pair in own for t in (pair.masculine, pair.feminine)}
+        shipped = _shipped(names)
+        kept = [p for p in (*shipped.pairs, *shipped.conditional) if not _touches(p, taken)]
+    both_sides = validate([*own, *kept])
+    if both_sides:
+        raise ValueError(f"{path}: {both_sides[0]} ({len(both_sides)} problem(s) in all)")
+    return _assemble([*own, *kept], (*names, "user") if extend else ("user",))
+
+
+def read_terms(path: Path, tier: str) -> list[TermPair]:
+    """Read one file of term pairs. Raises FileNotFoundError, or ValueError naming the line and the remedy."""
+    if not path.is_file():
+        raise FileNotFoundError(f"lexicon file {str(path)!r} does not exist; give a tab-separated file of term pairs")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    pairs = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith(("#", "masculine\tfeminine")):
+            continue
+        cells = [unicodedata.normalize("NFC", cell.strip()) for cell in line.split("\t")]
+        if len(cells) < 2 or not cells[0] or not cells[1]:
+            raise ValueError(
+                f"{path}, line {number}: expected masculine<TAB>feminine[<TAB>use[<TAB>note]], got {line!r}"
+            )
+        use = cells[2] if len(cells) > 2 and cells[2] else "pair"
+        if use not in USES:
+            raise ValueError(f"{path}, line {number}: unknown use {use!r}; choose from {', '.join(USES)}")
+        pairs.append(TermPair(cells[0], cells[1], tier, use, cells[3] if len(cells) > 3 else ""))
+    return pairs
+
+
+def validate(pairs: Iterable[TermPair]) -> list[str]:
+    """List what is wrong with term pairs: duplicates, a term on both sides, a pair of equal terms, case clashes."""
+    problems = []
+    rows: set[tuple[str, str]] = set()
+    sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    for pair in pairs:
+        key = (pair.masculine.lower(), pair.feminine.lower())
+        if key[0] == key[1]:
+            problems.append(f"{pair.masculine!r} is paired with itself; remove the row")
+        if key in rows:
+            problems.append(f"the pair {pair.masculine!r} / {pair.feminine!r} stands twice; remove one row")
+        rows.add(key)
+        for side, term in enumerate((pair.masculine, pair.feminine)):
+            spelled = sides[side].setdefault(term.lower(), term)
+            if spelled != term:
+                problems.append(f"{term!r} is also spelled {spelled!r}; write it one way")
+    problems.extend(
+        f"{sides[0][term]!r} is on the masculine and on the feminine side; a swap would not know its way"
+        for term in sorted(sides[0].keys() & sides[1].keys())
+    )
+    return problems
+
+
+def _touches(pair: TermPair, terms: set[str]) -> bool:
+    return pair.masculine.lower() in terms or pair.feminine.lower() in terms
+
+
+@cache
+def _shipped(names: tuple[str, ...]) -> Lexicon:
+    pairs = [pair for name in names for pair in read_terms(DATA_DIR / f"{name}.tsv", name)]
+    problems = validate(pairs)
+    if problems:
+        raise ValueError(f"shipped lexicon: {problems[0]}")
+    return _assemble(pairs, names)
+
+
+def _assemble(pairs: list[TermPair], tiers: tuple[str, ...]) -> Lexicon:
+    both = tuple(p for p in pairs if p.use == "pair")
+    return Lexicon(both, tuple(p for p in pairs if p.use != "pair"), tiers)
+
+
+@cache
+def _rules_digest() -> bytes:
+    here = Path(__file__).parent
+    files = [here / name for name in _RULE_FILES]
+    files += [DATA_DIR / name for name in _RULE_DATA]
+    files += sorted((here / "weights").glob("*.bin"))
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            digest.update(file.name.encode() + b"\n" + file.read_bytes())
+    return digest.digest()

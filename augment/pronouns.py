@@ -1,0 +1,81 @@
+"""her -> him or his, his -> her or hers: the words around a pronoun in, the reading and its confidence out.
+
+Closed-class rules on the neighbouring words decide what they can; a hashed linear model (model.py) decides the rest.
+The rules' confidences are their agreement with free labels ("him", "his"; "mine", "my") in public-domain novels.
+"""
+
+import re
+from functools import cache
+
+from augment.context import PARAGRAPH, word_set, words_after, words_before
+from augment.model import WEIGHTS_DIR, HashedModel, load_model
+
+_CLOSED = word_set(
+    """. , ; : ! ? ) ] } ” » … — – the a an this these those that it he she we they i you us me them who whom whose
+    what which how why where when while if because than whether unless until till though although since for from
+    with without into onto upon toward towards through throughout across against among amongst between beside
+    besides beneath is was are were am has had have would could should cannot can't didn't doesn't not nor at by
+    of to in on as my your our its their some any both neither either to-day to-night to-morrow today tonight
+    tomorrow yesterday again anyway anymore everything nothing something anything somehow somewhere instead
+    whenever wherever whatever"""
+) | {PARAGRAPH, ""}
+_OWNED = word_set("own majesty highness ladyship lordship excellency grace holiness honour honor self")
+_ABSOLUTE = word_set(
+    """. , ; : ! ? ) ] } ” » … is was are were am has had have did does do than if because when while unless until
+    till since though although too also alone who whom whose which that from for with at by into upon on in to
+    as but for he she they we i you it would could should shall cannot can't didn't doesn't isn't wasn't nor
+    either again anyway forever instead"""
+) | {PARAGRAPH, ""}
+_DETERMINERS = frozenset({"her", "his", "my", "your", "our", "their", "its"})
+
+
+_PARTITIVE = re.compile(
+    r"\b(?:an?|some|any|no|another|this|that|these|those|two|three|four|five|six|several|many|few|every|each|old)"
+    r" (?:\w+ ){0,2}?(?!part|piece|end|side|copy|bit|lot|number|kind|sort|member|photo|picture|portrait|result|matter)"
+    r"\w+ of \Z",
+    re.IGNORECASE,
+)
+_IRREGULAR = word_set(
+    """came went said told took gave made got saw knew thought found left felt kept held brought wrote stood heard
+    lost ran sat spoke won began rose fell drove flew grew met paid sent slept taught wore broke chose ate comes
+    goes says tells takes gives makes gets sees knows thinks finds leaves feels keeps holds brings writes stands
+    loses runs sits speaks wins begins lives works likes wants needs once never always just recently used called
+    named known"""
+)
+
+
+def _verbal(word: str) -> bool:
+    """Whether a word is a verb rather than a possessed noun, on the evidence of its form alone."""
+    return word in _IRREGULAR or word in _ABSOLUTE or (word.endswith("ed") and word not in ("beloved", "red", "bed"))
+
+
+@cache
+def _model(task: str) -> HashedModel:
+    return load_model(WEIGHTS_DIR / f"{task}.bin")
+
+
+def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
+    """Whether the "her" at [start, end) stands for "him"; with a confidence in [0.5, 1] and the deciding rule."""
+    after = words_after(text, end)
+    nearest = after[0]
+    if nearest in _CLOSED:
+        return True, 0.99, "her: closed-class word follows"
+    if nearest in _OWNED:
+        return False, 0.99, "her: noun of title or own follows"
+    if nearest == "and" and after[1] in _DETERMINERS:
+        return True, 0.9, "her: object before and"
+    probability = _model("her").probability(words_before(text, start), after)
+    return probability > 0.5, max(probability, 1 - probability), "her: model"
+
+
+def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
+    """Whether the "his" at [start, end) stands for "hers"; with a confidence in [0.5, 1] and the deciding rule."""
+    after = words_after(text, end)
+    nearest = after[0]
+    if nearest in ("own",) or nearest[:1].isdigit():
+        return False, 0.99, "his: determiner"
+    before = words_before(text, start)
+    if before[0] == "of" and _PARTITIVE.search(text[start - 60 if start > 60 else 0 : start]) and _verbal(nearest):
+        return True, 0.9, "his: partitive"
+    probability = _model("his").probability(before, after)
+    return probability > 0.5, max(probability, 1 - probability), "his: model"

@@ -1,0 +1,140 @@
+"""Compile a lexicon into one regular expression and one table: a `Lexicon` in, a `Scanner` out.
+
+The expression is a character trie of every surface form, so that only candidate words leave the regex engine; all
+rules run on candidates alone.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from augment.case import styled_forms
+from augment.lexicon import DATA_DIR, Lexicon
+
+MASCULINE, FEMININE = "m", "f"
+
+
+class Term(NamedTuple):
+    """A recognised word: its dictionary form, its default counterpart, gender (m or f), tier and use."""
+
+    word: str
+    target: str
+    gender: str
+    tier: str
+    use: str
+
+
+class Candidate(NamedTuple):
+    """One surface form: its term and the counterpart in the same letter case. A kept name has no target."""
+
+    term: Term
+    target: str
+
+
+class Scanner(NamedTuple):
+    """`pattern` finds surface forms (kept names included); `table` says what each is."""
+
+    pattern: re.Pattern[str]
+    table: dict[str, Candidate]
+
+
+@cache
+def scanner(lexicon: Lexicon) -> Scanner:
+    """The scanner of a lexicon, built once."""
+    table: dict[str, Candidate] = {}
+    for term in terms(lexicon):
+        for form, other in styled_forms(term.word, term.target).items():
+            table.setdefault(form, Candidate(term, other))
+    for name, gender in kept_names():
+        kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
+        for form in (name, name.replace("'", "’")):
+            table.setdefault(form, kept)
+    return Scanner(re.compile(r"(?<!\w)" + trie_pattern(table) + r"(?!\w)"), table)
+
+
+def terms(lexicon: Lexicon) -> list[Term]:
+    """Every term that can be swapped, once, with its default counterpart (the first row it stands in)."""
+    found: dict[str, Term] = {}
+    for pair in (*lexicon.pairs, *lexicon.conditional):
+        if pair.use != "feminine":
+            found.setdefault(pair.masculine, Term(pair.masculine, pair.feminine, MASCULINE, pair.tier, pair.use))
+        found.setdefault(pair.feminine, Term(pair.feminine, pair.masculine, FEMININE, pair.tier, pair.use))
+    return list(found.values())
+
+
+def trie_pattern(words: Iterable[str]) -> str:
+    """A regular expression that matches the longest of `words` at a position; a blank in a word matches any blanks."""
+    root: dict[str, dict] = {}
+    for word in words:
+        node = root
+        for character in word:
+            node = node.setdefault(character, {})
+        node[""] = {}
+    return _trie_source(root)
+
+
+def _trie_source(node: dict[str, dict]) -> str:
+    branches: dict[str, list[str]] = {}
+    for character, child in sorted(node.items()):
+        if character:
+            branches.setdefault(_trie_source(child), []).append(character)
+    parts = []
+    for rest, characters in branches.items():
+        if characters == [" "]:
+            head = r"\s+"
+        elif len(characters) == 1:
+            head = re.escape(characters[0])
+        else:
+            head = "[" + "".join(re.escape(c) for c in characters) + "]"
+        parts.append(head + rest)
+    if not parts:
+        return ""
+    optional = "" in node
+    if len(parts) == 1 and not optional:
+        return parts[0]
+    return "(?:" + "|".join(parts) + ")" + ("?" if optional else "")
+
+
+@cache
+def kept_names() -> tuple[tuple[str, str], ...]:
+    """Names that stay as they are, each with the gender of the one person it names, or "-"."""
+    rows = _rows("kept_names.tsv")
+    return tuple((row[0], row[1]) for row in rows)
+
+
+@cache
+def idioms() -> dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]]:
+    """Per gendered word: a pattern for what follows it, and one for what comes before it, in phrases left alone.
+
+    Keys are dictionary forms; the caller looks up a word's counterpart too, so that both are left alone.
+    """
+    after: dict[str, list[str]] = {}
+    before: dict[str, list[str]] = {}
+    for (phrase,) in _rows("idioms.tsv"):
+        left, rest = phrase.split("<")
+        word, right = rest.split(">")
+        source = _flexible(left) + "<>" + _flexible(right)
+        (after if not left else before).setdefault(word, []).append(source)
+    found = {}
+    for word in after.keys() | before.keys():
+        right_only = [s.split("<>")[1] for s in after.get(word, ())]
+        around = [s.split("<>")[0] for s in before.get(word, ())]
+        found[word] = (_any_of(right_only, r"(?:%s)(?!\w)"), _any_of(around, r"(?<!\w)(?:%s)\Z"))
+    return found
+
+
+def _flexible(phrase: str) -> str:
+    words = re.split(r"[ -]", phrase)
+    return r"(?:\s+|-)".join(re.escape(w).replace("'", "['’]") for w in words)
+
+
+def _any_of(sources: list[str], frame: str) -> re.Pattern[str] | None:
+    return re.compile(frame % "|".join(sources), re.IGNORECASE) if sources else None
+
+
+def _rows(name: str) -> list[list[str]]:
+    lines = (DATA_DIR / name).read_text(encoding="utf-8").splitlines()
+    rows = [unicodedata.normalize("NFC", line).split("\t") for line in lines if line and not line.startswith("#")]
+    return rows[1:]

@@ -1,0 +1,226 @@
+"""Counterfactual role reversal: a text in, a `CounterfactualPair` with its edits out. Pure and deterministic.
+
+One regular expression finds the candidate words; everything else is decided on those alone: code and names are left as
+they are (guards.py), pronouns are read from their context (pronouns.py), titles from what follows (titles.py).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from augment import guards
+from augment.case import recase
+from augment.context import sentence_span
+from augment.lexicon import Lexicon, load_lexicon
+from augment.pronouns import her_is_object, his_is_absolute
+from augment.scan import FEMININE, MASCULINE, Candidate, scanner
+from augment.titles import SPECIAL
+
+_OPPOSITE = {"m->f": "f->m", "f->m": "m->f"}
+_DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}
+_UNSURE_TITLE = 0.97  # confidence of a rule of titles.py; a plain lexicon swap has 1.0
+_VOWELS = tuple("aeiou")
+_SILENT_H = ("heir", "honour", "honor", "honest")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the characters [start, end) of the original text, which read `source`, by `target`.
+
+    `rule` names what decided; `confidence` is in [0, 1].
+    """
+
+    start: int
+    end: int
+    source: str
+    target: str
+    rule: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class CounterfactualPair:
+    """A text, its counterfactual, and the edits (ascending, disjoint) that lead from one to the other."""
+
+    original: str
+    counterfactual: str
+    edits: tuple[Edit, ...]
+
+    @cached_property
+    def num_masculine_to_feminine(self) -> int:
+        """Number of edits that replace a masculine word."""
+        return sum(e.rule.startswith("m->f") for e in self.edits)
+
+    @cached_property
+    def num_feminine_to_masculine(self) -> int:
+        """Number of edits that replace a feminine word."""
+        return sum(e.rule.startswith("f->m") for e in self.edits)
+
+    @property
+    def confidence(self) -> float:
+        """The least sure edit's confidence; 1.0 without edits."""
+        return min((e.confidence for e in self.edits), default=1.0)
+
+    def reverse(self) -> "CounterfactualPair":
+        """The pair seen from the other side; its edits restore the original exactly, many-to-one terms included."""
+        shift = 0
+        back = []
+        for e in self.edits:
+            start = e.start + shift
+            rule = _OPPOSITE.get(e.rule[:4], e.rule[:4]) + e.rule[4:]
+            back.append(Edit(start, start + len(e.target), e.target, e.source, rule, e.confidence))
+            shift += len(e.target) - len(e.source)
+        return CounterfactualPair(self.counterfactual, self.original, tuple(back))
+
+
+def swap(text: str, lexicon: Lexicon | None = None) -> CounterfactualPair:
+    """The counterfactual of `text`: every binary-gender term replaced by its counterpart, everything else untouched.
+
+    Without a lexicon the default tiers are used. The result depends on the text and the lexicon only.
+    """
+    pattern, table = scanner(lexicon if lexicon is not None else load_lexicon())
+    edits: list[Edit] = []
+    frozen: list[tuple[int, str]] = []
+    spans: list[tuple[int, int]] | None = None
+    for match in pattern.finditer(text):
+        source = match.group()
+        start, end = match.span()
+        candidate = table.get(source) or table[" ".join(source.split())]
+        if spans is None:
+            spans = guards.code_spans(text)
+        if spans and guards.inside(spans, start):
+            continue
+        edit = _decide(text, start, end, source, candidate, frozen)
+        if edit is not None:
+            if edit.target[:1] in "aeiouAEIOU" or source[:1] in "aeiouAEIOU":
+                _append_article(text, edit, edits)
+            edits.append(edit)
+    if frozen:
+        edits = _without_frozen(text, edits, frozen)
+    return CounterfactualPair(text, apply_edits(text, edits), tuple(edits))
+
+
+def apply_edits(text: str, edits: "list[Edit] | tuple[Edit, ...]") -> str:
+    """Replay ascending, disjoint edits on the text they were made for."""
+    pieces = []
+    position = 0
+    for edit in edits:
+        pieces.append(text[position : edit.start])
+        pieces.append(edit.target)
+        position = edit.end
+    if not pieces:
+        return text
+    pieces.append(text[position:])
+    return "".join(pieces)
+
+
+def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | None:
+    """Why a recognised word other than a pronoun is left alone here; None when it is to be swapped."""
+    term = candidate.term
+    if term.use == "kept":
+        return "name"
+    if text[start].isupper():
+        reason = guards.part_of_name(text, start, end, term)
+        if reason:
+            return reason
+    reason = guards.idiom(text, start, end, term)
+    if reason is None and term.word in guards.VERBS:
+        reason = guards.verb(text, start, end, term)
+    if reason is None and term.word in guards.PIECES:
+        reason = guards.game_piece(text, start)
+    if reason is None and term.word in guards.EXCLAIMED:
+        reason = guards.interjection(text, start, end)
+    return reason
+
+
+def _decide(
+    text: str, start: int, end: int, source: str, candidate: Candidate, frozen: list[tuple[int, str]]
+) -> Edit | None:
+    """The edit for one candidate, or None when it is left alone; names of one person are noted in `frozen`."""
+    term, target = candidate
+    left = text[start - 1] if start else " "
+    right = text[end] if end < len(text) else " "
+    if (left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER) and guards.odd_neighbour(text, start, end):
+        return None
+    direction = _DIRECTION.get(term.gender, "")
+    word = term.word
+    if term.tier == "pronouns":
+        if word == "her":
+            is_object, confidence, rule = her_is_object(text, start, end)
+            target = recase(source, "him" if is_object else "his")
+            return Edit(start, end, source, target, direction + rule, confidence)
+        if word == "his":
+            is_absolute, confidence, rule = his_is_absolute(text, start, end)
+            target = recase(source, "hers" if is_absolute else "her")
+            return Edit(start, end, source, target, direction + rule, confidence)
+        return Edit(start, end, source, target, direction + "pronouns", 1.0)
+    reason = kept_reason(text, start, end, candidate)
+    if reason:
+        if term.gender != "-" and (term.use == "kept" or (reason == "name" and word in guards.EXCLAIMED)):
+            frozen.append((start, term.gender))
+        return None
+    special = SPECIAL.get(word)
+    if special is not None:
+        decision = special(text, start, end)
+        if decision is None:
+            return None
+        other, end, rule = decision
+        end, target = _possessive(text, end, source, recase(source, other))
+        return Edit(start, end, text[start:end], target, direction + rule, _UNSURE_TITLE)
+    end, target = _possessive(text, end, source, target)
+    return Edit(start, end, text[start:end], target, direction + term.tier, 1.0)
+
+
+def _possessive(text: str, end: int, source: str, target: str) -> tuple[int, str]:
+    """Give a plural possessive its form: ladies' -> gentlemen's, gentlemen's -> ladies'."""
+    mark = text[end : end + 1]
+    if mark not in ("'", "’") or not mark:
+        return end, target
+    plural_in_n = source[-2:].lower() == "en" and target[-1:] in "sS"
+    if plural_in_n and text[end + 1 : end + 2] in ("s", "S") and not text[end + 2 : end + 3].isalnum():
+        return end + 2, target + mark
+    if source[-1:] in "sS" and target[-2:].lower() == "en" and _OWNER.match(text, end):
+        return end + 1, target + mark + ("S" if target.isupper() else "s")
+    return end, target
+
+
+_OWNER = re.compile(r"['’] ?[\w-]")
+
+
+def _append_article(text: str, edit: Edit, edits: list[Edit]) -> None:
+    """Before `edit` is appended: turn a/an into an/a when the new word starts with another kind of sound."""
+    if _starts_with_vowel(edit.source) == _starts_with_vowel(edit.target):
+        return
+    match = _ARTICLE.search(text, max(0, edit.start - 8), edit.start)
+    if match is None or (edits and edits[-1].end > match.start()):
+        return
+    old = match.group(1)
+    new = "an" if _starts_with_vowel(edit.target) else "a"
+    if old.lower() == new:
+        return
+    new = new.upper() if old.isupper() and edit.source.isupper() else new.capitalize() if old[0] == "A" else new
+    edits.append(Edit(match.start(1), match.end(1), old, new, "article", 1.0))
+
+
+_ARTICLE = re.compile(r"(?<!\w)(an?)\s+\Z", re.IGNORECASE)
+
+
+def _starts_with_vowel(word: str) -> bool:
+    lower = word.lower()
+    return lower.startswith(_VOWELS) or lower.startswith(_SILENT_H)
+
+
+def _without_frozen(text: str, edits: list[Edit], frozen: list[tuple[int, str]]) -> list[Edit]:
+    """Drop the pronoun edits that share a sentence with a kept person's name of their gender."""
+    zones = [(*sentence_span(text, start), gender) for start, gender in frozen]
+    return [e for e in edits if not any(a <= e.start < b and _is_pronoun(e.source, g) for a, b, g in zones)]
+
+
+def _is_pronoun(source: str, gender: str) -> bool:
+    return source.lower() in _PRONOUNS[gender]
+
+
+_PRONOUNS = {
+    MASCULINE: frozenset({"he", "him", "his", "himself"}),
+    FEMININE: frozenset({"she", "her", "hers", "herself"}),
+}

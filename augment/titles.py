@@ -1,0 +1,216 @@
+"""Terms of address and other words whose counterpart, or whose being a person at all, depends on context.
+
+A text and a candidate's place in; the counterpart (lower-case or already cased), the end of the edit and the rule out,
+or None when the word is left alone.
+"""
+
+import re
+from collections.abc import Callable
+
+from augment.context import next_word, plain, previous_token, starts_sentence, word_set
+
+Decision = tuple[str, int, str] | None
+
+_NAME_AFTER = re.compile(r"\.?[^\S\n]*\n?[^\S\n]+[A-Z](?:\w|\.)")
+_OFFICE_AFTER = re.compile(
+    r"\.? (?:President|Vice President|Speaker|Secretary|Chairman|Chairwoman|Chair|Chairperson|Mayor|Ambassador|Justice|"
+    r"Prime Minister|Minister|Attorney General|Governor|Senator|Director|Moderator)\b"
+)
+_VOCATIVE = re.compile(
+    r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
+)
+_ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
+
+
+def mister(text: str, start: int, end: int) -> Decision:
+    """Mr -> Mrs; Madam before an office (Mr. President)."""
+    office = _OFFICE_AFTER.match(text, end)
+    if office:
+        return "madam", end + (text[end] == "."), "title: before an office"
+    return "mrs", end, "title"
+
+
+def miss(text: str, start: int, end: int) -> Decision:
+    """Miss before a name -> Mr.; Miss as an address -> sir; the verb and anything lower-case are left alone."""
+    source = text[start:end]
+    if source.islower():
+        return ("sir", end, "title: address") if _is_address(text, start, end) and not _verb_miss(text, start) else None
+    if _NAME_AFTER.match(text, end):
+        if source.isupper() and not next_word(text, end)[:2].isupper():
+            return None
+        full_stop = "" if _BARE_TITLE.search(text) else "."
+        return "mr" + full_stop, end, "title"
+    return ("sir", end, "title: address") if _is_address(text, start, end) else None
+
+
+_BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
+
+
+def _verb_miss(text: str, start: int) -> bool:
+    return plain(previous_token(text, start)).lower() in ("you", "me", "i", "we", "they", "to", "not")
+
+
+def _is_address(text: str, start: int, end: int) -> bool:
+    return bool(_ENDS_ADDRESS.match(text, end)) and bool(_VOCATIVE.search(text[max(0, start - 12) : start]))
+
+
+def madam(text: str, start: int, end: int) -> Decision:
+    """Madam before an office -> Mr.; otherwise sir."""
+    if _OFFICE_AFTER.match(text, end):
+        return "mr" + ("" if _BARE_TITLE.search(text) else "."), end, "title: before an office"
+    return "sir", end, "title: address"
+
+
+def sir(text: str, start: int, end: int) -> Decision:
+    """Sir before a given name -> Dame; otherwise madam."""
+    if text[start].isupper() and _NAME_AFTER.match(text, end) and not next_word(text, end).isupper():
+        return "dame", end, "title: before a name"
+    if text[start].isupper() and text[start:end].isupper() and _NAME_AFTER.match(text, end):
+        return "dame", end, "title: before a name"
+    return "madam", end, "title: address"
+
+
+def dame(text: str, start: int, end: int) -> Decision:
+    """Dame before a name -> Sir; Notre Dame, the pantomime dame and slang are left alone."""
+    if text[start].isupper() and _NAME_AFTER.match(text, end) and plain(previous_token(text, start)) != "Notre":
+        return "sir", end, "title: before a name"
+    return None
+
+
+def lord(text: str, start: int, end: int) -> Decision:
+    """Lord before a name, my lord, and a lord in lower case -> lady; God, drug lords and `the Lord` are left alone."""
+    before = plain(previous_token(text, start)).lower()
+    if text[start:end].islower():
+        if before in ("good", "dear", "oh", "o", "drug", "crime", "war", "thank", "praise", "feudal", "over", "to"):
+            return None
+        return "lady", end, "title"
+    if before == "my" and not next_word(text, end)[:1].isupper():
+        return "lady", end, "title: my lord"
+    if text[start:end].isupper():
+        return None
+    if _NAME_AFTER.match(text, end) and before not in ("the", "o", "oh", "our", "good", "dear"):
+        return "lady", end, "title: before a name"
+    return None
+
+
+def lords(text: str, start: int, end: int) -> Decision:
+    """lords -> ladies in lower case and after my; the House of Lords and Lord's are left alone."""
+    before = plain(previous_token(text, start)).lower()
+    if before == "my" or (text[start:end].islower() and before not in ("drug", "crime", "war", "it")):
+        return "ladies", end, "title"
+    return None
+
+
+def lady(text: str, start: int, end: int) -> Decision:
+    """Lady before a name and my lady -> lord; otherwise gentleman."""
+    before = plain(previous_token(text, start)).lower()
+    if before in ("our", "dinner", "leading", "bag", "foxy", "painted") and text[start].isupper():
+        return None
+    if text[start].isupper() and _NAME_AFTER.match(text, end):
+        return "lord", end, "title: before a name"
+    if (
+        before in ("my", "milord")
+        and _ENDS_ADDRESS.match(text, end)
+        and _VOCATIVE_MY.search(text[max(0, start - 14) : start])
+    ):
+        return "lord", end, "title: my lady"
+    if text[start].isupper() and text.startswith(" of ", end):
+        return None
+    return "gentleman", end, "persons"
+
+
+_VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
+
+
+def ladies(text: str, start: int, end: int) -> Decision:
+    """ladies after lords and -> lords; otherwise gentlemen."""
+    window = text[max(0, start - 10) : start].lower() + "|" + text[end : end + 12].lower()
+    if "lords and |" in window or "| and lords" in window or "my lords, |" in window:
+        return "lords", end, "title"
+    return "gentlemen", end, "persons"
+
+
+def count(text: str, start: int, end: int) -> Decision:
+    """Count as a capitalised title before a name -> Countess; the verb and the number are left alone."""
+    if not text[start:end].istitle() or not _NAME_AFTER.match(text, end):
+        return None
+    token = previous_token(text, start)
+    following = next_word(text, end)
+    if starts_sentence(token) and following.lower() in ("me", "us", "on", "the", "your", "i"):
+        return None
+    return "countess", end, "title: before a name"
+
+
+def sultana(text: str, start: int, end: int) -> Decision:
+    """Sultana before a name -> Sultan; the fruit is left alone."""
+    return _before_name(text, start, end, "sultan")
+
+
+def sultan(text: str, start: int, end: int) -> Decision:
+    """Sultan before a name -> Sultana; otherwise left alone, as sultana is."""
+    return _before_name(text, start, end, "sultana")
+
+
+def _before_name(text: str, start: int, end: int, target: str) -> Decision:
+    if text[start].isupper() and _NAME_AFTER.match(text, end):
+        return target, end, "title: before a name"
+    return None
+
+
+_NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
+
+
+def groom(text: str, start: int, end: int) -> Decision:
+    """groom -> bride as a noun after a determiner or and; the verb is left alone."""
+    token = previous_token(text, start)
+    return ("bride", end, "kinship") if plain(token).lower() in _NOUN_BEFORE else None
+
+
+def grooms(text: str, start: int, end: int) -> Decision:
+    """grooms -> brides beside brides; stable hands and the verb are left alone."""
+    near = text[max(0, start - 24) : end + 24].lower()
+    return ("brides", end, "kinship") if "brides" in near else None
+
+
+def mummy(text: str, start: int, end: int) -> Decision:
+    """mummy -> daddy as a parent (my mummy, Mummy said); the Egyptian kind is left alone."""
+    token = previous_token(text, start)
+    before = plain(token).lower()
+    if before in ("my", "your", "his", "her", "our", "their", "and", "dear") and token.endswith(" "):
+        return "daddy", end, "kinship"
+    if text[start:end] == "Mummy" and before not in ("the", "a", "an") and not text.startswith(" of", end):
+        return "daddy", end, "kinship"
+    return None
+
+
+def bachelor(text: str, start: int, end: int) -> Decision:
+    """bachelor -> bachelorette as a person; degrees are left alone."""
+    if text[start].isupper() and not starts_sentence(previous_token(text, start)):
+        return None
+    if _DEGREE.match(text, end):
+        return None
+    return "bachelorette" + "s" * (text[end - 1] in "sS"), end, "kinship"
+
+
+_DEGREE = re.compile(r"(?:['’]s?|\s+of\b|\s+degrees?\b|['’]?s?\s+(?:degrees?|program|in)\b|-level)", re.I)
+
+
+SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
+    "mr": mister,
+    "miss": miss,
+    "madam": madam,
+    "sir": sir,
+    "dame": dame,
+    "lord": lord,
+    "lords": lords,
+    "lady": lady,
+    "ladies": ladies,
+    "count": count,
+    "sultan": sultan,
+    "sultana": sultana,
+    "groom": groom,
+    "grooms": grooms,
+    "mummy": mummy,
+    "bachelor": bachelor,
+    "bachelors": bachelor,
+}

@@ -1,0 +1,84 @@
+"""swap: exact sentences, edits that replay, format kept."""
+
+import pytest
+
+from augment import apply_edits, load_lexicon, swap
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("He left.", "She left."),
+        ("HE SAID SHE LOVED HIM.", "SHE SAID HE LOVED HER."),
+        ("I gave her the book and she took it to her room.", "I gave him the book and he took it to his room."),
+        ("The book is his. His car is red.", "The book is hers. Her car is red."),
+        ("A friend of his came.", "A friend of hers came."),
+        ("Mr. Smith said he was tired.", "Mrs. Smith said she was tired."),
+        ("She’s here; he'll go.", "He’s here; she'll go."),
+        ("The ladies' room is here.", "The gentlemen's room is here."),
+        ("The gentlemen’s club closed.", "The ladies’ club closed."),
+        ("An earl came.", "A countess came."),
+        ("My mother-in-law met his ex-wife.", "My father-in-law met her ex-husband."),
+        ("Her Majesty met the Queen.", "His Majesty met the King."),
+        ("my fiancée and his fiancé", "my fiancé and her fiancée"),
+        ("Mr. President, thank you.", "Madam President, thank you."),
+        ("Sir Walter wrote it.", "Dame Walter wrote it."),
+        ("She said he or she may come.", "He said she or he may come."),
+    ],
+)
+def test_exact_sentences(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The theory then gathered other sheets.",
+        "Write to her@home.com or open http://she.com/his/man.html now.",
+        "Run `he = his + 1` and <he class='her'>.",
+        "They man the station.",
+        "Volunteers man the phones.",
+        "Wonder Woman raised her sword.",
+        "The Beach Boys sang on the Isle of Man.",
+        "The queen takes the pawn on e4.",
+        "A bachelor's degree took twelve man-hours.",
+        "Their mother tongue is Welsh.",
+        "s/he and (s)he may apply.",
+        "Martin Luther King spoke.",
+        "I miss Jane.",
+        "The governor, the major and the nurse left.",
+        "a king-size bed",
+    ],
+)
+def test_left_alone(text: str) -> None:
+    pair = swap(text)
+    assert pair.counterfactual == text
+    assert pair.edits == ()
+
+
+def test_edits_replay_and_reverse_restores() -> None:
+    text = "Miss Marsh told her that Ms. Day  and\r\nthe ladies' maid liked HIS hat; it was hers."
+    pair = swap(text)
+    assert apply_edits(text, pair.edits) == pair.counterfactual
+    assert all(text[e.start : e.end] == e.source for e in pair.edits)
+    assert all(0.5 <= e.confidence <= 1 for e in pair.edits)
+    back = pair.reverse()
+    assert back.original == pair.counterfactual
+    assert apply_edits(back.original, back.edits) == text
+    assert back.reverse() == pair
+
+
+def test_direction_counts() -> None:
+    pair = swap("She saw him and his aunt.")
+    assert (pair.num_masculine_to_feminine, pair.num_feminine_to_masculine) == (2, 2)
+
+
+def test_tiers_are_switches() -> None:
+    text = "She saw the bull with her uncle and the actress."
+    assert swap(text, load_lexicon(["pronouns"])).counterfactual == "He saw the bull with his uncle and the actress."
+    assert "cow" in swap(text, load_lexicon(["pronouns", "biology"])).counterfactual
+
+
+def test_mixed_case_is_not_a_word_of_the_lexicon() -> None:
+    assert swap("hE and sHe").edits == ()
