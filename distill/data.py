@@ -145,9 +145,6 @@ def _build(
     seed: int,
 ) -> None:
     """Write the blocks and their info.json beside `folder`, then rename: a folder that exists is complete."""
-    aside = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
     prefix, suffix = separators(tokenizer, data.separator)
     make = partial(pair_texts, tokenizer=tokenizer, lexicon=lexicon, prefix_ids=prefix, suffix_ids=suffix)
     substituted = augmentation.fraction if augmentation.mode == "substitute" else 0.0
@@ -158,21 +155,27 @@ def _build(
         documents = _count(_map_chunks(make, texts, data.num_proc), counts, name)
         flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in documents)
         info[name] = _write_blocks(aside / f"{name}.arrow", pack(flagged, data.seq_len)) | counts
-
-    if data.heldout_path is None:
-        write("train", _split(data, heldout=False), substituted)
-        write("heldout", _split(data, heldout=True), 0.0)
-    else:
-        write("train", islice(corpus.read_documents(data), data.max_documents), substituted)
-        write("heldout", corpus.read_documents(data, data.heldout_path), 0.0)
-    for name, counts in info.items():
-        if counts["num_blocks"] == 0:
+        if info[name]["num_blocks"] == 0:
             raise ValueError(
                 f"the {name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction "
                 "or a data.heldout_path"
             )
-    (aside / "info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    aside.rename(folder)
+
+    aside = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)  # of a build that was killed
+    aside.mkdir()
+    try:
+        if data.heldout_path is None:
+            write("train", _split(data, heldout=False), substituted)
+            write("heldout", _split(data, heldout=True), 0.0)
+        else:
+            write("train", islice(corpus.read_documents(data), data.max_documents), substituted)
+            write("heldout", corpus.read_documents(data, data.heldout_path), 0.0)
+        (aside / "info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        aside.rename(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
 
 
 def _split(data: DataConfig, heldout: bool) -> Iterator[str]:

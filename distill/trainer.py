@@ -99,6 +99,7 @@ def fit(
         settings = {key: str(value) for key, value in flatten(to_dict(config)).items()}
         accelerator.init_trackers("evenhand", settings)
     with RunLog(accelerator, run_dir, state.step, schedule.max_steps, run_dir.name) as log:
+        log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         if state.step == 0:
             log.log(0, evaluate(accelerator, distiller, blocks, config))
             log.restart_clock()

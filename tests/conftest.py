@@ -1,6 +1,9 @@
 """Fixtures shared by all tests: the development data folder, the small world, tiny models of two architectures."""
 
 import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network; read when huggingface_hub is imported
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +14,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 from distill.models import load_tokenizer
 from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network
 
 ARCHITECTURES = {
     "gpt2": {"n_embd": 16, "n_head": 2, "n_layer": 4, "n_positions": 64},

@@ -30,8 +30,8 @@ DEFAULT_WINDOW = 1024  # for a model that does not say how long its context is
 def score(scorer: Scorer, documents: Sequence[str], config: PerplexityConfig) -> list[dict[str, Any]]:
     """One record per document: sum of log-probabilities (nats), scored tokens, words and all tokens.
 
-    With a separator the documents are one text, and a token counts to the document in which it begins (the separator
-    to the one before it). Raises ValueError when the window exceeds the model's context or nothing was scored.
+    With a separator the documents are one text, and a token counts to the document that its last character is in (the
+    separator to the one before it). Raises ValueError when the window exceeds the model's context or nothing was scored.
     """
     window, stride = window_and_stride(scorer, config)
     if config.separator is None:
@@ -137,5 +137,5 @@ def _joined(scorer: Scorer, documents: Sequence[str], separator: str) -> tuple[l
         separator.join(documents), add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
     starts = np.cumsum([0, *(len(document) + len(separator) for document in documents)])[:-1]
-    begins = np.array([begin for begin, _ in encoded["offset_mapping"]], dtype=np.int64)
-    return encoded["input_ids"], np.maximum(np.searchsorted(starts, begins, side="right") - 1, 0)
+    last = np.array([end - 1 for _, end in encoded["offset_mapping"]], dtype=np.int64)
+    return encoded["input_ids"], np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)

@@ -1,0 +1,89 @@
+"""The configuration: precedence, strictness, and messages that name the path, the value and the remedy."""
+
+import pytest
+
+from distill.config import RunConfig, dump_yaml, load_config, load_yaml, to_dict
+
+MINIMAL = """
+run_dir: runs/x
+data: {path: corpus.txt}
+teacher: {path: some/teacher}
+student: {layers: [0, 2]}
+train: {max_steps: 10}
+"""
+
+
+@pytest.fixture
+def minimal(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_defaults_file_and_overrides_win_in_that_order(minimal):
+    minimal.write_text(MINIMAL + "optim: {lr: 3e-4, eps: 1e-8}\n")
+    config = load_config(RunConfig, minimal, ["optim.lr=1e-4", "student.layers=[1, 3]", "data.heldout_path=null"])
+    assert config.optim.lr == 1e-4  # PyYAML reads 1e-4 as a string
+    assert config.optim.eps == 1e-8
+    assert config.optim.betas == (0.9, 0.98)
+    assert config.student.layers == (1, 3)
+
+
+def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
+    config = load_config(RunConfig, minimal, ["augment.mode=augment", "perturb.strength=0.5"])
+    (tmp_path / "again.yaml").write_text(dump_yaml(to_dict(config) | {"provenance": {"git_revision": "abc"}}))
+    again = load_config(RunConfig, tmp_path / "again.yaml")
+    assert to_dict(again) | {"provenance": None} == to_dict(config)
+    assert load_yaml(tmp_path / "again.yaml")["provenance"] == {"git_revision": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optim.lrate=1", "unknown config key optim.lrate (value 1); known keys here: lr, betas"),
+        ("teacher.gguf=x", "unknown config key teacher.gguf (value 'x'); known keys here: path, gguf_file, dtype"),
+        ("speed=3", "unknown config key speed (value 3); known keys here: run_dir, seed, data"),
+        ("optim.lr=fast", "config key optim.lr = 'fast': Input should be a valid number"),
+        ("optim.lr=.inf", "config key optim.lr = inf: Input should be a finite number"),
+        ("perturb.strength=1.5", "config key perturb.strength = 1.5: Input should be less than or equal to 1"),
+        ("perturb.operation=flip", "config key perturb.operation = 'flip': Input should be 'none', 'max'"),
+        ("train.max_steps=true", "config key train.max_steps = True: Input should be a valid integer"),
+        ("train.max_steps=0", "config key train.max_steps = 0: Input should be greater than or equal to 1"),
+        ("train.epochs=2", "config train: give exactly one of max_steps and epochs"),
+        ("student.checkpoint=x", "config student: give exactly one of layers, config and checkpoint"),
+        ("teacher=null", "teacher is null, but loss.kd_weight, student.layers needs one"),
+        ("loss={kd_weight: 0, ce_weight: 0}", "kd_weight, ce_weight and hidden_weight are all 0"),
+        ("data.path=null", "config key data.path = None: Input should be a valid string"),
+        ("data=3", "config key data = 3: "),
+        ("optim", "override 'optim' is not of the form key.sub=value"),
+        ("run_dir.x=3", "override 'run_dir.x=3': run_dir is a single value"),
+        ("optim.lr=[1", "override 'optim.lr=[1': the value is not valid YAML"),
+    ],
+)
+def test_faults_are_one_line_with_path_value_and_remedy(minimal, override, message):
+    with pytest.raises(ValueError, match=".") as fault:
+        load_config(RunConfig, minimal, [override])
+    assert message in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_odd_batches_of_pairs_and_missing_keys_are_refused(minimal):
+    with pytest.raises(ValueError, match="train.micro_batch_size is odd"):
+        load_config(RunConfig, minimal, ["augment.mode=augment", "train.micro_batch_size=3"])
+    minimal.write_text("run_dir: x\n")
+    with pytest.raises(ValueError, match="config key data is missing; set it in the YAML file or pass data=VALUE"):
+        load_config(RunConfig, minimal)
+
+
+def test_files_that_are_not_there_or_not_yaml(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist; pass an existing YAML file with --config"):
+        load_config(RunConfig, tmp_path / "no.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1\n")
+    with pytest.raises(ValueError, match="is not valid YAML"):
+        load_config(RunConfig, tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(ValueError, match="holds a list, not `key: value` lines"):
+        load_config(RunConfig, tmp_path / "list.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"run_dir: caf\xe9\n")
+    with pytest.raises(ValueError, match="is not valid YAML"):
+        load_config(RunConfig, tmp_path / "latin.yaml")

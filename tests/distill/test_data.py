@@ -1,0 +1,288 @@
+"""Packing, caching and batching: nothing is lost, views stay aligned, and the order does not depend on the machine."""
+
+import itertools
+import json
+import multiprocessing
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from augment.lexicon import load_lexicon
+from distill import data as data_module
+from distill.config import AugmentConfig, DataConfig
+from distill.data import (
+    batches,
+    collate,
+    heldout_indices,
+    prepare_blocks,
+    separators,
+    training_indices,
+)
+from distill.models import load_tokenizer
+from distill.packing import PairedExample, pack, pair_texts
+
+LEXICON = load_lexicon()
+TEXTS = [
+    "The woman said that she lost her keys. My father went home because he was tired.",
+    "The nurse said hello.",
+    "Mrs Reed, a doctor, told him that the boy was hers.",
+    "He liked it.",
+    "\n\n  The man said that his sister saw her brother at work with himself and a friend of his.  ",
+    "Ünïcode 🎉 and she 🎉",
+]
+
+
+@pytest.fixture(params=["small world", "gpt2", "llama"])
+def any_tokenizer(request, tokenizer):
+    if request.param == "small world":
+        return tokenizer
+    shared = request.getfixturevalue("shared_data")
+    return load_tokenizer(str(shared / {"gpt2": "tokenizer/gpt2", "llama": "models/stories260k"}[request.param]))
+
+
+@pytest.mark.data
+def test_documents_decode_to_both_views_and_align_outside_edits(any_tokenizer):
+    prefix, suffix = separators(any_tokenizer, None)
+    for text, document in zip(TEXTS, pair_texts(TEXTS, any_tokenizer, LEXICON, prefix, suffix), strict=True):
+        own, other, align = document.example
+        assert own.tolist() == prefix + any_tokenizer(text, add_special_tokens=False)["input_ids"] + suffix
+        cf_ids = any_tokenizer(document.pair.counterfactual, add_special_tokens=False)["input_ids"]
+        assert other.tolist() == prefix + cf_ids + suffix
+        paired = align[align >= 0]
+        assert (np.diff(paired) > 0).all()
+        assert (align[0], align[-1]) == (0, len(other) - 1)
+        gendered = {edit.source for edit in document.pair.edits} | {edit.target for edit in document.pair.edits}
+        for position, partner in enumerate(align):
+            if partner >= 0 and own[position] != other[partner]:
+                piece = any_tokenizer.decode([own[position]]).strip()
+                assert any(piece.lower() in word.lower() for word in gendered), piece
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("seq_len", [12, 16, 31, 200])
+def test_packing_keeps_every_token_of_both_views_and_cuts_at_the_same_word(any_tokenizer, seq_len):
+    prefix, suffix = separators(any_tokenizer, None)
+    documents = pair_texts(TEXTS, any_tokenizer, LEXICON, prefix, suffix)
+    flags = [index % 2 == 0 for index in range(len(documents))]
+    for exchanged in ([False] * len(documents), flags):
+        blocks = list(pack(zip(documents, exchanged, strict=True), seq_len))
+        assert all(max(len(b.input_ids), len(b.cf_input_ids)) <= seq_len for b in blocks)
+        sides = [d.example.exchanged() if e else d.example for d, e in zip(documents, exchanged, strict=True)]
+        whole = np.concatenate([block.input_ids for block in blocks])
+        assert whole.tolist() == np.concatenate([side.input_ids for side in sides]).tolist()
+        cf_whole = np.concatenate([block.cf_input_ids for block in blocks])
+        assert cf_whole.tolist() == np.concatenate([side.cf_input_ids for side in sides]).tolist()
+        offset, document_offset, aligned, expected = 0, 0, [], []
+        for block in blocks:
+            aligned += [a + offset if a >= 0 else -1 for a in block.align]
+            offset += len(block.cf_input_ids)
+            assert block.align[-1] == len(block.cf_input_ids) - 1
+        for side in sides:
+            expected += [a + document_offset if a >= 0 else -1 for a in side.align]
+            document_offset += len(side.cf_input_ids)
+        assert aligned == expected
+
+
+@pytest.mark.data
+def test_substitution_does_not_move_the_cuts(any_tokenizer):
+    documents = pair_texts(TEXTS, any_tokenizer, LEXICON, *separators(any_tokenizer, None))
+    plain = list(pack(((document, False) for document in documents), 16))
+    exchanged = list(pack(((document, True) for document in documents), 16))
+    assert [b.exchanged().input_ids.tolist() for b in exchanged] == [b.input_ids.tolist() for b in plain]
+
+
+def test_a_word_longer_than_a_block_is_refused(tokenizer):
+    documents = pair_texts(["she " + "x" * 200], tokenizer, LEXICON, [0])
+    long_word = pair_texts(["xyz" * 40 + " end"], tokenizer, LEXICON, [0])
+    with pytest.raises(
+        ValueError, match="has a word that is longer than a block of 8 tokens; set a larger data.seq_len"
+    ):
+        list(pack([(documents[0], False)], 8))
+    assert sum(len(b.input_ids) for b in pack([(long_word[0], False)], 200)) == len(long_word[0].example.input_ids)
+
+
+def test_text_without_white_space_is_cut_between_tokens(tokenizer):
+    (document,) = pair_texts(["漢字" * 30], tokenizer, LEXICON, [0])
+    blocks = list(pack([(document, False)], 20))
+    assert len(blocks) > 3
+    for block in blocks[1:-1]:
+        assert "�" not in tokenizer.decode(block.input_ids)  # never inside a character
+
+
+def test_separators_by_default_and_by_name(tokenizer):
+    assert separators(tokenizer, None) == ([tokenizer.bos_token_id], [])
+    assert separators(tokenizer, "Ġshe") == ([tokenizer.get_vocab()["Ġshe"]], [])
+    with pytest.raises(ValueError, match=r"data.separator '<nope>' is not a token of the tokenizer"):
+        separators(tokenizer, "<nope>")
+
+
+# -- cache -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(small_world, tmp_path) -> DataConfig:
+    return DataConfig(
+        path=str(small_world / "train.jsonl"), seq_len=48, cache_dir=str(tmp_path / "cache"), heldout_fraction=0.2
+    )
+
+
+def rows(dataset) -> list:
+    return [[list(row[name]) for name in PairedExample._fields] for row in dataset]
+
+
+def test_blocks_are_cached_and_rebuilt_when_anything_that_matters_changes(settings, tokenizer, tmp_path, monkeypatch):
+    first = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    info = first.info
+    assert info["train"]["num_documents"] + info["heldout"]["num_documents"] == 400
+    assert 40 <= info["heldout"]["num_documents"] <= 120
+    assert info["train"]["num_blocks"] == len(first.train)
+    assert 0 < info["train"]["num_pairs"] <= info["train"]["num_documents"] <= info["train"]["num_words"]
+    build = data_module._build
+    monkeypatch.setattr(data_module, "_build", lambda *_: pytest.fail("built again"))
+    again = prepare_blocks(settings, AugmentConfig(mode="augment"), LEXICON, tokenizer, seed=1)
+    assert rows(again.train) == rows(first.train)
+
+    monkeypatch.setattr(data_module, "_build", build)
+    variants = [
+        (DataConfig(**(vars(settings) | {"seq_len": 40})), AugmentConfig(), 0),
+        (DataConfig(**(vars(settings) | {"max_documents": 100})), AugmentConfig(), 0),
+        (settings, AugmentConfig(mode="substitute", fraction=1.0), 0),
+        (settings, AugmentConfig(mode="substitute", fraction=0.5), 1),
+    ]
+    for data, augmentation, seed in variants:
+        prepare_blocks(data, augmentation, LEXICON, tokenizer, seed)
+    assert len(list((tmp_path / "cache").glob("*/info.json"))) == 1 + len(variants)
+    assert not list((tmp_path / "cache").glob("*.partial"))
+
+
+def test_substitution_exchanges_the_views_of_the_training_part_only(settings, tokenizer):
+    plain = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    full = prepare_blocks(settings, AugmentConfig(mode="substitute", fraction=1.0), LEXICON, tokenizer, seed=0)
+    assert [row[:2] for row in rows(full.train)] == [[row[1], row[0]] for row in rows(plain.train)]
+    assert rows(full.heldout) == rows(plain.heldout)
+
+
+def test_duplicate_documents_fall_on_one_side_of_the_split(tmp_path, tokenizer):
+    (tmp_path / "c.txt").write_text("\n".join(f"Document number {i % 50} is here." for i in range(200)))
+    settings = DataConfig(
+        path=str(tmp_path / "c.txt"), seq_len=16, cache_dir=str(tmp_path / "cache"), heldout_fraction=0.3
+    )
+    blocks = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    sides = [
+        set(tokenizer.decode(np.concatenate([row["input_ids"] for row in part])).split("<|endoftext|>")) - {""}
+        for part in (blocks.train, blocks.heldout)
+    ]
+    assert len(sides[0]) + len(sides[1]) >= 50
+    assert len(sides[0] & sides[1]) <= 2  # pieces cut at the end of a block, at most
+
+
+def test_an_empty_side_of_the_split_is_refused_and_leaves_nothing(tmp_path, tokenizer):
+    (tmp_path / "c.txt").write_text("One document only.\n")
+    settings = DataConfig(path=str(tmp_path / "c.txt"), cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match="is empty; give more text, another data.heldout_fraction"):
+        prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def _prepare_in_child(settings, folder, queue):
+    tokenizer = load_tokenizer(folder)
+    queue.put(json.dumps(prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0).info))
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_build_once(settings, small_world, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    arguments = (settings, str(small_world / "tokenizer"), queue)
+    processes = [context.Process(target=_prepare_in_child, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert len({queue.get(timeout=120) for _ in processes}) == 1
+    for process in processes:
+        process.join()
+    assert len(list((tmp_path / "cache").glob("*/info.json"))) == 1
+
+
+def test_several_workers_give_the_same_blocks(settings, tokenizer, tmp_path):
+    alone = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    other = DataConfig(**(vars(settings) | {"num_proc": 2, "cache_dir": str(tmp_path / "other")}))
+    together = prepare_blocks(other, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert rows(together.train) == rows(alone.train)
+    assert together.info == alone.info
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+def test_collate_masks_what_is_not_scored():
+    example = PairedExample(np.array([5, 6, 7]), np.array([5, 8, 9, 7]), np.array([0, -1, 3]))
+    same = PairedExample(np.array([5, 6]), np.array([5, 6]), np.array([0, 1]))
+    batch = collate([example, None, same], 6)
+    assert batch.input_ids[0].tolist() == [5, 6, 7, 0, 0, 0]
+    assert batch.loss_mask.int().tolist() == [[1, 1, 0, 0, 0, 0], [0] * 6, [1, 0, 0, 0, 0, 0]]
+    assert batch.cf_loss_mask[0].int().tolist() == [1, 1, 1, 0, 0, 0]
+    assert batch.align[0].tolist() == [0, -1, 3, -1, -1, -1]
+    assert batch.cf_align[0].tolist() == [0, -1, -1, 2, -1, -1]
+    assert batch.has_swap.tolist() == [True, False, False]
+    exchanged = batch.exchanged()
+    assert torch.equal(exchanged.input_ids, batch.cf_input_ids)
+    assert torch.equal(exchanged.align, batch.cf_align)
+    assert all(torch.equal(a, b) for a, b in zip(exchanged.exchanged(), batch, strict=True))
+
+
+def steps_of(
+    num_processes: int, micro: int, num_samples: int | None, num_steps: int, start: int = 0
+) -> list[list[int]]:
+    """The blocks of each optimizer step, over all processes and micro-steps, sorted."""
+    streams = [
+        training_indices(23, num_samples, 7, start, 8, micro, rank, num_processes) for rank in range(num_processes)
+    ]
+    per_step = 8 // (micro * num_processes)
+    steps = []
+    for _ in range(num_steps):
+        step = [list(itertools.islice(stream, per_step)) for stream in streams]
+        steps.append(sorted(index for micros in step for micro_batch in micros for index in micro_batch))
+    return steps
+
+
+def test_each_step_has_the_same_blocks_whatever_the_processes_and_wherever_it_resumes():
+    expected = steps_of(1, 8, None, 12)
+    assert steps_of(1, 2, None, 12) == expected
+    assert steps_of(2, 2, None, 12) == expected
+    assert steps_of(4, 1, None, 12) == expected
+    assert steps_of(2, 4, None, 5, start=7) == expected[7:]
+    epochs = steps_of(1, 1, 46, 6)
+    assert sorted(index for step in epochs for index in step if index >= 0) == sorted(list(range(23)) * 2)
+
+
+def test_the_last_step_of_an_epoch_is_filled_with_rows_that_are_not_scored():
+    for num_processes, micro in ((1, 8), (2, 2), (4, 2)):
+        steps = steps_of(num_processes, micro, 20, 3)
+        assert [step.count(-1) for step in steps] == [0, 0, 4]
+        streams = [training_indices(23, 20, 7, 0, 8, micro, rank, num_processes) for rank in range(num_processes)]
+        assert {sum(1 for _ in stream) for stream in streams} == {3 * 8 // (micro * num_processes)}
+
+
+def test_epochs_differ_and_the_seed_decides():
+    stream = partial(training_indices, 23, None, start_step=0, step_size=23, micro_size=23, rank=0, num_processes=1)
+    first, second = itertools.islice(stream(seed=0), 2)
+    assert sorted(first) == sorted(second) == list(range(23))
+    assert first != second
+    assert next(stream(seed=1)) != first
+
+
+def test_held_out_blocks_come_once_over_all_processes():
+    shares = [list(heldout_indices(11, 2, rank, 3)) for rank in range(3)]
+    assert len({len(share) for share in shares}) == 1
+    assert sorted(i for share in shares for micro in share for i in micro if i >= 0) == list(range(11))
+
+
+def test_the_loader_leaves_the_global_random_state_alone(settings, tokenizer):
+    blocks = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    state = torch.get_rng_state()
+    (batch,) = batches(blocks.train, [[0, -1, 1]], settings.seq_len)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert batch.input_ids.shape == (3, settings.seq_len)
+    assert batch.loss_mask.sum(1).tolist()[1] == 0

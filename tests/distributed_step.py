@@ -1,0 +1,80 @@
+"""One training step of every mode and split, whose losses and gradients are returned, or saved by rank 0.
+
+Imported by test_distributed.py for one process, launched by it for two: `distributed_step.py FOLDER OUT`, FOLDER with a
+teacher and a student. Every process takes its share of eight rows of different lengths; two of them are padding, so
+that one row per micro-batch leaves some micro-batches in which nothing is scored.
+"""
+
+import sys
+
+import torch
+from accelerate import Accelerator
+
+from augment.lexicon import load_lexicon
+from distill.config import RunConfig, validate
+from distill.data import collate
+from distill.distiller import Distiller
+from distill.models import load_causal_lm, load_tokenizer
+from distill.packing import pair_texts
+from distill.perturb import gender_classes
+from distill.trainer import train_step
+
+SEQ_LEN = 32
+TEXTS = [
+    "The woman said that she lost her keys.",
+    "He left.",
+    "My father went home because he was tired, and his sister stayed at work with her friend.",
+    "The nurse said hello.",
+    "Mrs Reed, a doctor, told him that the boy was hers.",
+    "The engineer likes the garden, and the man said so.",
+]
+ROWS = [0, None, 1, 2, 3, None, 4, 5]
+
+
+def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: int) -> dict:
+    """The metrics and gradients of one step over this process's share of the rows."""
+    tokenizer = load_tokenizer(f"{folder}/teacher")
+    teacher = load_causal_lm(f"{folder}/teacher").requires_grad_(False)
+    student = load_causal_lm(f"{folder}/student")
+    lexicon = load_lexicon()
+    config = validate(
+        RunConfig,
+        {
+            "run_dir": "unused",
+            "data": {"path": "unused", "seq_len": SEQ_LEN},
+            "augment": {"mode": mode},
+            "teacher": {"path": folder},
+            "student": {"layers": [0]},
+            "perturb": {"operation": "equivariant"},
+            "loss": {"hidden_weight": 0.5},
+            "train": {"max_steps": 1},
+            "optim": {"max_grad_norm": 0},
+        },
+    )
+    documents = pair_texts(TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
+    mine = ROWS[accelerator.process_index :: accelerator.num_processes]
+    examples = [None if row is None else documents[row].example for row in mine]
+    micro_batches = [
+        collate(examples[start : start + rows_per_micro], SEQ_LEN) for start in range(0, len(examples), rows_per_micro)
+    ]
+    classes = gender_classes(tokenizer, lexicon)
+    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
+    # a first AdamW step with beta1 = 0 keeps the gradient itself as its first moment
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, betas=(0.0, 0.999))
+    module, optimizer = accelerator.prepare(module, optimizer)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer.optimizer, factor=1.0)
+    metrics = train_step(accelerator, module, teacher, micro_batches, optimizer, scheduler, config)
+    gradients = [state["exp_avg"] for state in optimizer.optimizer.state.values()]
+    return {"metrics": metrics, "gradients": gradients, "micro_steps": len(micro_batches)}
+
+
+def all_steps(accelerator: Accelerator, folder: str, splits: list[int]) -> dict:
+    """`one_step` for every mode and number of rows per micro-batch."""
+    return {(mode, rows): one_step(accelerator, folder, mode, rows) for mode in ("none", "augment") for rows in splits}
+
+
+if __name__ == "__main__":
+    parallel = Accelerator(cpu=True)
+    results = all_steps(parallel, sys.argv[1], [1, 2])
+    if parallel.is_main_process:
+        torch.save({"num_processes": parallel.num_processes, "steps": results}, sys.argv[2])
