@@ -39,12 +39,12 @@ def _normal(tokens: list[str]) -> list[str]:
 
 
 def next_word(text: str, end: int) -> str:
-    """The word that follows `end` after one run of blanks or a hyphen, in its own case; "" when a mark comes first."""
+    """The word after `end` and one run of blanks, a hyphen or a possessive ending, in its own case; "" before a mark."""
     match = _NEXT_WORD.match(text, end)
     return match.group(1) if match else ""
 
 
-_NEXT_WORD = re.compile(r"(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
+_NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
 
 
 def previous_token(text: str, start: int) -> str:

@@ -19,7 +19,7 @@ _CODE = re.compile(
 _CHUNK_IS_CODE = re.compile(
     r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|\d/|\w[+*]"
 )
-_NEUTRAL_STUMP = re.compile(r"(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
+_NEUTRAL_STUMP = re.compile(r"(?<!\w)(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
 _FUNCTION_WORDS = word_set(
     """a an the this that these those my your his her its our their and or but nor so yet for if when while as
     because then there here what who whom whose which how why where in on at by to of from with without into
@@ -41,6 +41,7 @@ _INSTITUTION = word_set(
 )
 _NOT_A_NAME = word_set("I I'm I'll I've I'd I’m I’ll I’ve I’d O God")
 _RANKS = word_set("king queen prince princess duke duchess emperor empress baron baroness")
+_MANY_RANKS = word_set("kings queens princes princesses dukes duchesses")
 _FAMILY_NAMES = word_set(
     """father mother dad mom mum daddy mommy mummy papa mama mamma sister brother aunt auntie aunty uncle
     grandfather grandmother grandpa grandma granddad grandad granny husband wife sir madam ma'am"""
@@ -63,6 +64,8 @@ def odd_neighbour(text: str, start: int, end: int) -> str | None:
     """Reason to leave a word alone because of what touches it: code, paths, combining marks, neutral forms."""
     left = text[start - 1] if start else " "
     right = text[end] if end < len(text) else " "
+    if right == "(" and text[end : end + 3].lower() not in ("(s)", "(wo", "(he", "(hi"):
+        return "code"
     if right == "." and not text[end + 1 : end + 2].isalnum() and left in SAFE_BEFORE:
         return None
     if right in "\u00ad\u200d\u2060" or left in "\u00ad\u200d\u2060" or "\u0300" <= right <= "\u036f":
@@ -148,6 +151,8 @@ def _part_of_titled_name(
 ) -> str | None:
     if capital_next and _run_ends_in_institution(text, end):
         return "name"
+    if term.word in _MANY_RANKS:
+        return None if initial and not capital_next and text[end : end + 1] != "," else "name"
     if term.word not in _RANKS and term.target not in _RANKS:
         return None
     if before[:1].isupper() and before.lower() not in _FUNCTION_WORDS | {"crown", "majesty", "highness", "grand"}:

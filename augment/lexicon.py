@@ -45,19 +45,27 @@ class TermPair:
 class Lexicon:
     """Validated term pairs.
 
-    `pairs` holds every pair that is swapped both ways (`use == "pair"`), in file order: they are what a vocabulary map
-    may be built from. `conditional` holds the others (`context`, `feminine`), which rules apply.
+    `rows` holds all of them in order: the first row of a term is its default counterpart.
     """
 
-    pairs: tuple[TermPair, ...]
-    conditional: tuple[TermPair, ...] = ()
+    rows: tuple[TermPair, ...]
     tiers: tuple[str, ...] = DEFAULT_TIERS
+
+    @cached_property
+    def pairs(self) -> tuple[TermPair, ...]:
+        """Every pair that is swapped both ways (`use == "pair"`): what a vocabulary map may be built from."""
+        return tuple(p for p in self.rows if p.use == "pair")
+
+    @cached_property
+    def conditional(self) -> tuple[TermPair, ...]:
+        """The other pairs (`context`, `feminine`), which rules apply."""
+        return tuple(p for p in self.rows if p.use != "pair")
 
     @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal SHA-256 of all that determines a swap: terms, tiers, rules, rule data and model weights."""
         digest = hashlib.sha256()
-        for pair in (*self.pairs, *self.conditional):
+        for pair in self.rows:
             digest.update("\t".join((pair.masculine, pair.feminine, pair.tier, pair.use)).encode() + b"\n")
         digest.update("\t".join(self.tiers).encode())
         digest.update(_rules_digest())
@@ -70,7 +78,7 @@ class Lexicon:
         These are the terms with several counterparts, their alternatives, and the terms of conditional pairs.
         """
         seen: dict[str, set[str]] = {}
-        for pair in (*self.pairs, *self.conditional):
+        for pair in self.rows:
             seen.setdefault(pair.masculine, set()).add(pair.feminine)
             seen.setdefault(pair.feminine, set()).add(pair.masculine)
         lossy = {t for pair in self.conditional for t in (pair.masculine, pair.feminine)}
@@ -100,11 +108,11 @@ def load_lexicon(tiers: Sequence[str] | None = None, path: str | Path | None = N
     if extend:
         taken = {t.lower() for pair in own for t in (pair.masculine, pair.feminine)}
         shipped = _shipped(names)
-        kept = [p for p in (*shipped.pairs, *shipped.conditional) if not _touches(p, taken)]
+        kept = [p for p in shipped.rows if not _touches(p, taken)]
     both_sides = validate([*own, *kept])
     if both_sides:
         raise ValueError(f"{path}: {both_sides[0]} ({len(both_sides)} problem(s) in all)")
-    return _assemble([*own, *kept], (*names, "user") if extend else ("user",))
+    return Lexicon((*own, *kept), (*names, "user") if extend else ("user",))
 
 
 def read_terms(path: Path, tier: str) -> list[TermPair]:
@@ -164,12 +172,7 @@ def _shipped(names: tuple[str, ...]) -> Lexicon:
     problems = validate(pairs)
     if problems:
         raise ValueError(f"shipped lexicon: {problems[0]}")
-    return _assemble(pairs, names)
-
-
-def _assemble(pairs: list[TermPair], tiers: tuple[str, ...]) -> Lexicon:
-    both = tuple(p for p in pairs if p.use == "pair")
-    return Lexicon(both, tuple(p for p in pairs if p.use != "pair"), tiers)
+    return Lexicon(tuple(pairs), names)
 
 
 @cache

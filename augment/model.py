@@ -10,8 +10,44 @@ from functools import cache
 from math import exp
 from pathlib import Path
 
+from augment.lexicon import load_lexicon
+
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 _MAGIC = b"EVH1"
+
+
+def _gender_blind() -> dict[str, str]:
+    """Map feminine words onto their masculine counterparts, so that "his wife" teaches what "her husband" is."""
+    pairs = load_lexicon().pairs
+    return {**{p.feminine: p.masculine for p in reversed(pairs)}, "her": "his", "hers": "his", "him": "his"}
+
+
+def _inflected(frames: dict[str, str]) -> dict[str, str]:
+    """Every form of the verbs of a frame; forms of one verb are joined by slashes."""
+    return {form: frame for frame, verbs in frames.items() for verb in verbs.split() for form in verb.split("/")}
+
+
+_ALIKE = _gender_blind()
+# What a verb can take after a pronoun: two objects, a bare infinitive, an object with what it becomes, a thing taken.
+VERB_FRAMES = _inflected(
+    {
+        "two objects": """give/gave/given/giving/gives send/sent/sending/sends show/showed/shown/showing/shows
+        tell/told/telling/tells teach/taught/teaching/teaches offer/offered/offering/offers bring/brought/brings/bringing
+        lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing owe/owed/owes/owing pay/paid/pays/paying
+        promise/promised/promises hand/handed/hands/handing pass/passed/passes grant/granted/grants award/awarded/awards
+        deny/denied/denies spare/spared/save/saved envy/envied forgive/forgave/forgiven allow/allowed/allows throw/threw
+        buy/bought/buys/buying ask/asked/asks/asking earn/earned/earns bequeath/bequeathed feed/fed/feeds bid/bade
+        serve/served charge/charged/charges sell/sold do/did/does get/got/gets win/won/wins""",
+        "infinitive": """let/lets/letting make/made/makes/making have/has/had/having help/helped/helps/helping
+        see/saw/seen/sees/seeing hear/heard/hears/hearing watch/watched/watches/watching feel/felt/feels/feeling
+        notice/noticed/notices observe/observed/observes""",
+        "becomes": """call/called/calls/calling name/named/names/naming elect/elected/elects appoint/appointed/appoints
+        consider/considered/considers find/found/finds/finding keep/kept/keeps/keeping leave/left/leaves/leaving
+        render/rendered/renders think/thought/thinks want/wants/wanted like/liked/likes declare/declared/declares
+        crown/crowned/crowns proclaim/proclaimed drive/drove/drives set/sets turn/turned/turns strike/struck/strikes
+        believe/believed/prove/proved/deem/deemed/judge/judged/hold/held/label/labelled/labeled""",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +73,15 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
     """Feature strings of a context; `before` is nearest first. The same function serves training and use."""
     p1, p2, p3 = before
     n1, n2, n3 = after
+    alike = _ALIKE.get
+    n1 = alike(n1, n1)
+    n2 = alike(n2, n2)
+    p1 = alike(p1, p1)
+    p2 = alike(p2, p2)
+    frame = VERB_FRAMES.get(p1, "")
+    k1 = _kind(n1)
+    k2 = _kind(n2)
+    k3 = _kind(n3)
     s1 = n1[-3:]
     s2 = n2[-3:]
     return (
@@ -58,7 +103,51 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
         f"p{p1} {n2}",
         f"q{s1} {n2} {n3}",
         f"r{p3} {p1} {s1}",
+        f"s{frame} {s1}",
+        f"t{frame} {n1}",
+        f"u{frame} {s1} {n2}",
+        f"v{frame} {k1} {k2} {k3}",
+        f"w{p1} {k1} {k2}",
+        f"x{_kind(p1)} {k1} {k2} {k3}",
+        f"y{n1} {k2} {k3}",
     )
+
+
+def _kind(word: str) -> str:
+    """A coarse class of a lower-case token: a closed class, a mark, or its ending."""
+    known = _KINDS.get(word)
+    if known is not None:
+        return known
+    if word[-2:] == "ly":
+        return "ly"
+    if word[-3:] == "ing":
+        return "ing"
+    if word[-2:] == "ed":
+        return "ed"
+    if word[-1] == "s":
+        return "s"
+    if word[-2:] in _ADJECTIVE_ENDINGS or word[-3:] in _ADJECTIVE_ENDINGS:
+        return "adj"
+    return "#" if word[0].isdigit() else "w"
+
+
+_ADJECTIVE_ENDINGS = frozenset("al ic ous ful ive ble ent ant less ish ary".split())
+_KINDS = {
+    word: kind
+    for kind, words in {
+        ".": ". ! ? ; : \n\n \" ” » ) … — – ]",
+        ",": ", - ( “ « ‘ '",
+        "det": "the a an this that these those my your his our their its some any no every each all both such what which",
+        "pro": "i you he she it we they me him them us who whom himself herself myself themselves itself one",
+        "aux": "is was are were be been being am has have had do does did will would can could shall should may might must",
+        "prep": "of in on at by for with from to into upon about over under after before through between against without "
+        "toward towards across around behind beside along among during off out up down away back near like",
+        "conj": "and or but nor so as if when while because than though although until till since whether where how why",
+        "adv": "not never always now then there here very too more most only just even still again also once quite so well",
+    }.items()
+    for word in words.split(" ")
+}
+_KINDS[""] = "."
 
 
 def save_model(model: HashedModel, path: Path) -> None:

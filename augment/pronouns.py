@@ -26,7 +26,8 @@ _ABSOLUTE = word_set(
     as but for he she they we i you it would could should shall cannot can't didn't doesn't isn't wasn't nor
     either again anyway forever instead"""
 ) | {PARAGRAPH, ""}
-_DETERMINERS = frozenset({"her", "his", "my", "your", "our", "their", "its"})
+_JOINTS = frozenset({"or", "and", "/"})
+_COUNTERPART = {"him": True, "his": False}
 
 
 _PARTITIVE = re.compile(
@@ -62,9 +63,12 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.99, "her: closed-class word follows"
     if nearest in _OWNED:
         return False, 0.99, "her: noun of title or own follows"
-    if nearest == "and" and after[1] in _DETERMINERS:
-        return True, 0.9, "her: object before and"
-    probability = _model("her").probability(words_before(text, start), after)
+    before = words_before(text, start)
+    if before[0] in _JOINTS and before[1] in _COUNTERPART:
+        return _COUNTERPART[before[1]], 0.99, "her: joined with him or his"
+    if nearest in _JOINTS and after[1] in _COUNTERPART:
+        return _COUNTERPART[after[1]], 0.99, "her: joined with him or his"
+    probability = _model("her").probability(before, after)
     return probability > 0.5, max(probability, 1 - probability), "her: model"
 
 

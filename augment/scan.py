@@ -57,7 +57,7 @@ def scanner(lexicon: Lexicon) -> Scanner:
 def terms(lexicon: Lexicon) -> list[Term]:
     """Every term that can be swapped, once, with its default counterpart (the first row it stands in)."""
     found: dict[str, Term] = {}
-    for pair in (*lexicon.pairs, *lexicon.conditional):
+    for pair in lexicon.rows:
         if pair.use != "feminine":
             found.setdefault(pair.masculine, Term(pair.masculine, pair.feminine, MASCULINE, pair.tier, pair.use))
         found.setdefault(pair.feminine, Term(pair.feminine, pair.masculine, FEMININE, pair.tier, pair.use))

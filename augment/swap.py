@@ -14,7 +14,7 @@ from augment.context import sentence_span
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pronouns import her_is_object, his_is_absolute
 from augment.scan import FEMININE, MASCULINE, Candidate, scanner
-from augment.titles import SPECIAL
+from augment.titles import SPECIAL, generic_masculine
 
 _OPPOSITE = {"m->f": "f->m", "f->m": "m->f"}
 _DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}
@@ -119,7 +119,7 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     term = candidate.term
     if term.use == "kept":
         return "name"
-    if text[start].isupper():
+    if text[start].isupper() and term.word.islower():
         reason = guards.part_of_name(text, start, end, term)
         if reason:
             return reason
@@ -167,6 +167,8 @@ def _decide(
         other, end, rule = decision
         end, target = _possessive(text, end, source, recase(source, other))
         return Edit(start, end, text[start:end], target, direction + rule, _UNSURE_TITLE)
+    if term.gender == MASCULINE and generic_masculine(text, start, word):
+        return None
     end, target = _possessive(text, end, source, target)
     return Edit(start, end, text[start:end], target, direction + term.tier, 1.0)
 

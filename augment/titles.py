@@ -24,10 +24,27 @@ _ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
 
 def mister(text: str, start: int, end: int) -> Decision:
     """Mr -> Mrs; Madam before an office (Mr. President)."""
-    office = _OFFICE_AFTER.match(text, end)
-    if office:
+    if mx_caps(text, start, end):
+        return None
+    if _OFFICE_AFTER.match(text, end):
         return "madam", end + (text[end] == "."), "title: before an office"
     return "mrs", end, "title"
+
+
+def mx_caps(text: str, start: int, end: int) -> bool:
+    """Whether MR, MS or MRS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company."""
+    source = text[start:end]
+    if source == "ms":
+        return not _NAME_AFTER.match(text, end)
+    return source in ("MR", "MS") and not _NAME_IN_CAPITALS.match(text, end)
+
+
+_NAME_IN_CAPITALS = re.compile(r"\.?\s+[A-Z][A-Z'’-]+(?:\W|\Z)(?!.{0,20}[a-z]{3})")
+
+
+def ms(text: str, start: int, end: int) -> Decision:
+    """Ms -> Mr; units, manuscripts and acronyms are left alone."""
+    return None if mx_caps(text, start, end) else ("mr", end, "title")
 
 
 def miss(text: str, start: int, end: int) -> Decision:
@@ -195,8 +212,23 @@ def bachelor(text: str, start: int, end: int) -> Decision:
 _DEGREE = re.compile(r"(?:['’]s?|\s+of\b|\s+degrees?\b|['’]?s?\s+(?:degrees?|program|in)\b|-level)", re.I)
 
 
+def generic_masculine(text: str, start: int, word: str) -> bool:
+    """Whether a masculine occupation is said of a woman ("She is an actor"): its swap would turn sense around."""
+    return word in GENERIC and bool(_SAID_OF_A_WOMAN.search(text[start - 60 if start > 60 else 0 : start]))
+
+
+GENERIC = word_set("actor actors waiter waiters landlord chairman businessman fireman policeman craftsman foreman")
+_SAID_OF_A_WOMAN = re.compile(
+    r"\b(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
+    r"(?:['’]s|(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become|remains))"
+    r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?(?: [\w-]+){0,2} \Z"
+    r"|\b(?:she|her)\b[^.;:!?]{0,40} as an?(?: [\w-]+)? \Z",
+    re.IGNORECASE,
+)
+
 SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "mr": mister,
+    "ms": ms,
     "miss": miss,
     "madam": madam,
     "sir": sir,

@@ -1,0 +1,95 @@
+"""The Parquet side of stream.py: row groups in, swapped row groups out, in constant memory and resumable.
+
+Every block of rows becomes a small finished file in `<target>.parts/`; at the end they are joined, block by block, into
+the target. After an interruption the finished blocks are kept.
+"""
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from augment.rows import Block, RowOptions, swap_columns
+from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, workers
+
+_ROWS_PER_BLOCK = 2000
+
+
+def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
+    """Swap the text column of a Parquet file; see stream.swap_file. Raises ValueError when the column is absent."""
+    schema = pq.read_schema(source)
+    if options.text_field not in schema.names:
+        raise ValueError(f"{source} has no column {options.text_field!r}; its columns are {', '.join(schema.names)}")
+    parts, note, bad = beside(target, ".parts"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
+    progress = Progress.load(note, identity(source, options))
+    if progress.input_bytes == 0:
+        shutil.rmtree(parts, ignore_errors=True)
+    parts.mkdir(parents=True, exist_ok=True)
+    begun, words_before = time.perf_counter(), progress.counts.num_words
+    done = progress.input_bytes  # here: blocks already finished
+    with open(bad, "ab") as rejected, Bar(source, progress.counts) as bar:
+        rejected.truncate(progress.malformed_bytes)
+        size = source.stat().st_size
+        num_blocks = -(-pq.read_metadata(source).num_rows // _ROWS_PER_BLOCK)
+        for number, (columns, block) in _in_order(source, options, num_workers, done):
+            pq.write_table(pa.table(columns, schema=_schema(schema, options)), parts / f"{number:08}.parquet")
+            note_malformed(rejected, block, progress.counts.num_lines)
+            rejected.flush()
+            progress.counts.add(block.counts)
+            progress.input_bytes, progress.malformed_bytes = number + 1, rejected.tell()
+            progress.save(note)
+            bar.update(size * (number + 1) // max(num_blocks, 1), progress.counts)
+    _join(parts, target, _schema(schema, options))
+    note.unlink(missing_ok=True)
+    shutil.rmtree(parts)
+    if not progress.malformed_bytes:
+        bad.unlink()
+    rate = (progress.counts.num_words - words_before) / max(time.perf_counter() - begun, 1e-9)
+    return FileReport(progress.counts, rate, bad if progress.malformed_bytes else None)
+
+
+def _schema(schema: pa.Schema, options: RowOptions) -> pa.Schema:
+    if not options.pairs:
+        return schema
+    edit = pa.struct(
+        [("start", pa.int64()), ("end", pa.int64()), ("source", pa.string()), ("target", pa.string())]
+        + [("rule", pa.string()), ("confidence", pa.float64())]
+    )
+    return schema.append(pa.field("counterfactual", pa.string())).append(pa.field("edits", pa.list_(edit)))
+
+
+def _in_order(
+    source: Path, options: RowOptions, num_workers: int, skip: int
+) -> Iterator[tuple[int, tuple[dict[str, list[Any]], Block]]]:
+    with pq.ParquetFile(source) as file:
+        batches = enumerate(file.iter_batches(_ROWS_PER_BLOCK))
+        if num_workers == 1:
+            for number, batch in batches:
+                if number >= skip:
+                    yield number, swap_columns(batch.to_pydict(), options)
+            return
+        with workers(num_workers) as pool:
+            waiting: deque[tuple[int, Future[tuple[dict[str, list[Any]], Block]]]] = deque()
+            for number, batch in batches:
+                if number >= skip:
+                    waiting.append((number, pool.submit(swap_columns, batch.to_pydict(), options)))
+                if len(waiting) >= 2 * num_workers:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+
+
+def _join(parts: Path, target: Path, schema: pa.Schema) -> None:
+    joined = beside(target, ".part")
+    with pq.ParquetWriter(joined, schema) as writer:
+        for part in sorted(parts.glob("*.parquet")):
+            writer.write_table(pq.read_table(part, schema=schema))
+    joined.replace(target)

@@ -1,0 +1,178 @@
+"""One block of rows in, the same rows swapped out: what a worker does, for every file format and for `datasets.map`.
+
+Rows that cannot be read are passed on with their number and reason; nothing is dropped without being counted.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from augment.lexicon import Lexicon
+from augment.swap import CounterfactualPair, swap
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """What to do with each row.
+
+    `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns `counterfactual` and `edits`
+    instead of replacing the text. Rows whose least sure edit is below `min_confidence` are left out and counted.
+    """
+
+    lexicon: Lexicon
+    text_field: str = "text"
+    pairs: bool = False
+    min_confidence: float = 0.0
+
+
+@dataclass
+class Counts:
+    """Totals over rows (`num_lines` counts blank lines too); `num_words` are blank-separated words of the originals."""
+
+    num_lines: int = 0
+    num_rows: int = 0
+    num_changed: int = 0
+    num_unsure: int = 0
+    num_malformed: int = 0
+    num_words: int = 0
+    num_masculine_to_feminine: int = 0
+    num_feminine_to_masculine: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another block's totals."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class Block:
+    """A swapped block: output rows, totals, and (row number within the block, reason) of malformed rows."""
+
+    lines: list[bytes] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    malformed: list[tuple[int, str]] = field(default_factory=list)
+
+
+def swap_counted(text: str, options: RowOptions, counts: Counts) -> CounterfactualPair | None:
+    """Swap one text and count it; None when it is to be left out as unsure."""
+    pair = swap(text, options.lexicon)
+    counts.num_rows += 1
+    counts.num_words += len(text.split())
+    if pair.edits:
+        if pair.confidence < options.min_confidence:
+            counts.num_unsure += 1
+            return None
+        counts.num_changed += 1
+        counts.num_masculine_to_feminine += pair.num_masculine_to_feminine
+        counts.num_feminine_to_masculine += pair.num_feminine_to_masculine
+    return pair
+
+
+def swap_text_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
+    """Plain text: every line is a row; line ends are kept as they are."""
+    block = Block(counts=Counts(num_lines=len(lines)))
+    for number, raw in enumerate(lines):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            _reject(block, number, f"not UTF-8 at byte {error.start} of the line")
+            continue
+        pair = swap_counted(text, options, block.counts)
+        if pair is not None:
+            block.lines.append(pair.counterfactual.encode("utf-8") if pair.edits else raw)
+    return block
+
+
+def swap_json_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
+    """JSON lines: the text field of every row; an unchanged row keeps its bytes. Blank lines are kept."""
+    block = Block(counts=Counts(num_lines=len(lines)))
+    for number, raw in enumerate(lines):
+        if not raw.strip():
+            block.lines.append(raw)
+            continue
+        try:
+            row = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            _reject(block, number, f"not JSON: {error}")
+            continue
+        text = row.get(options.text_field) if isinstance(row, dict) else None
+        if not isinstance(text, str):
+            _reject(block, number, f"no text in field {options.text_field!r}")
+            continue
+        pair = swap_counted(text, options, block.counts)
+        if pair is None:
+            continue
+        if not pair.edits and not options.pairs:
+            block.lines.append(raw)
+            continue
+        row |= _columns(pair) if options.pairs else {options.text_field: pair.counterfactual}
+        end = b"\n" if raw.endswith(b"\n") else b""
+        block.lines.append(_dump(row).encode("utf-8") + end)
+    return block
+
+
+def _dump(row: dict[str, Any]) -> str:
+    dumped = json.dumps(row, ensure_ascii=False)
+    try:
+        dumped.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can escape and UTF-8 cannot hold
+        return json.dumps(row)
+    return dumped
+
+
+def _columns(pair: CounterfactualPair) -> dict[str, Any]:
+    edits = [
+        {
+            "start": e.start,
+            "end": e.end,
+            "source": e.source,
+            "target": e.target,
+            "rule": e.rule,
+            "confidence": round(e.confidence, 4),
+        }
+        for e in pair.edits
+    ]
+    return {"counterfactual": pair.counterfactual, "edits": edits}
+
+
+def _reject(block: Block, number: int, reason: str) -> None:
+    block.counts.num_rows += 1
+    block.counts.num_malformed += 1
+    block.malformed.append((number, reason))
+
+
+def swap_columns(columns: dict[str, list[Any]], options: RowOptions) -> tuple[dict[str, list[Any]], Block]:
+    """Columns of equal length: the text column swapped (or, with `pairs`, the two columns added)."""
+    block = Block(counts=Counts(num_lines=len(columns[options.text_field])))
+    kept: list[int] = []
+    pairs: list[CounterfactualPair] = []
+    for number, text in enumerate(columns[options.text_field]):
+        if not isinstance(text, str):
+            _reject(block, number, f"no text in column {options.text_field!r}")
+            continue
+        pair = swap_counted(text, options, block.counts)
+        if pair is not None:
+            kept.append(number)
+            pairs.append(pair)
+    result = {name: [values[i] for i in kept] for name, values in columns.items()}
+    if options.pairs:
+        added = [_columns(pair) for pair in pairs]
+        result["counterfactual"] = [row["counterfactual"] for row in added]
+        result["edits"] = [row["edits"] for row in added]
+    else:
+        result[options.text_field] = [pair.counterfactual for pair in pairs]
+    return result, block
+
+
+def add_counterfactuals(
+    batch: Mapping[str, list[Any]], text_field: str = "text", lexicon: Lexicon | None = None
+) -> dict[str, list[Any]]:
+    """For `dataset.map(add_counterfactuals, batched=True)`: the new columns `counterfactual` and `edits`.
+
+    Bind other arguments with `functools.partial` or `fn_kwargs`. Raises ValueError when the field is absent.
+    """
+    if text_field not in batch:
+        raise ValueError(f"the batch has no column {text_field!r}; its columns are {', '.join(batch)}: set text_field")
+    added = [_columns(swap(text, lexicon)) for text in batch[text_field]]
+    return {"counterfactual": [row["counterfactual"] for row in added], "edits": [row["edits"] for row in added]}

@@ -1,0 +1,235 @@
+"""A file in, its counterfactual file out: streamed in constant memory, in order, on all cores, resumable.
+
+The output grows under a temporary name beside a small progress file; when the last block is written it gets its own
+name. After an interruption the same command continues behind the last block that is safely on disk. The bytes written
+do not depend on the number of workers nor on interruptions.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import IO, Any
+
+from tqdm import tqdm
+
+from augment.rows import Block, Counts, RowOptions, swap_json_lines, swap_text_lines
+
+_BLOCK_BYTES = 1 << 19
+_SAVE_EVERY = 8  # blocks between two notes of progress
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What one run did; counts cover the whole file, interruptions included. `words_per_second` is of this run."""
+
+    counts: Counts
+    words_per_second: float
+    malformed_path: Path | None
+
+
+def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int = 1) -> FileReport:
+    """Swap a .txt, .jsonl (either may end in .gz) or .parquet file.
+
+    Rows that cannot be read are listed with their row number in `<target>.malformed.jsonl`. Raises FileNotFoundError for
+    a missing input, ValueError for a format that is unknown or differs between input and output.
+    """
+    kind = _kind(source)
+    if not source.is_file():
+        raise FileNotFoundError(f"input {str(source)!r} does not exist; give a .txt, .jsonl, .jsonl.gz or .parquet file")
+    if _kind(target) != kind:
+        raise ValueError(f"output {target.name!r} must have the format of the input ({kind}); rename it")
+    if source.resolve() == target.resolve():
+        raise ValueError(f"output {str(target)!r} is the input; give another name")
+    if num_workers < 1:
+        raise ValueError(f"--workers is {num_workers}; give 1 or more")
+    if kind == ".txt" and options.pairs:
+        raise ValueError("a .txt file has no columns for pairs; use .jsonl or .parquet, or leave out --pairs")
+    if kind == ".parquet":
+        from augment.parquet import swap_parquet
+
+        return swap_parquet(source, target, options, num_workers)
+    return _swap_lines(source, target, options, num_workers, swap_text_lines if kind == ".txt" else swap_json_lines)
+
+
+def _kind(path: Path) -> str:
+    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix
+    if suffix not in (".txt", ".jsonl", ".parquet") or path.name.endswith(".parquet.gz"):
+        raise ValueError(f"{path.name!r} is of an unknown format; use .txt, .jsonl (also .gz) or .parquet")
+    return suffix
+
+
+def identity(source: Path, options: RowOptions) -> str:
+    """What must be the same for a run to be continued: the input's name, size and time, and the options."""
+    stat = source.stat()
+    about = (source.name, stat.st_size, stat.st_mtime_ns, options.text_field, options.pairs, options.min_confidence)
+    return hashlib.sha256(repr((about, options.lexicon.fingerprint)).encode()).hexdigest()
+
+
+@dataclass
+class Progress:
+    """How far a run is: input bytes (after decompression) and rows read, output bytes safely written, counts so far."""
+
+    identity: str
+    input_bytes: int
+    output_bytes: int
+    malformed_bytes: int
+    counts: Counts
+
+    @staticmethod
+    def load(path: Path, wanted: str) -> "Progress":
+        """The progress noted at `path` when it is of the same work, else a fresh start."""
+        try:
+            noted = json.loads(path.read_text(encoding="utf-8"))
+            if noted["identity"] == wanted:
+                return Progress(**{**noted, "counts": Counts(**noted["counts"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return Progress(wanted, 0, 0, 0, Counts())
+        return Progress(wanted, 0, 0, 0, Counts())
+
+    def save(self, path: Path) -> None:
+        """Write under a temporary name, then rename."""
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        part.replace(path)
+
+
+def beside(target: Path, suffix: str) -> Path:
+    """The file named like the target plus a suffix."""
+    return target.with_name(target.name + suffix)
+
+
+def _swap_lines(
+    source: Path, target: Path, options: RowOptions, num_workers: int, job: Callable[[list[bytes], RowOptions], Block]
+) -> FileReport:
+    part, note, bad = beside(target, ".part"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
+    progress = Progress.load(note, identity(source, options)) if part.is_file() else Progress.load(note, "")
+    if not part.is_file():
+        progress.identity = identity(source, options)
+    begun, words_before = time.perf_counter(), progress.counts.num_words
+    with _reader(source) as read, _truncated(part, progress.output_bytes) as out, _truncated(
+        bad, progress.malformed_bytes
+    ) as rejected, Bar(source, progress.counts) as bar:
+        _skip(read, progress.input_bytes)
+        blocks = _blocks(read)
+        for number, (size, block) in enumerate(in_order(blocks, job, options, num_workers), start=1):
+            note_malformed(rejected, block, progress.counts.num_lines)
+            out.write(_packed(b"".join(block.lines), target))
+            progress.counts.add(block.counts)
+            progress.input_bytes += size
+            bar.update(_position(read), progress.counts)
+            if number % _SAVE_EVERY == 0:
+                _save(progress, out, rejected, note)
+        _save(progress, out, rejected, note)
+    part.replace(target)
+    note.unlink()
+    if not progress.malformed_bytes:
+        bad.unlink()
+    seconds = max(time.perf_counter() - begun, 1e-9)
+    rate = (progress.counts.num_words - words_before) / seconds
+    return FileReport(progress.counts, rate, bad if progress.malformed_bytes else None)
+
+
+def _save(progress: Progress, out: IO[bytes], rejected: IO[bytes], note: Path) -> None:
+    for file in (out, rejected):
+        file.flush()
+        os.fsync(file.fileno())
+    progress.output_bytes, progress.malformed_bytes = out.tell(), rejected.tell()
+    progress.save(note)
+
+
+def note_malformed(rejected: IO[bytes], block: Block, lines_before: int) -> None:
+    """One JSON line per malformed row: its number in the input (from 1) and the reason."""
+    for number, reason in block.malformed:
+        line = json.dumps({"line": lines_before + number + 1, "reason": reason}, ensure_ascii=False)
+        rejected.write(line.encode("utf-8") + b"\n")
+
+
+def _packed(data: bytes, target: Path) -> bytes:
+    # One gzip member per block: a file cut behind a member is a valid file, so that a run can be continued.
+    return gzip.compress(data, 6, mtime=0) if target.suffix == ".gz" and data else data
+
+
+def _reader(source: Path) -> IO[bytes]:
+    return gzip.open(source, "rb") if source.suffix == ".gz" else open(source, "rb")  # type: ignore[return-value]
+
+
+def _truncated(path: Path, size: int) -> IO[bytes]:
+    file = open(path, "r+b" if path.is_file() else "w+b")  # noqa: SIM115
+    file.truncate(size)
+    file.seek(size)
+    return file
+
+
+def _skip(read: IO[bytes], num_bytes: int) -> None:
+    if isinstance(read, gzip.GzipFile):
+        while num_bytes > 0:
+            num_bytes -= len(read.read(min(num_bytes, 1 << 20))) or num_bytes
+    else:
+        read.seek(num_bytes)
+
+
+def _position(read: IO[bytes]) -> int:
+    """Bytes of the file on disk that were read, compressed or not."""
+    return read.fileobj.tell() if isinstance(read, gzip.GzipFile) else read.tell()  # type: ignore[union-attr]
+
+
+def _blocks(read: IO[bytes]) -> Iterator[list[bytes]]:
+    while lines := read.readlines(_BLOCK_BYTES):
+        yield lines
+
+
+def in_order(
+    blocks: Iterator[list[bytes]],
+    job: Callable[[list[bytes], RowOptions], Block],
+    options: RowOptions,
+    num_workers: int,
+) -> Iterator[tuple[int, Block]]:
+    """Run `job` over blocks, at most two per worker under way, and give (input bytes, result) in input order."""
+    if num_workers == 1:
+        for lines in blocks:
+            yield sum(map(len, lines)), job(lines, options)
+        return
+    with workers(num_workers) as pool:
+        waiting: deque[tuple[int, Future[Block]]] = deque()
+        for lines in blocks:
+            waiting.append((sum(map(len, lines)), pool.submit(job, lines, options)))
+            if len(waiting) >= 2 * num_workers:
+                size, future = waiting.popleft()
+                yield size, future.result()
+        while waiting:
+            size, future = waiting.popleft()
+            yield size, future.result()
+
+
+def workers(num_workers: int) -> Executor:
+    """A pool of fresh processes."""
+    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"))
+
+
+class Bar:
+    """A progress bar over the bytes of a file, with words per second and the share of rows changed; silent in a pipe."""
+
+    def __init__(self, source: Path, counts: Counts) -> None:
+        self._bar = tqdm(total=source.stat().st_size, unit="B", unit_scale=True, desc=source.name, disable=None)
+        self._begun, self._words = time.perf_counter(), counts.num_words
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._bar.close()
+
+    def update(self, position: int, counts: Counts) -> None:
+        """Show that `position` bytes of the file are read."""
+        rate = (counts.num_words - self._words) / max(time.perf_counter() - self._begun, 1e-9)
+        share = counts.num_changed / max(counts.num_rows, 1)
+        self._bar.set_postfix_str(f"{rate:,.0f} words/s, {share:.1%} of rows changed", refresh=False)
+        self._bar.update(position - self._bar.n)
