@@ -6,7 +6,6 @@ annotation and no other model.
 """
 
 import re
-import zlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from augment.context import words_after, words_before
-from augment.model import HashedModel, features, save_model
+from augment.model import ZERO, HashedModel, hashes, save_model
 
 NUM_BUCKETS = {"her": 2**19, "his": 2**16}
 # Per task and group of one speaker's forms: those of the first reading, then those of the second. Groups differ in how
@@ -62,8 +61,8 @@ def collect(texts: Iterable[str], task: str) -> Examples:
             if match.group().isupper():
                 continue  # US, ME: abbreviations
             label, group = known[match.group().lower()]
-            context = features(words_before(text, start), words_after(text, end))
-            found.buckets.extend(zlib.crc32(f.encode()) & mask for f in context)
+            hashed = hashes(words_before(text, start), words_after(text, end))
+            found.buckets.extend(number & mask for number in hashed)
             found.labels.append(label)
             found.groups.append(group)
     return found
@@ -115,7 +114,7 @@ def _descend(
 
 def _rounded(weights: np.ndarray, bias: float) -> HashedModel:
     scale = float(np.abs(weights).max()) / 127 or 1.0
-    return HashedModel(np.rint(weights / scale).astype(np.int8).tobytes(), scale, bias)
+    return HashedModel((np.rint(weights / scale) + ZERO).astype(np.uint8).tobytes(), scale, bias)
 
 
 def fit(texts: Iterable[str], out_dir: Path) -> dict[str, int]:

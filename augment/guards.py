@@ -112,6 +112,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     detached = token.endswith(" ") and token[-2:-1].isalnum()
     capital_before = detached and before[:1].isupper() and before not in _NOT_A_NAME
     initial = starts_sentence(token)
+    if term.word in _FIRM and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
+        return "name"
     if term.tier == "titles":
         return _part_of_titled_name(text, start, end, term, before if detached else "", initial, capital_next)
     if term.word in _FAMILY_NAMES:
@@ -125,6 +127,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     return "name" if not initial and _NAME_TAIL.match(text, end) else None
 
 
+_FIRM = word_set("son sons daughter daughters brother brothers sister sisters")
+_FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 
 
@@ -132,6 +136,14 @@ def _opens(text: str, start: int, token: str) -> bool:
     """Whether the word before the candidate is itself the first of its sentence."""
     at = start - len(token)
     return starts_sentence(previous_token(text, at)) or token[:1] in "\"'“‘(["
+
+
+def in_title(text: str, end: int) -> bool:
+    """Whether a capitalised he or she stands before another capital, as in the name of a song: "She Loves You"."""
+    if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
+        return False
+    following = next_word(text, end)
+    return following not in _NOT_A_NAME and not (following.isupper() and len(following) > 1)
 
 
 def _part_of_family_name(
@@ -167,7 +179,9 @@ def _part_of_titled_name(
 
 def _run_ends_in_institution(text: str, end: int) -> bool:
     run = _CAPITAL_RUN.match(text, end)
-    return run is not None and any(w.lower() in _INSTITUTION for w in run.group().replace("'s", "").split())
+    return run is not None and any(
+        w.lower().rstrip(".,;:!?'’") in _INSTITUTION for w in run.group().replace("'s", "").split()
+    )
 
 
 _CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+")

@@ -41,11 +41,12 @@ class TermPair:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lexicon:
     """Validated term pairs.
 
-    `rows` holds all of them in order: the first row of a term is its default counterpart.
+    `rows` holds all of them in order: the first row of a term is its default counterpart. Two lexicons that swap alike
+    have the same `fingerprint`; they are compared by identity, because every swap looks its lexicon's tables up.
     """
 
     rows: tuple[TermPair, ...]

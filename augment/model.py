@@ -22,9 +22,10 @@ def _gender_blind() -> dict[str, str]:
     return {**{p.feminine: p.masculine for p in reversed(pairs)}, "her": "his", "hers": "his", "him": "his"}
 
 
-def _inflected(frames: dict[str, str]) -> dict[str, str]:
-    """Every form of the verbs of a frame; forms of one verb are joined by slashes."""
-    return {form: frame for frame, verbs in frames.items() for verb in verbs.split() for form in verb.split("/")}
+def _inflected(frames: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Every form of the verbs of a frame -> (frame, first form); forms of one verb are joined by slashes."""
+    verbs = [(frame, verb.split("/")) for frame, listed in frames.items() for verb in listed.split()]
+    return {form: (frame, forms[0]) for frame, forms in verbs for form in forms}
 
 
 _ALIKE = _gender_blind()
@@ -52,7 +53,7 @@ VERB_FRAMES = _inflected(
 
 @dataclass(frozen=True)
 class HashedModel:
-    """`weights[bucket] * scale` is a feature's weight; the number of buckets is a power of two."""
+    """`(weights[bucket] - 128) * scale` is a feature's weight; the number of buckets is a power of two."""
 
     weights: bytes
     scale: float
@@ -60,13 +61,19 @@ class HashedModel:
 
     def probability(self, before: list[str], after: list[str]) -> float:
         """Probability of the first reading (her: object; his: absolute) from three words on either side."""
-        weights, mask, crc = self.weights, len(self.weights) - 1, zlib.crc32
-        total = 0
-        for feature in features(before, after):
-            weight = weights[crc(feature.encode()) & mask]
-            total += weight - 256 if weight > 127 else weight
+        weights, mask = self.weights, len(self.weights) - 1
+        hashed = hashes(before, after)
+        total = sum([weights[number & mask] for number in hashed]) - ZERO * len(hashed)
         score = self.bias + self.scale * total
         return 1 / (1 + exp(-score)) if score > -500 else 0.0
+
+
+ZERO = 128  # the byte that stands for weight zero
+
+
+def hashes(before: list[str], after: list[str]) -> list[int]:
+    """CRC-32 of every feature of a context; their last bits are the buckets."""
+    return list(map(zlib.crc32, "\0".join(features(before, after)).encode("utf-8", "surrogatepass").split(b"\0")))
 
 
 def features(before: list[str], after: list[str]) -> tuple[str, ...]:
@@ -78,7 +85,7 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
     n2 = alike(n2, n2)
     p1 = alike(p1, p1)
     p2 = alike(p2, p2)
-    frame = VERB_FRAMES.get(p1, "")
+    frame, verb = VERB_FRAMES.get(p1) or ("", p1)
     k1 = _kind(n1)
     k2 = _kind(n2)
     k3 = _kind(n3)
@@ -90,24 +97,24 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
         f"c{p1}",
         f"d{p2}",
         f"e{n1} {n2}",
-        f"f{p1} {n1}",
+        f"f{verb} {n1}",
         f"g{s1}",
-        f"h{p1} {s1}",
+        f"h{verb} {s1}",
         f"i{n1} {s2}",
         f"j{s1} {s2}",
-        f"k{p1} {s1} {s2}",
+        f"k{verb} {s1} {s2}",
         f"l{p2} {p1}",
         f"m{n1[-2:]} {n2}",
         f"n{p1[-3:]} {s1}",
-        f"o{n3}",
-        f"p{p1} {n2}",
+        f"o{verb} {k1} {k2}",
+        f"p{verb} {k1} {n2}",
         f"q{s1} {n2} {n3}",
         f"r{p3} {p1} {s1}",
         f"s{frame} {s1}",
         f"t{frame} {n1}",
         f"u{frame} {s1} {n2}",
         f"v{frame} {k1} {k2} {k3}",
-        f"w{p1} {k1} {k2}",
+        f"w{verb} {k1} {k2} {k3}",
         f"x{_kind(p1)} {k1} {k2} {k3}",
         f"y{n1} {k2} {k3}",
     )
@@ -135,7 +142,7 @@ _ADJECTIVE_ENDINGS = frozenset("al ic ous ful ive ble ent ant less ish ary".spli
 _KINDS = {
     word: kind
     for kind, words in {
-        ".": ". ! ? ; : \n\n \" ” » ) … — – ]",
+        ".": '. ! ? ; : \n\n " ” » ) … — – ]',
         ",": ", - ( “ « ‘ '",
         "det": "the a an this that these those my your his our their its some any no every each all both such what which",
         "pro": "i you he she it we they me him them us who whom himself herself myself themselves itself one",

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.rows import Block, RowOptions, swap_columns
-from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, workers
+from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, with_options, workers
 
 _ROWS_PER_BLOCK = 2000
 
@@ -74,11 +74,11 @@ def _in_order(
                 if number >= skip:
                     yield number, swap_columns(batch.to_pydict(), options)
             return
-        with workers(num_workers) as pool:
+        with workers(num_workers, options) as pool:
             waiting: deque[tuple[int, Future[tuple[dict[str, list[Any]], Block]]]] = deque()
             for number, batch in batches:
                 if number >= skip:
-                    waiting.append((number, pool.submit(swap_columns, batch.to_pydict(), options)))
+                    waiting.append((number, pool.submit(with_options, swap_columns, batch.to_pydict())))
                 if len(waiting) >= 2 * num_workers:
                     first, future = waiting.popleft()
                     yield first, future.result()

@@ -21,12 +21,29 @@ _CLOSED = word_set(
 ) | {PARAGRAPH, ""}
 _OWNED = word_set("own majesty highness ladyship lordship excellency grace holiness honour honor self")
 _ABSOLUTE = word_set(
-    """. , ; : ! ? ) ] } ” » … is was are were am has had have did does do than if because when while unless until
-    till since though although too also alone who whom whose which that from for with at by into upon on in to
-    as but for he she they we i you it would could should shall cannot can't didn't doesn't isn't wasn't nor
-    either again anyway forever instead"""
+    """. , ; : ! ? ) ] } ” » … is was are were am has had have did does do could would should shall can cannot
+    can't didn't doesn't isn't wasn't to in on at by for from with into upon of as that than if when till until
+    unless because though although through who whom whose which i he she it you we they this here there also
+    alone about without either again and or nor before after anyway instead across against among between behind
+    beside over under during within"""
 ) | {PARAGRAPH, ""}
+_CONTRACTED = (
+    "it's",
+    "he's",
+    "i'm",
+    "i've",
+    "i'll",
+    "i'd",
+    "that's",
+    "you're",
+    "they're",
+    "we're",
+    "you've",
+    "you'll",
+    "what's",
+)
 _JOINTS = frozenset({"or", "and", "/"})
+_DETERMINERS = word_set("her his my your our their its")
 _COUNTERPART = {"him": True, "his": False}
 
 
@@ -36,6 +53,7 @@ _PARTITIVE = re.compile(
     r"\w+ of \Z",
     re.IGNORECASE,
 )
+_ABSOLUTE_OR_NOT = word_set("too so now will must may might ever always never just once still be only then truly not")
 _IRREGULAR = word_set(
     """came went said told took gave made got saw knew thought found left felt kept held brought wrote stood heard
     lost ran sat spoke won began rose fell drove flew grew met paid sent slept taught wore broke chose ate comes
@@ -59,7 +77,11 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "her" at [start, end) stands for "him"; with a confidence in [0.5, 1] and the deciding rule."""
     after = words_after(text, end)
     nearest = after[0]
+    if text[start - 1 : start] == "/" and start > 3 and text[start - 4 : start - 1].lower() in _COUNTERPART:
+        return _COUNTERPART[text[start - 4 : start - 1].lower()], 0.99, "her: joined with him or his"
     if nearest in _CLOSED:
+        return True, 0.99, "her: closed-class word follows"
+    if nearest.endswith(_CONTRACTED):
         return True, 0.99, "her: closed-class word follows"
     if nearest in _OWNED:
         return False, 0.99, "her: noun of title or own follows"
@@ -76,8 +98,12 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) stands for "hers"; with a confidence in [0.5, 1] and the deciding rule."""
     after = words_after(text, end)
     nearest = after[0]
-    if nearest in ("own",) or nearest[:1].isdigit():
-        return False, 0.99, "his: determiner"
+    if nearest in _JOINTS and after[1] in _DETERMINERS:
+        return False, 0.99, "his: joined with another determiner"
+    if nearest in _ABSOLUTE:
+        return True, 0.97, "his: closed-class word follows"
+    if nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT and not _verbal(nearest):
+        return False, 0.998, "his: open-class word follows"
     before = words_before(text, start)
     if before[0] == "of" and _PARTITIVE.search(text[start - 60 if start > 60 else 0 : start]) and _verbal(nearest):
         return True, 0.9, "his: partitive"

@@ -43,7 +43,9 @@ def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int 
     """
     kind = _kind(source)
     if not source.is_file():
-        raise FileNotFoundError(f"input {str(source)!r} does not exist; give a .txt, .jsonl, .jsonl.gz or .parquet file")
+        raise FileNotFoundError(
+            f"input {str(source)!r} does not exist; give a .txt, .jsonl, .jsonl.gz or .parquet file"
+        )
     if _kind(target) != kind:
         raise ValueError(f"output {target.name!r} must have the format of the input ({kind}); rename it")
     if source.resolve() == target.resolve():
@@ -114,9 +116,12 @@ def _swap_lines(
     if not part.is_file():
         progress.identity = identity(source, options)
     begun, words_before = time.perf_counter(), progress.counts.num_words
-    with _reader(source) as read, _truncated(part, progress.output_bytes) as out, _truncated(
-        bad, progress.malformed_bytes
-    ) as rejected, Bar(source, progress.counts) as bar:
+    with (
+        _reader(source) as read,
+        _truncated(part, progress.output_bytes) as out,
+        _truncated(bad, progress.malformed_bytes) as rejected,
+        Bar(source, progress.counts) as bar,
+    ):
         _skip(read, progress.input_bytes)
         blocks = _blocks(read)
         for number, (size, block) in enumerate(in_order(blocks, job, options, num_workers), start=1):
@@ -197,10 +202,10 @@ def in_order(
         for lines in blocks:
             yield sum(map(len, lines)), job(lines, options)
         return
-    with workers(num_workers) as pool:
+    with workers(num_workers, options) as pool:
         waiting: deque[tuple[int, Future[Block]]] = deque()
         for lines in blocks:
-            waiting.append((sum(map(len, lines)), pool.submit(job, lines, options)))
+            waiting.append((sum(map(len, lines)), pool.submit(with_options, job, lines)))
             if len(waiting) >= 2 * num_workers:
                 size, future = waiting.popleft()
                 yield size, future.result()
@@ -209,9 +214,21 @@ def in_order(
             yield size, future.result()
 
 
-def workers(num_workers: int) -> Executor:
-    """A pool of fresh processes."""
-    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"))
+def workers(num_workers: int, options: RowOptions) -> Executor:
+    """A pool of fresh processes that hold the options, so that each builds its tables once."""
+    return ProcessPoolExecutor(num_workers, get_context("spawn"), initializer=_hold, initargs=(options,))
+
+
+_OPTIONS: list[RowOptions] = []  # one element, in worker processes only
+
+
+def _hold(options: RowOptions) -> None:
+    _OPTIONS.append(options)
+
+
+def with_options(job: Callable[[Any, RowOptions], Any], rows: Any) -> Any:
+    """In a worker: run a job on rows with the options the worker was started with."""
+    return job(rows, _OPTIONS[0])
 
 
 class Bar:

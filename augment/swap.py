@@ -153,6 +153,8 @@ def _decide(
             is_absolute, confidence, rule = his_is_absolute(text, start, end)
             target = recase(source, "hers" if is_absolute else "her")
             return Edit(start, end, source, target, direction + rule, confidence)
+        if source in ("He", "She") and guards.in_title(text, end):
+            return None
         return Edit(start, end, source, target, direction + "pronouns", 1.0)
     reason = kept_reason(text, start, end, candidate)
     if reason:
