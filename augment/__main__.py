@@ -1,4 +1,4 @@
-"""Command line of the augmenter: `python -m augment swap|explain ...`.
+"""Command line of the augmenter: `python -m augment swap|explain|fit|audit ...`.
 
 Errors of input end with one `error: ...` line on stderr and exit code 1.
 """
@@ -16,6 +16,8 @@ def build_parser() -> argparse.ArgumentParser:
     jobs = parser.add_subparsers(dest="job", required=True)
     commands.add_swap(jobs)
     commands.add_explain(jobs)
+    commands.add_fit(jobs)
+    commands.add_audit(jobs)
     return parser
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
+from augment.model import WEIGHTS_DIR
+from augment.rows import RowOptions
+from augment.stream import read_texts, swap_file
 from augment.swap import CounterfactualPair, swap
 
 
@@ -70,29 +73,82 @@ def _marked(pair: CounterfactualPair, opening: str, close: str) -> str:
 
 
 def add_swap(jobs: Any) -> None:
-    """`swap INPUT --out OUTPUT`: a file's counterfactual."""
-    parser = jobs.add_parser("swap", help="swap a .txt file")
+    """`swap INPUT --out OUTPUT`: a file's counterfactual, streamed."""
+    parser = jobs.add_parser("swap", help="swap a .txt, .jsonl, .jsonl.gz or .parquet file")
     parser.add_argument("input", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="output file, of the same format")
+    parser.add_argument("--field", default="text", help="JSON or Parquet column of the text (default: text)")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes (default: 1); the output does not depend on it"
+    )
+    parser.add_argument("--pairs", action="store_true", help="keep the text; add the columns counterfactual and edits")
+    parser.add_argument(
+        "--min-confidence", type=float, default=0.0, help="leave out rows whose least sure edit is below this (0 to 1)"
+    )
     add_lexicon_options(parser)
     parser.set_defaults(run=run_swap)
 
 
 def run_swap(options: argparse.Namespace) -> int:
-    """Write the counterfactual of a text file under a temporary name, then rename it."""
-    if not options.input.is_file():
-        raise FileNotFoundError(f"input {str(options.input)!r} does not exist; give a text file")
-    lexicon = chosen_lexicon(options)
-    part = options.out.with_name(options.out.name + ".part")
-    num_edits = 0
-    with (
-        open(options.input, encoding="utf-8", newline="") as source,
-        open(part, "w", encoding="utf-8", newline="") as out,
-    ):
-        for line in source:
-            pair = swap(line, lexicon)
-            num_edits += len(pair.edits)
-            out.write(pair.counterfactual)
-    part.replace(options.out)
-    print(f"{num_edits} edits written to {options.out}")
+    """Swap a file and print what was done; malformed rows are counted and listed in a file beside the output."""
+    if not 0 <= options.min_confidence <= 1:
+        raise ValueError(f"--min-confidence is {options.min_confidence}; give a number from 0 to 1")
+    row_options = RowOptions(chosen_lexicon(options), options.field, options.pairs, options.min_confidence)
+    report = swap_file(options.input, options.out, row_options, options.workers)
+    counts = report.counts
+    print(
+        f"{counts.num_rows:,} rows, {counts.num_changed:,} changed, {counts.num_unsure:,} left out as unsure, "
+        f"{counts.num_masculine_to_feminine:,} m->f and {counts.num_feminine_to_masculine:,} f->m edits, "
+        f"{report.words_per_second:,.0f} words/s -> {options.out}"
+    )
+    if report.malformed_path is not None:
+        print(
+            f"warning: {counts.num_malformed:,} malformed rows are not in the output; "
+            f"their line numbers are in {report.malformed_path}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def add_fit(jobs: Any) -> None:
+    """`fit CORPUS`: train the pronoun models on raw text."""
+    parser = jobs.add_parser("fit", help="train the her/his models on your own raw text")
+    parser.add_argument("corpus", type=Path, nargs="+", help=".txt, .jsonl, .jsonl.gz or .parquet files")
+    parser.add_argument("--field", default="text")
+    parser.add_argument("--out", type=Path, default=WEIGHTS_DIR, help="folder for her.bin and his.bin")
+    parser.set_defaults(run=run_fit)
+
+
+def run_fit(options: argparse.Namespace) -> int:
+    """Train and report the number of free labels."""
+    from augment.fit import fit
+
+    counts = fit((text for path in options.corpus for text in read_texts(path, options.field)), options.out)
+    print(
+        ", ".join(f"{task}.bin from {number:,} free labels" for task, number in counts.items()) + f" -> {options.out}"
+    )
+    return 0
+
+
+def add_audit(jobs: Any) -> None:
+    """`audit CORPUS`: how gendered a corpus is, before and after augmentation."""
+    parser = jobs.add_parser("audit", help="count how gendered a corpus is, before and after augmentation")
+    parser.add_argument("corpus", type=Path, help=".txt, .jsonl, .jsonl.gz or .parquet file")
+    parser.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
+    parser.add_argument("--field", default="text")
+    parser.add_argument("--max-rows", type=int, default=0, help="read only the first rows (default: all)")
+    add_lexicon_options(parser)
+    parser.set_defaults(run=run_audit)
+
+
+def run_audit(options: argparse.Namespace) -> int:
+    """Count, print a table, write audit.json and audit.html."""
+    from itertools import islice
+
+    from augment.audit import audit, audit_table, write_audit
+
+    texts = read_texts(options.corpus, options.field)
+    result = audit(islice(texts, options.max_rows) if options.max_rows else texts, chosen_lexicon(options))
+    print(audit_table(result))
+    write_audit(result, options.out, options.corpus.name)
     return 0

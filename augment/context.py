@@ -39,7 +39,7 @@ def _normal(tokens: list[str]) -> list[str]:
 
 
 def next_word(text: str, end: int) -> str:
-    """The word after `end` and one run of blanks, a hyphen or a possessive ending, in its own case; "" before a mark."""
+    """The word after `end` and blanks, a hyphen or a possessive ending, in its own case; "" before a mark."""
     match = _NEXT_WORD.match(text, end)
     return match.group(1) if match else ""
 

@@ -53,7 +53,7 @@ def collect(texts: Iterable[str], task: str) -> Examples:
         for label, forms in zip((1, 0), sides, strict=True)
         for form in forms
     }
-    pattern = re.compile(r"\b(?:%s)\b" % "|".join(sorted(known)), re.IGNORECASE)
+    pattern = re.compile(r"\b(?:" + "|".join(sorted(known)) + r")\b", re.IGNORECASE)
     mask = NUM_BUCKETS[task] - 1
     for text in texts:
         for match in pattern.finditer(text):

@@ -211,7 +211,8 @@ _CHESS = re.compile(
     re.IGNORECASE,
 )
 _CARDS = re.compile(
-    r"\b(?:poker|(?:playing )?cards|trumps?|spades|(?:of|the) clubs|diamonds|pair of|aces?|jacks?|bridge hand|blackjack|solitaire)\b",
+    r"\b(?:poker|(?:playing )?cards|trumps?|spades|(?:of|the) clubs|diamonds|pair of|aces?|jacks?|bridge hand|blackjack"
+    r"|solitaire)\b",
     re.IGNORECASE,
 )
 PIECES = word_set("king queen kings queens")

@@ -10,6 +10,7 @@ from functools import cache
 from math import exp
 from pathlib import Path
 
+from augment.context import PARAGRAPH, word_set
 from augment.lexicon import load_lexicon
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
@@ -23,22 +24,24 @@ def _gender_blind() -> dict[str, str]:
 
 
 def _inflected(frames: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Every form of the verbs of a frame -> (frame, first form); forms of one verb are joined by slashes."""
+    """Every form of a verb -> (its frame, its first form); the forms of one verb are joined by slashes."""
     verbs = [(frame, verb.split("/")) for frame, listed in frames.items() for verb in listed.split()]
     return {form: (frame, forms[0]) for frame, forms in verbs for form in forms}
 
 
 _ALIKE = _gender_blind()
-# What a verb can take after a pronoun: two objects, a bare infinitive, an object with what it becomes, a thing taken.
+# What a verb can take after a pronoun: two objects, a bare infinitive, an object with what it becomes.
 VERB_FRAMES = _inflected(
     {
         "two objects": """give/gave/given/giving/gives send/sent/sending/sends show/showed/shown/showing/shows
-        tell/told/telling/tells teach/taught/teaching/teaches offer/offered/offering/offers bring/brought/brings/bringing
-        lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing owe/owed/owes/owing pay/paid/pays/paying
-        promise/promised/promises hand/handed/hands/handing pass/passed/passes grant/granted/grants award/awarded/awards
-        deny/denied/denies spare/spared/save/saved envy/envied forgive/forgave/forgiven allow/allowed/allows throw/threw
-        buy/bought/buys/buying ask/asked/asks/asking earn/earned/earns bequeath/bequeathed feed/fed/feeds bid/bade
-        serve/served charge/charged/charges sell/sold do/did/does get/got/gets win/won/wins""",
+        tell/told/telling/tells teach/taught/teaching/teaches
+        offer/offered/offering/offers bring/brought/brings/bringing
+        lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing owe/owed/owes/owing
+        pay/paid/pays/paying promise/promised/promises hand/handed/hands/handing pass/passed/passes
+        grant/granted/grants award/awarded/awards deny/denied/denies spare/spared/save/saved envy/envied
+        forgive/forgave/forgiven allow/allowed/allows throw/threw buy/bought/buys/buying ask/asked/asks/asking
+        earn/earned/earns bequeath/bequeathed feed/fed/feeds bid/bade serve/served charge/charged/charges sell/sold
+        do/did/does get/got/gets win/won/wins""",
         "infinitive": """let/lets/letting make/made/makes/making have/has/had/having help/helped/helps/helping
         see/saw/seen/sees/seeing hear/heard/hears/hearing watch/watched/watches/watching feel/felt/feels/feeling
         notice/noticed/notices observe/observed/observes""",
@@ -138,23 +141,24 @@ def _kind(word: str) -> str:
     return "#" if word[0].isdigit() else "w"
 
 
-_ADJECTIVE_ENDINGS = frozenset("al ic ous ful ive ble ent ant less ish ary".split())
-_KINDS = {
-    word: kind
-    for kind, words in {
-        ".": '. ! ? ; : \n\n " ” » ) … — – ]',
-        ",": ", - ( “ « ‘ '",
-        "det": "the a an this that these those my your his our their its some any no every each all both such what which",
-        "pro": "i you he she it we they me him them us who whom himself herself myself themselves itself one",
-        "aux": "is was are were be been being am has have had do does did will would can could shall should may might must",
-        "prep": "of in on at by for with from to into upon about over under after before through between against without "
-        "toward towards across around behind beside along among during off out up down away back near like",
-        "conj": "and or but nor so as if when while because than though although until till since whether where how why",
-        "adv": "not never always now then there here very too more most only just even still again also once quite so well",
-    }.items()
-    for word in words.split(" ")
+_ADJECTIVE_ENDINGS = word_set("al ic ous ful ive ble ent ant less ish ary")
+_CLOSED_CLASSES = {
+    ".": '. ! ? ; : " ” » ) … — – ]',
+    ",": ", - ( “ « ‘ '",
+    "det": """the a an this that these those my your his our their its some any no every each all both such what
+    which""",
+    "pro": """i you he she it we they me him them us who whom himself herself myself themselves itself one""",
+    "aux": """is was are were be been being am has have had do does did will would can could shall should may might
+    must""",
+    "prep": """of in on at by for with from to into upon about over under after before through between against without
+    toward towards across around behind beside along among during off out up down away back near like""",
+    "conj": """and or but nor so as if when while because than though although until till since whether where how
+    why""",
+    "adv": """not never always now then there here very too more most only just even still again also once quite so
+    well""",
 }
-_KINDS[""] = "."
+_KINDS = {word: kind for kind, words in _CLOSED_CLASSES.items() for word in words.split()}
+_KINDS |= {"": ".", PARAGRAPH: "."}
 
 
 def save_model(model: HashedModel, path: Path) -> None:

@@ -54,12 +54,28 @@ def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: i
     return FileReport(progress.counts, rate, bad if progress.malformed_bytes else None)
 
 
+def read_column(source: Path, text_field: str) -> Iterator[str]:
+    """The texts of one column. Raises ValueError when it is absent."""
+    with pq.ParquetFile(source) as file:
+        if text_field not in file.schema_arrow.names:
+            names = ", ".join(file.schema_arrow.names)
+            raise ValueError(f"{source} has no column {text_field!r}; its columns are {names}")
+        for batch in file.iter_batches(_ROWS_PER_BLOCK, columns=[text_field]):
+            yield from (text for text in batch.column(0).to_pylist() if isinstance(text, str))
+
+
 def _schema(schema: pa.Schema, options: RowOptions) -> pa.Schema:
     if not options.pairs:
         return schema
     edit = pa.struct(
-        [("start", pa.int64()), ("end", pa.int64()), ("source", pa.string()), ("target", pa.string())]
-        + [("rule", pa.string()), ("confidence", pa.float64())]
+        {
+            "start": pa.int64(),
+            "end": pa.int64(),
+            "source": pa.string(),
+            "target": pa.string(),
+            "rule": pa.string(),
+            "confidence": pa.float64(),
+        }
     )
     return schema.append(pa.field("counterfactual", pa.string())).append(pa.field("edits", pa.list_(edit)))
 

@@ -16,8 +16,9 @@ from augment.swap import CounterfactualPair, swap
 class RowOptions:
     """What to do with each row.
 
-    `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns `counterfactual` and `edits`
-    instead of replacing the text. Rows whose least sure edit is below `min_confidence` are left out and counted.
+    `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns `counterfactual` and
+    `edits` instead of replacing the text. Rows whose least sure edit is below `min_confidence` are left
+    out and counted.
     """
 
     lexicon: Lexicon

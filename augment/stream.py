@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from augment.rows import Block, Counts, RowOptions, swap_json_lines, swap_text_lines
 
+_FORMATS = ".txt, .txt.gz, .jsonl, .jsonl.gz or .parquet"
 _BLOCK_BYTES = 1 << 19
 _SAVE_EVERY = 8  # blocks between two notes of progress
 
@@ -38,14 +39,12 @@ class FileReport:
 def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int = 1) -> FileReport:
     """Swap a .txt, .jsonl (either may end in .gz) or .parquet file.
 
-    Rows that cannot be read are listed with their row number in `<target>.malformed.jsonl`. Raises FileNotFoundError for
-    a missing input, ValueError for a format that is unknown or differs between input and output.
+    Rows that cannot be read are listed with their line number in `<target>.malformed.jsonl`. Raises FileNotFoundError
+    for a missing input, ValueError for a format that is unknown or differs between input and output.
     """
     kind = _kind(source)
     if not source.is_file():
-        raise FileNotFoundError(
-            f"input {str(source)!r} does not exist; give a .txt, .jsonl, .jsonl.gz or .parquet file"
-        )
+        raise FileNotFoundError(f"input {str(source)!r} does not exist; give a {_FORMATS} file")
     if _kind(target) != kind:
         raise ValueError(f"output {target.name!r} must have the format of the input ({kind}); rename it")
     if source.resolve() == target.resolve():
@@ -64,7 +63,7 @@ def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int 
 def _kind(path: Path) -> str:
     suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix
     if suffix not in (".txt", ".jsonl", ".parquet") or path.name.endswith(".parquet.gz"):
-        raise ValueError(f"{path.name!r} is of an unknown format; use .txt, .jsonl (also .gz) or .parquet")
+        raise ValueError(f"{path.name!r} is of an unknown format; use {_FORMATS}")
     return suffix
 
 
@@ -88,13 +87,12 @@ class Progress:
     @staticmethod
     def load(path: Path, wanted: str) -> "Progress":
         """The progress noted at `path` when it is of the same work, else a fresh start."""
+        fresh = Progress(wanted, 0, 0, 0, Counts())
         try:
             noted = json.loads(path.read_text(encoding="utf-8"))
-            if noted["identity"] == wanted:
-                return Progress(**{**noted, "counts": Counts(**noted["counts"])})
+            return Progress(**{**noted, "counts": Counts(**noted["counts"])}) if noted["identity"] == wanted else fresh
         except (OSError, ValueError, KeyError, TypeError):
-            return Progress(wanted, 0, 0, 0, Counts())
-        return Progress(wanted, 0, 0, 0, Counts())
+            return fresh
 
     def save(self, path: Path) -> None:
         """Write under a temporary name, then rename."""
@@ -112,9 +110,9 @@ def _swap_lines(
     source: Path, target: Path, options: RowOptions, num_workers: int, job: Callable[[list[bytes], RowOptions], Block]
 ) -> FileReport:
     part, note, bad = beside(target, ".part"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
-    progress = Progress.load(note, identity(source, options)) if part.is_file() else Progress.load(note, "")
     if not part.is_file():
-        progress.identity = identity(source, options)
+        note.unlink(missing_ok=True)
+    progress = Progress.load(note, identity(source, options))
     begun, words_before = time.perf_counter(), progress.counts.num_words
     with (
         _reader(source) as read,
@@ -162,8 +160,28 @@ def _packed(data: bytes, target: Path) -> bytes:
     return gzip.compress(data, 6, mtime=0) if target.suffix == ".gz" and data else data
 
 
-def _reader(source: Path) -> IO[bytes]:
-    return gzip.open(source, "rb") if source.suffix == ".gz" else open(source, "rb")  # type: ignore[return-value]
+def read_texts(source: Path, text_field: str) -> Iterator[str]:
+    """The texts of a file in order. Raises FileNotFoundError, or ValueError naming the line that cannot be read."""
+    kind = _kind(source)
+    if not source.is_file():
+        raise FileNotFoundError(f"input {str(source)!r} does not exist; give a {_FORMATS} file")
+    if kind == ".parquet":
+        from augment.parquet import read_column
+
+        yield from read_column(source, text_field)
+        return
+    with _reader(source) as read:
+        for number, raw in enumerate(read, start=1):
+            try:
+                text = raw.decode("utf-8") if kind == ".txt" else json.loads(raw)[text_field]
+            except (ValueError, KeyError, TypeError) as error:
+                problem = f"{type(error).__name__}: {error}"
+                raise ValueError(f"{source}, line {number}: no text in field {text_field!r} ({problem})") from None
+            yield text
+
+
+def _reader(source: Path) -> Any:
+    return gzip.open(source, "rb") if source.suffix == ".gz" else open(source, "rb")
 
 
 def _truncated(path: Path, size: int) -> IO[bytes]:
@@ -183,7 +201,7 @@ def _skip(read: IO[bytes], num_bytes: int) -> None:
 
 def _position(read: IO[bytes]) -> int:
     """Bytes of the file on disk that were read, compressed or not."""
-    return read.fileobj.tell() if isinstance(read, gzip.GzipFile) else read.tell()  # type: ignore[union-attr]
+    return read.fileobj.tell() if isinstance(read, gzip.GzipFile) else read.tell()
 
 
 def _blocks(read: IO[bytes]) -> Iterator[list[bytes]]:
@@ -232,7 +250,7 @@ def with_options(job: Callable[[Any, RowOptions], Any], rows: Any) -> Any:
 
 
 class Bar:
-    """A progress bar over the bytes of a file, with words per second and the share of rows changed; silent in a pipe."""
+    """A progress bar over the bytes of a file, with words per second and share of rows changed; silent in a pipe."""
 
     def __init__(self, source: Path, counts: Counts) -> None:
         self._bar = tqdm(total=source.stat().st_size, unit="B", unit_scale=True, desc=source.name, disable=None)

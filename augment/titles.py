@@ -220,7 +220,7 @@ def generic_masculine(text: str, start: int, word: str) -> bool:
 GENERIC = word_set("actor actors waiter waiters landlord chairman businessman fireman policeman craftsman foreman")
 _SAID_OF_A_WOMAN = re.compile(
     r"\b(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
-    r"(?:['’]s|(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become|remains))"
+    r"(?:['’]s|(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become))"
     r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?(?: [\w-]+){0,2} \Z"
     r"|\b(?:she|her)\b[^.;:!?]{0,40} as an?(?: [\w-]+)? \Z",
     re.IGNORECASE,

@@ -1,0 +1,191 @@
+"""How gendered a corpus is: texts in, counts with intervals out, before and after augmentation.
+
+Gendered words are those that swap would edit, so names, works and idioms do not count. `augmented` is the corpus
+together with its counterfactual, `substituted` the counterfactual alone.
+"""
+
+import html
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from augment.context import word_set
+from augment.lexicon import Lexicon
+from augment.swap import swap
+
+# Epicene occupations looked for near gendered words; singular and plural.
+OCCUPATIONS = word_set(
+    """accountant architect artist assistant baker carpenter cashier chef clerk cook dancer dentist designer
+    director doctor driver economist editor engineer farmer guard hairdresser janitor judge lawyer librarian
+    manager mechanic musician nurse painter pilot plumber professor programmer scientist secretary singer
+    soldier surgeon teacher therapist writer"""
+)
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_NEAR = 120  # characters on either side in which a gendered word counts as co-occurring with an occupation
+_Z = 1.959964
+
+
+@dataclass
+class Audit:
+    """Counts over a corpus. `terms`: per word; `occupations`: per occupation its masculine and feminine neighbours."""
+
+    num_texts: int = 0
+    num_words: int = 0
+    num_masculine: int = 0
+    num_feminine: int = 0
+    terms: Counter[str] = field(default_factory=Counter)
+    genders: dict[str, str] = field(default_factory=dict)
+    occupations: dict[str, list[int]] = field(default_factory=dict)
+
+
+def audit(texts: Iterable[str], lexicon: Lexicon | None = None) -> Audit:
+    """Count gendered words and their co-occurrence with occupations."""
+    result = Audit()
+    for text in texts:
+        pair = swap(text, lexicon)
+        result.num_texts += 1
+        result.num_words += len(text.split())
+        marks = []
+        for e in pair.edits:
+            if e.rule == "article":
+                continue
+            gender = e.rule[0]
+            marks.append((e.start, gender))
+            result.terms[e.source.lower()] += 1
+            result.genders[e.source.lower()] = gender
+        result.num_masculine += pair.num_masculine_to_feminine
+        result.num_feminine += pair.num_feminine_to_masculine
+        if marks:
+            _count_occupations(text, marks, result.occupations)
+    return result
+
+
+def _count_occupations(text: str, marks: list[tuple[int, str]], counts: dict[str, list[int]]) -> None:
+    for match in _WORD.finditer(text.lower()):
+        word = match.group()
+        word = word if word in OCCUPATIONS else word[:-1]
+        if word not in OCCUPATIONS:
+            continue
+        row = counts.setdefault(word, [0, 0])
+        for place, gender in marks:
+            if abs(place - match.start()) <= _NEAR:
+                row[gender == "f"] += 1
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a proportion (Wilson 1927); (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share = successes / trials
+    centre = (share + _Z**2 / (2 * trials)) / (1 + _Z**2 / trials)
+    half = _Z / (1 + _Z**2 / trials) * sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def summary(result: Audit) -> dict[str, Any]:
+    """Figures for JSON: words per 1,000, feminine share with interval, per term and per occupation; three corpora."""
+    total = result.num_masculine + result.num_feminine
+
+    def view(masculine: int, feminine: int, words: int) -> dict[str, Any]:
+        return {
+            "masculine_per_1000_words": 1000 * masculine / max(words, 1),
+            "feminine_per_1000_words": 1000 * feminine / max(words, 1),
+            "feminine_share": feminine / max(masculine + feminine, 1),
+            "feminine_share_interval": wilson_interval(feminine, masculine + feminine),
+        }
+
+    occupations = {
+        name: {
+            "masculine": m,
+            "feminine": f,
+            "feminine_share": f / max(m + f, 1),
+            "feminine_share_interval": wilson_interval(f, m + f),
+        }
+        for name, (m, f) in sorted(result.occupations.items())
+    }
+    words, m, f = result.num_words, result.num_masculine, result.num_feminine
+    return {
+        "num_texts": result.num_texts,
+        "num_words": words,
+        "original": view(m, f, words),
+        "substituted": view(f, m, words),
+        "augmented": view(total, total, 2 * words),
+        "terms": [
+            {"term": t, "gender": result.genders[t], "count": c, "per_1000_words": 1000 * c / max(words, 1)}
+            for t, c in result.terms.most_common()
+        ],
+        "occupations": occupations,
+    }
+
+
+def audit_table(result: Audit) -> str:
+    """The summary as text for a terminal."""
+    figures = summary(result)
+    lines = [f"{figures['num_texts']:,} texts, {figures['num_words']:,} words"]
+    for name in ("original", "substituted", "augmented"):
+        view = figures[name]
+        low, high = view["feminine_share_interval"]
+        lines.append(
+            f"{name:<12} per 1,000 words: masculine {view['masculine_per_1000_words']:.2f}, "
+            f"feminine {view['feminine_per_1000_words']:.2f}; feminine share {view['feminine_share']:.3f} "
+            f"[{low:.3f}, {high:.3f}]"
+        )
+    lines.append("most frequent: " + ", ".join(f"{t['term']} {t['count']:,}" for t in figures["terms"][:12]))
+    return "\n".join(lines)
+
+
+def write_audit(result: Audit, folder: Path, title: str) -> None:
+    """Write audit.json and a self-contained audit.html with bars into `folder`, each under a temporary name first."""
+    figures = summary(result)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"audit.json": json.dumps(figures, indent=1, ensure_ascii=False), "audit.html": _page(figures, title)}
+    for name, content in files.items():
+        part = folder / (name + ".part")
+        part.write_text(content, encoding="utf-8")
+        part.replace(folder / name)
+
+
+def _page(figures: dict[str, Any], title: str) -> str:
+    rows = "".join(
+        f"<tr><td>{name}</td><td>{view['masculine_per_1000_words']:.2f}</td>"
+        f"<td>{view['feminine_per_1000_words']:.2f}</td><td>{_share(view)}</td></tr>"
+        for name, view in ((n, figures[n]) for n in ("original", "substituted", "augmented"))
+    )
+    terms = "".join(
+        f"<tr><td>{html.escape(t['term'])}</td><td>{t['gender']}</td><td>{t['count']:,}</td>"
+        f"<td>{t['per_1000_words']:.3f}</td></tr>"
+        for t in figures["terms"][:60]
+    )
+    occupations = "".join(
+        f"<tr><td>{name}</td><td>{o['masculine']}</td><td>{o['feminine']}</td><td>{_share(o)}</td></tr>"
+        for name, o in figures["occupations"].items()
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Gender audit</title><style>'
+        "body{font:15px sans-serif;margin:2em;max-width:60em}td,th{padding:2px 12px;text-align:left}"
+        "svg{vertical-align:middle}</style></head><body>"
+        f"<h1>Gender audit of {html.escape(title)}</h1>"
+        f"<p>{figures['num_texts']:,} texts, {figures['num_words']:,} words. Shares with 95 % Wilson intervals.</p>"
+        "<h2>Gendered words per 1,000 words</h2><table><tr><th></th><th>masculine</th><th>feminine</th>"
+        f"<th>feminine share</th></tr>{rows}</table>"
+        "<h2>Occupations: gendered words within 120 characters</h2><table><tr><th></th><th>masculine</th>"
+        f"<th>feminine</th><th>feminine share</th></tr>{occupations}</table>"
+        "<h2>Terms</h2><table><tr><th>term</th><th>gender</th><th>count</th><th>per 1,000 words</th></tr>"
+        f"{terms}</table></body></html>"
+    )
+
+
+def _share(view: dict[str, Any]) -> str:
+    low, high = (200 * x for x in view["feminine_share_interval"])
+    at = 200 * view["feminine_share"]
+    return (
+        '<svg width="204" height="14"><rect x="0" y="2" width="200" height="10" fill="#ddd"/>'
+        f'<line x1="100" x2="100" y1="0" y2="14" stroke="#999"/><line x1="{low:.1f}" x2="{high:.1f}" y1="7" y2="7" '
+        f'stroke="#333" stroke-width="2"/><circle cx="{at:.1f}" cy="7" r="4" fill="#a33"/></svg> '
+        f"{view['feminine_share']:.3f}"
+    )

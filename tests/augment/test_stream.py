@@ -1,0 +1,202 @@
+"""Streaming of files: formats, order, workers, resumption, malformed rows, atomic output."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from augment import load_lexicon, stream, swap
+from augment.__main__ import main
+from augment.rows import RowOptions, add_counterfactuals
+from augment.stream import swap_file
+
+OPTIONS = RowOptions(load_lexicon())
+SENTENCES = [
+    "He met her mother.",
+    "The actress left.",
+    "Nothing here.",
+    "Ünïcode — “his” own",
+    "She gave him his book.",
+]
+
+
+def rows(number: int) -> list[str]:
+    rng = random.Random(0)
+    return [" ".join(rng.choices(SENTENCES, k=3)) for _ in range(number)]
+
+
+def write_jsonl(path: Path, texts: list[str]) -> None:
+    lines = "".join(json.dumps({"id": i, "text": t}, ensure_ascii=False) + "\n" for i, t in enumerate(texts))
+    data = lines.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_json_lines_in_order(tmp_path: Path, suffix: str) -> None:
+    texts = rows(50)
+    source, target = tmp_path / ("in" + suffix), tmp_path / ("out" + suffix)
+    write_jsonl(source, texts)
+    report = swap_file(source, target, OPTIONS)
+    raw = gzip.decompress(target.read_bytes()) if suffix.endswith("gz") else target.read_bytes()
+    got = [json.loads(line) for line in raw.decode().splitlines()]
+    assert got == [{"id": i, "text": swap(t).counterfactual} for i, t in enumerate(texts)]
+    assert report.counts.num_rows == 50
+    assert report.malformed_path is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([source.name, target.name])
+
+
+def test_text_keeps_line_ends_and_unchanged_bytes(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_bytes("\ufeffHe left.\r\n\r\nNothing.\rShe stayed.\nher".encode())
+    swap_file(source, target, OPTIONS)
+    assert target.read_bytes() == "\ufeffShe left.\r\n\r\nNothing.\rHe stayed.\nhim".encode()
+
+
+def test_parquet_keeps_schema_and_other_columns(tmp_path: Path) -> None:
+    texts = rows(30)
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table({"id": list(range(30)), "text": texts}), source)
+    swap_file(source, target, OPTIONS)
+    table = pq.read_table(target)
+    assert table.schema == pq.read_schema(source)
+    assert table.column("id").to_pylist() == list(range(30))
+    assert table.column("text").to_pylist() == [swap(t).counterfactual for t in texts]
+
+
+def test_pairs_add_columns_that_replay(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_jsonl(source, rows(5))
+    swap_file(source, target, RowOptions(load_lexicon(), pairs=True))
+    for line in target.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        text = row["text"]
+        for edit in reversed(row["edits"]):
+            assert text[edit["start"] : edit["end"]] == edit["source"]
+            text = text[: edit["start"]] + edit["target"] + text[edit["end"] :]
+        assert text == row["counterfactual"]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_two_workers_write_the_same_bytes(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_BLOCK_BYTES", 2000)
+    texts = rows(300)
+    source = tmp_path / ("in" + suffix)
+    if suffix == ".jsonl":
+        write_jsonl(source, texts)
+    else:
+        pq.write_table(pa.table({"text": texts * 10}), source)
+    one, two = tmp_path / ("one" + suffix), tmp_path / ("two" + suffix)
+    swap_file(source, one, OPTIONS, num_workers=1)
+    swap_file(source, two, OPTIONS, num_workers=2)
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_interrupted_run_continues_to_the_same_bytes(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_BLOCK_BYTES", 500)
+    monkeypatch.setattr(stream, "_SAVE_EVERY", 2)
+    source, whole, target = tmp_path / ("in" + suffix), tmp_path / ("whole" + suffix), tmp_path / ("out" + suffix)
+    write_jsonl(source, rows(100))
+    expected = swap_file(source, whole, OPTIONS)
+    add, calls = stream.Counts.add, []
+
+    def fails_later(self: stream.Counts, other: stream.Counts) -> None:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        add(self, other)
+
+    monkeypatch.setattr(stream.Counts, "add", fails_later)
+    with pytest.raises(KeyboardInterrupt):
+        swap_file(source, target, OPTIONS)
+    assert not target.exists()
+    noted = json.loads((tmp_path / (target.name + ".progress")).read_text())
+    assert noted["counts"]["num_rows"] > 0
+    report = swap_file(source, target, OPTIONS)
+    assert target.read_bytes() == whole.read_bytes()
+    assert report.counts == expected.counts
+
+
+def test_other_options_start_afresh(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_jsonl(source, rows(10))
+    (tmp_path / "out.jsonl.part").write_text("left over from other work\n")
+    (tmp_path / "out.jsonl.progress").write_text(
+        json.dumps(
+            {"identity": "other", "input_bytes": 5, "output_bytes": 5, "malformed_bytes": 0, "counts": {"num_rows": 1}}
+        )
+    )
+    assert swap_file(source, target, OPTIONS).counts.num_rows == 10
+    assert "left over" not in target.read_text(encoding="utf-8")
+
+
+def test_malformed_rows_are_listed_by_line(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    good = b'{"text": "He left."}\n'
+    source.write_bytes(good + b"{broken\n" + b"\n" + b'{"other": 1}\n' + b'{"text": "\xff"}\n' + good + b"[1]\n")
+    report = swap_file(source, target, OPTIONS)
+    assert report.counts.num_malformed == 4
+    assert report.malformed_path is not None
+    listed = [json.loads(line) for line in report.malformed_path.read_text(encoding="utf-8").splitlines()]
+    assert [row["line"] for row in listed] == [2, 4, 5, 7]
+    assert "not JSON" in listed[0]["reason"]
+    assert target.read_text(encoding="utf-8").count("She left.") == 2
+
+
+def test_unsure_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_jsonl(source, ["He left.", "I saw her duck."])
+    report = swap_file(source, target, RowOptions(load_lexicon(), min_confidence=0.9999))
+    assert report.counts.num_unsure == 1
+    assert len(target.read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_escaped_lone_surrogate_survives(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "He \\ud800 left"}\n')
+    swap_file(source, target, OPTIONS)
+    assert json.loads(target.read_text())["text"] == "She \ud800 left"
+
+
+def test_command_line_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["swap", "nowhere.jsonl", "--out", str(tmp_path / "o.jsonl")]) == 1
+    assert capsys.readouterr().err.startswith("error: input 'nowhere.jsonl' does not exist")
+    source = tmp_path / "in.jsonl"
+    write_jsonl(source, ["He left."])
+    for arguments, message in (
+        (["--out", str(tmp_path / "o.txt")], "must have the format"),
+        (["--out", str(source)], "is the input"),
+        (["--out", str(tmp_path / "o.jsonl"), "--workers", "0"], "--workers is 0"),
+        (["--out", str(tmp_path / "o.jsonl"), "--min-confidence", "7"], "--min-confidence is 7"),
+        (["--out", str(tmp_path / "o.jsonl"), "--replace"], "--replace needs"),
+    ):
+        assert main(["swap", str(source), *arguments]) == 1
+        assert message in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl"]
+
+
+def test_explain_marks_edits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "He left her."]) == 0
+    printed = capsys.readouterr().out
+    assert "[She] left [him]." in printed
+    assert "1 m->f, 1 f->m" in printed
+
+
+def test_datasets_map_function() -> None:
+    got = add_counterfactuals({"text": ["He left.", "Nothing."]})
+    assert got["counterfactual"] == ["She left.", "Nothing."]
+    assert [len(edits) for edits in got["edits"]] == [1, 0]
+    with pytest.raises(ValueError, match="no column 'body'"):
+        add_counterfactuals({"text": ["x"]}, text_field="body")
+
+
+def test_datasets_map_over_a_dataset() -> None:
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"text": ["He left.", "Nothing."]})
+    assert data.map(add_counterfactuals, batched=True)["counterfactual"][:] == ["She left.", "Nothing."]
