@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from transformers.utils import logging
 
 from distill.checkpoint import write_text
 from distill.config import load_config
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
+    logging.disable_progress_bar()  # one bar per model would break up the suite's own
     evaluation = evaluate(specs, config)
     summary = results.summarise(evaluation, config)
     records = {result.info["label"]: result.records for result in evaluation.results}
@@ -51,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: cannot write to {options.out}: {error}", file=sys.stderr)
         return 2
-    Console().print(report.console_table(summary))
+    console = Console()
+    for table in report.console_tables(summary):
+        console.print(table, "")
+    console.print(report.console_legend(summary), markup=False, highlight=False)
     print(f"report: {options.out / 'report.html'}")
     for failure in summary["failures"]:
         where = ", ".join(part for part in (failure["model"], failure["task"]) if part)

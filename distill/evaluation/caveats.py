@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 FEW_CLUSTERS = 30
+SHAPES = ("log_odds/spread", "log_odds/slope_on_truth", "log_odds/correlation_with_truth")
 
 
 def caveats(results: dict[str, Any]) -> list[str]:
@@ -18,6 +19,11 @@ def caveats(results: dict[str, Any]) -> list[str]:
         "difference does not mean equal: see the minimum detectable effect.",
     ]
     models, entries = results["models"], results["measurements"]
+    if any(entry["name"] in SHAPES for entry in entries):
+        found.append(
+            "Intervals of a spread, slope or correlation over a few dozen occupations are a little narrow: in "
+            "simulation those labelled 95 % held the truth in 91 to 94 % of cases. The p-values do not depend on them."
+        )
     if len({model["tokenizer"] for model in models}) > 1:
         found.append("The models have different tokenizers: values per token are not compared; those per word are.")
     several = [model["label"] for model in models if max(model["num_pronoun_tokens"]) > 1]

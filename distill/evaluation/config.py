@@ -30,13 +30,13 @@ class ScoringConfig:
 
     dtype: of the weights; log-probabilities are float32 in any case. device: `auto` is an accelerator if there is one.
     bos: whether a text is conditioned on the tokenizer's BOS (else EOS) token, as in training; without it the first
-    token of a text is not scored. max_batch_tokens: tokens of one forward pass, padding included.
+    token of a text is not scored. max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
     """
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: StrictStr = "auto"
     bos: bool = True
-    max_batch_tokens: PositiveCount = 8192
+    max_batch_tokens: PositiveCount = 2048
 
 
 @section

@@ -133,7 +133,7 @@ def _total_variations(
             for line, (pair, where) in enumerate(zip(pairs, chosen, strict=True))
         ]
     )
-    flat, chunk = hidden.flatten(0, 1), max(1, max_positions(scorer) // 4)  # four distributions are held at a time
+    flat, chunk = hidden.flatten(0, 1), max_positions(scorer)
     found = [np.zeros(0)]
     for start in range(0, len(own), chunk):
         part = slice(start, start + chunk)

@@ -31,7 +31,8 @@ def score(scorer: Scorer, documents: Sequence[str], config: PerplexityConfig) ->
     """One record per document: sum of log-probabilities (nats), scored tokens, words and all tokens.
 
     With a separator the documents are one text, and a token counts to the document that its last character is in (the
-    separator to the one before it). Raises ValueError when the window exceeds the model's context or nothing was scored.
+    separator to the one before it). Raises ValueError when the window exceeds the model's context or no token was
+    scored.
     """
     window, stride = window_and_stride(scorer, config)
     if config.separator is None:

@@ -60,8 +60,8 @@ def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
                 elinewidth=1.2,
                 linestyle="none",
             )
+        axes.margins(x=0.1, y=0.1)
         axes.set_ylim(bottom=0)
-        axes.margins(x=0.1)
         axes.set_xlabel(f"log-perplexity, {cost_label} (lower is better)")
         axes.set_ylabel("mean |log-odds| he : she, nats\n(0 is parity)")
         _label_at_the_side(axes, points)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.markup import escape
 from rich.table import Table
 
 from distill.config import dump_yaml
@@ -247,28 +248,35 @@ def _p(p: float | None) -> str:
 # -- console ---------------------------------------------------------------------------------------------------------
 
 
-def console_table(results: dict[str, Any]) -> Table:
-    """The summary table for a terminal: value, interval and verdict of each headline measurement of each model."""
-    confidence = results["config"]["statistics"]["confidence"]
-    table = Table(
-        title=f"{100 * confidence:g} % intervals; compared with {results['reference']}",
-        caption=f"▲ better, ▼ worse, ◆ different, ≈ no clear difference (Holm-adjusted p < {SIGNIFICANCE:g} over "
-        f"{results['family_size']} comparisons)",
+def console_tables(results: dict[str, Any]) -> list[Table]:
+    """The summary for a terminal of 80 columns: one small table for each headline measurement, a row for each model."""
+    tables = []
+    for name in headline_names(results):
+        entries = [entry for entry in results["measurements"] if entry["name"] == name]
+        unit = f" ({entries[0]['unit']})" if entries[0]["unit"] else ""
+        table = Table(box=None, padding=(0, 1), header_style="bold")
+        table.add_column(f"{DESCRIPTIONS[name].short}{unit}", width=18, overflow="fold")
+        for header, width in (("value", 22), ("difference", 24)):
+            table.add_column(header, width=width, overflow="fold")
+        table.add_column("p", width=8, justify="right")
+        for entry in entries:
+            one = cell(entry)
+            value = f"{one['value']} {_brackets(one['interval'])}"
+            difference = f"{one['difference']} {_brackets(one['difference_interval'])}" if entry["difference"] else ""
+            table.add_row(escape(entry["model"]), escape(value), escape(difference), f"{one['p']} {one['symbol']}")
+        tables.append(table)
+    return tables
+
+
+def console_legend(results: dict[str, Any]) -> str:
+    """How to read the tables."""
+    confidence = f"{100 * results['config']['statistics']['confidence']:g} %"
+    return (
+        f"In brackets: {confidence} intervals. Differences are to {results['reference']}. p: paired permutation test, "
+        f"Holm-adjusted over {results['family_size']} comparisons: ▲ better, ▼ worse, ◆ different, "
+        f"≈ no clear difference (p < {SIGNIFICANCE:g})."
     )
-    names = headline_names(results)
-    cells = {(entry["model"], entry["name"]): cell(entry) for entry in results["measurements"]}
-    table.add_column("model", overflow="fold")
-    for name in names:
-        table.add_column(f"{DESCRIPTIONS[name].short}\n{_unit(results, name)}", justify="right")
-    for model in results["models"]:
-        table.add_row(model["label"], *_console_cells(cells, model["label"], names), end_section=True)
-    return table
 
 
-def _console_cells(cells: dict[tuple[str, str], dict[str, str]], label: str, names: Sequence[str]) -> list[str]:
-    found = [cells.get((label, name)) for name in names]
-    return [f"{one['value']} {one['symbol']}\n{one['interval']}" if one else "not measured" for one in found]
-
-
-def _unit(results: dict[str, Any], name: str) -> str:
-    return next(entry["unit"] for entry in results["measurements"] if entry["name"] == name)
+def _brackets(interval: str) -> str:
+    return f"[{interval.replace(' to ', ', ')}]" if interval else ""

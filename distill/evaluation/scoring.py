@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.evaluation.statistics import FloatArray
 
-MAX_LOGITS = 1 << 25  # logits held at a time: 128 MiB of float32
+MAX_LOGITS = 1 << 22  # logits held at a time: 16 MiB of float32; more is slower on a CPU, whose caches it leaves
 
 
 class Row(NamedTuple):

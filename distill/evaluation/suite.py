@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 
 from augment.lexicon import load_lexicon
@@ -74,7 +76,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig) -> Evaluation:
             bar.set_description(f"{spec.label}: loading")
             try:
                 scorer = load_scorer(spec, config.scoring)
-            except (ValueError, OSError, RuntimeError) as error:
+            except (ValueError, OSError, RuntimeError, SafetensorError) as error:
                 failures.append(Failure(spec.label, None, _message(error)))
                 bar.update(1 + len(tasks))
                 continue
@@ -152,9 +154,13 @@ def _perplexity_run(config: EvalConfig, documents: list[str]) -> Run:
     def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
         window, stride = perplexity.window_and_stride(scorer, config.perplexity)
         records = perplexity.score(scorer, documents, config.perplexity)
-        text = f"text:{_hash(documents)}|{joined}|{scorer.start_convention}|window:{window}|stride:{stride}"
-        words = f"word|{text}"
-        tokens = f"token-stride|{text}|tokenizer:{tokenizer_hash(scorer)}"
+        text = f"text:{_hash(documents)}|{joined}|{scorer.start_convention}"
+        # a window that no document fills changes nothing, so that models with other contexts can be compared
+        whole = config.perplexity.separator is None and all(record["num_tokens"] <= window for record in records)
+        broken = "window:whole-documents" if whole else f"window:{window}|stride:{stride}"
+        tokens = f"token-stride|{text}|{broken}|tokenizer:{tokenizer_hash(scorer)}"
+        own = config.perplexity.window is None  # per word, how much of the text a model sees is part of the model
+        words = f"word|{text}|{'window:own' if own else broken}"
         return records, perplexity.summarise(records, words, tokens, config.statistics)
 
     return run
@@ -169,9 +175,11 @@ def _gap_run(config: EvalConfig, documents: list[str]) -> Run:
         if key not in pairs:
             pairs[key] = counterfactual_gap.swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
         records = counterfactual_gap.score(scorer, pairs[key], lexicon)
+        context = scorer.context or sys.maxsize
+        is_cut = any(max(len(pair.input_ids), len(pair.cf_input_ids)) > context for _, pair in pairs[key])
         convention = (
             f"text:{_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap|{scorer.start_convention}"
-            f"|cut:{scorer.context}|tokenizer:{key[0]}"
+            f"|{f'cut:{context}' if is_cut else 'whole-documents'}|tokenizer:{key[0]}"
         )
         return records, counterfactual_gap.summarise(records, convention, config.statistics)
 

@@ -1,0 +1,137 @@
+"""The texts of the report: numbers, verdicts, the points of the plot, the caveats."""
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from distill.evaluation import plots, report
+from distill.evaluation.caveats import caveats
+
+
+def entry(name="log_odds/mean_abs", model="b", value=0.5, difference=None, higher_is_better=False, **more):
+    return {
+        "model": model,
+        "name": name,
+        "value": value,
+        "low": value - 0.1,
+        "high": value + 0.1,
+        "unit": "nats",
+        "num_items": 100,
+        "num_clusters": 40,
+        "higher_is_better": higher_is_better,
+        "convention": "c",
+        "signature": "s",
+        "difference": difference,
+    } | more
+
+
+def difference(value, p_holm):
+    return {
+        "value": value,
+        "low": value - 0.1,
+        "high": value + 0.1,
+        "p": p_holm,
+        "p_holm": p_holm,
+        "minimum_detectable_effect": 0.2,
+        "num_clusters": 40,
+        "non_inferior": None,
+    }
+
+
+def results(entries, **more):
+    models = sorted({one["model"] for one in entries})
+    return {
+        "reference": models[0],
+        "family_size": 1,
+        "config": {"statistics": {"confidence": 0.95}},
+        "measurements": entries,
+        "models": [{"label": m, "tokenizer": "t", "num_pronoun_tokens": [1, 1], "start_token": "<s>"} for m in models],
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [
+        (0.12345, False, "0.123"),
+        (-0.5, True, "−0.500"),
+        (0.5, True, "+0.500"),
+        (12.345, False, "12.35"),
+        (123.456, False, "123.5"),
+        (20345.6, False, "20346"),
+        (-0.0001, True, "0.000"),
+        (None, False, "–"),
+    ],
+)
+def test_numbers_have_about_three_digits(value, signed, text):
+    assert report.number(value, signed) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "p_holm", "higher_is_better", "verdict"),
+    [
+        (-0.2, 0.01, False, "better"),
+        (0.2, 0.01, False, "worse"),
+        (0.2, 0.01, True, "better"),
+        (-0.2, 0.01, True, "worse"),
+        (0.2, 0.01, None, "different"),
+        (0.2, 0.05, True, "no clear difference"),
+        (0.2, None, True, ""),
+    ],
+)
+def test_verdicts_follow_the_adjusted_p_and_the_direction(change, p_holm, higher_is_better, verdict):
+    one = entry(difference=difference(change, p_holm), higher_is_better=higher_is_better)
+    assert report.verdict(one) == verdict
+    assert report.verdict(entry()) == ""
+
+
+def test_points_use_the_word_convention_when_tokenizers_differ():
+    token, word = report.LOG_PERPLEXITY, "perplexity/word"
+    entries = (
+        [entry(model=m) for m in "ab"] + [entry(token, m, 2.0) for m in "ab"] + [entry(word, m, 10.0) for m in "ab"]
+    )
+    points, unit = report.fairness_utility_points(results(entries))
+    assert unit == "nats per token"
+    assert points[0].cost == pytest.approx((2.0, 1.9, 2.1))
+    assert points[0].disparity == pytest.approx((0.5, 0.4, 0.6))
+    entries[2]["convention"] = "another tokenizer"
+    points, unit = report.fairness_utility_points(results(entries))
+    assert unit == "nats per word"
+    assert points[1].cost == pytest.approx((2.302585, 2.292535, 2.312535), abs=1e-5)
+    assert report.fairness_utility_points(results(entries[:2])) is None
+
+
+def test_plots_are_self_contained_and_say_what_they_show():
+    points = [plots.Point(f"<model {n}>", (2 + n / 9, 2.0, float("nan")), (0.5, 0.4, 0.6)) for n in range(9)]
+    svg = plots.fairness_utility(points, "nats per token")
+    assert svg.startswith("<svg")
+    assert svg.endswith("</svg>\n")
+    assert 'role="img" aria-label="Fairness and utility: &lt;model 0&gt;: log-perplexity 2.000' in svg
+    assert not re.search(r'(href|src)="(?!#)', svg)
+    assert len({plots.look(index) for index in range(56)}) == 56
+
+
+def test_labels_beside_the_plot_keep_their_distance():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    axes.set_ylim(0, 1)
+    disparities = (0.99, 0.98, 0.97, 0.5, 0.5, 0.5, 0.01)
+    plots._label_at_the_side(axes, [plots.Point(str(d), (1, 1, 1), (d, d, d)) for d in disparities])
+    heights = sorted(text.xyann[1] for text in axes.texts)
+    assert min(b - a for a, b in pairwise(heights)) > 0.064
+    assert heights[0] >= 0
+    assert heights[-1] <= 1
+
+
+def test_caveats_show_only_where_they_apply():
+    plain = caveats(results([entry(model="a"), entry()]))
+    assert not any("tokenizers" in line or "no width" in line or "clusters:" in line for line in plain)
+    found = results([entry(model="a", low=0.5, high=0.5, num_clusters=5), entry("log_odds/spread")])
+    found["models"][1] |= {"tokenizer": "u", "num_pronoun_tokens": [3, 4], "start_token": None}
+    found["reference"] = "gone"
+    text = " ".join(caveats(found))
+    for part in ("different tokenizers", "no width (log_odds/mean_abs)", "Fewer than 30 clusters", "For b a pronoun"):
+        assert part in text
+    for part in ("b: no start token", "reference model gone could not be loaded", "91 to 94 %"):
+        assert part in text
