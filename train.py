@@ -18,7 +18,7 @@ from distill.config import RunConfig, load_config
 from distill.data import prepare_blocks
 from distill.perturb import gender_classes
 from distill.plan import describe
-from distill.trainer import fit
+from distill.trainer import fit, plan_schedule
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,14 +35,17 @@ def main(arguments: list[str] | None = None) -> None:
 
     # without cpu=True two CPU processes would each believe to be alone
     accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(), log_with=list(config.train.trackers) or None, project_dir=config.run_dir
+        cpu=not torch.accelerator.is_available(),
+        log_with=list(config.train.trackers) or None,
+        project_dir=config.run_dir,
     )
     tokenizer, teacher, student = models.load_parts(config)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = None if config.perturb.operation == "none" else gender_classes(tokenizer, lexicon)
     blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
+    schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if options.dry_run:
-        accelerator.print(describe(config, accelerator, blocks, teacher, student, classes))
+        accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
     origin = provenance(
@@ -54,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     if accelerator.is_main_process:
         open_run(config, origin)
     accelerator.wait_for_everyone()
-    fit(config, accelerator, blocks, tokenizer, teacher, student, classes, origin)
+    fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
 
 

@@ -40,30 +40,39 @@ def read_documents(config: DataConfig, path: str | None = None) -> Iterator[str]
 def corpus_fingerprint(config: DataConfig, path: str | None = None) -> str:
     """SHA-256 over the content of every file of a local corpus, or the hub dataset's own fingerprint."""
     path = config.path if path is None else path
-    local = Path(path).expanduser()
-    if not local.exists():
+    local = _local(path)
+    if local is None:
         return f"{path}/{config.subset}/{config.split}@{_hub_dataset(config, path)._fingerprint}"
     digest = hashlib.sha256()
-    for file in sorted(local.rglob("*")) if local.is_dir() else [local]:
-        if file.is_file():
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    for file in _all_files(local):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
 
 
 def corpus_size_bytes(path: str) -> int | None:
     """Bytes on disk of a local corpus, or None for a hub name."""
+    local = _local(path)
+    return None if local is None else sum(file.stat().st_size for file in _all_files(local))
+
+
+def _local(path: str) -> Path | None:
+    """The local file or folder, or None for a hub name. Raises FileNotFoundError if it can only be a local path."""
     local = Path(path).expanduser()
-    if not local.exists():
-        return None
-    return sum(file.stat().st_size for file in (local.rglob("*") if local.is_dir() else [local]) if file.is_file())
+    if local.exists():
+        return local
+    if path.startswith((".", "/", "~")) or path.endswith(SUFFIXES) or path.count("/") > 1:
+        raise FileNotFoundError(f"corpus {path} does not exist; set data.path to a file, a folder or a hub name")
+    return None
+
+
+def _all_files(local: Path) -> list[Path]:
+    return sorted(file for file in local.rglob("*") if file.is_file()) if local.is_dir() else [local]
 
 
 def _read(config: DataConfig, path: str) -> Iterator[str]:
-    local = Path(path).expanduser()
-    if not local.exists():
-        if path.startswith((".", "/", "~")) or path.endswith(SUFFIXES):
-            raise FileNotFoundError(f"corpus {path} does not exist; set data.path to a file, a folder or a hub name")
+    local = _local(path)
+    if local is None:
         yield from _column(_hub_dataset(config, path), config.text_field, path)
     elif local.is_dir() and any((local / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
         dataset = load_from_disk(str(local))

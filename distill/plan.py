@@ -16,7 +16,7 @@ from distill.data import Blocks, batches, training_indices
 from distill.distiller import Distiller, weighted_sum
 from distill.models import num_parameters
 from distill.perturb import GenderClasses
-from distill.trainer import forward_pairs, plan_schedule
+from distill.trainer import Schedule, forward_pairs
 
 PROBE_MICRO_STEPS = 3
 
@@ -24,14 +24,14 @@ PROBE_MICRO_STEPS = 3
 def describe(
     config: RunConfig,
     accelerator: Accelerator,
+    schedule: Schedule,
     blocks: Blocks,
     teacher: PreTrainedModel | None,
     student: PreTrainedModel,
     classes: GenderClasses | None,
 ) -> str:
     """The plan of a run as text, with memory and time measured on a few micro-steps of this process."""
-    schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
-    seconds, peak_bytes = _probe(config, accelerator, blocks, teacher, student, classes)
+    seconds, peak_bytes = _probe(config, accelerator, schedule, blocks, teacher, student, classes)
     train, heldout = blocks.info["train"], blocks.info["heldout"]
     size = corpus_size_bytes(config.data.path)
     rows = {
@@ -64,6 +64,7 @@ def describe(
 def _probe(
     config: RunConfig,
     accelerator: Accelerator,
+    schedule: Schedule,
     blocks: Blocks,
     teacher: PreTrainedModel | None,
     student: PreTrainedModel,
@@ -73,7 +74,7 @@ def _probe(
     head = None if teacher is None else teacher.to(accelerator.device).get_output_embeddings()
     classes = None if classes is None else classes.to(accelerator.device)
     distiller = Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
-    rows = plan_schedule(config, len(blocks.train), accelerator.num_processes).rows_per_micro
+    rows = schedule.rows_per_micro
     indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
     both = config.augment.mode == "augment"
     durations = []

@@ -62,6 +62,7 @@ def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Sch
 def fit(
     config: RunConfig,
     accelerator: Accelerator,
+    schedule: Schedule,
     blocks: Blocks,
     tokenizer: PreTrainedTokenizerFast,
     teacher: PreTrainedModel | None,
@@ -74,7 +75,6 @@ def fit(
     Raises FloatingPointError when the loss or a gradient is not finite; the last checkpoint stays as it is.
     """
     run_dir = Path(config.run_dir)
-    schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if teacher is not None:
         teacher.to(accelerator.device)
     head = None if teacher is None else teacher.get_output_embeddings()
@@ -137,9 +137,7 @@ def build_optimizer(config: RunConfig, distiller: Distiller) -> torch.optim.Adam
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.optim.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=config.optim.lr, betas=config.optim.betas, eps=config.optim.eps, fused=torch.cuda.is_available()
-    )
+    return torch.optim.AdamW(groups, lr=config.optim.lr, betas=config.optim.betas, eps=config.optim.eps, fused=True)
 
 
 def _training_batches(

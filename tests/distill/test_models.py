@@ -1,0 +1,191 @@
+"""Loading, building and checking models, for GPT-2 and Llama-type architectures."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM, GPT2TokenizerFast
+
+from distill.config import RunConfig, StudentConfig, TeacherConfig, validate
+from distill.models import (
+    build_student,
+    check_vocabulary,
+    load_causal_lm,
+    load_parts,
+    load_teacher,
+    load_tokenizer,
+    model_fingerprint,
+    num_parameters,
+    student_from_layers,
+)
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_model, tokenizer):
+    """A teacher with its tokenizer, on disk."""
+    tiny_model("gpt2").save_pretrained(tmp_path / "teacher")
+    tokenizer.save_pretrained(tmp_path / "teacher")
+    return tmp_path / "teacher"
+
+
+def run_config(folder, **settings) -> RunConfig:
+    base = {
+        "run_dir": "unused",
+        "data": {"path": "unused", "seq_len": 64},
+        "teacher": {"path": str(folder)},
+        "student": {"layers": [0, 2]},
+        "train": {"max_steps": 1},
+    }
+    return validate(RunConfig, base | settings)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_a_student_of_all_layers_is_the_teacher_and_of_some_layers_holds_those(architecture, tiny_model):
+    teacher = tiny_model(architecture)
+    ids = torch.randint(0, 100, (2, 9), generator=torch.Generator().manual_seed(0))
+    whole = student_from_layers(teacher, (0, 1, 2, 3)).eval()
+    torch.testing.assert_close(whole(ids).logits, teacher(ids).logits)
+
+    some = student_from_layers(teacher, (3, 1)).eval()
+    assert some.config.num_hidden_layers == 2
+    layers = {"gpt2": "transformer.h", "llama": "model.layers"}[architecture]
+    theirs, mine = teacher.get_submodule(layers), some.get_submodule(layers)
+    for index, layer in enumerate((3, 1)):
+        for name, weight in theirs[layer].state_dict().items():
+            assert torch.equal(weight, mine[index].state_dict()[name])
+            assert weight.data_ptr() != mine[index].state_dict()[name].data_ptr()  # a copy: training must not touch it
+    assert (some(ids).logits - teacher(ids).logits).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_students_survive_saving_with_their_ties_and_dtype(architecture, tiny_model, tmp_path):
+    teacher = tiny_model(architecture).to(torch.bfloat16)
+    student = student_from_layers(teacher, (0, 3))
+    assert {p.dtype for p in student.parameters()} == {torch.float32}
+    student.save_pretrained(tmp_path / "student")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
+    tied = loaded.get_input_embeddings().weight is loaded.get_output_embeddings().weight
+    assert tied == (architecture == "gpt2")
+    for name, weight in student.state_dict().items():
+        assert torch.equal(weight, loaded.state_dict()[name])
+
+
+def test_the_teacher_is_frozen_and_without_dropout(folder):
+    teacher = load_teacher(TeacherConfig(path=str(folder)))
+    assert not teacher.training
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_a_bf16_checkpoint_gives_float32_weights(tiny_model, tmp_path):
+    tiny_model("gpt2").to(torch.bfloat16).save_pretrained(tmp_path / "half")
+    assert {p.dtype for p in load_causal_lm(str(tmp_path / "half")).parameters()} == {torch.float32}
+
+
+def test_students_from_settings_a_file_and_a_checkpoint(folder, tokenizer, tmp_path):
+    settings = {"model_type": "llama", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    settings |= {"intermediate_size": 8}
+    torch.manual_seed(0)
+    first = build_student(StudentConfig(config=settings, dropout=0.1), None, tokenizer)
+    assert first.config.vocab_size == len(tokenizer)
+    assert first.config.eos_token_id == tokenizer.eos_token_id
+    assert first.config.attention_dropout == 0.1
+    assert first.training
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    torch.manual_seed(0)
+    second = build_student(StudentConfig(config=str(tmp_path), dropout=0.1), None, tokenizer)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    third = build_student(StudentConfig(checkpoint=str(folder)), None, tokenizer)
+    assert num_parameters(third) == num_parameters(load_causal_lm(str(folder)))
+    assert {m.p for m in third.modules() if isinstance(m, torch.nn.Dropout)} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"student": {"layers": [0, 4]}}, ValueError, r"student.layers = \[0, 4\], but the teacher has layers 0 to 3"),
+        ({"data": {"path": "x", "seq_len": 65}}, ValueError, "data.seq_len = 65, but the teacher has 64 positions"),
+        ({"student": {"config": {"n_layer": 2}}}, ValueError, "student.config has no model_type"),
+        ({"student": {"config": "no/such/place"}}, FileNotFoundError, "no/such/place does not exist"),
+        (
+            {"student": {"config": {"model_type": "gpt2", "vocab_size": 300}}},
+            ValueError,
+            "the student has a vocabulary",
+        ),
+        (
+            {"student": {"config": {"model_type": "gpt2", "vocab_size": 5000}}},
+            ValueError,
+            "vocabulary mismatch: the tea",
+        ),
+        ({"teacher": {"path": "./no/teacher"}}, FileNotFoundError, "model folder ./no/teacher does not exist"),
+        ({"teacher": {"path": "no-such/hub-name"}}, FileNotFoundError, "cannot load a model from no-such/hub-name"),
+        (
+            {"student": {"config": {"model_type": "gpt2", "n_embd": 8, "n_head": 2}}, "loss": {"hidden_weight": 1}},
+            ValueError,
+            "the teacher's are 16 wide and the student's 8; set loss.hidden_weight to 0",
+        ),
+        ({"data": {"path": "x", "tokenizer": "./none"}}, FileNotFoundError, "tokenizer folder ./none does not exist"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(settings, error, message, folder):
+    with pytest.raises(error, match=message) as fault:
+        load_parts(run_config(folder, **settings))
+    assert "\n" not in str(fault.value)
+
+
+def test_another_tokenizer_than_the_teachers_is_refused(folder, tokenizer, tmp_path):
+    other = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = other["model"]["vocab"]
+    vocabulary["Ġshe"], vocabulary["Ġhe"] = vocabulary["Ġhe"], vocabulary["Ġshe"]
+    shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("model*"))
+    (tmp_path / "other" / "tokenizer.json").write_text(json.dumps(other))
+    data = {"path": "x", "seq_len": 64, "tokenizer": str(tmp_path / "other")}
+    with pytest.raises(ValueError, match=r"tokenizer mismatch: data.tokenizer .* is not the tokenizer of"):
+        load_parts(run_config(folder, data=data))
+    tokenizer.save_pretrained(tmp_path / "same")
+    load_parts(run_config(folder, data=data | {"tokenizer": str(tmp_path / "same")}))
+
+
+def test_a_tokenizer_beyond_the_vocabulary_is_refused_and_padding_of_it_is_not(tiny_model, tokenizer):
+    check_vocabulary(tiny_model("gpt2", vocab_size=len(tokenizer) + 47), tokenizer, "the teacher")
+    with pytest.raises(ValueError, match="tokenizer mismatch: the teacher has a vocabulary of 300"):
+        check_vocabulary(tiny_model("gpt2", vocab_size=300), tokenizer, "the teacher")
+
+
+def test_empty_tokenizers_and_models_without_weights_are_refused(tmp_path, tiny_model):
+    GPT2TokenizerFast(vocab={"<|endoftext|>": 0}, merges=[]).save_pretrained(tmp_path / "empty")
+    with pytest.raises(ValueError, match="is empty: it encodes 'a b' as no token"):
+        load_tokenizer(str(tmp_path / "empty"))
+    tiny_model("gpt2").config.save_pretrained(tmp_path / "bare")
+    with pytest.raises(FileNotFoundError, match="cannot load a model from"):
+        load_causal_lm(str(tmp_path / "bare"))
+
+
+def test_models_that_transform_their_logits_are_refused(tmp_path, tiny_model):
+    settings = {"hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    model = CohereForCausalLM(CohereConfig(vocab_size=300, initializer_range=0.3, **settings))
+    model.save_pretrained(tmp_path / "scaled")
+    with pytest.raises(ValueError, match="CohereForCausalLM transforms its logits after the output embeddings"):
+        load_causal_lm(str(tmp_path / "scaled"))
+
+
+def test_the_fingerprint_follows_the_weights(folder, tiny_model):
+    model = load_causal_lm(str(folder))
+    before = model_fingerprint(str(folder), model)
+    assert model_fingerprint(str(folder), model) == before
+    tiny_model("gpt2", seed=9).save_pretrained(folder)
+    assert model_fingerprint(str(folder), model) != before
+
+
+@pytest.mark.data
+def test_gpt2_small_halves_to_distilgpt2s_size_and_stays_tied(shared_data, tmp_path):
+    tokenizer = load_tokenizer(str(shared_data / "tokenizer" / "gpt2"))
+    teacher = build_student(StudentConfig(config=str(shared_data / "tokenizer" / "gpt2")), None, tokenizer)
+    student = student_from_layers(teacher, (0, 2, 4, 7, 9, 11))
+    assert num_parameters(teacher) == 124_439_808
+    assert num_parameters(student) == 81_912_576
+    student.save_pretrained(tmp_path / "student")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
+    assert loaded.get_input_embeddings().weight is loaded.get_output_embeddings().weight
+    assert num_parameters(loaded) == 81_912_576

@@ -1,0 +1,213 @@
+"""The main job through its own command line: train, resume, survive a kill, refuse what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import train
+from distill.checkpoint import read_metrics
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config_file(tmp_path, tiny_model, tokenizer, small_world) -> Path:
+    """A run of six steps, with a teacher on disk; everything it writes stays in tmp_path."""
+    tiny_model("gpt2", initializer_range=0.1).save_pretrained(tmp_path / "teacher")
+    tokenizer.save_pretrained(tmp_path / "teacher")
+    settings = {
+        "run_dir": str(tmp_path / "run"),
+        "data": {"path": str(small_world / "train.jsonl"), "seq_len": 32, "cache_dir": str(tmp_path / "cache")},
+        "augment": {"mode": "augment"},
+        "teacher": {"path": str(tmp_path / "teacher")},
+        "student": {"layers": [0, 3], "dropout": 0.1},
+        "perturb": {"operation": "equivariant"},
+        "optim": {"lr": 1e-3},
+        "train": {
+            "max_steps": 6,
+            "global_batch_size": 8,
+            "micro_batch_size": 4,
+            "log_every": 1,
+            "eval_every": 2,
+            "save_every": 2,
+            "eval_blocks": 4,
+        },
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def weights(run_dir: Path) -> dict[str, torch.Tensor]:
+    return load_file(run_dir / "student" / "model.safetensors")
+
+
+def test_a_run_ends_with_a_folder_that_explains_itself(config_file, tmp_path, capsys):
+    train.main(["--config", str(config_file)])
+    run = tmp_path / "run"
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "config.yaml", "metrics.jsonl", "student"]
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step_00000004", "step_00000006"]
+    files = {path.name for path in (run / "student").iterdir()}
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= files
+
+    metrics = read_metrics(run)
+    steps = [line["step"] for line in metrics if "loss" in line]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert {"kd", "ce", "hidden", "target_entropy", "grad_norm", "lr", "tokens_per_second"} <= metrics[2].keys()
+    heldout = [line["heldout_nats_per_token"] for line in metrics if "heldout_nats_per_token" in line]
+    assert len(heldout) == 4  # before, at steps 2 and 4, and at the end
+    assert heldout[-1] < heldout[0]
+
+    written = yaml.safe_load((run / "config.yaml").read_text())
+    origin = written["provenance"]
+    assert written["perturb"] == {"operation": "equivariant", "strength": 1.0}
+    assert origin["versions"]["torch"] == torch.__version__
+    assert origin["data"]["train"]["num_documents"] > 300
+    assert len(origin["teacher"]) == len(origin["tokenizer"]) == 64
+
+    model = AutoModelForCausalLM.from_pretrained(run / "student")
+    tokenizer = AutoTokenizer.from_pretrained(run / "student")
+    inputs = tokenizer("The nurse said that", return_tensors="pt")
+    text = tokenizer.decode(model.generate(**inputs, max_new_tokens=5, do_sample=False)[0])
+    assert text.startswith("The nurse said that")
+    assert "equivariant" in (run / "student" / "README.md").read_text()
+
+    before = weights(run)
+    train.main(["--config", str(config_file)])
+    assert "this run is complete" in capsys.readouterr().out
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(run).items())
+
+
+def test_a_dry_run_prints_the_plan_and_writes_no_run(config_file, tmp_path, capsys):
+    train.main(["--config", str(config_file), "--dry-run"])
+    plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    for name in ("corpus", "documents", "pairs", "blocks", "teacher", "student", "steps", "memory", "time"):
+        assert plan[name].strip(), name
+    assert "6 optimizer steps of 8 sequences" in plan["steps"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_teacher_it_is_plain_language_modelling(config_file, tmp_path, small_world):
+    overrides = ["teacher=null", "loss={kd_weight: 0, ce_weight: 1}", "perturb.operation=none", "augment.mode=none"]
+    overrides += [
+        f"data.tokenizer={small_world / 'tokenizer'}",
+        "student={config: {model_type: llama, hidden_size: 16, intermediate_size: 32, num_attention_heads: 2, "
+        "num_hidden_layers: 1}}",
+    ]
+    train.main(["--config", str(config_file), *overrides])
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "student").config.model_type == "llama"
+    final = read_metrics(tmp_path / "run")[-2]
+    assert final["kd"] == 0
+    assert final["loss"] == pytest.approx(final["ce"])
+
+
+def test_an_interrupted_run_continues_bit_for_bit(config_file, tmp_path, monkeypatch):
+    train.main(["--config", str(config_file), f"run_dir={tmp_path / 'whole'}"])
+
+    import distill.trainer as trainer
+
+    step = trainer.train_step
+    calls = 0
+
+    def failing(*arguments, **keywords):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return step(*arguments, **keywords)
+
+    monkeypatch.setattr(trainer, "train_step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(["--config", str(config_file)])
+    monkeypatch.setattr(trainer, "train_step", step)
+    train.main(["--config", str(config_file)])
+    expected = weights(tmp_path / "whole")
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path / "run").items())
+    losses = [[line["loss"] for line in read_metrics(tmp_path / n) if "loss" in line] for n in ("whole", "run")]
+    assert losses[0] == losses[1]
+
+
+def test_a_run_killed_in_the_middle_continues_to_the_same_weights(config_file, tmp_path):
+    overrides = ["train.max_steps=60", "train.save_every=5", "train.eval_every=100"]
+    train.main(["--config", str(config_file), f"run_dir={tmp_path / 'whole'}", *overrides])
+    command = [sys.executable, "train.py", "--config", str(config_file), *overrides]
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count('"loss"') >= 12):
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "student").exists()
+    train.main(["--config", str(config_file), *overrides])
+    expected = weights(tmp_path / "whole")
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path / "run").items())
+
+
+def test_another_run_in_the_same_folder_is_refused_with_the_differences(config_file, tmp_path):
+    train.main(["--config", str(config_file)])
+    (tmp_path / "run" / "student" / "README.md").unlink()
+    (tmp_path / "run" / "student").rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="holds a run with other settings") as fault:
+        train.main(["--config", str(config_file), "optim.lr=1e-4", "data.max_documents=200", "train.log_every=3"])
+    assert "optim.lr: 0.001 there, 0.0001 now" in str(fault.value)
+    assert "provenance.data.train.num_documents" in str(fault.value)
+    assert "log_every" not in str(fault.value)
+
+
+def test_a_folder_with_something_else_in_it_is_not_written_to(config_file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no run"):
+        train.main(["--config", str(config_file)])
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.path={folder}/no.txt", "no.txt does not exist"),
+        ("data.path={folder}/empty.txt", "is empty"),
+        ("data.path={folder}/latin.txt", "latin.txt:1 is not UTF-8"),
+        ("data.seq_len=65", "data.seq_len = 65, but the teacher has 64 positions"),
+        ("teacher.path={folder}/nowhere", "model folder .*nowhere does not exist"),
+        ("train.micro_batch_size=6", "8 is not a multiple of train.micro_batch_size 6 x 1 processes"),
+        ("augment.lexicon={folder}/no.tsv", "no.tsv"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_nothing_is_written(override, message, config_file, tmp_path):
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises((ValueError, OSError), match=message) as fault:
+        train.main(["--config", str(config_file), override.format(folder=tmp_path)])
+    assert "\n" not in str(fault.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_exits_non_zero_with_one_line(config_file):
+    command = [sys.executable, "train.py", "--config", str(config_file), "optim.rate=1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: unknown config key optim.rate (value 1); known keys here: lr,")
+    assert done.stderr.count("\n") == 1
+
+
+def test_trackers_receive_the_metrics(config_file, tmp_path):
+    train.main(["--config", str(config_file), "train.trackers=[tensorboard]", "train.max_steps=2"])
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+    values = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert values[-1]["step"] == 2
