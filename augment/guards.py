@@ -30,7 +30,7 @@ _FUNCTION_WORDS = word_set(
 )
 _DETERMINERS = word_set(
     """a an the this that these those my your his her its our their no every each any some another either neither
-    future former late new young old o oh ye dear"""
+    future former late new young old o oh ye dear as became become becomes crowned proclaimed declared majesty"""
 )
 _INSTITUTION = word_set(
     """street road avenue lane drive square place county city island islands park hall college university school
@@ -82,17 +82,23 @@ def odd_neighbour(text: str, start: int, end: int) -> str | None:
 
 def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
+    if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
+        return "compound of man"
     table = idioms()
     for word in (term.word, term.target):
         patterns = table.get(word)
         if patterns is None:
             continue
-        after, before = patterns
-        if after is not None and after.match(text, end):
+        after, around = patterns
+        if after.match(text, end):
             return "fixed phrase"
-        if before is not None and before.search(text, start - 24 if start > 24 else 0, start):
-            return "fixed phrase"
+        for before, behind in around:
+            if before.search(text, start - 24 if start > 24 else 0, start) and behind.match(text, end):
+                return "fixed phrase"
     return None
+
+
+_LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
 
 
 def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
@@ -112,6 +118,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     detached = token.endswith(" ") and token[-2:-1].isalnum()
     capital_before = detached and before[:1].isupper() and before not in _NOT_A_NAME
     initial = starts_sentence(token)
+    if before == "the" and source in ("Son", "Daughter") and not capital_next:
+        return "name"
     if term.word in _FIRM and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
     if term.tier == "titles":
@@ -120,11 +128,21 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return _part_of_family_name(
             text, end, before, capital_before, initial, capital_next, _opens(text, start, token)
         )
-    if capital_next:
+    if capital_next and not _precedes_names(term):
         return "name"
+    if capital_before and before.lower() in _BEFORE_OFFICE and term.tier == "occupations":
+        return None
     if capital_before and not (before.lower() in _FUNCTION_WORDS and _opens(text, start, token)):
         return "name"
     return "name" if not initial and _NAME_TAIL.match(text, end) else None
+
+
+def _precedes_names(term: Term) -> bool:
+    """Whether the word stands before names of persons as a title does: Congressman Hill, Widow Green."""
+    return (term.tier == "occupations" and term.word[-1] != "s" and term.word[-3:] != "men") or term.word in (
+        "widow",
+        "widower",
+    )
 
 
 _FIRM = word_set("son sons daughter daughters brother brothers sister sisters")
@@ -151,6 +169,8 @@ def _part_of_family_name(
 ) -> str | None:
     if capital_next and _run_ends_in_institution(text, end):
         return "name"
+    if before == "the" and not capital_next and text[end - 6 : end] in ("Father", "Mother"):
+        return "name"
     if not capital_before or initial or opens:
         return None
     if before.lower() in ("dr", "mr", "mrs", "ms") or not before.isalpha():
@@ -164,17 +184,36 @@ def _part_of_titled_name(
     if capital_next and _run_ends_in_institution(text, end):
         return "name"
     if term.word in _MANY_RANKS:
-        return None if initial and not capital_next and text[end : end + 1] != "," else "name"
+        return _many_ranks(text, end, term, before, initial, capital_next)
     if term.word not in _RANKS and term.target not in _RANKS:
         return None
-    if before[:1].isupper() and before.lower() not in _FUNCTION_WORDS | {"crown", "majesty", "highness", "grand"}:
-        return "surname"
-    if capital_next:
+    if before in _SHIPS:
+        return "name"
+    if capital_next and text[end : end + 1] == " " and not _JUNIOR.match(text, end):
         return None
     near = re.findall(r"\w+", re.split(r"[.,;:!?]", text[max(0, start - 40) : start].lower())[-1])[-4:]
-    if _DETERMINERS & set(near) or "majesty" in near or text.startswith(" of ", end):
+    determined = bool(_DETERMINERS & set(near))
+    if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        return None if determined and before.endswith(_PEOPLE_ENDINGS) else "surname"
+    if determined or capital_next or text.startswith(" of ", end):
         return None
     return "name without a determiner"
+
+
+def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, capital_next: bool) -> str | None:
+    if initial:
+        return "name" if capital_next or text[end : end + 1] == "," else None
+    if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        return "name"
+    return "name" if before.lower() in _PLACE_BEFORE and {term.word, term.target} == {"kings", "queens"} else None
+
+
+_SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
+_JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
+_BEFORE_RANK = _FUNCTION_WORDS | word_set("crown majesty highness grand imperial his her lord lady holy")
+_PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
+_BEFORE_OFFICE = word_set("deputy vice acting assistant former senior honorary republican democratic labour")
+_PLACE_BEFORE = word_set("in at from to near of 1 2 i ii")
 
 
 def _run_ends_in_institution(text: str, end: int) -> bool:
@@ -233,7 +272,7 @@ _INTERJECTION_BEFORE = re.compile(
 
 def interjection(text: str, start: int, end: int) -> str | None:
     """Reason to leave man, boy, girl or woman alone: an exclamation ("Man, that hurt", "Oh boy!")."""
-    if text[end : end + 1] not in (",", "!", "."):
+    if text[end : end + 1] not in (",", "!", ".") or text.startswith((", who", ", whose"), end):
         return None
     if _INTERJECTION_BEFORE.search(text[max(0, start - 14) : start]):
         return "interjection"

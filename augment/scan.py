@@ -105,33 +105,33 @@ def kept_names() -> tuple[tuple[str, str], ...]:
 
 
 @cache
-def idioms() -> dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]]:
-    """Per gendered word: a pattern for what follows it, and one for what comes before it, in phrases left alone.
+def idioms() -> dict[str, tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]]]:
+    """Per gendered word: a pattern of what follows it in fixed phrases, and pairs of what stands before and after it.
 
     Keys are dictionary forms; the caller looks up a word's counterpart too, so that both are left alone.
     """
     after: dict[str, list[str]] = {}
-    before: dict[str, list[str]] = {}
+    around: dict[str, list[tuple[re.Pattern[str], re.Pattern[str]]]] = {}
     for (phrase,) in _rows("idioms.tsv"):
         left, rest = phrase.split("<")
         word, right = rest.split(">")
-        source = _flexible(left) + "<>" + _flexible(right)
-        (after if not left else before).setdefault(word, []).append(source)
-    found = {}
-    for word in after.keys() | before.keys():
-        right_only = [s.split("<>")[1] for s in after.get(word, ())]
-        around = [s.split("<>")[0] for s in before.get(word, ())]
-        found[word] = (_any_of(right_only, r"(?:%s)(?!\w)"), _any_of(around, r"(?<!\w)(?:%s)\Z"))
-    return found
+        if left:
+            before = re.compile(rf"(?<!\w){_flexible(left)}\Z", re.IGNORECASE)
+            around.setdefault(word, []).append((before, re.compile(_flexible(right) + r"(?!\w)", re.IGNORECASE)))
+        else:
+            after.setdefault(word, []).append(_flexible(right))
+    return {
+        word: (
+            re.compile("(?:" + "|".join(after.get(word, [r"(?!)"])) + r")(?!\w)", re.IGNORECASE),
+            tuple(around.get(word, ())),
+        )
+        for word in after.keys() | around.keys()
+    }
 
 
 def _flexible(phrase: str) -> str:
-    words = re.split(r"[ -]", phrase)
-    return r"(?:\s+|-)".join(re.escape(w).replace("'", "['’]") for w in words)
-
-
-def _any_of(sources: list[str], frame: str) -> re.Pattern[str] | None:
-    return re.compile(frame % "|".join(sources), re.IGNORECASE) if sources else None
+    """A phrase as a pattern: a blank also stands for a hyphen or a line break, a hyphen only for itself."""
+    return re.sub(r"(?:\\)? ", lambda _: r"(?:\s+|-)", re.escape(phrase)).replace("'", "['’]")
 
 
 def _rows(name: str) -> list[list[str]]:

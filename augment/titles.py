@@ -11,7 +11,9 @@ from augment.context import next_word, plain, previous_token, starts_sentence, w
 
 Decision = tuple[str, int, str] | None
 
-_NAME_AFTER = re.compile(r"\.?[^\S\n]*\n?[^\S\n]+[A-Z](?:\w|\.)")
+_NAME_AFTER = re.compile(
+    r"\.?[^\S\n]*\n?[^\S\n]+(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
+)
 _OFFICE_AFTER = re.compile(
     r"\.? (?:President|Vice President|Speaker|Secretary|Chairman|Chairwoman|Chair|Chairperson|Mayor|Ambassador|Justice|"
     r"Prime Minister|Minister|Attorney General|Governor|Senator|Director|Moderator)\b"
@@ -24,27 +26,29 @@ _ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
 
 def mister(text: str, start: int, end: int) -> Decision:
     """Mr -> Mrs; Madam before an office (Mr. President)."""
-    if mx_caps(text, start, end):
+    if _not_a_title(text, start, end):
         return None
     if _OFFICE_AFTER.match(text, end):
         return "madam", end + (text[end] == "."), "title: before an office"
     return "mrs", end, "title"
 
 
-def mx_caps(text: str, start: int, end: int) -> bool:
-    """Whether MR, MS or MRS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company."""
+def _not_a_title(text: str, start: int, end: int) -> bool:
+    """Whether MR or MS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company."""
     source = text[start:end]
     if source == "ms":
         return not _NAME_AFTER.match(text, end)
-    return source in ("MR", "MS") and not _NAME_IN_CAPITALS.match(text, end)
+    if source == "MS":
+        return not text.startswith(".", end) or not _CAPITALS_AFTER.match(text, end)
+    return source == "MR" and not _CAPITALS_AFTER.match(text, end)
 
 
-_NAME_IN_CAPITALS = re.compile(r"\.?\s+[A-Z][A-Z'’-]+(?:\W|\Z)(?!.{0,20}[a-z]{3})")
+_CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 
 
 def ms(text: str, start: int, end: int) -> Decision:
     """Ms -> Mr; units, manuscripts and acronyms are left alone."""
-    return None if mx_caps(text, start, end) else ("mr", end, "title")
+    return None if _not_a_title(text, start, end) else ("mr", end, "title")
 
 
 def miss(text: str, start: int, end: int) -> Decision:
@@ -64,7 +68,7 @@ _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 
 
 def _verb_miss(text: str, start: int) -> bool:
-    return plain(previous_token(text, start)).lower() in ("you", "me", "i", "we", "they", "to", "not")
+    return previous_token(text, start).lower() in ("you ", "me ", "i ", "we ", "they ", "to ", "not ")
 
 
 def _is_address(text: str, start: int, end: int) -> bool:
@@ -103,9 +107,9 @@ def lord(text: str, start: int, end: int) -> Decision:
         return "lady", end, "title"
     if before == "my" and not next_word(text, end)[:1].isupper():
         return "lady", end, "title: my lord"
-    if text[start:end].isupper():
+    if text[start:end].isupper() and not _CAPITALS_AFTER.match(text, end):
         return None
-    if _NAME_AFTER.match(text, end) and before not in ("the", "o", "oh", "our", "good", "dear"):
+    if _NAME_AFTER.match(text, end) and before not in ("the", "o", "oh", "our", "good", "dear", "first"):
         return "lady", end, "title: before a name"
     return None
 
@@ -148,14 +152,19 @@ def ladies(text: str, start: int, end: int) -> Decision:
 
 
 def count(text: str, start: int, end: int) -> Decision:
-    """Count as a capitalised title before a name -> Countess; the verb and the number are left alone."""
-    if not text[start:end].istitle() or not _NAME_AFTER.match(text, end):
+    """Count as a capitalised title -> Countess (Count Rossi, Count of Lucca, the Count); the verb and sums are left."""
+    if not text[start:end].istitle():
         return None
     token = previous_token(text, start)
-    following = next_word(text, end)
-    if starts_sentence(token) and following.lower() in ("me", "us", "on", "the", "your", "i"):
+    named = _NAME_AFTER.match(text, end) or _OF_PLACE.match(text, end)
+    if named and starts_sentence(token) and next_word(text, end).lower() in ("me", "us", "on", "the", "your", "i"):
         return None
-    return "countess", end, "title: before a name"
+    if named or (token.endswith(" ") and plain(token) in ("the", "this", "that", "dear")):
+        return "countess", end, "title"
+    return None
+
+
+_OF_PLACE = re.compile(r" of [A-Z]")
 
 
 def sultana(text: str, start: int, end: int) -> Decision:
