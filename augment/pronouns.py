@@ -8,6 +8,7 @@ import re
 from functools import cache
 
 from augment.context import PARAGRAPH, word_set, words_after, words_before
+from augment.frames import object_frame
 from augment.model import WEIGHTS_DIR, HashedModel, load_model
 
 _CLOSED = word_set(
@@ -86,10 +87,13 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     if nearest in _OWNED:
         return False, 0.99, "her: noun of title or own follows"
     before = words_before(text, start)
-    if before[0] in _JOINTS and before[1] in _COUNTERPART:
+    if before[0] == "or" and before[1] in _COUNTERPART:
         return _COUNTERPART[before[1]], 0.99, "her: joined with him or his"
-    if nearest in _JOINTS and after[1] in _COUNTERPART:
+    if nearest == "or" and after[1] in _COUNTERPART:
         return _COUNTERPART[after[1]], 0.99, "her: joined with him or his"
+    frame = object_frame(before, after)
+    if frame:
+        return True, 0.95, "her: " + frame
     probability = _model("her").probability(before, after)
     return probability > 0.5, max(probability, 1 - probability), "her: model"
 
