@@ -12,7 +12,7 @@ def word_set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_REACH = 52  # characters looked at on either side; long enough for three ordinary words
+_REACH = 36  # characters looked at on either side; long enough for three ordinary words
 _OPENING = "\"'“‘«([{*_-—–"
 _CLOSING = "\"'”’»)]}*_"
 _ABBREVIATIONS = word_set(

@@ -27,10 +27,17 @@ class Term(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """One surface form: its term and the counterpart in the same letter case. A kept name has no target."""
+    """One surface form: its term and the counterpart in the same letter case. A kept name has no target.
+
+    `plain_rule` is set for pronouns with a single counterpart, which need no look at the words around them.
+    """
 
     term: Term
     target: str
+    plain_rule: str = ""
+
+
+_PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
 
 
 class Scanner(NamedTuple):
@@ -45,8 +52,10 @@ def scanner(lexicon: Lexicon) -> Scanner:
     """The scanner of a lexicon, built once."""
     table: dict[str, Candidate] = {}
     for term in terms(lexicon):
+        plain = _PLAIN_RULES[term.gender] if term.tier == "pronouns" and term.word not in ("her", "his") else ""
         for form, other in styled_forms(term.word, term.target).items():
-            table.setdefault(form, Candidate(term, other))
+            # A capitalised he or she can be part of a title, so that it needs a look.
+            table.setdefault(form, Candidate(term, other, "" if form in ("He", "She") else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
         for form in (name, name.replace("'", "’")):

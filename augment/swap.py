@@ -82,17 +82,24 @@ def swap(text: str, lexicon: Lexicon | None = None) -> CounterfactualPair:
     edits: list[Edit] = []
     frozen: list[tuple[int, str]] = []
     spans: list[tuple[int, int]] | None = None
+    padded = text + "\n"  # a character behind every word and, read backwards, before the first
     for match in pattern.finditer(text):
-        source = match.group()
-        start, end = match.span()
-        candidate = table.get(source) or table[" ".join(source.split())]
         if spans is None:
             spans = guards.code_spans(text)
+        source = match.group()
+        start, end = match.span()
         if spans and guards.inside(spans, start):
+            continue
+        candidate = table.get(source) or table[" ".join(source.split())]
+        touched = padded[start - 1] not in guards.SAFE_BEFORE or padded[end] not in guards.SAFE_AFTER
+        if touched and guards.odd_neighbour(text, start, end):
+            continue
+        if candidate.plain_rule:
+            edits.append(Edit(start, end, source, candidate.target, candidate.plain_rule, 1.0))
             continue
         edit = _decide(text, start, end, source, candidate, frozen)
         if edit is not None:
-            if edit.target[:1] in "aeiouAEIOU" or source[:1] in "aeiouAEIOU":
+            if edit.target[0] in "aeiouAEIOU" or source[0] in "aeiouAEIOU":
                 _append_article(text, edit, edits)
             edits.append(edit)
     if frozen:
@@ -137,11 +144,7 @@ def _decide(
     text: str, start: int, end: int, source: str, candidate: Candidate, frozen: list[tuple[int, str]]
 ) -> Edit | None:
     """The edit for one candidate, or None when it is left alone; names of one person are noted in `frozen`."""
-    term, target = candidate
-    left = text[start - 1] if start else " "
-    right = text[end] if end < len(text) else " "
-    if (left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER) and guards.odd_neighbour(text, start, end):
-        return None
+    term, target, _ = candidate
     direction = _DIRECTION.get(term.gender, "")
     word = term.word
     if term.tier == "pronouns":
