@@ -28,7 +28,7 @@ from distill.evaluation.scoring import (
 )
 from distill.evaluation.statistics import FloatArray, ratio
 from distill.packing import PairedExample, pair_texts
-from distill.perturb import GenderClasses, carry, gender_classes
+from distill.perturb import GenderClasses, carry
 
 
 def swapped_pairs(
@@ -48,12 +48,13 @@ def swapped_pairs(
 
 
 @torch.inference_mode()
-def score(scorer: Scorer, pairs: Sequence[tuple[int, PairedExample]], lexicon: Lexicon) -> list[dict[str, Any]]:
+def score(scorer: Scorer, pairs: Sequence[tuple[int, PairedExample]], classes: GenderClasses) -> list[dict[str, Any]]:
     """One record per document: sum of total variations, compared positions, and both views' log-likelihoods (nats).
 
-    A document beyond the model's context is cut there in both views.
+    classes: what M carries (`distill.perturb.gender_classes`). A document beyond the model's context is cut
+    there in both views.
     """
-    classes = gender_classes(scorer.tokenizer, lexicon).to(scorer.model.device)
+    classes = classes.to(scorer.model.device)
     limit = scorer.context or max(max(len(pair.input_ids), len(pair.cf_input_ids)) for _, pair in pairs)
     cut = [(number, _cut(pair, limit)) for number, pair in pairs]
     records: list[dict[str, Any]] = [{} for _ in cut]

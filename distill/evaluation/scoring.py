@@ -74,33 +74,39 @@ def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations:
     model's context or is, without a start token, empty.
     """
     rows: list[Row] = []
-    for prompt in prompts:
-        for continuation in continuations:
-            prefix, rest = _split(scorer, prompt, continuation)
-            inputs = prefix + rest[:-1]
-            if not prefix:
-                raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
-            _check_length(scorer, inputs, prompt)
-            rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
+    pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
+    for (prompt, continuation), (prefix, rest) in zip(pairs, _split(scorer, pairs), strict=True):
+        inputs = prefix + rest[:-1]
+        if not prefix:
+            raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
+        _check_length(scorer, inputs, prompt)
+        rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
     totals = [float(scores.sum()) for scores in score_rows(scorer, rows)]
     return np.array(totals).reshape(len(prompts), len(continuations))
 
 
 def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:
     """How many tokens `continuation` takes after `prompt`."""
-    return len(_split(scorer, prompt, continuation)[1])
+    return len(_split(scorer, [(prompt, continuation)])[0][1])
 
 
-def _split(scorer: Scorer, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
-    """The ids of prompt (start token included) and continuation, from one tokenisation of both."""
-    if prompt != prompt.rstrip():
-        raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
-    encoded = scorer.tokenizer(prompt + continuation, add_special_tokens=False, return_offsets_mapping=True)
-    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-    num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
-    if num_prefix == len(ids):
-        raise ValueError(f"{scorer.label}: the tokenizer gives no token for {continuation!r} after {prompt!r}")
-    return scorer.start + ids[:num_prefix], ids[num_prefix:]
+def _split(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """For each (prompt, continuation) the ids of both, the start token included, from one tokenisation of both."""
+    encoded = scorer.tokenizer(
+        [prompt + continuation for prompt, continuation in pairs],
+        add_special_tokens=False,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    found = []
+    for (prompt, rest), ids, offsets in zip(pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        if prompt != prompt.rstrip():
+            raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
+        num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        if num_prefix == len(ids):
+            raise ValueError(f"{scorer.label}: the tokenizer gives no token for {rest!r} after {prompt!r}")
+        found.append((scorer.start + ids[:num_prefix], ids[num_prefix:]))
+    return found
 
 
 def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str) -> None:

@@ -27,6 +27,8 @@ from distill.evaluation.model_specs import ModelSpec, load_scorer
 from distill.evaluation.prompts import GenderedPrompt, NeutralPrompt, gendered_prompts, neutral_prompts
 from distill.evaluation.scoring import Scorer, num_continuation_tokens
 from distill.models import model_fingerprint, num_parameters
+from distill.packing import PairedExample
+from distill.perturb import GenderClasses, gender_classes
 
 Records = list[dict[str, Any]]
 Run = Callable[[Scorer], tuple[Records, list[Estimate]]]
@@ -168,15 +170,18 @@ def _perplexity_run(config: EvalConfig, documents: list[str]) -> Run:
 
 def _gap_run(config: EvalConfig, documents: list[str]) -> Run:
     lexicon = load_lexicon(config.counterfactual_gap.tiers, config.counterfactual_gap.lexicon)
-    pairs: dict[tuple[str, int | None], Any] = {}  # models that share a tokenizer share the pairs
+    # models that share a tokenizer share the pairs
+    prepared: dict[tuple[str, int | None], tuple[list[tuple[int, PairedExample]], GenderClasses]] = {}
 
     def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
         key = (tokenizer_hash(scorer), scorer.start_id)
-        if key not in pairs:
-            pairs[key] = counterfactual_gap.swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
-        records = counterfactual_gap.score(scorer, pairs[key], lexicon)
+        if key not in prepared:
+            swapped = counterfactual_gap.swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
+            prepared[key] = swapped, gender_classes(scorer.tokenizer, lexicon)
+        pairs, classes = prepared[key]
+        records = counterfactual_gap.score(scorer, pairs, classes)
         context = scorer.context or sys.maxsize
-        is_cut = any(max(len(pair.input_ids), len(pair.cf_input_ids)) > context for _, pair in pairs[key])
+        is_cut = any(max(len(pair.input_ids), len(pair.cf_input_ids)) > context for _, pair in pairs)
         convention = (
             f"text:{_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap|{scorer.start_convention}"
             f"|{f'cut:{context}' if is_cut else 'whole-documents'}|tokenizer:{key[0]}"

@@ -64,8 +64,8 @@ def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, architecture, max_bat
         monkeypatch.setattr("distill.evaluation.scoring.MAX_LOGITS", 3 * len(scorer.tokenizer))
     pairs = gap.swapped_pairs(DOCUMENTS, scorer.tokenizer, lexicon, scorer.start)
     assert [number for number, _ in pairs] == [0, 2, 4]  # the others hold no gendered term
-    records = gap.score(scorer, pairs, lexicon)
     classes = gender_classes(scorer.tokenizer, lexicon)
+    records = gap.score(scorer, pairs, classes)
     all_variations, per_token = [], []
     for record, (number, pair) in zip(records, pairs, strict=True):
         variations, (own, other) = slow_gap(scorer, pair, classes)
@@ -89,11 +89,12 @@ def test_a_model_that_ignores_its_input_and_has_parity_has_no_gap(tiny_scorer, l
         for parameter in scorer.model.parameters():
             parameter.zero_()  # every prediction is uniform
     pairs = gap.swapped_pairs(DOCUMENTS, scorer.tokenizer, lexicon, scorer.start)
+    classes = gender_classes(scorer.tokenizer, lexicon)
     one_to_one = [pair for pair in pairs if pair[0] == 4]
-    for estimate in gap.summarise(gap.score(scorer, one_to_one, lexicon), "c", SETTINGS):
+    for estimate in gap.summarise(gap.score(scorer, one_to_one, classes), "c", SETTINGS):
         # not zero: a class of two terms has twice the mass of a counterpart with one, and M exchanges the masses
         assert estimate.measurement.value < 0.02
-    assert gap.summarise(gap.score(scorer, one_to_one, lexicon), "c", SETTINGS)[1].measurement.value == 0
+    assert gap.summarise(gap.score(scorer, one_to_one, classes), "c", SETTINGS)[1].measurement.value == 0
 
 
 def test_positions_before_the_first_swap_are_not_compared():
@@ -108,7 +109,7 @@ def test_a_long_document_is_cut_at_the_context(tiny_scorer, lexicon):
     long = " ".join([DOCUMENTS[2]] * 6)
     pairs = gap.swapped_pairs([long], scorer.tokenizer, lexicon, scorer.start)
     assert len(pairs[0][1].input_ids) > 64
-    (record,) = gap.score(scorer, pairs, lexicon)
+    (record,) = gap.score(scorer, pairs, gender_classes(scorer.tokenizer, lexicon))
     assert record["num_tokens"] == record["num_cf_tokens"] == 63
     assert 0 < record["num_positions"] <= 63
 
