@@ -120,12 +120,12 @@ def _rounded(weights: np.ndarray, bias: float) -> HashedModel:
 def fit(texts: Iterable[str], out_dir: Path) -> dict[str, int]:
     """Train both models on `texts`, write her.bin and his.bin into `out_dir`; number of free labels per task."""
     kept = list(texts)
-    out_dir.mkdir(parents=True, exist_ok=True)
     models, counts = {}, {}
     for task, num_buckets in NUM_BUCKETS.items():
         found = collect(kept, task)
         models[task] = train(found, num_buckets)
         counts[task] = len(found.labels)
+    out_dir.mkdir(parents=True, exist_ok=True)
     for task, model in models.items():
         save_model(model, out_dir / f"{task}.bin")
     return counts

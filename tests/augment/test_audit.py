@@ -1,0 +1,59 @@
+"""Audit: counts by hand, intervals against the closed form, the files it writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest
+
+from augment.__main__ import main
+from augment.audit import audit, summary, wilson_interval
+
+TEXTS = ["He met the nurse and her brother.", "The engineer lost his hat.", "Nothing.", "The Beach Boys sang."]
+
+
+def test_counts() -> None:
+    result = audit(TEXTS)
+    assert (result.num_texts, result.num_masculine, result.num_feminine) == (4, 3, 1)
+    assert result.terms == {"he": 1, "her": 1, "brother": 1, "his": 1}
+    assert result.occupations == {"nurse": [2, 1], "engineer": [1, 0]}
+
+
+def test_summary_of_three_corpora() -> None:
+    figures = summary(audit(TEXTS))
+    words = sum(len(t.split()) for t in TEXTS)
+    assert figures["num_words"] == words
+    assert figures["original"]["masculine_per_1000_words"] == pytest.approx(3000 / words)
+    assert figures["substituted"]["feminine_per_1000_words"] == pytest.approx(3000 / words)
+    assert figures["augmented"]["feminine_share"] == 0.5
+    assert figures["augmented"]["masculine_per_1000_words"] == pytest.approx(2000 / words)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (50, 100), (10, 10)])
+def test_wilson_interval_equals_scipy(successes: int, trials: int) -> None:
+    expected = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_no_trials_is_no_knowledge() -> None:
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_command_writes_json_and_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text("".join(json.dumps({"text": t}) + "\n" for t in TEXTS), encoding="utf-8")
+    assert main(["audit", str(corpus), "--out", str(tmp_path / "out"), "--max-rows", "2"]) == 0
+    assert "feminine share 0.250" in capsys.readouterr().out
+    figures = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
+    assert figures["num_texts"] == 2
+    page = (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "engineer" in page
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["audit.html", "audit.json"]
+
+
+def test_unreadable_corpus_is_named_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text('{"text": "a"}\n{"body": "b"}\n', encoding="utf-8")
+    assert main(["audit", str(corpus), "--out", str(tmp_path / "out")]) == 1
+    assert "line 2" in capsys.readouterr().err
