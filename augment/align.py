@@ -53,6 +53,11 @@ def invert(align: IntArray, num_cf_tokens: int) -> IntArray:
     return inverse
 
 
+def inside_edits(ends: IntArray, edits: Sequence[Edit]) -> npt.NDArray[np.bool_]:
+    """Which offsets into the original lie strictly between the start and the end of an edit; shape [len(ends)]."""
+    return _inside(ends, np.array([edit.start for edit in edits]), np.array([edit.end for edit in edits]))
+
+
 def _monotone(ends: Sequence[int]) -> IntArray:
     """End offsets that never step back (some tokenizers give (0, 0) to a token that stands for no character)."""
     return np.maximum.accumulate(np.asarray(ends, dtype=np.int64))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerFast
 
-from augment.align import align_tokens, invert
+from augment.align import align_tokens, inside_edits, invert
 from augment.lexicon import Lexicon
 from augment.swap import CounterfactualPair, swap
 
@@ -60,19 +60,19 @@ def pair_texts(
     ]
 
 
-def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], list[int]]]:
+def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], IntArray]]:
     """Token ids and end offsets of each text, without special tokens."""
-    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        yield ids, [end for _, end in offsets]
+    # the tokenizer underneath: transformers would make Python lists of much that is not needed here
+    for encoding in tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False):
+        yield encoding.ids, np.array([end for _, end in encoding.offsets], dtype=np.int64)
 
 
 def _paired_document(
     pair: CounterfactualPair,
     ids: list[int],
-    ends: list[int],
+    ends: IntArray,
     cf_ids: list[int],
-    cf_ends: list[int],
+    cf_ends: IntArray,
     prefix_ids: Sequence[int],
     suffix_ids: Sequence[int],
 ) -> PairedDocument:
@@ -96,22 +96,16 @@ def _paired_document(
     return PairedDocument(example, np.append(cuts[cuts + num_prefix < last] + num_prefix, last), pair)
 
 
-def _cut_points(pair: CounterfactualPair, ends: list[int], align: IntArray) -> IntArray:
+def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> IntArray:
     """The positions after which both views may be cut: they pair, and a word ends there in the text.
 
     In a text without white space any position that pairs and is outside an edit will do.
     """
     text = pair.original
-    # only the last token that ends at a character completes it; positions inside an edit are not the end of a word
-    complete = np.append(np.diff(ends) > 0, True) if ends else np.zeros(0, dtype=bool)
-    possible = complete & (align >= 0)
-    for edit in pair.edits:
-        first, stop = np.searchsorted(ends, [edit.start, edit.end], side="left")
-        possible[first + (first < len(ends) and ends[first] == edit.start) : stop] = False
-    word_end = np.array(
-        [end == len(text) or text[end].isspace() or text[end - 1 : end].isspace() for end in ends], bool
-    )
-    at_words = np.flatnonzero(possible & word_end)
+    complete = np.append(np.diff(ends) > 0, True) if len(ends) else np.zeros(0, dtype=bool)  # a character's last token
+    possible = complete & (align >= 0) & ~inside_edits(ends, pair.edits)
+    word_end = [end == len(text) or text[end].isspace() or text[end - 1].isspace() for end in ends.tolist()]
+    at_words = np.flatnonzero(possible & np.array(word_end, dtype=bool))
     return at_words if len(at_words) > 1 or len(ends) < 2 else np.flatnonzero(possible)
 
 
