@@ -3,6 +3,7 @@
 import string
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,13 @@ def test_any_unicode_replays(text: str) -> None:
 @settings(max_examples=1000, deadline=None)
 def test_terms_among_anything_replay(pieces: list[str], glue: str) -> None:
     check(glue.join(pieces))
+
+
+@pytest.mark.slow
+@given(st.one_of(st.text(), st.lists(PIECES, max_size=12).map("".join), st.lists(PIECES, max_size=12).map(" ".join)))
+@settings(max_examples=100_000, deadline=None)
+def test_a_hundred_thousand_texts_replay(text: str) -> None:
+    check(text)
 
 
 @given(st.lists(st.sampled_from([*NEUTRAL, " ", ".", "\n\n", "—", "é"]), max_size=30))
