@@ -11,27 +11,28 @@ _ENDS = word_set(
     ". , ; : ! ? ) ” » … — – and or but as to in on at by for from with when while if because until after"
 ) | {PARAGRAPH, ""}
 _PLACES = word_set(
-    """inside outside upstairs downstairs indoors outdoors abroad aside ashore aboard forward forwards backward backwards
-    overseas alone alive asleep awake apart away sometimes often twice speechless"""
+    """inside outside upstairs downstairs indoors outdoors abroad aside ashore aboard forward forwards backward
+    backwards overseas alone alive asleep awake apart away sometimes often twice speechless"""
 )
 _NOUNS_IN_LY = word_set(
-    """family reply ally belly folly jelly lily bully assembly butterfly monopoly supply melancholy anomaly homily daily
-    elderly fly rally only gully bodily tally trolley doily panoply"""
+    """family reply ally belly folly jelly lily bully assembly butterfly monopoly supply melancholy anomaly homily
+    daily elderly fly rally only gully bodily tally trolley doily panoply"""
 )
 _GIVING = word_set("give send bring offer lend show buy wish owe cost grant")
 _THINGS = word_set(
     """water tea coffee food luck hope courage time advice permission flowers information strength comfort pleasure
-    pain trouble peace joy homework help credit pictures photographs headaches presents gifts peanuts sweets medicine gas
-    solace confidence shelter warmth instructions directions tickets cash nightmares lessons something nothing"""
+    pain trouble peace joy homework help credit pictures photographs headaches presents gifts peanuts sweets
+    medicine gas solace confidence shelter warmth instructions directions tickets cash nightmares lessons
+    something nothing"""
 )
 _LANGUAGES = word_set(
-    """french english latin greek german italian spanish russian chinese japanese arabic hebrew welsh irish mathematics
-    algebra chess manners music"""
+    """french english latin greek german italian spanish russian chinese japanese arabic hebrew welsh irish
+    mathematics algebra chess manners music"""
 )
 _NAMING = word_set("crown elect appoint name make proclaim declare vote call")
 _ROLES = word_set(
-    """king president captain chairman chair director leader mayor governor secretary head regent bishop editor manager
-    speaker treasurer guardian champion dictator emperor sheriff prime senator"""
+    """king president captain chairman chair director leader mayor governor secretary head regent bishop editor
+    manager speaker treasurer guardian champion dictator emperor sheriff prime senator"""
 )
 _ALL_BUT = word_set("one nobody everyone everybody anyone anybody else")
 

@@ -22,7 +22,17 @@ DEFAULT_TIERS = ("pronouns", "kinship", "titles", "persons", "occupations")
 USES = ("pair", "context", "feminine")
 DATA_DIR = Path(__file__).parent / "lexicons"
 # Everything whose change can change a swap; its text is part of the fingerprint.
-_RULE_FILES = ("case.py", "context.py", "frames.py", "guards.py", "model.py", "pronouns.py", "scan.py", "swap.py", "titles.py")
+_RULE_FILES = (
+    "case.py",
+    "context.py",
+    "frames.py",
+    "guards.py",
+    "model.py",
+    "pronouns.py",
+    "scan.py",
+    "swap.py",
+    "titles.py",
+)
 _RULE_DATA = ("idioms.tsv", "kept_names.tsv")
 
 

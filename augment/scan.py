@@ -1,7 +1,8 @@
-"""Compile a lexicon into one regular expression and one table: a `Lexicon` in, a `Scanner` out.
+"""Find the candidate words of a text: a `Lexicon` and a text in, places of surface forms out.
 
-The expression is a character trie of every surface form, so that only candidate words leave the regex engine; all
-rules run on candidates alone.
+Most words of a text are no candidates, so they must cost next to nothing: every mark is blanked, the text is split, and
+words are looked up in a set. Only forms that go on behind their first word (mother-in-law, best man, Lady Macbeth) are
+matched by a regular expression, a character trie of all surface forms. All rules run on candidates alone.
 """
 
 import re
@@ -41,10 +42,13 @@ _PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
 
 
 class Scanner(NamedTuple):
-    """`pattern` finds surface forms (kept names included); `table` says what each is."""
+    """`table` says what each surface form is; `heads` are the first words of all forms, `longer` those of forms that go
+    on behind their first word, which `pattern` matches."""
 
-    pattern: re.Pattern[str]
     table: dict[str, Candidate]
+    heads: frozenset[str]
+    longer: frozenset[str]
+    pattern: re.Pattern[str]
 
 
 @cache
@@ -60,7 +64,43 @@ def scanner(lexicon: Lexicon) -> Scanner:
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
         for form in (name, name.replace("'", "’")):
             table.setdefault(form, kept)
-    return Scanner(re.compile(r"(?<!\w)" + trie_pattern(table) + r"(?!\w)"), table)
+    heads = {form: form.translate(BLANKS).split()[0] for form in table}
+    longer = frozenset(head for form, head in heads.items() if head != form)
+    pattern = re.compile(r"(?<!\w)" + trie_pattern(form for form in table if heads[form] in longer) + r"(?!\w)")
+    return Scanner(table, frozenset(heads.values()), longer, pattern)
+
+
+class _Blanks(dict[int, str]):
+    """Maps every character that is not part of a word to a blank; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = character if character.isalnum() or character == "_" else " "
+        return self[code]
+
+
+BLANKS = _Blanks()
+
+
+def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
+    """(start, end, surface form) of every candidate, ascending and disjoint."""
+    blanked = f" {text.translate(BLANKS)} "
+    heads, longer, match = tables.heads, tables.longer, tables.pattern.match
+    found = []
+    place = last = 0
+    for word in [w for w in blanked.split() if w in heads]:
+        # The blank before the word has the index, with the padding, that the word has in the text.
+        start = blanked.find(f" {word} ", place)
+        place = start + 1 + len(word)
+        if word not in longer:
+            if start >= last:
+                found.append((start, place - 1, word))
+        elif start >= last:
+            whole = match(text, start)
+            if whole:
+                last = whole.end()
+                found.append((start, last, whole.group()))
+    return found
 
 
 def terms(lexicon: Lexicon) -> list[Term]:
