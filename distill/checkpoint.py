@@ -164,8 +164,6 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, state: TrainState, 
     accelerator.save_state(str(aside))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        if final.exists():
-            shutil.rmtree(final)
         aside.rename(final)
         for old in _checkpoints(run_dir)[:-keep]:
             shutil.rmtree(old)

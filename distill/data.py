@@ -84,7 +84,8 @@ def prepare_blocks(
 
     `seed` matters only to augmentation mode `substitute`, whose choice of documents it determines.
     """
-    key = _cache_key(data, augmentation, lexicon, tokenizer, seed)
+    identity = _identity(data, augmentation, lexicon, tokenizer, seed)
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     folder = Path(data.cache_dir).expanduser() / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.exists():
@@ -92,6 +93,7 @@ def prepare_blocks(
             if not folder.exists():  # another process may have built it while this one waited for the lock
                 _build(folder, data, augmentation, lexicon, tokenizer, seed)
     info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
     train, heldout = (Dataset.from_file(str(folder / f"{name}.arrow")) for name in ("train", "heldout"))
     return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info)
 
@@ -115,16 +117,17 @@ def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tup
     return [bos], [eos]
 
 
-def _cache_key(
+def _identity(
     data: DataConfig, augmentation: AugmentConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, seed: int
-) -> str:
-    """A hash of everything that determines the blocks, the source code that makes them included."""
+) -> dict[str, Any]:
+    """Everything that determines the blocks, the source code that makes them included."""
     substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
     sources = sorted(Path(augment.__file__).parent.glob("*.py"))
     sources += [Path(module.__file__ or "") for module in (corpus, packing)] + [Path(__file__)]
-    settings = {
+    return {
         "corpus": corpus.corpus_fingerprint(data),
-        "heldout": corpus.corpus_fingerprint(data, data.heldout_path) if data.heldout_path else data.heldout_fraction,
+        "heldout_corpus": corpus.corpus_fingerprint(data, data.heldout_path) if data.heldout_path else None,
+        "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
         "reading": [data.text_field, data.txt_document, data.max_documents],
         "tokenizer": tokenizer.backend_tokenizer.to_str(),
         "separators": separators(tokenizer, data.separator),
@@ -133,7 +136,6 @@ def _cache_key(
         "substitution": substitution,
         "code": [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources],
     }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _build(

@@ -179,7 +179,8 @@ def train_step(
     for index, batch in enumerate(micro_batches):
         last = index == len(micro_batches) - 1
         with contextlib.nullcontext() if last else accelerator.no_sync(distiller):
-            terms = forward_pairs(distiller, teacher, batch.to(accelerator.device), config, both)
+            with accelerator.autocast():  # the prepared student has it anyway, the teacher has not
+                terms = forward_pairs(distiller, teacher, batch.to(accelerator.device), config, both)
             loss = weighted_sum(terms, config.loss) * (accelerator.num_processes / num_tokens)
             accelerator.backward(loss)
         sums += torch.stack([term.detach().float() for term in terms])

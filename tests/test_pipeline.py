@@ -73,7 +73,7 @@ def test_a_run_ends_with_a_folder_that_explains_itself(config_file, tmp_path, ca
     assert written["perturb"] == {"operation": "equivariant", "strength": 1.0}
     assert origin["versions"]["torch"] == torch.__version__
     assert origin["data"]["train"]["num_documents"] > 300
-    assert len(origin["teacher"]) == len(origin["tokenizer"]) == 64
+    assert len(origin["teacher"]) == len(origin["tokenizer"]) == len(origin["data"]["corpus"]) == 64
 
     model = AutoModelForCausalLM.from_pretrained(run / "student")
     tokenizer = AutoTokenizer.from_pretrained(run / "student")

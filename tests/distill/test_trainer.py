@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from augment.lexicon import load_lexicon
@@ -135,9 +136,9 @@ class RecordingOptimizer(torch.optim.SGD):
         super().zero_grad(set_to_none)
 
 
-def our_step(student, teacher, rows, num_micro: int, config: RunConfig, classes: GenderClasses):
+def our_step(student, teacher, rows, num_micro: int, config: RunConfig, classes: GenderClasses, accelerator=None):
     """Loss, gradients and metrics of train_step over `rows` (examples or None) split into num_micro micro-batches."""
-    accelerator = Accelerator(cpu=True)
+    accelerator = accelerator or Accelerator(cpu=True)
     module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
     optimizer = RecordingOptimizer(student.parameters(), lr=1.0)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
@@ -194,6 +195,22 @@ def test_strength_zero_is_bitwise_plain_distillation(world, tiny_model):
         loss, gradients, _ = our_step(student, teacher, examples, 2, config, world.classes)
         assert loss == plain
         assert all(torch.equal(a, b) for a, b in zip(gradients, plain_gradients, strict=True))
+
+
+def test_bf16_changes_the_loss_and_its_gradient_by_rounding_only(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    examples, config = examples_of(world, "augment"), settings("augment", "equivariant")
+    expected, gradients, _ = our_step(student, teacher, examples, 2, config, world.classes)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        half = Accelerator(cpu=True, mixed_precision="bf16")
+        loss, half_gradients, _ = our_step(student, teacher, examples, 2, config, world.classes, half)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert loss != expected
+    assert loss == pytest.approx(expected, rel=0.02)
+    mine, theirs = (torch.cat([g.flatten() for g in grads]) for grads in (half_gradients, gradients))
+    assert (mine - theirs).norm() < 0.05 * theirs.norm()
 
 
 def test_a_student_equal_to_its_teacher_has_no_distillation_loss(world, tiny_model):
