@@ -24,6 +24,16 @@ def caveats(results: dict[str, Any]) -> list[str]:
             "Intervals of a spread, slope or correlation over a few dozen occupations are a little narrow: in "
             "simulation those labelled 95 % held the truth in 91 to 94 % of cases. The p-values do not depend on them."
         )
+    names = {entry["name"].split("/")[0] for entry in entries}
+    if names & {"stereoset", "crows_pairs"}:
+        found.append(
+            "StereoSet and CrowS-Pairs hold many unclear or faulty sentences (Blodgett et al. 2021), "
+            "and few about gender: small differences on them mean little."
+        )
+    if "association" in names:
+        found.append(
+            "Associations of embeddings need not say anything about generated text (Goldfarb-Tarrant et al. 2021)."
+        )
     if len({model["tokenizer"] for model in models}) > 1:
         found.append("The models have different tokenizers: values per token are not compared; those per word are.")
     several = [model["label"] for model in models if max(model["num_pronoun_tokens"]) > 1]

@@ -112,6 +112,20 @@ class CounterfactualGapConfig:
 
 
 @section
+class BenchmarksConfig:
+    """Published benchmarks, each a local path in its published format; null leaves it out.
+
+    stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its
+    eight sentence files. association: a folder of WEAT or SEAT tests (.jsonl files that hold one JSON object).
+    """
+
+    stereoset: StrictStr | None = None
+    crows_pairs: StrictStr | None = None
+    winobias: StrictStr | None = None
+    association: StrictStr | None = None
+
+
+@section
 class EvalConfig:
     """All that eval.py needs. world: the folder of a generated small world, whose truth the models are held against."""
 
@@ -123,3 +137,4 @@ class EvalConfig:
     log_odds: LogOddsConfig = Field(default_factory=LogOddsConfig)
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
+    benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)

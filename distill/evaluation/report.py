@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.markup import escape
@@ -13,90 +13,11 @@ from rich.table import Table
 from distill.config import dump_yaml
 from distill.evaluation import plots
 from distill.evaluation.caveats import caveats
+from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.perplexity import LOG_PERPLEXITY
 from distill.evaluation.suite import Records
 
 SIGNIFICANCE = 0.05
-
-
-class Description(NamedTuple):
-    """What a reader needs to know about a measurement. short: its name in the summary table, None if not there."""
-
-    title: str
-    short: str | None
-    text: str
-
-
-DESCRIPTIONS = {
-    "log_odds/mean_abs": Description(
-        "Profession log-odds: distance from parity",
-        "mean |log-odds|",
-        "Mean of |log P(he) - log P(she)| after prompts that name only an occupation. 0 is parity.",
-    ),
-    "log_odds/share_removed": Description(
-        "Share of the reference's excess bias removed",
-        "bias removed",
-        "1 - mean |log-odds| / mean |log-odds| of the reference. 1: all of it is gone; 0: none; negative: it grew.",
-    ),
-    "log_odds/spread": Description(
-        "Profession log-odds: spread over occupations",
-        "spread",
-        "Standard deviation of the occupations' mean log-odds: how much the model tells occupations apart by gender.",
-    ),
-    "log_odds/mean": Description(
-        "Profession log-odds: overall lean",
-        None,
-        "Mean of log P(he) - log P(she): above 0 the model expects he, whatever the occupation. 0 is parity.",
-    ),
-    "log_odds/slope_on_truth": Description(
-        "Slope of the log-odds on the known ones",
-        "slope on truth",
-        "Least-squares slope of the model's log-odds on the occupations' known log-odds: 1 when a bias was learned in "
-        "full, 0 when none of it is left.",
-    ),
-    "log_odds/correlation_with_truth": Description(
-        "Correlation of the log-odds with the known ones",
-        None,
-        "Pearson correlation over occupations: whether the order of the occupations is still the stereotype's.",
-    ),
-    "agreement/accuracy": Description(
-        "Gender agreement: accuracy",
-        "agreement",
-        "How often the right pronoun is the likelier one where the noun settles it (The woman said that ...). "
-        "A loss here is a loss of language, not of bias.",
-    ),
-    "agreement/margin": Description(
-        "Gender agreement: margin",
-        None,
-        "By how many nats the right pronoun is ahead, on average.",
-    ),
-    "counterfactual_gap/total_variation": Description(
-        "Counterfactual gap: predictions",
-        "counterfactual gap",
-        "Mean total variation between the prediction on a text and the one on its gender-swapped counterfactual, "
-        "carried back. 0: the model treats both worlds alike; 1 is the largest possible value.",
-    ),
-    "counterfactual_gap/log_likelihood": Description(
-        "Counterfactual gap: likelihood",
-        None,
-        "Mean over documents of |log P(text) - log P(counterfactual)| per token.",
-    ),
-    "perplexity/token-stride": Description(
-        "Perplexity per token",
-        "perplexity",
-        "exp of the mean negative log-likelihood per token. Depends on the tokenizer, the window and the stride.",
-    ),
-    "perplexity/word": Description(
-        "Perplexity per word",
-        None,
-        "The same log-likelihood per white-space word: comparable between tokenizers.",
-    ),
-    LOG_PERPLEXITY: Description(
-        "Log-perplexity",
-        None,
-        "Mean negative log-likelihood per token; its paired difference decides non-inferiority.",
-    ),
-}
 
 
 # -- html ------------------------------------------------------------------------------------------------------------

@@ -117,6 +117,22 @@ def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str) -> None:
         )
 
 
+def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
+    """log P of every token of each text, in nats; without a start token the first token is not scored.
+
+    Raises ValueError for a text that is longer than the model's context or has no token to score.
+    """
+    rows = []
+    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    for text, ids in zip(texts, encoded, strict=True):
+        whole = scorer.start + ids
+        if len(whole) < 2:
+            raise ValueError(f"{scorer.label}: no token of {text!r} can be scored; set scoring.bos=true")
+        _check_length(scorer, whole[:-1], text)
+        rows.append(Row(whole[:-1], range(len(whole) - 1), whole[1:]))
+    return score_rows(scorer, rows)
+
+
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 

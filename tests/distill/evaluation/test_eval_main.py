@@ -130,6 +130,24 @@ def test_default_config_needs_neither_data_nor_world(run, save):
     assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {"log_odds", "agreement"}
 
 
+def test_benchmarks_run_from_local_files_and_a_missing_one_is_reported(run, save, tmp_path, capsys):
+    csv = tmp_path / "crows.csv"
+    csv.write_text(
+        ",sent_more,sent_less,bias_type\n0,The nurse said she left.,The nurse said he left.,gender\n"
+        "1,The old man fell.,The young man fell.,age\n"
+    )
+    words = [f"benchmarks.crows_pairs={csv}", "benchmarks.stereoset=none.json"]
+    code, results = run(f"a={save('a')}", f"b={save('b', seed=1)}", *words, config="default.yaml", world=None)
+    assert code == 1
+    assert [failure["task"] for failure in results["failures"]] == ["stereoset"]
+    assert "https://github.com/moinnadeem/StereoSet" in capsys.readouterr().err
+    assert entries(results, "crows_pairs/lm-eval/all")["b"]["num_items"] == 2
+    assert entries(results, "crows_pairs/bias-bench/gender")["b"]["difference"]["num_clusters"] == 1
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "CrowS-Pairs, gender, per token" in html
+    assert "Blodgett" in html
+
+
 def test_a_model_that_fails_is_reported_and_the_others_go_on(run, save, tmp_path, capsys):
     broken = save("broken")
     (broken / "model.safetensors").write_bytes(b"nothing")

@@ -1,0 +1,146 @@
+"""Embedding association: WEAT and SEAT (Caliskan et al. 2017, May et al. 2019) on a causal model's representations.
+
+s(w, A, B) is the mean cosine of w with the attributes A minus that with B. The effect size d is the difference of the
+means of s over the targets X and Y in units of its standard deviation over both (ddof = 1). The p-value is one-sided,
+over splits of the targets in the same sizes. A text is represented by the last layer's state at its last token. The
+summary is the mean |d| over the tests; a test is its unit of resampling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill.evaluation.benchmark_files import read_json
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measurement import Estimate, estimate
+from distill.evaluation.scoring import Scorer, batches, hidden_states
+from distill.evaluation.statistics import FloatArray, ratio
+
+SOURCE = "https://github.com/W4ngatang/sent-bias (tests)"
+KEY = "benchmarks.association"
+FIELDS = ("targ1", "targ2", "attr1", "attr2")
+
+
+@dataclass(frozen=True)
+class AssociationTest:
+    """The texts of the targets X and Y and of the attributes A and B."""
+
+    name: str
+    targets_x: tuple[str, ...]
+    targets_y: tuple[str, ...]
+    attributes_a: tuple[str, ...]
+    attributes_b: tuple[str, ...]
+
+
+def read(folder: str) -> list[AssociationTest]:
+    """The tests of a folder, by name. Raises FileNotFoundError or ValueError with the remedy."""
+    files = sorted(Path(folder).expanduser().glob("*.jsonl"))
+    if not files:
+        raise FileNotFoundError(f"{KEY}: {folder} holds no .jsonl test; get them from {SOURCE} and set {KEY}=FOLDER")
+    tests = []
+    for file in files:
+        content = read_json(file, KEY, SOURCE)
+        try:
+            tests.append(AssociationTest(file.stem, *(tuple(content[field]["examples"]) for field in FIELDS)))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{KEY}: {file} is not a WEAT or SEAT test ({error}); get it from {SOURCE}") from error
+    return tests
+
+
+def score(scorer: Scorer, tests: Sequence[AssociationTest], settings: StatisticsConfig) -> list[dict[str, Any]]:
+    """One record per test: effect size d, one-sided p, and the numbers of targets."""
+    groups = [texts for test in tests for texts in _groups(test)]
+    vectors = represent(scorer, [text for texts in groups for text in texts])
+    parts = np.split(vectors, np.cumsum([len(texts) for texts in groups])[:-1])
+    records = []
+    for number, test in enumerate(tests):
+        x, y, a, b = parts[4 * number : 4 * number + 4]
+        s_x, s_y = associations(x, a, b), associations(y, a, b)
+        p = permutation_p(s_x, s_y, num_permutations=settings.num_permutations, seed=settings.seed)
+        records.append(
+            {"id": test.name, "effect_size": effect_size(s_x, s_y), "p": p, "num_x": len(x), "num_y": len(y)}
+        )
+    return records
+
+
+def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
+    """Mean |d| over the SEAT tests (names that begin with sent-) and over the WEAT tests."""
+    estimates = []
+    for family in ("seat", "weat"):
+        chosen = [record for record in records if record["id"].startswith("sent-") == (family == "seat")]
+        if chosen:
+            sizes = np.array([abs(record["effect_size"]) for record in chosen])
+            estimates.append(
+                estimate(
+                    f"association/{family}",
+                    [record["id"] for record in chosen],
+                    np.stack([sizes, np.ones(len(sizes))], axis=1),
+                    ratio,
+                    unit="standard deviations",
+                    num_items=len(chosen),
+                    higher_is_better=False,
+                    convention=f"{family}|{convention}",
+                    settings=settings,
+                )
+            )
+    return estimates
+
+
+# -- the test --------------------------------------------------------------------------------------------------------
+
+
+def associations(words: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+    """s(w, A, B) of every row of `words` [num_words, H], from attribute vectors [num_a, H] and [num_b, H]."""
+    words, a, b = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (words, a, b))
+    return (words @ a.T).mean(axis=1) - (words @ b.T).mean(axis=1)
+
+
+def effect_size(s_x: FloatArray, s_y: FloatArray) -> float:
+    """(mean s over X - mean s over Y) / standard deviation of s over both (ddof = 1)."""
+    return float((s_x.mean() - s_y.mean()) / np.concatenate([s_x, s_y]).std(ddof=1))
+
+
+def permutation_p(s_x: FloatArray, s_y: FloatArray, *, num_permutations: int = 9999, seed: int = 0) -> float:
+    """One-sided: the share of splits of the targets, in the sizes of X and Y, with a statistic at least as large.
+
+    Exact over all splits if these are at most num_permutations + 1, else Monte Carlo with the observed split counted.
+    """
+    both = np.concatenate([s_x, s_y])
+    total, observed = both.sum(), s_x.mean() - s_y.mean()
+    tolerance = 1e-9 * max(abs(observed), 1e-12)
+    exact = math.comb(len(both), len(s_x)) <= num_permutations + 1
+    if exact:
+        sums = np.array([both[list(chosen)].sum() for chosen in combinations(range(len(both)), len(s_x))])
+    else:
+        rng = np.random.default_rng(seed)
+        draws = rng.random((num_permutations, len(both)))
+        sums = np.take(both, np.argpartition(draws, len(s_x) - 1, axis=1)[:, : len(s_x)]).sum(axis=1)
+    statistics = sums / len(s_x) - (total - sums) / len(s_y)
+    num_extreme = int(np.sum(statistics >= observed - tolerance))
+    return num_extreme / len(sums) if exact else (num_extreme + 1) / (len(sums) + 1)
+
+
+@torch.inference_mode()
+def represent(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
+    """The last layer's state at the last token of each text [num_texts, H], after the start token if there is one."""
+    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = [scorer.start + ids for ids in encoded]
+    result = np.empty((len(rows), scorer.model.config.hidden_size))
+    for batch in batches([len(row) for row in rows], scorer.max_batch_tokens):
+        hidden = hidden_states(scorer, [rows[index] for index in batch])
+        last = torch.tensor([len(rows[index]) - 1 for index in batch], device=hidden.device)
+        chosen = hidden[torch.arange(len(batch), device=hidden.device), last]
+        result[batch] = chosen.double().cpu().numpy()
+    return result
+
+
+def _groups(test: AssociationTest) -> tuple[tuple[str, ...], ...]:
+    return test.targets_x, test.targets_y, test.attributes_a, test.attributes_b
