@@ -80,6 +80,18 @@ def odd_neighbour(text: str, start: int, end: int) -> str | None:
     return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
 
 
+QUOTES = frozenset("\"“”‘’'")
+_MENTIONED = re.compile(
+    r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
+    r"(?: an?| the)?) [\"“‘']\Z"
+)
+
+
+def mentioned(text: str, start: int) -> bool:
+    """Whether the quoted word at `start` is spoken about rather than used: the word "guy", the pronoun "he"."""
+    return bool(_MENTIONED.search(text, start - 24 if start > 24 else 0, start))
+
+
 def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
     if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
@@ -134,7 +146,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return None
     if capital_before and not (before.lower() in _FUNCTION_WORDS and _opens(text, start, token)):
         return "name"
-    return "name" if not initial and _NAME_TAIL.match(text, end) else None
+    return "name" if (_OF_THE.match(text, end) if initial else _NAME_TAIL.match(text, end)) else None
 
 
 def _precedes_names(term: Term) -> bool:
@@ -147,6 +159,7 @@ def _precedes_names(term: Term) -> bool:
 
 _FIRM = word_set("son sons daughter daughters brother brothers sister sisters")
 _FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
+_OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 
 
@@ -189,8 +202,11 @@ def _part_of_titled_name(
         return None
     if before in _SHIPS:
         return "name"
-    if capital_next and text[end : end + 1] == " " and not _JUNIOR.match(text, end):
+    personal = not before[:1].isupper() or before.lower() in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
+    if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
         return None
+    if capital_next and text[end : end + 1] in "'’":
+        return "name"
     near = re.findall(r"\w+", re.split(r"[.,;:!?]", text[max(0, start - 40) : start].lower())[-1])[-4:]
     determined = bool(_DETERMINERS & set(near))
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
@@ -246,7 +262,8 @@ _VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
 VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
 
 _CHESS = re.compile(
-    r"\b(?:chess\w*|pawns?|rooks?|bishops?|checkmate\w*|castl(?:e[sd]?|ing)|stalemate|gambit|grandmaster|in check|[a-h][1-8])\b",
+    r"\b(?:chess\w*|pawns?|rooks?|bishops?|checkmate\w*|castl(?:e[sd]?|ing)|stalemate|gambit"
+    r"|grandmaster|in check|[a-h][1-8])\b",
     re.IGNORECASE,
 )
 _CARDS = re.compile(

@@ -100,6 +100,8 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
         touched = padded[start - 1] not in guards.SAFE_BEFORE or padded[end] not in guards.SAFE_AFTER
         if touched and guards.odd_neighbour(text, start, end):
             continue
+        if padded[end] in guards.QUOTES and padded[start - 1] in guards.QUOTES and guards.mentioned(text, start):
+            continue
         if candidate.plain_rule:
             edits.append(Edit(start, end, source, candidate.target, candidate.plain_rule, 1.0))
             continue

@@ -49,6 +49,10 @@ def test_exact_sentences(text: str, expected: str) -> None:
         "I miss Jane.",
         "The governor, the major and the nurse left.",
         "a king-size bed",
+        'The word "guy" and the pronoun “he” are old.',
+        "Larry King Live is a show.",
+        "The patriarch blessed them.",
+        "Read The Queen's Fool first.",
     ],
 )
 def test_left_alone(text: str) -> None:
