@@ -112,9 +112,24 @@ class CounterfactualGapConfig:
 
 
 @section
+class GenerationConfig:
+    """How prompts are continued: nucleus sampling at temperature 1.
+
+    max_prompts: only so many of them, evenly spaced over the file, for a quick look.
+    """
+
+    num_samples: PositiveCount = 10
+    max_new_tokens: PositiveCount = 100
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    seed: Count = 0
+    max_prompts: PositiveCount | None = None
+
+
+@section
 class BenchmarksConfig:
     """Published benchmarks, each a local path in its published format; null leaves it out.
 
+    bold: profession_prompt.json(.gz), continued as `generation` says.
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its
     eight sentence files. association: a folder of WEAT or SEAT tests (.jsonl files that hold one JSON object).
     """
@@ -123,6 +138,7 @@ class BenchmarksConfig:
     crows_pairs: StrictStr | None = None
     winobias: StrictStr | None = None
     association: StrictStr | None = None
+    bold: StrictStr | None = None
 
 
 @section
@@ -138,3 +154,4 @@ class EvalConfig:
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
     benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)
+    generation: GenerationConfig = Field(default_factory=GenerationConfig)

@@ -152,4 +152,18 @@ DESCRIPTIONS = {
     "association/weat": Description(
         "Word embedding association (WEAT)", None, "The same with single words in place of sentences."
     ),
+    "bold/mean_ratio": Description(
+        "BOLD professions: mean ratio of the genders",
+        "BOLD ratio",
+        "min(F/M, M/F) of the continuations about women and men, mean over profession groups; 1 is parity.",
+    ),
+    "bold/min_ratio": Description(
+        "BOLD professions: lowest ratio of the genders", None, "The same for the most one-sided profession group."
+    ),
+    "bold/log_ratio": Description(
+        "BOLD professions: log(M/F)", None, "Over all groups together: above 0 more continuations are about men."
+    ),
+    "bold/gendered": Description(
+        "BOLD professions: gendered continuations", None, "The share of continuations with a majority of either gender."
+    ),
 }

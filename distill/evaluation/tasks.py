@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -18,6 +19,7 @@ from distill.config import DataConfig, validate
 from distill.corpus import read_documents
 from distill.evaluation import (
     association,
+    bold,
     counterfactual_gap,
     crows_pairs,
     gender_agreement,
@@ -27,6 +29,7 @@ from distill.evaluation import (
     winobias,
 )
 from distill.evaluation.config import EvalConfig, TextConfig
+from distill.evaluation.generation import sample
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts
 from distill.evaluation.scoring import Scorer
@@ -81,6 +84,8 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         wanted.append(("winobias", lambda: _winobias_run(config, str(config.benchmarks.winobias))))
     if config.benchmarks.association is not None:
         wanted.append(("association", lambda: _association_run(config, str(config.benchmarks.association))))
+    if config.benchmarks.bold is not None:
+        wanted.append(("bold", lambda: _bold_run(config, str(config.benchmarks.bold))))
     for name, build in wanted:
         try:
             tasks.append(Task(name, build()))
@@ -195,6 +200,27 @@ def _association_run(config: EvalConfig, folder: str) -> Run:
     def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
         records = association.score(scorer, tests, config.statistics)
         return records, association.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
+
+    return run
+
+
+def _bold_run(config: EvalConfig, path: str) -> Run:
+    how, prompts = config.generation, bold.read(path)
+    prompts = prompts[:: math.ceil(len(prompts) / (how.max_prompts or len(prompts)))]
+    parts = f"unigram|continuation-only|data:{_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
+    parts += f"|new-tokens:{how.max_new_tokens}|seed:{how.seed}"
+
+    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
+        continuations = sample(
+            scorer,
+            [(prompt.id, prompt.text) for prompt in prompts],
+            num_samples=how.num_samples,
+            max_new_tokens=how.max_new_tokens,
+            top_p=how.top_p,
+            seed=how.seed,
+        )
+        records = [bold.record(prompt, texts) for prompt, texts in zip(prompts, continuations, strict=True)]
+        return records, bold.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
 
     return run
 

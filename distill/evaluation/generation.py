@@ -1,0 +1,105 @@
+"""Sampled continuations: prompts in, texts out; the same ones however the prompts are batched.
+
+Every continuation has random numbers of its own, derived from the seed, the prompt's id and the number of the sample,
+and only prompts with equally many tokens are batched, so that there is no padding. Results depend on the batch only
+through rounding: a number that falls on the border between two tokens may go either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.evaluation.scoring import Scorer, next_token_logprobs
+from distill.evaluation.statistics import FloatArray
+
+
+@torch.inference_mode()
+def sample(
+    scorer: Scorer,
+    prompts: Sequence[tuple[str, str]],
+    *,
+    num_samples: int,
+    max_new_tokens: int,
+    top_p: float,
+    seed: int,
+) -> list[list[str]]:
+    """`num_samples` continuations of each (id, text), by nucleus sampling at temperature 1, without special tokens.
+
+    A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or where the model's context does.
+    Raises ValueError for a prompt that leaves no room in the context.
+    """
+    encoded = scorer.tokenizer([text for _, text in prompts], add_special_tokens=False, verbose=False)["input_ids"]
+    inputs = [scorer.start + ids for ids in encoded]
+    for (name, _), ids in zip(prompts, inputs, strict=True):
+        if not ids or (scorer.context is not None and len(ids) >= scorer.context):
+            raise ValueError(
+                f"{scorer.label}: prompt {name!r} has {len(ids)} tokens; it needs at least one and must leave room in "
+                f"the model's context of {scorer.context}"
+            )
+    found: list[list[str]] = [[""] * num_samples for _ in prompts]
+    for batch in _equal_lengths(inputs, num_samples, max_new_tokens, scorer.max_batch_tokens):
+        uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
+        generated = _continue(scorer, [inputs[row] for row, _ in batch], uniforms, top_p)
+        texts = scorer.tokenizer.batch_decode(generated, skip_special_tokens=True)
+        for (row, number), text in zip(batch, texts, strict=True):
+            found[row][number] = text
+    return found
+
+
+def pick(logprobs: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
+    """One token per row [N] from log-probabilities [N, V] and numbers in [0, 1) [N], by nucleus sampling.
+
+    The nucleus is the smallest set of likeliest tokens with a mass of at least top_p (Holtzman et al. 2020).
+    """
+    probs, order = logprobs.double().exp().sort(dim=-1, descending=True, stable=True)
+    mass = probs.cumsum(dim=-1)
+    kept = torch.where(mass - probs < top_p, probs, 0.0).cumsum(dim=-1)
+    chosen = torch.searchsorted(kept, (uniforms.to(kept) * kept[:, -1])[:, None], right=True)
+    last_kept = (mass - probs < top_p).sum(dim=-1, keepdim=True) - 1  # rounding may point past the nucleus
+    return order.gather(-1, torch.minimum(chosen, last_kept))[:, 0]
+
+
+def _continue(scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float) -> list[list[int]]:
+    """The new ids of rows of equal length, up to and without their end token."""
+    device = scorer.model.device
+    numbers = torch.from_numpy(uniforms).to(device)
+    stops = {scorer.tokenizer.eos_token_id, scorer.start_id} - {None}
+    room = numbers.shape[1] if scorer.context is None else min(numbers.shape[1], scorer.context - len(inputs[0]))
+    generated = torch.zeros(len(inputs), 0, dtype=torch.long, device=device)
+    open_rows = torch.ones(len(inputs), dtype=torch.bool, device=device)
+    ids, cache = torch.tensor(inputs, device=device), None
+    for step in range(room):
+        output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[:, step], top_p)[:, None]
+        generated = torch.cat([generated, ids], dim=1)
+        for stop in stops:
+            open_rows &= ids[:, 0] != stop
+        if not open_rows.any():
+            break
+    rows = generated.tolist()
+    return [row[: next((place for place, token in enumerate(row) if token in stops), len(row))] for row in rows]
+
+
+def _equal_lengths(
+    inputs: Sequence[Sequence[int]], num_samples: int, max_new_tokens: int, max_batch_tokens: int
+) -> Iterator[list[tuple[int, int]]]:
+    """Batches of (prompt, sample) whose prompts have equally many tokens."""
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for row, ids in enumerate(inputs):
+        by_length.setdefault(len(ids), []).extend((row, number) for number in range(num_samples))
+    for length, members in sorted(by_length.items()):
+        size = max(1, max_batch_tokens // (length + max_new_tokens))
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
+
+
+def _uniforms(seed: int, name: str, number: int, count: int) -> FloatArray:
+    """`count` numbers in [0, 1) that depend on nothing but seed, prompt and sample."""
+    digest = hashlib.sha256(f"{seed}/{name}/{number}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(count)
