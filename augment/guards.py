@@ -80,6 +80,28 @@ def odd_neighbour(text: str, start: int, end: int) -> str | None:
     return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
 
 
+_BEFORE_GIVEN_NAME = _FUNCTION_WORDS | word_set(
+    """aunt auntie uncle cousin sister brother father mother sir dame lady lord king queen prince princess saint st
+    emperor empress duke duchess captain doctor president senator young little"""
+)
+
+
+def surname(text: str, start: int) -> str | None:
+    """Reason to leave a given name alone: behind another capitalised word or a plain title it is a surname."""
+    token = previous_token(text, start)
+    before = plain(token)
+    if token.lower() in ("mr. ", "mrs. ", "ms. ", "miss ", "mr ", "mrs ", "ms ", "dr. ", "professor "):
+        return "surname"
+    if (
+        token.endswith(" ")
+        and token[-2].isalpha()
+        and before[:1].isupper()
+        and before.lower() not in _BEFORE_GIVEN_NAME
+    ):
+        return "surname"
+    return None
+
+
 QUOTES = frozenset("\"“”‘’'")
 _MENTIONED = re.compile(
     r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"

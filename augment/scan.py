@@ -58,6 +58,8 @@ def scanner(lexicon: Lexicon) -> Scanner:
     for term in terms(lexicon):
         plain = _PLAIN_RULES[term.gender] if term.tier == "pronouns" and term.word not in ("her", "his") else ""
         for form, other in styled_forms(term.word, term.target).items():
+            if term.tier == "names" and form.islower():
+                continue  # grace, mark, amber
             # A capitalised he or she can be part of a title, so that it needs a look.
             table.setdefault(form, Candidate(term, other, "" if form in ("He", "She") else plain))
     for name, gender in kept_names():

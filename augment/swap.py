@@ -139,6 +139,8 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         return "name"
     if term.word in _ALWAYS_TITLES:
         return None
+    if term.tier == "names":
+        return guards.surname(text, start)
     if text[start].isupper() and term.word.islower():
         reason = guards.part_of_name(text, start, end, term)
         if reason:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from augment import apply_edits, load_lexicon, swap
+from augment import DEFAULT_TIERS, apply_edits, load_lexicon, swap
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,18 @@ def test_tiers_are_switches() -> None:
 
 def test_mixed_case_is_not_a_word_of_the_lexicon() -> None:
     assert swap("hE and sHe").edits == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mary met John; Mary's mother knew John.", "James met Patricia; James's father knew Patricia."),
+        ("Aunt Susan saw Clarence Thomas.", "Uncle Richard saw Agnes Thomas."),
+        ("Mr. Scott thanked Emily with grace.", "Mrs. Scott thanked Andrew with grace."),
+        ("Then JAMES and Mary sang.", "Then MARY and James sang."),
+    ],
+)
+def test_names_tier_swaps_given_names_alike_everywhere(text: str, expected: str) -> None:
+    lexicon = load_lexicon([*DEFAULT_TIERS, "names"])
+    assert swap(text, lexicon).counterfactual == expected
+    assert "Mary met John" in swap("Mary met John.").counterfactual
