@@ -17,7 +17,7 @@ from augment.swap import Edit
 IntArray = npt.NDArray[np.int64]
 
 
-def align_tokens(ends: Sequence[int], cf_ends: Sequence[int], edits: Sequence[Edit]) -> IntArray:
+def align_tokens(ends: Sequence[int] | IntArray, cf_ends: Sequence[int] | IntArray, edits: Sequence[Edit]) -> IntArray:
     """The counterfactual position whose prediction pairs with each original position, or -1; shape [len(ends)].
 
     ends, cf_ends: the end offset, in characters, of each token of the original and of the counterfactual text.
@@ -58,7 +58,7 @@ def inside_edits(ends: IntArray, edits: Sequence[Edit]) -> npt.NDArray[np.bool_]
     return _inside(ends, np.array([edit.start for edit in edits]), np.array([edit.end for edit in edits]))
 
 
-def _monotone(ends: Sequence[int]) -> IntArray:
+def _monotone(ends: Sequence[int] | IntArray) -> IntArray:
     """End offsets that never step back (some tokenizers give (0, 0) to a token that stands for no character)."""
     return np.maximum.accumulate(np.asarray(ends, dtype=np.int64))
 
