@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ from augment.rows import Block, Counts, RowOptions, swap_json_lines, swap_text_l
 
 _FORMATS = ".txt, .txt.gz, .jsonl, .jsonl.gz or .parquet"
 _BLOCK_BYTES = 1 << 19
+Job = Callable[[list[bytes], RowOptions], Block]
 _SAVE_EVERY = 8  # blocks between two notes of progress
 
 
@@ -106,9 +108,7 @@ def beside(target: Path, suffix: str) -> Path:
     return target.with_name(target.name + suffix)
 
 
-def _swap_lines(
-    source: Path, target: Path, options: RowOptions, num_workers: int, job: Callable[[list[bytes], RowOptions], Block]
-) -> FileReport:
+def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: int, job: Job) -> FileReport:
     part, note, bad = beside(target, ".part"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
     if not part.is_file():
         note.unlink(missing_ok=True)
@@ -121,10 +121,11 @@ def _swap_lines(
         Bar(source, progress.counts) as bar,
     ):
         _skip(read, progress.input_bytes)
-        blocks = _blocks(read)
-        for number, (size, block) in enumerate(in_order(blocks, job, options, num_workers), start=1):
+        for number, (size, block) in enumerate(
+            in_order(_blocks(read), job, options, num_workers, target.suffix == ".gz"), start=1
+        ):
             note_malformed(rejected, block, progress.counts.num_lines)
-            out.write(_packed(b"".join(block.lines), target))
+            out.write(block.lines[0])
             progress.counts.add(block.counts)
             progress.input_bytes += size
             bar.update(_position(read), progress.counts)
@@ -153,11 +154,6 @@ def note_malformed(rejected: IO[bytes], block: Block, lines_before: int) -> None
     for number, reason in block.malformed:
         line = json.dumps({"line": lines_before + number + 1, "reason": reason}, ensure_ascii=False)
         rejected.write(line.encode("utf-8") + b"\n")
-
-
-def _packed(data: bytes, target: Path) -> bytes:
-    # One gzip member per block: a file cut behind a member is a valid file, so that a run can be continued.
-    return gzip.compress(data, 6, mtime=0) if target.suffix == ".gz" and data else data
 
 
 def read_texts(source: Path, text_field: str) -> Iterator[str]:
@@ -204,26 +200,32 @@ def _position(read: IO[bytes]) -> int:
     return read.fileobj.tell() if isinstance(read, gzip.GzipFile) else read.tell()
 
 
-def _blocks(read: IO[bytes]) -> Iterator[list[bytes]]:
-    while lines := read.readlines(_BLOCK_BYTES):
-        yield lines
+def _blocks(read: IO[bytes]) -> Iterator[bytes]:
+    while data := read.read(_BLOCK_BYTES):
+        yield data + read.readline()
+
+
+def swapped_block(data: bytes, options: RowOptions, job: Job, compress: bool) -> Block:
+    """Run a job on the lines in `data`; the result's `lines` are one element: all output, compressed if asked."""
+    block = job(BytesIO(data).readlines(), options)
+    output = b"".join(block.lines)
+    # One gzip member per block: a file cut behind a member is a valid file, so that a run can be continued.
+    block.lines = [gzip.compress(output, 6, mtime=0) if compress and output else output]
+    return block
 
 
 def in_order(
-    blocks: Iterator[list[bytes]],
-    job: Callable[[list[bytes], RowOptions], Block],
-    options: RowOptions,
-    num_workers: int,
+    blocks: Iterator[bytes], job: Job, options: RowOptions, num_workers: int, compress: bool
 ) -> Iterator[tuple[int, Block]]:
     """Run `job` over blocks, at most two per worker under way, and give (input bytes, result) in input order."""
     if num_workers == 1:
-        for lines in blocks:
-            yield sum(map(len, lines)), job(lines, options)
+        for data in blocks:
+            yield len(data), swapped_block(data, options, job, compress)
         return
     with workers(num_workers, options) as pool:
         waiting: deque[tuple[int, Future[Block]]] = deque()
-        for lines in blocks:
-            waiting.append((sum(map(len, lines)), pool.submit(with_options, job, lines)))
+        for data in blocks:
+            waiting.append((len(data), pool.submit(with_options, swapped_block, data, job, compress)))
             if len(waiting) >= 2 * num_workers:
                 size, future = waiting.popleft()
                 yield size, future.result()
@@ -244,9 +246,9 @@ def _hold(options: RowOptions) -> None:
     _OPTIONS.append(options)
 
 
-def with_options(job: Callable[[Any, RowOptions], Any], rows: Any) -> Any:
+def with_options(job: Callable[..., Any], rows: Any, *arguments: Any) -> Any:
     """In a worker: run a job on rows with the options the worker was started with."""
-    return job(rows, _OPTIONS[0])
+    return job(rows, _OPTIONS[0], *arguments)
 
 
 class Bar:
