@@ -156,7 +156,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name"
     if term.word in _FIRM and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
-    if term.tier == "titles":
+    if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
         return _part_of_titled_name(text, start, end, term, before if detached else "", initial, capital_next)
     if term.word in _FAMILY_NAMES:
         return _part_of_family_name(

@@ -7,7 +7,7 @@ or None when the word is left alone.
 import re
 from collections.abc import Callable
 
-from augment.context import next_word, plain, previous_token, starts_sentence, word_set
+from augment.context import next_word, plain, previous_token, starts_sentence, word_set, words_before
 
 Decision = tuple[str, int, str] | None
 
@@ -187,9 +187,13 @@ _NOUN_BEFORE = word_set("the a an his her my your their our and or this that eac
 
 
 def groom(text: str, start: int, end: int) -> Decision:
-    """groom -> bride as a noun after a determiner or and; the verb is left alone."""
-    token = previous_token(text, start)
-    return ("bride", end, "kinship") if plain(token).lower() in _NOUN_BEFORE else None
+    """groom -> bride as a noun after a determiner (an adjective may stand between) or and; the verb is left alone."""
+    first, second, _ = words_before(text, start)
+    described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
+    return ("bride", end, "kinship") if first in _NOUN_BEFORE or described else None
+
+
+_NOT_DESCRIBING = word_set("to will would can could must shall should may might stable head who men women people horse")
 
 
 def grooms(text: str, start: int, end: int) -> Decision:
