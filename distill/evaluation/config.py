@@ -29,13 +29,15 @@ class ScoringConfig:
     """How models are run.
 
     dtype: of the weights; log-probabilities are float32 in any case. device: `auto` is an accelerator if there is one.
-    bos: whether a text is conditioned on the tokenizer's BOS (else EOS) token, as in training; without it the first
-    token of a text is not scored. max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
+    bos: whether a text is conditioned on a start token, as in training; without it the first token of a text is not
+    scored. start_token: that token, e.g. <|endoftext|>; the tokenizer's BOS (else EOS) when null.
+    max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
     """
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: StrictStr = "auto"
     bos: bool = True
+    start_token: StrictStr | None = None
     max_batch_tokens: PositiveCount = 2048
 
 

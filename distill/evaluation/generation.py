@@ -56,7 +56,8 @@ def pick(logprobs: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
 
     The nucleus is the smallest set of likeliest tokens with a mass of at least top_p (Holtzman et al. 2020).
     """
-    probs, order = logprobs.double().exp().sort(dim=-1, descending=True, stable=True)
+    probs, order = logprobs.exp().sort(dim=-1, descending=True, stable=True)
+    probs = probs.double()
     mass = probs.cumsum(dim=-1)
     kept = torch.where(mass - probs < top_p, probs, 0.0).cumsum(dim=-1)
     chosen = torch.searchsorted(kept, (uniforms.to(kept) * kept[:, -1])[:, None], right=True)
@@ -70,20 +71,27 @@ def _continue(scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatAr
     numbers = torch.from_numpy(uniforms).to(device)
     stops = {scorer.tokenizer.eos_token_id, scorer.start_id} - {None}
     room = numbers.shape[1] if scorer.context is None else min(numbers.shape[1], scorer.context - len(inputs[0]))
-    generated = torch.zeros(len(inputs), 0, dtype=torch.long, device=device)
-    open_rows = torch.ones(len(inputs), dtype=torch.bool, device=device)
+    generated: list[list[int]] = [[] for _ in inputs]
+    running = list(range(len(inputs)))  # the rows that have not ended, in the order of the batch
     ids, cache = torch.tensor(inputs, device=device), None
     for step in range(room):
         output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
-        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[:, step], top_p)[:, None]
-        generated = torch.cat([generated, ids], dim=1)
-        for stop in stops:
-            open_rows &= ids[:, 0] != stop
-        if not open_rows.any():
+        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p)
+        kept = []
+        for place, (row, token) in enumerate(zip(running, ids.tolist(), strict=True)):
+            if token not in stops:
+                generated[row].append(token)
+                kept.append(place)
+        if not kept:
             break
-    rows = generated.tolist()
-    return [row[: next((place for place, token in enumerate(row) if token in stops), len(row))] for row in rows]
+        if len(kept) < len(running):
+            running = [running[place] for place in kept]
+            chosen = torch.tensor(kept, device=device)
+            ids = ids[chosen]
+            cache.batch_select_indices(chosen)
+        ids = ids[:, None]
+    return generated
 
 
 def _equal_lengths(

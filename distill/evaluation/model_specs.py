@@ -74,7 +74,8 @@ def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
         model.to(_device(config.device))
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"scoring.device = {config.device!r}: {' '.join(str(error).split())[:200]}") from error
-    return Scorer(spec.label, model, tokenizer, start_token(tokenizer, config.bos), config.max_batch_tokens)
+    start_id = start_token(tokenizer, config.start_token) if config.bos else None
+    return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens)
 
 
 def _parse_model(argument: str) -> ModelSpec:

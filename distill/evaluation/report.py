@@ -177,14 +177,16 @@ def console_tables(results: dict[str, Any]) -> list[Table]:
         unit = f" ({entries[0]['unit']})" if entries[0]["unit"] else ""
         table = Table(box=None, padding=(0, 1), header_style="bold")
         table.add_column(f"{DESCRIPTIONS[name].short}{unit}", width=18, overflow="fold")
-        for header, width in (("value", 22), ("difference", 24)):
-            table.add_column(header, width=width, overflow="fold")
-        table.add_column("p", width=8, justify="right")
+        table.add_column("value", width=22, overflow="fold")
+        if results["family_size"]:
+            table.add_column("difference", width=24, overflow="fold")
+            table.add_column("p", width=8, justify="right")
         for entry in entries:
             one = cell(entry)
             value = f"{one['value']} {_brackets(one['interval'])}"
             difference = f"{one['difference']} {_brackets(one['difference_interval'])}" if entry["difference"] else ""
-            table.add_row(escape(entry["model"]), escape(value), escape(difference), f"{one['p']} {one['symbol']}")
+            row = [escape(entry["model"]), escape(value), escape(difference), f"{one['p']} {one['symbol']}"]
+            table.add_row(*row[: len(table.columns)])
         tables.append(table)
     return tables
 
@@ -192,6 +194,8 @@ def console_tables(results: dict[str, Any]) -> list[Table]:
 def console_legend(results: dict[str, Any]) -> str:
     """How to read the tables."""
     confidence = f"{100 * results['config']['statistics']['confidence']:g} %"
+    if not results["family_size"]:
+        return f"In brackets: {confidence} intervals."
     return (
         f"In brackets: {confidence} intervals. Differences are to {results['reference']}. p: paired permutation test, "
         f"Holm-adjusted over {results['family_size']} comparisons: ▲ better, ▼ worse, ◆ different, "

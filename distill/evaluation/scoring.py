@@ -52,13 +52,23 @@ class Scorer:
     @property
     def start_convention(self) -> str:
         """How the beginning of a text is treated, for a measurement's convention."""
-        return "start:none" if self.start_id is None else "start:bos"
+        if self.start_id is None:
+            return "start:none"
+        named = self.start_id != start_token(self.tokenizer)
+        return f"start:{self.tokenizer.convert_ids_to_tokens(self.start_id)}" if named else "start:bos"
 
 
-def start_token(tokenizer: PreTrainedTokenizerFast, bos: bool) -> int | None:
-    """The id that stands before a text: BOS, else EOS (GPT-2's habit), else None; None too if `bos` is false."""
-    if not bos:
-        return None
+def start_token(tokenizer: PreTrainedTokenizerFast, name: str | None = None) -> int | None:
+    """The id that stands before a text: the token of that name; by default BOS, else EOS (GPT-2's habit), else None.
+
+    Raises ValueError when the tokenizer has no token of that name.
+    """
+    if name is not None:
+        if name not in tokenizer.get_vocab():
+            raise ValueError(
+                f"scoring.start_token {name!r} is not a token of {tokenizer.name_or_path}; name one that is"
+            )
+        return tokenizer.get_vocab()[name]
     return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
 
 

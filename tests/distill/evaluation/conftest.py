@@ -13,7 +13,9 @@ def tiny_scorer(tiny_model, tokenizer) -> Callable[..., Scorer]:
 
     def build(architecture="gpt2", seed=0, bos=True, max_batch_tokens=512, **settings) -> Scorer:
         model = tiny_model(architecture, seed=seed, **settings)
-        return Scorer(f"{architecture}-{seed}", model, tokenizer, start_token(tokenizer, bos), max_batch_tokens)
+        return Scorer(
+            f"{architecture}-{seed}", model, tokenizer, start_token(tokenizer) if bos else None, max_batch_tokens
+        )
 
     return build
 

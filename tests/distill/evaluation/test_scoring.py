@@ -1,6 +1,7 @@
 """Scores against transformers itself, one row at a time, in float64; and what they must not depend on."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_continuations_are_conditioned_on_the_start_token(tiny_scorer, architect
 
 def test_a_continuation_of_several_tokens_is_the_sum_of_its_steps(tiny_model, character_tokenizer):
     model = tiny_model("gpt2", vocab_size=len(character_tokenizer))
-    scorer = Scorer("characters", model, character_tokenizer, start_token(character_tokenizer, bos=True), 256)
+    scorer = Scorer("characters", model, character_tokenizer, start_token(character_tokenizer), 256)
     assert scorer.start == []
     assert num_continuation_tokens(scorer, "The nurse said that", " she") == 4
     found = continuation_logprobs(scorer, ["The nurse said that"], [" she", " he"])
@@ -102,7 +103,7 @@ def test_a_prefix_space_tokenizer_gives_pronouns_as_in_running_text(shared_data)
 
     folder = str(shared_data / "models" / "stories260k")
     tokenizer = load_tokenizer(folder)
-    scorer = Scorer("stories", load_causal_lm(folder), tokenizer, start_token(tokenizer, bos=True), 256)
+    scorer = Scorer("stories", load_causal_lm(folder), tokenizer, start_token(tokenizer), 256)
     assert num_continuation_tokens(scorer, "The woman said that", " she") == 1
     found = continuation_logprobs(scorer, ["The woman said that"], [" she", " he"])
     assert found[0, 0] > found[0, 1]
@@ -129,12 +130,18 @@ def test_log_probabilities_are_float32_and_normalised_for_a_bfloat16_model(tiny_
     np.testing.assert_allclose(logprobs.double().exp().sum(-1), 1.0, atol=1e-5, rtol=2e-6)
 
 
-def test_start_token_is_bos_then_eos_then_none(tokenizer, character_tokenizer):
-    assert start_token(tokenizer, bos=True) == tokenizer.bos_token_id
-    assert start_token(tokenizer, bos=False) is None
-    assert start_token(character_tokenizer, bos=True) is None
+def test_start_token_is_the_named_one_then_bos_then_eos_then_none(tokenizer, character_tokenizer, tiny_scorer):
+    assert start_token(tokenizer) == tokenizer.bos_token_id
+    assert start_token(character_tokenizer) is None
+    assert start_token(character_tokenizer, "x") == character_tokenizer.convert_tokens_to_ids("x")
     character_tokenizer.eos_token = "."
-    assert start_token(character_tokenizer, bos=True) == character_tokenizer.eos_token_id
+    assert start_token(character_tokenizer) == character_tokenizer.eos_token_id
+    with pytest.raises(ValueError, match="scoring.start_token '<s>' is not a token"):
+        start_token(character_tokenizer, "<s>")
+    assert tiny_scorer().start_convention == "start:bos"
+    assert tiny_scorer(bos=False).start_convention == "start:none"
+    assert replace(tiny_scorer(), start_id=5).start_convention.startswith("start:")
+    assert replace(tiny_scorer(), start_id=5).start_convention != "start:bos"
 
 
 def test_bad_prompts_and_models_are_refused(tiny_scorer):
