@@ -33,15 +33,15 @@ _ALIKE = _gender_blind()
 # What a verb can take after a pronoun: two objects, a bare infinitive, an object with what it becomes.
 VERB_FRAMES = _inflected(
     {
-        "two objects": """give/gave/given/giving/gives send/sent/sending/sends show/showed/shown/showing/shows
-        tell/told/telling/tells teach/taught/teaching/teaches
-        offer/offered/offering/offers bring/brought/brings/bringing
-        lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing owe/owed/owes/owing
-        pay/paid/pays/paying promise/promised/promises hand/handed/hands/handing pass/passed/passes
-        grant/granted/grants award/awarded/awards deny/denied/denies spare/spared/save/saved envy/envied
-        forgive/forgave/forgiven allow/allowed/allows throw/threw buy/bought/buys/buying ask/asked/asks/asking
-        earn/earned/earns bequeath/bequeathed feed/fed/feeds bid/bade serve/served charge/charged/charges sell/sold
-        do/did/does get/got/gets win/won/wins""",
+        "two objects": """write/wrote/written/writes/writing fine/fined/fines cook/cooked pour/poured
+        give/gave/given/giving/gives send/sent/sending/sends show/showed/shown/showing/shows
+        tell/told/telling/tells teach/taught/teaching/teaches offer/offered/offering/offers
+        bring/brought/brings/bringing lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing
+        owe/owed/owes/owing pay/paid/pays/paying promise/promised/promises hand/handed/hands/handing
+        pass/passed/passes grant/granted/grants award/awarded/awards deny/denied/denies
+        spare/spared/save/saved envy/envied forgive/forgave/forgiven allow/allowed/allows throw/threw
+        buy/bought/buys/buying ask/asked/asks/asking earn/earned/earns bequeath/bequeathed feed/fed/feeds
+        bid/bade serve/served charge/charged/charges sell/sold do/did/does get/got/gets win/won/wins""",
         "infinitive": """let/lets/letting make/made/makes/making have/has/had/having help/helped/helps/helping
         see/saw/seen/sees/seeing hear/heard/hears/hearing watch/watched/watches/watching feel/felt/feels/feeling
         notice/noticed/notices observe/observed/observes""",
