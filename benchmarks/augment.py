@@ -53,14 +53,16 @@ def measure_swap(texts: list[str]) -> dict[str, float]:
 
 
 _CHILD = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from augment import load_lexicon
 from augment.rows import RowOptions
 from augment.stream import swap_file
 if __name__ == "__main__":
     report = swap_file(Path(sys.argv[1]), Path(sys.argv[2]), RowOptions(load_lexicon()), int(sys.argv[3]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # VmHWM is this program's own peak; getrusage would report the size of the process that started it.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = int(status["VmHWM"].split()[0]) / 1024
     print(json.dumps({"words_per_second": round(report.words_per_second), "peak_mib": round(peak, 1)}))
 """
 
