@@ -22,6 +22,7 @@ from typing import Any
 
 from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from yaml import YAMLError
 
 from distill.config import RunConfig, dump_yaml, load_yaml, to_dict
 
@@ -59,8 +60,10 @@ class TrainState:
 # -- what a run is ---------------------------------------------------------------------------------------------------
 
 
-def provenance(data: dict[str, Any], teacher: str | None, student: str | None, tokenizer: str) -> dict[str, Any]:
-    """Versions, git revision and fingerprints, for config.yaml. teacher, student: fingerprints of given weights."""
+def provenance(
+    data: dict[str, Any], teacher: str | None, student: str | None, tokenizer: str, mixed_precision: str
+) -> dict[str, Any]:
+    """Versions, git revision, fingerprints and precision, for config.yaml. teacher, student: those of given weights."""
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "git_revision": git_revision(),
@@ -68,6 +71,7 @@ def provenance(data: dict[str, Any], teacher: str | None, student: str | None, t
         "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
         "teacher": teacher,
         "student": student,
+        "mixed_precision": mixed_precision,
     }
 
 
@@ -96,17 +100,40 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> None:
     file = run_dir / "config.yaml"
     settings = to_dict(config) | {"provenance": origin}
     if file.exists():
-        differences = _differences(load_yaml(file), settings)
-        if differences:
-            raise ValueError(
-                f"{run_dir} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
-                "choose another run_dir, or remove that folder to start again"
-            )
+        _check_same(file, settings)
         return
     if run_dir.exists() and any(run_dir.iterdir()):
         raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
     run_dir.mkdir(parents=True, exist_ok=True)
     write_text(file, dump_yaml(settings))
+
+
+def is_complete(config: RunConfig) -> bool:
+    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
+    run_dir = Path(config.run_dir)
+    if not (run_dir / "student").exists():
+        return False
+    _check_same(run_dir / "config.yaml", to_dict(config))
+    return True
+
+
+def _check_same(file: Path, settings: dict[str, Any]) -> None:
+    """Raise ValueError with the differences unless a run's config.yaml has these settings.
+
+    Provenance is compared if it is given.
+    """
+    try:
+        written = load_yaml(file)
+        if settings["provenance"] is None:
+            written["provenance"] = None
+    except (OSError, ValueError, TypeError, YAMLError) as error:
+        raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
+    differences = _differences(written, settings)
+    if differences:
+        raise ValueError(
+            f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
+            "choose another run_dir, or remove that folder to start again"
+        )
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -166,7 +193,7 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, state: TrainState, 
     if accelerator.is_main_process:
         aside.rename(final)
         for old in _checkpoints(run_dir)[:-keep]:
-            shutil.rmtree(old)
+            shutil.rmtree(old.rename(old.with_name(old.name + ".partial")))  # never half of one under its final name
     accelerator.wait_for_everyone()
 
 
@@ -202,8 +229,6 @@ def save_student(run_dir: Path, student: PreTrainedModel, tokenizer: PreTrainedT
     student.save_pretrained(aside)
     tokenizer.save_pretrained(aside)
     (aside / "README.md").write_text(card, encoding="utf-8")
-    if final.exists():
-        shutil.rmtree(final)
     aside.rename(final)
 
 
@@ -238,6 +263,18 @@ All settings, versions and hashes:
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl."""
-    with (run_dir / "metrics.jsonl").open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    """The lines of metrics.jsonl; a last one that was cut off in writing is left out.
+
+    Raises ValueError for a malformed line before it.
+    """
+    file = run_dir / "metrics.jsonl"
+    *lines, _ = file.read_text(encoding="utf-8").split("\n")
+    metrics = []
+    for number, line in enumerate(lines, 1):
+        try:
+            metrics.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{file}:{number} is not JSON ({error.msg}); remove that line to continue the run"
+            ) from None
+    return metrics

@@ -7,21 +7,24 @@ command line wins over both. This is the only place where YAML is read.
 from __future__ import annotations
 
 import dataclasses
+import os.path
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, Field, StrictStr, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", validate_default=True))
 
 Proportion = Annotated[float, Field(ge=0, le=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 PositiveCount = Annotated[int, Field(ge=1, strict=True)]
+LocalPath = Annotated[StrictStr, AfterValidator(os.path.expanduser)]  # ~ is the home directory
 T = TypeVar("T")
 
 
@@ -32,25 +35,33 @@ class DataConfig:
     path: a .txt, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub name.
     subset, split: only for a hub name. text_field: the column that holds the text.
     lines: what one document of a .txt file is: a line, or the whole file.
-    heldout_path: a corpus of its own for the held-out perplexity; otherwise heldout_fraction of the documents,
-    chosen by a hash of their text so that a duplicate never sits on both sides.
+    heldout_path, heldout_split: a corpus of its own for the held-out perplexity (heldout_split as split when null);
+    otherwise heldout_fraction of the documents, chosen by a hash of their text so that a duplicate never sits on both
+    sides.
     tokenizer: folder or hub name; the teacher's (or the student checkpoint's) when null.
     separator: the token before each document; the tokenizer's BOS (else EOS) when null.
     """
 
-    path: StrictStr
+    path: LocalPath
     subset: StrictStr | None = None
     split: StrictStr = "train"
     text_field: StrictStr = "text"
     txt_document: Literal["line", "file"] = "line"
-    heldout_path: StrictStr | None = None
+    heldout_path: LocalPath | None = None
+    heldout_split: StrictStr | None = None
     heldout_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
     max_documents: PositiveCount | None = None
-    tokenizer: StrictStr | None = None
+    tokenizer: LocalPath | None = None
     separator: StrictStr | None = None
     seq_len: Annotated[int, Field(ge=8, strict=True)] = 256
-    cache_dir: StrictStr = "~/.cache/evenhand"
+    cache_dir: LocalPath = "~/.cache/evenhand"
     num_proc: PositiveCount = 1
+
+    @model_validator(mode="after")
+    def _heldout_is_another_text(self) -> DataConfig:
+        if self.heldout_path == self.path and self.heldout_split in (None, self.split):
+            raise ValueError("heldout_path is the training corpus itself; leave it out, or name another heldout_split")
+        return self
 
 
 @section
@@ -65,14 +76,14 @@ class AugmentConfig:
     mode: Literal["none", "substitute", "augment"] = "none"
     fraction: Proportion = 0.5
     tiers: tuple[StrictStr, ...] | None = None
-    lexicon: StrictStr | None = None
+    lexicon: LocalPath | None = None
 
 
 @section
 class TeacherConfig:
     """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it."""
 
-    path: StrictStr
+    path: LocalPath
     gguf_file: StrictStr | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
@@ -89,8 +100,8 @@ class StudentConfig:
     """
 
     layers: tuple[Count, ...] | None = None
-    config: StrictStr | dict[str, Any] | None = None
-    checkpoint: StrictStr | None = None
+    config: LocalPath | dict[str, Any] | None = None
+    checkpoint: LocalPath | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
@@ -128,7 +139,7 @@ class OptimConfig:
     """AdamW and its schedule. warmup_steps below 1 is a share of all steps. max_grad_norm 0 switches clipping off."""
 
     lr: Positive = 5e-4
-    betas: tuple[Proportion, Proportion] = (0.9, 0.98)
+    betas: tuple[Momentum, Momentum] = (0.9, 0.98)
     eps: Positive = 1e-6
     weight_decay: NonNegative = 0.0
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
@@ -173,7 +184,7 @@ class RunConfig:
     provenance: what the config.yaml of a run folder records beside the settings; ignored when it is read back.
     """
 
-    run_dir: StrictStr
+    run_dir: LocalPath
     seed: Count = 0
     data: DataConfig
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
@@ -189,6 +200,10 @@ class RunConfig:
     def _consistent(self) -> RunConfig:
         if self.loss.kd_weight + self.loss.ce_weight + self.loss.hidden_weight == 0:
             raise ValueError("loss: kd_weight, ce_weight and hidden_weight are all 0: nothing would be learned")
+        if self.perturb.operation != "none" and self.loss.kd_weight == 0:
+            raise ValueError(
+                "perturb.operation changes the distillation target, but loss.kd_weight is 0; set one of them"
+            )
         if self.teacher is None:
             needs = [
                 key

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,18 +20,19 @@ from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
 from distill.config import DataConfig
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
 
 
-def read_documents(config: DataConfig, path: str | None = None) -> Iterator[str]:
-    """The documents of `path` (config.path by default), in order, blank ones left out.
+def read_documents(config: DataConfig, heldout: bool = False) -> Iterator[str]:
+    """The documents of config.path, or of config.heldout_path, in order, blank ones left out.
 
     Raises FileNotFoundError when nothing is there, and ValueError, naming file and line, for text that is not UTF-8, a
     row that is not JSON, a missing or non-text field, or a corpus without a single document.
     """
-    path = config.path if path is None else path
+    path, split = _place(config, heldout)
     num_documents = 0
-    for text in _read(config, path):
+    for text in _read(config, path, split):
         if text.strip():
             num_documents += 1
             yield text
@@ -37,14 +40,15 @@ def read_documents(config: DataConfig, path: str | None = None) -> Iterator[str]
         raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check data.path")
 
 
-def corpus_fingerprint(config: DataConfig, path: str | None = None) -> str:
-    """SHA-256 over the content of every file of a local corpus, or the hub dataset's own fingerprint."""
-    path = config.path if path is None else path
+def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
+    """SHA-256 over the kind and content of every file of a local corpus, or the hub dataset's own fingerprint."""
+    path, split = _place(config, heldout)
     local = _local(path)
     if local is None:
-        return f"{path}/{config.subset}/{config.split}@{_hub_dataset(config, path)._fingerprint}"
-    digest = hashlib.sha256()
-    for file in _all_files(local):
+        return f"{path}/{config.subset}/{split}@{_hub_dataset(config, path, split)._fingerprint}"
+    digest = hashlib.sha256(split.encode() if _is_saved_dataset(local) else b"")
+    for file in _all_files(local) if _is_saved_dataset(local) else _files(local):
+        digest.update(next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), file.name).encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
@@ -54,6 +58,17 @@ def corpus_size_bytes(path: str) -> int | None:
     """Bytes on disk of a local corpus, or None for a hub name."""
     local = _local(path)
     return None if local is None else sum(file.stat().st_size for file in _all_files(local))
+
+
+def _place(config: DataConfig, heldout: bool) -> tuple[str, str]:
+    """Path and split of the corpus, or of the held-out one."""
+    if heldout and config.heldout_path is not None:
+        return config.heldout_path, config.heldout_split or config.split
+    return config.path, config.split
+
+
+def _is_saved_dataset(local: Path) -> bool:
+    return local.is_dir() and any((local / name).exists() for name in ("dataset_info.json", "dataset_dict.json"))
 
 
 def _local(path: str) -> Path | None:
@@ -70,16 +85,16 @@ def _all_files(local: Path) -> list[Path]:
     return sorted(file for file in local.rglob("*") if file.is_file()) if local.is_dir() else [local]
 
 
-def _read(config: DataConfig, path: str) -> Iterator[str]:
+def _read(config: DataConfig, path: str, split: str) -> Iterator[str]:
     local = _local(path)
     if local is None:
-        yield from _column(_hub_dataset(config, path), config.text_field, path)
-    elif local.is_dir() and any((local / name).exists() for name in ("dataset_info.json", "dataset_dict.json")):
+        yield from _column(_hub_dataset(config, path, split), config.text_field, path)
+    elif _is_saved_dataset(local):
         dataset = load_from_disk(str(local))
         if isinstance(dataset, DatasetDict):
-            if config.split not in dataset:
-                raise ValueError(f"{path} has no split {config.split!r} (it has {', '.join(dataset)}); set data.split")
-            dataset = dataset[config.split]
+            if split not in dataset:
+                raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); set data.split")
+            dataset = dataset[split]
         yield from _column(dataset, config.text_field, path)
     else:
         for file in _files(local):
@@ -89,7 +104,7 @@ def _read(config: DataConfig, path: str) -> Iterator[str]:
 def _files(local: Path) -> list[Path]:
     """The corpus files of a folder, in the order of their names, or the file itself."""
     if local.is_dir():
-        files = sorted(file for file in local.rglob("*") if file.name.endswith(SUFFIXES))
+        files = sorted(file for file in local.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
         if not files:
             raise FileNotFoundError(f"corpus folder {local} holds no {', '.join(SUFFIXES)} file")
         return files
@@ -112,7 +127,7 @@ def _read_file(file: Path, config: DataConfig) -> Iterator[str]:
             else:
                 for number, line in enumerate(stream, 1):
                     yield _decode(line, f"{file}:{number}").rstrip("\r\n")
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{file} is not a whole gzip file ({error}); copy it again") from error
 
 
@@ -155,9 +170,9 @@ def _column(dataset: Dataset, field: str, path: str) -> Iterator[str]:
         yield _text_of(row, field, f"{path}: row {number}")
 
 
-def _hub_dataset(config: DataConfig, path: str) -> Dataset:
+def _hub_dataset(config: DataConfig, path: str, split: str) -> Dataset:
     try:
-        return load_dataset(path, config.subset, split=config.split)
+        return load_dataset(path, config.subset, split=split)
     except Exception as error:
         # datasets raises a different type for each way a hub name can fail; the user needs one message
         raise FileNotFoundError(
@@ -172,12 +187,14 @@ def _text_of(row: Any, field: str, where: str) -> str:
         raise ValueError(f"{where} has no field {field!r} (it has {fields}); set data.text_field or mend the row")
     if not isinstance(row[field], str):
         raise ValueError(f"{where}: field {field!r} is {row[field]!r}, not text; mend or remove the row")
+    if LONE_SURROGATE.search(row[field]):
+        raise ValueError(f"{where}: field {field!r} holds half a character (a lone surrogate); mend or remove the row")
     return row[field]
 
 
 def _decode(raw: bytes, where: str) -> str:
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8").removeprefix("\ufeff")  # a byte-order mark is no text
     except UnicodeDecodeError as error:
         byte = raw[error.start]
         raise ValueError(

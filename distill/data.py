@@ -12,6 +12,7 @@ import multiprocessing
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,7 @@ from distill.packing import PairedDocument, PairedExample, pack, pair_texts
 SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in PairedExample._fields])
 DOCUMENTS_PER_CHUNK = 256
 BLOCKS_PER_RECORD_BATCH = 256
+_worker_settings: dict[str, Any] = {}
 
 
 class Blocks(NamedTuple):
@@ -86,7 +88,7 @@ def prepare_blocks(
     """
     identity = _identity(data, augmentation, lexicon, tokenizer, seed)
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    folder = Path(data.cache_dir).expanduser() / key
+    folder = Path(data.cache_dir) / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.exists():
         with FileLock(f"{folder}.lock"):
@@ -126,7 +128,7 @@ def _identity(
     sources += [Path(module.__file__ or "") for module in (corpus, packing)] + [Path(__file__)]
     return {
         "corpus": corpus.corpus_fingerprint(data),
-        "heldout_corpus": corpus.corpus_fingerprint(data, data.heldout_path) if data.heldout_path else None,
+        "heldout_corpus": corpus.corpus_fingerprint(data, heldout=True) if data.heldout_path else None,
         "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
         "reading": [data.text_field, data.txt_document, data.max_documents],
         "tokenizer": tokenizer.backend_tokenizer.to_str(),
@@ -148,13 +150,13 @@ def _build(
 ) -> None:
     """Write the blocks and their info.json beside `folder`, then rename: a folder that exists is complete."""
     prefix, suffix = separators(tokenizer, data.separator)
-    make = partial(pair_texts, tokenizer=tokenizer, lexicon=lexicon, prefix_ids=prefix, suffix_ids=suffix)
+    settings = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
     substituted = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     info: dict[str, Any] = {}
 
     def write(name: str, texts: Iterable[str], fraction: float) -> None:
         counts = dict.fromkeys(("num_documents", "num_words", "num_pairs", "num_edits"), 0)
-        documents = _count(_map_chunks(make, texts, data.num_proc), counts, name)
+        documents = _count(_pair_all(texts, settings, data.num_proc), counts, name)
         flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in documents)
         info[name] = _write_blocks(aside / f"{name}.arrow", pack(flagged, data.seq_len)) | counts
         if info[name]["num_blocks"] == 0:
@@ -172,7 +174,7 @@ def _build(
             write("heldout", _split(data, heldout=True), 0.0)
         else:
             write("train", islice(corpus.read_documents(data), data.max_documents), substituted)
-            write("heldout", corpus.read_documents(data, data.heldout_path), 0.0)
+            write("heldout", corpus.read_documents(data, heldout=True), 0.0)
         (aside / "info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         aside.rename(folder)
     except BaseException:
@@ -192,22 +194,32 @@ def _draw(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") / 2**64
 
 
-def _map_chunks(make: Any, texts: Iterable[str], num_proc: int) -> Iterator[PairedDocument]:
-    """Apply `make` to chunks of texts, on `num_proc` processes, in order and with a bounded number in flight."""
+def _pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Iterator[PairedDocument]:
+    """`pair_texts` over chunks of texts, on `num_proc` processes, in order and with a bounded number in flight."""
     iterator = iter(texts)
     chunks = iter(lambda: list(islice(iterator, DOCUMENTS_PER_CHUNK)), [])
     if num_proc == 1:
         for chunk in chunks:
-            yield from make(chunk)
+            yield from pair_texts(chunk, **settings)
         return
-    with multiprocessing.get_context("spawn").Pool(num_proc) as pool:
-        pending: deque[Any] = deque()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_proc, context, _start_worker, (settings,)) as pool:
+        pending: deque[Future[list[PairedDocument]]] = deque()
         for chunk in chunks:
-            pending.append(pool.apply_async(make, (chunk,)))
+            pending.append(pool.submit(_pair_in_worker, chunk))
             if len(pending) >= 4 * num_proc:
-                yield from pending.popleft().get()
+                yield from pending.popleft().result()
         while pending:
-            yield from pending.popleft().get()
+            yield from pending.popleft().result()
+
+
+def _start_worker(settings: dict[str, Any]) -> None:
+    """Keep lexicon and tokenizer in a worker: they are sent once, not with every chunk."""
+    _worker_settings.update(settings)
+
+
+def _pair_in_worker(chunk: list[str]) -> list[PairedDocument]:
+    return pair_texts(chunk, **_worker_settings)
 
 
 def _count(documents: Iterable[PairedDocument], counts: dict[str, int], name: str) -> Iterator[PairedDocument]:

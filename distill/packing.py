@@ -36,9 +36,13 @@ class PairedExample(NamedTuple):
 
 
 class PairedDocument(NamedTuple):
-    """A tokenised document with its separators, and after which of its tokens it may be cut (its end included)."""
+    """A tokenised document with its separators, and after which of its tokens it may be cut, its end included.
+
+    word_cuts: where a word ends in both views. cuts: where both views merely pair, for a word longer than a block.
+    """
 
     example: PairedExample
+    word_cuts: IntArray
     cuts: IntArray
     pair: CounterfactualPair
 
@@ -79,7 +83,7 @@ def _paired_document(
     align = align_tokens(ends, cf_ends, pair.edits)
     if len(align):
         align[-1] = len(cf_ids) - 1  # having read all of one view corresponds to having read all of the other
-    cuts = _cut_points(pair, ends, align)
+    word_cuts, cuts = _cut_points(pair, ends, align)
     num_prefix, num_suffix = len(prefix_ids), len(suffix_ids)
     example = PairedExample(
         np.array([*prefix_ids, *ids, *suffix_ids], dtype=np.int64),
@@ -93,20 +97,20 @@ def _paired_document(
         ),
     )
     last = len(example.input_ids) - 1
-    return PairedDocument(example, np.append(cuts[cuts + num_prefix < last] + num_prefix, last), pair)
+    shifted = [np.append(where[where + num_prefix < last] + num_prefix, last) for where in (word_cuts, cuts)]
+    return PairedDocument(example, shifted[0], shifted[1], pair)
 
 
-def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> IntArray:
-    """The positions after which both views may be cut: they pair, and a word ends there in the text.
+def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> tuple[IntArray, IntArray]:
+    """The positions after which a word ends in both views, and all after which both may be cut at all.
 
-    In a text without white space any position that pairs and is outside an edit will do.
+    The latter pair, complete a character and are not inside an edit.
     """
     text = pair.original
     complete = np.append(np.diff(ends) > 0, True) if len(ends) else np.zeros(0, dtype=bool)  # a character's last token
     possible = complete & (align >= 0) & ~inside_edits(ends, pair.edits)
     word_end = [end == len(text) or text[end].isspace() or text[end - 1].isspace() for end in ends.tolist()]
-    at_words = np.flatnonzero(possible & np.array(word_end, dtype=bool))
-    return at_words if len(at_words) > 1 or len(ends) < 2 else np.flatnonzero(possible)
+    return np.flatnonzero(possible & np.array(word_end, dtype=bool)), np.flatnonzero(possible)
 
 
 # -- packing ---------------------------------------------------------------------------------------------------------
@@ -126,10 +130,12 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
         start = 0
         last = len(document.example.input_ids) - 1
         while start <= last:
-            cut = _last_cut_that_fits(document, start, room)
+            cut = _last_cut_that_fits(document.example.align, document.word_cuts, start, room)
+            if cut is None and room == seq_len:  # a word that is longer than a block: cut it between two tokens
+                cut = _last_cut_that_fits(document.example.align, document.cuts, start, room)
             if cut is None and room == seq_len:
                 raise ValueError(
-                    f"a document beginning {document.pair.original[:60]!r} has a word that is longer than a block of "
+                    f"a document beginning {document.pair.original[:60]!r} has a swapped word longer than a block of "
                     f"{seq_len} tokens; set a larger data.seq_len"
                 )
             if cut is not None:
@@ -144,12 +150,10 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
         yield _concatenate(block)
 
 
-def _last_cut_that_fits(document: PairedDocument, start: int, room: int) -> int | None:
+def _last_cut_that_fits(align: IntArray, cuts: IntArray, start: int, room: int) -> int | None:
     """The last cut point c such that tokens start..c fit into `room` in both views, or None."""
-    align = document.example.align
     cf_start = align[start - 1] + 1 if start else 0
-    first = np.searchsorted(document.cuts, start)
-    cuts = document.cuts[first:]
+    cuts = cuts[np.searchsorted(cuts, start) :]
     lengths = np.maximum(cuts + 1 - start, align[cuts] + 1 - cf_start)
     fits = np.searchsorted(lengths, room, side="right")
     return int(cuts[fits - 1]) if fits else None

@@ -25,6 +25,7 @@ from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon
 
+USES_CLASSES = frozenset({"equivariant", "equivariant_geometric", "equalize"})
 USES_COUNTERFACTUAL = frozenset({"max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"})
 
 

@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 from distill.config import RunConfig
 from distill.corpus import corpus_size_bytes
 from distill.data import Blocks, batches, training_indices
-from distill.distiller import Distiller, weighted_sum
+from distill.distiller import weighted_sum
 from distill.models import num_parameters
 from distill.perturb import GenderClasses
-from distill.trainer import Schedule, forward_pairs
+from distill.trainer import Schedule, build_distiller, forward_pairs
 
 PROBE_MICRO_STEPS = 3
 
@@ -71,9 +71,7 @@ def _probe(
     classes: GenderClasses | None,
 ) -> tuple[float, float]:
     """Seconds per micro-step, without the first, and bytes per process."""
-    head = None if teacher is None else teacher.to(accelerator.device).get_output_embeddings()
-    classes = None if classes is None else classes.to(accelerator.device)
-    distiller = Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
+    distiller = build_distiller(config, accelerator, teacher, student, classes)
     rows = schedule.rows_per_micro
     indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
     both = config.augment.mode == "augment"

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 from tqdm.auto import tqdm
 
 from distill.checkpoint import read_metrics, write_text
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise ValueError for a tracker that Accelerate does not know or whose package is missing (it would drop it)."""
+    available = [str(tracker.value) for tracker in get_available_trackers()]
+    missing = [name for name in names if name not in available]
+    if missing:
+        raise ValueError(
+            f"train.trackers: {', '.join(missing)} is not installed (there are: {', '.join(available) or 'none'}); "
+            "pip install 'evenhand[trackers]', or remove it"
+        )
+
+
 class RunLog:
     """Writes the metrics of one run, from the main process only.
 
-    On a resumed run, lines of metrics.jsonl beyond the step it resumes from are dropped first: they will be computed
-    again. A context manager: leaving it closes the bar, the file and the trackers.
+    Lines of metrics.jsonl beyond the step that a run resumes from (all, if it starts again) are dropped first: they
+    will be computed again. A context manager: leaving it closes the bar, the file and the trackers.
     """
 
     def __init__(self, accelerator: Accelerator, run_dir: Path, step: int, max_steps: int, name: str) -> None:
@@ -27,7 +40,8 @@ class RunLog:
         self.started, self.tokens_since = time.perf_counter(), 0
         if self.main:
             path = run_dir / "metrics.jsonl"
-            kept = [line for line in (read_metrics(run_dir) if path.exists() else []) if line["step"] <= step]
+            written = read_metrics(run_dir) if step > 0 and path.exists() else []
+            kept = [line for line in written if line["step"] <= step]
             write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
             self.file = path.open("a", encoding="utf-8")
 

@@ -56,6 +56,14 @@ def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Sch
     return Schedule(math.ceil(num_samples / rows_per_step), num_samples, rows_per_step, rows_per_micro, micro_steps)
 
 
+def check_supported(accelerator: Accelerator) -> None:
+    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write."""
+    supported = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU"}
+    kind = accelerator.distributed_type.value
+    if kind not in supported:
+        raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(sorted(supported))}")
+
+
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
@@ -75,11 +83,7 @@ def fit(
     Raises FloatingPointError when the loss or a gradient is not finite; the last checkpoint stays as it is.
     """
     run_dir = Path(config.run_dir)
-    if teacher is not None:
-        teacher.to(accelerator.device)
-    head = None if teacher is None else teacher.get_output_embeddings()
-    classes = None if classes is None else classes.to(accelerator.device)
-    distiller = Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
+    distiller = build_distiller(config, accelerator, teacher, student, classes)
     optimizer = build_optimizer(config, distiller)
     distiller, optimizer = accelerator.prepare(distiller, optimizer)
     warmup = config.optim.warmup_steps
@@ -120,6 +124,7 @@ def fit(
                 log.restart_clock()
             if last or state.step % config.train.save_every == 0:
                 save_checkpoint(accelerator, run_dir, state, config.train.keep_checkpoints)
+                log.restart_clock()
 
         results = evaluate(accelerator, distiller, blocks, config)
         log.log(state.step, results)
@@ -128,6 +133,19 @@ def fit(
             save_student(run_dir, accelerator.unwrap_model(distiller).student, tokenizer, card)
         accelerator.wait_for_everyone()
     return state
+
+
+def build_distiller(
+    config: RunConfig,
+    accelerator: Accelerator,
+    teacher: PreTrainedModel | None,
+    student: PreTrainedModel,
+    classes: GenderClasses | None,
+) -> Distiller:
+    """The module to be trained, and the teacher, on this process's device."""
+    head = None if teacher is None else teacher.to(accelerator.device).get_output_embeddings()
+    classes = None if classes is None else classes.to(accelerator.device)
+    return Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
 
 
 def build_optimizer(config: RunConfig, distiller: Distiller) -> torch.optim.AdamW:
@@ -170,7 +188,8 @@ def train_step(
 ) -> dict[str, Any]:
     """One optimizer step over this process's micro-batches; returns the step's means over all processes.
 
-    Raises FloatingPointError when the loss is not finite, before it reaches the weights.
+    Raises FloatingPointError when the loss or a gradient is not finite, before that reaches the weights. (Under fp16 a
+    gradient may be: the scaler then skips the step.)
     """
     both = config.augment.mode == "augment"
     scored = sum(int(b.loss_mask.sum()) + (int(b.cf_loss_mask.sum()) if both else 0) for b in micro_batches)
@@ -187,12 +206,12 @@ def train_step(
     grad_norm = accelerator.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm or math.inf)
     totals = LossTerms(*accelerator.reduce(sums, "sum"))
     means = LossTerms(*(term / num_tokens for term in totals))
-    values = torch.stack([weighted_sum(means, config.loss), *means, grad_norm]).tolist()  # the step's one wait
+    values = torch.stack([weighted_sum(means, config.loss), *means, grad_norm]).tolist()
     loss_value, kd, ce, hidden, entropy, _, norm = values
-    if not math.isfinite(loss_value):
+    if not math.isfinite(loss_value) or not (math.isfinite(norm) or accelerator.scaler is not None):
         raise FloatingPointError(
-            f"the loss is {loss_value} (kd {kd}, ce {ce}, hidden {hidden}); lower optim.lr, or train in float32 "
-            "(mixed_precision: no). The last checkpoint is intact"
+            f"the loss is {loss_value} (kd {kd}, ce {ce}, hidden {hidden}), the gradient norm {norm}; "
+            "lower optim.lr, or train in float32 (mixed_precision: no). The last checkpoint is intact"
         )
     optimizer.step()
     if not accelerator.optimizer_step_was_skipped:
@@ -217,7 +236,8 @@ def forward_pairs(
     sides = [batch, batch.exchanged()] if both else [batch]
     view = None
     if teacher is not None:
-        views = teacher_views(teacher, batch, config.perturb.operation, both)
+        operation = config.perturb.operation if config.perturb.strength > 0 else "none"
+        views = teacher_views(teacher, batch, operation, both)
         view = views[0] if len(views) == 1 else concatenate(*views)
     return distiller(torch.cat([s.input_ids for s in sides]), torch.cat([s.loss_mask for s in sides]), view)
 
@@ -236,12 +256,13 @@ def evaluate(
     micro_size = config.train.micro_batch_size
     num_blocks = min(len(blocks.heldout), config.train.eval_blocks)
     indices = heldout_indices(num_blocks, micro_size, accelerator.process_index, accelerator.num_processes)
-    sums = torch.zeros(2, dtype=torch.float64, device=accelerator.device)
+    sums = torch.zeros(2, dtype=torch.float64)
     distiller.eval()
     for batch in batches(blocks.heldout, indices, config.data.seq_len):
         terms = distiller(batch.input_ids.to(accelerator.device), batch.loss_mask.to(accelerator.device))
-        sums += torch.stack([terms.ce_sum.double(), terms.num_tokens.double()])
+        sums += torch.stack([terms.ce_sum, terms.num_tokens]).cpu()
     distiller.train()
-    ce_sum, num_tokens = accelerator.reduce(sums, "sum").tolist()
+    exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64
+    ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device, exact), "sum").tolist()
     nats_per_token = ce_sum / max(num_tokens, 1)
     return {"heldout_nats_per_token": nats_per_token, "heldout_perplexity": math.exp(nats_per_token)}

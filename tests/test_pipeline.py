@@ -159,7 +159,8 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_weights(config_file, t
 
 def test_another_run_in_the_same_folder_is_refused_with_the_differences(config_file, tmp_path):
     train.main(["--config", str(config_file)])
-    (tmp_path / "run" / "student" / "README.md").unlink()
+    with pytest.raises(ValueError, match="optim.lr: 0.001 there, 0.0001 now"):
+        train.main(["--config", str(config_file), "optim.lr=1e-4"])  # also when that run is complete
     (tmp_path / "run" / "student").rename(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="holds a run with other settings") as fault:
         train.main(["--config", str(config_file), "optim.lr=1e-4", "data.max_documents=200", "train.log_every=3"])
@@ -186,6 +187,11 @@ def test_a_folder_with_something_else_in_it_is_not_written_to(config_file, tmp_p
         ("teacher.path={folder}/nowhere", "model folder .*nowhere does not exist"),
         ("train.micro_batch_size=6", "8 is not a multiple of train.micro_batch_size 6 x 1 processes"),
         ("augment.lexicon={folder}/no.tsv", "no.tsv"),
+        ("train.trackers=[comet]", "train.trackers: comet is not installed"),
+        (
+            "loss={{kd_weight: 0, ce_weight: 1}}",
+            "perturb.operation changes the distillation target, but loss.kd_weight",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_message_and_nothing_is_written(override, message, config_file, tmp_path):
@@ -204,6 +210,19 @@ def test_the_command_line_exits_non_zero_with_one_line(config_file):
     assert done.stdout == ""
     assert done.stderr.startswith("error: unknown config key optim.rate (value 1); known keys here: lr,")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_line_of_metrics_that_was_cut_off_does_not_stop_a_run(config_file, tmp_path):
+    train.main(["--config", str(config_file)])
+    (tmp_path / "run" / "student").rename(tmp_path / "elsewhere")
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')
+    train.main(["--config", str(config_file)])
+    assert all("step" in line for line in read_metrics(tmp_path / "run"))
+    file = tmp_path / "run" / "metrics.jsonl"
+    file.write_text("{}x\n" + file.read_text())
+    with pytest.raises(ValueError, match=r"metrics.jsonl:1 is not JSON"):
+        read_metrics(tmp_path / "run")
 
 
 def test_trackers_receive_the_metrics(config_file, tmp_path):

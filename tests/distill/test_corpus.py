@@ -22,7 +22,7 @@ def write_all_formats(folder):
     lines = "\n".join(TEXTS) + "\n\n  \n"
     rows = "".join(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(TEXTS))
     (folder / "a.txt").write_text(lines, encoding="utf-8")
-    (folder / "crlf.txt").write_bytes(lines.replace("\n", "\r\n").encode())
+    (folder / "crlf.txt").write_bytes(b"\xef\xbb\xbf" + lines.replace("\n", "\r\n").encode())  # as Windows does
     with gzip.open(folder / "a.txt.gz", "wt", encoding="utf-8") as file:
         file.write(lines)
     (folder / "a.jsonl").write_text(rows)
@@ -60,6 +60,7 @@ def test_a_folder_is_read_in_the_order_of_names_and_a_text_file_can_be_one_docum
         ("x.jsonl", b'{"text": "a"}\n{"text": \n', r"x.jsonl:2 is not JSON \(.*\); mend or remove the row"),
         ("x.jsonl", b'{"body": "a"}\n', r"x.jsonl:1 has no field 'text' \(it has body\); set data.text_field"),
         ("x.jsonl", b'["a"]\n', "x.jsonl:1 has no field 'text'"),
+        ("x.jsonl", b'{"text": "\\ud83d"}\n', "x.jsonl:1: field 'text' holds half a character"),
         ("x.jsonl", b'{"text": 3}\n', "x.jsonl:1: field 'text' is 3, not text"),
         ("x.jsonl", b'{"text": "\xff"}\n', "x.jsonl:1 is not UTF-8"),
         ("x.txt.gz", b"plain", "is not a whole gzip file"),
@@ -97,6 +98,12 @@ def test_the_fingerprint_follows_the_content(tmp_path):
     before = corpus_fingerprint(config)
     (tmp_path / "a.txt").rename(tmp_path / "renamed.txt")
     assert corpus_fingerprint(DataConfig(path=str(tmp_path / "renamed.txt"))) == before
+    (tmp_path / "renamed.txt").rename(tmp_path / "renamed.jsonl")  # read in another way, so another corpus
+    assert corpus_fingerprint(DataConfig(path=str(tmp_path / "renamed.jsonl"))) != before
+    splits = [
+        corpus_fingerprint(DataConfig(path=str(tmp_path / "dictionary"), split=name)) for name in ("train", "test")
+    ]
+    assert splits[0] != splits[1]
     (tmp_path / "a.txt").write_text("other")
     assert corpus_fingerprint(config) != before
     assert corpus_size_bytes(str(tmp_path / "a.txt")) == 5

@@ -93,14 +93,11 @@ def test_substitution_does_not_move_the_cuts(any_tokenizer):
     assert [b.exchanged().input_ids.tolist() for b in exchanged] == [b.input_ids.tolist() for b in plain]
 
 
-def test_a_word_longer_than_a_block_is_refused(tokenizer):
-    documents = pair_texts(["she " + "x" * 200], tokenizer, LEXICON, [0])
-    long_word = pair_texts(["xyz" * 40 + " end"], tokenizer, LEXICON, [0])
-    with pytest.raises(
-        ValueError, match="has a word that is longer than a block of 8 tokens; set a larger data.seq_len"
-    ):
-        list(pack([(documents[0], False)], 8))
-    assert sum(len(b.input_ids) for b in pack([(long_word[0], False)], 200)) == len(long_word[0].example.input_ids)
+def test_a_word_longer_than_a_block_is_cut_between_its_tokens(tokenizer):
+    (document,) = pair_texts(["See this " + "x1Y" * 40 + " she end."], tokenizer, LEXICON, [0])
+    blocks = list(pack([(document, False)], 16))
+    assert np.concatenate([block.input_ids for block in blocks]).tolist() == document.example.input_ids.tolist()
+    assert all(len(block.cf_input_ids) <= 16 for block in blocks)
 
 
 def test_text_without_white_space_is_cut_between_tokens(tokenizer):

@@ -5,20 +5,27 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM, GPT2TokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    CohereConfig,
+    CohereForCausalLM,
+    GPT2Config,
+    GPT2TokenizerFast,
+    OPTConfig,
+    SmolLM3Config,
+)
 
 from distill.config import RunConfig, StudentConfig, TeacherConfig, validate
 from distill.models import (
-    build_student,
     check_vocabulary,
     load_causal_lm,
-    load_parts,
     load_teacher,
     load_tokenizer,
     model_fingerprint,
     num_parameters,
-    student_from_layers,
 )
+from distill.parts import load_parts
+from distill.student import build_student, student_from_layers
 
 
 @pytest.fixture
@@ -98,6 +105,9 @@ def test_students_from_settings_a_file_and_a_checkpoint(folder, tokenizer, tmp_p
     third = build_student(StudentConfig(checkpoint=str(folder)), None, tokenizer)
     assert num_parameters(third) == num_parameters(load_causal_lm(str(folder)))
     assert {m.p for m in third.modules() if isinstance(m, torch.nn.Dropout)} == {0.0}
+    first.save_pretrained(tmp_path / "llama")
+    fourth = build_student(StudentConfig(checkpoint=str(tmp_path / "llama"), dropout=0.3), None, tokenizer)
+    assert fourth.model.layers[0].self_attn.attention_dropout == 0.3
 
 
 @pytest.mark.parametrize(
@@ -106,6 +116,16 @@ def test_students_from_settings_a_file_and_a_checkpoint(folder, tokenizer, tmp_p
         ({"student": {"layers": [0, 4]}}, ValueError, r"student.layers = \[0, 4\], but the teacher has layers 0 to 3"),
         ({"data": {"path": "x", "seq_len": 65}}, ValueError, "data.seq_len = 65, but the teacher has 64 positions"),
         ({"student": {"config": {"n_layer": 2}}}, ValueError, "student.config has no model_type"),
+        (
+            {"student": {"config": {"model_type": "gpt2", "n_layers": 2}}},
+            ValueError,
+            "student.config: gpt2 has no setting n_layers",
+        ),
+        (
+            {"student": {"config": {"model_type": "gpt2", "n_layer": "four"}}},
+            ValueError,
+            "student.config does not make a model",
+        ),
         ({"student": {"config": "no/such/place"}}, FileNotFoundError, "no/such/place does not exist"),
         (
             {"student": {"config": {"model_type": "gpt2", "vocab_size": 300}}},
@@ -140,8 +160,13 @@ def test_another_tokenizer_than_the_teachers_is_refused(folder, tokenizer, tmp_p
     shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("model*"))
     (tmp_path / "other" / "tokenizer.json").write_text(json.dumps(other))
     data = {"path": "x", "seq_len": 64, "tokenizer": str(tmp_path / "other")}
-    with pytest.raises(ValueError, match=r"tokenizer mismatch: data.tokenizer .* is not the tokenizer of"):
+    with pytest.raises(ValueError, match=r"mismatch: data.tokenizer \(.*\) and the teacher \(.*\) are not the same"):
         load_parts(run_config(folder, data=data))
+    load_causal_lm(str(folder)).save_pretrained(tmp_path / "other")
+    with pytest.raises(
+        ValueError, match=r"mismatch: the teacher \(.*\) and student.checkpoint \(.*\) are not the same"
+    ):
+        load_parts(run_config(folder, student={"checkpoint": str(tmp_path / "other")}))
     tokenizer.save_pretrained(tmp_path / "same")
     load_parts(run_config(folder, data=data | {"tokenizer": str(tmp_path / "same")}))
 
@@ -159,6 +184,37 @@ def test_empty_tokenizers_and_models_without_weights_are_refused(tmp_path, tiny_
     tiny_model("gpt2").config.save_pretrained(tmp_path / "bare")
     with pytest.raises(FileNotFoundError, match="cannot load a model from"):
         load_causal_lm(str(tmp_path / "bare"))
+
+
+def small(config_class: type, **settings: object) -> object:
+    """A configuration of four narrow layers, whatever the architecture calls that."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "vocab_size": 300, "pad_token_id": 0, "initializer_range": 0.3}
+    return config_class(**(sizes | settings))
+
+
+def test_layers_that_know_their_place_are_kept_right_or_refused():
+    torch.manual_seed(0)
+    heads = {"num_attention_heads": 2, "intermediate_size": 8}
+    opt = AutoModelForCausalLM.from_config(
+        small(OPTConfig, num_attention_heads=2, ffn_dim=8, word_embed_proj_dim=16, max_position_embeddings=16)
+    )
+    assert student_from_layers(opt.eval(), (1, 3)).config.num_hidden_layers == 2
+    smollm3 = AutoModelForCausalLM.from_config(small(SmolLM3Config, num_key_value_heads=1, **heads)).eval()
+    assert smollm3.config.no_rope_layers == [1, 1, 1, 0]
+    assert student_from_layers(smollm3, (0, 3)).config.no_rope_layers == [1, 0]
+    by_depth = AutoModelForCausalLM.from_config(
+        small(GPT2Config, n_head=2, scale_attn_by_inverse_layer_idx=True, max_position_embeddings=16)
+    )
+    assert student_from_layers(by_depth.eval(), (0, 1)).config.num_hidden_layers == 2
+    with pytest.raises(ValueError, match="has layers that compute something else in another place"):
+        student_from_layers(by_depth.eval(), (0, 3))
+    assert len(by_depth.transformer.h) == 4  # looked at with layers taken out, and put together again
+
+
+def test_damaged_weights_are_refused_with_one_message(folder):
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(FileNotFoundError, match=r"cannot load a model from .*teacher: "):
+        load_causal_lm(str(folder))
 
 
 def test_models_that_transform_their_logits_are_refused(tmp_path, tiny_model):

@@ -10,16 +10,17 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from datasets import Dataset
 from torch import Tensor
 
 from augment.lexicon import load_lexicon
 from distill import distiller as distiller_module
 from distill.config import RunConfig, to_dict, validate
-from distill.data import collate
+from distill.data import Blocks, collate
 from distill.distiller import Distiller
 from distill.packing import PairedExample, pack, pair_texts
 from distill.perturb import GenderClasses, gender_classes
-from distill.trainer import Schedule, forward_pairs, plan_schedule, train_step
+from distill.trainer import Schedule, evaluate, forward_pairs, plan_schedule, train_step
 
 SEQ_LEN = 32
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
@@ -197,6 +198,17 @@ def test_strength_zero_is_bitwise_plain_distillation(world, tiny_model):
         assert all(torch.equal(a, b) for a, b in zip(gradients, plain_gradients, strict=True))
 
 
+def test_logits_of_bf16_states_are_accumulated_and_returned_in_float32():
+    torch.manual_seed(0)
+    head = torch.nn.Linear(256, 50, bias=False).to(torch.bfloat16)
+    hidden = torch.randn(7, 256).to(torch.bfloat16)
+    exact = hidden.double() @ head.weight.double().T
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = distiller_module._logits(head, hidden)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits.double(), exact, rtol=1e-5, atol=1e-5)
+
+
 def test_bf16_changes_the_loss_and_its_gradient_by_rounding_only(world, tiny_model):
     teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
     examples, config = examples_of(world, "augment"), settings("augment", "equivariant")
@@ -240,6 +252,31 @@ def test_plain_language_modelling_equals_the_loss_of_transformers(world, tiny_mo
     ids = torch.from_numpy(example.input_ids)[None]
     expected = student(ids, labels=ids).loss
     torch.testing.assert_close(terms.ce_sum / terms.num_tokens, expected)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    next(student.parameters()).register_hook(lambda gradient: gradient * math.nan)
+    before = copy.deepcopy(student.state_dict())
+    with pytest.raises(FloatingPointError, match="the gradient norm nan; lower optim.lr"):
+        our_step(student, teacher, examples_of(world, "none"), 1, settings(), world.classes)
+    assert all(torch.equal(weight, before[name]) for name, weight in student.state_dict().items())
+
+
+def test_held_out_perplexity_is_the_mean_over_scored_tokens(world, tiny_model):
+    student, examples = tiny_model(seed=2, resid_pdrop=0.5), examples_of(world, "none")
+    losses, num_tokens = 0.0, 0
+    for example in examples:
+        ids = torch.from_numpy(example.input_ids)[None]
+        losses += student(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+        num_tokens += ids.shape[1] - 1
+    rows = Dataset.from_list([example._asdict() for example in examples]).with_format("numpy")
+    config = settings("none", "none")
+    module = Distiller(student, config.loss, config.perturb).train()
+    result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
+    assert result["heldout_nats_per_token"] == pytest.approx(losses / num_tokens, rel=1e-5)
+    assert result["heldout_perplexity"] == pytest.approx(math.exp(losses / num_tokens), rel=1e-5)
+    assert module.training
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights(world, tiny_model):

@@ -1,0 +1,85 @@
+"""The parts of a run: its configuration in; tokenizer, teacher and student, checked against each other, out."""
+
+from __future__ import annotations
+
+from accelerate.utils import set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.config import RunConfig
+from distill.models import check_vocabulary, load_teacher, load_tokenizer
+from distill.student import build_student
+
+
+def load_parts(config: RunConfig) -> tuple[PreTrainedTokenizerFast, PreTrainedModel | None, PreTrainedModel]:
+    """Tokenizer, teacher (or None) and student of a run, checked against each other.
+
+    Raises ValueError when vocabularies, tokenizers, hidden sizes or lengths do not fit, FileNotFoundError when one of
+    them is missing.
+    """
+    teacher = None if config.teacher is None else load_teacher(config.teacher)
+    tokenizer = _tokenizer_of_run(config)
+    if teacher is not None:
+        check_vocabulary(teacher, tokenizer, "the teacher")
+    set_seed(config.seed)
+    student = build_student(config.student, teacher, tokenizer)
+    check_vocabulary(student, tokenizer, "the student")
+    for name, model in (("teacher", teacher), ("student", student)):
+        longest = getattr(model and model.config, "max_position_embeddings", None)
+        if longest is not None and config.data.seq_len > longest:
+            raise ValueError(f"data.seq_len = {config.data.seq_len}, but the {name} has {longest} positions; lower it")
+    if teacher is not None:
+        check_same_size(teacher, student, config.loss.hidden_weight > 0)
+    return tokenizer, teacher, student
+
+
+def _tokenizer_of_run(config: RunConfig) -> PreTrainedTokenizerFast:
+    """The tokenizer of the first of data.tokenizer, teacher and checkpoint; the others must have the same one.
+
+    A folder of weights without a tokenizer is not compared; the vocabulary sizes still are.
+    """
+    sources: list[tuple[str, str | None, str | None]] = [("data.tokenizer", config.data.tokenizer, None)]
+    if config.teacher is not None:
+        sources.append(("the teacher", config.teacher.path, config.teacher.gguf_file))
+    sources.append(("student.checkpoint", config.student.checkpoint, None))
+    given = [(name, path, gguf_file) for name, path, gguf_file in sources if path is not None]
+    if not given:
+        raise ValueError("data.tokenizer is not set, and there is no teacher or checkpoint to take one from")
+    (first, path, gguf_file), *others = given
+    tokenizer = load_tokenizer(path, gguf_file)
+    for name, path, gguf_file in others:
+        try:
+            other = load_tokenizer(path, gguf_file)
+        except FileNotFoundError:
+            continue
+        check_same_tokenizer(tokenizer, other, first, name)
+    return tokenizer
+
+
+def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_hidden: bool) -> None:
+    """Raise ValueError unless both models predict over the same ids; distillation compares them id by id.
+
+    With `compare_hidden` their hidden states must have the same width too.
+    """
+    if teacher.config.vocab_size != student.config.vocab_size:
+        raise ValueError(
+            f"vocabulary mismatch: the teacher predicts over {teacher.config.vocab_size} ids, the student over "
+            f"{student.config.vocab_size}; set the student's vocab_size to {teacher.config.vocab_size}"
+        )
+    if compare_hidden and teacher.config.hidden_size != student.config.hidden_size:
+        raise ValueError(
+            f"loss.hidden_weight compares hidden states, but the teacher's are {teacher.config.hidden_size} wide "
+            f"and the student's {student.config.hidden_size}; set loss.hidden_weight to 0"
+        )
+
+
+def check_same_tokenizer(
+    first: PreTrainedTokenizerFast, second: PreTrainedTokenizerFast, first_name: str, second_name: str
+) -> None:
+    """Raise ValueError unless two tokenizers give the same ids: same vocabulary, same encoding of a probe text."""
+    probe = "The woman said that he's 42 — naïve, isn't it?\n\tHer reply: NO."
+    ours, theirs = (t(probe, add_special_tokens=False)["input_ids"] for t in (first, second))
+    if first.get_vocab() != second.get_vocab() or ours != theirs:
+        raise ValueError(
+            f"tokenizer mismatch: {first_name} ({first.name_or_path}, {len(first)} tokens) and {second_name} "
+            f"({second.name_or_path}, {len(second)} tokens) are not the same, so their predictions cannot be compared"
+        )
