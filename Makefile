@@ -15,27 +15,27 @@ install: .venv/installed
 
 # -- quickstart: the small world, its teacher, one student per method, and the comparison of all of them ----------------
 
-STUDENTS := plain swap max_augment equivariant equivariant_geometric equivariant_augment
+STUDENTS := plain swap max_augment equivariant equiv_geometric equiv_augment
 OVERRIDES_swap := perturb.operation=swap
 OVERRIDES_max_augment := perturb.operation=max augment.mode=augment
 OVERRIDES_equivariant := perturb.operation=equivariant
-OVERRIDES_equivariant_geometric := perturb.operation=equivariant_geometric
-OVERRIDES_equivariant_augment := perturb.operation=equivariant augment.mode=augment
+OVERRIDES_equiv_geometric := perturb.operation=equivariant_geometric
+OVERRIDES_equiv_augment := perturb.operation=equivariant augment.mode=augment
 
 quickstart: install
 	$(BIN)/python -m distill.smallworld --out $(WORLD)/world
-	$(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml train.py --config configs/train/smallworld_teacher.yaml
+	$(BIN)/accelerate launch --quiet --config_file configs/accelerate/cpu.yaml train.py --config configs/train/smallworld_teacher.yaml
 	@echo "training $(words $(STUDENTS)) students, two at a time; each writes its log to $(WORLD)/NAME.log"
 	@$(MAKE) --no-print-directory --jobs 2 students
 	$(BIN)/python eval.py $(WORLD)/teacher $(addprefix $(WORLD)/,$(STUDENTS)) \
 	  --config configs/eval/smallworld.yaml --out $(WORLD)/report
 
-students: $(addprefix $(WORLD)/,$(addsuffix /student,$(STUDENTS)))
+students: $(addprefix student-,$(STUDENTS))
 
 # one thread each: two single-threaded runs side by side are faster than one run on two threads after the other
-$(WORLD)/%/student:
+student-%:
 	@echo "  $*: train.py --config configs/train/smallworld.yaml $(OVERRIDES_$*)"
-	@OMP_NUM_THREADS=1 $(BIN)/python train.py --config configs/train/smallworld.yaml run_dir=$(WORLD)/$* \
+	@OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true $(BIN)/python train.py --config configs/train/smallworld.yaml run_dir=$(WORLD)/$* \
 	  $(OVERRIDES_$*) > $(WORLD)/$*.log 2>&1 || { tail -n 5 $(WORLD)/$*.log; exit 1; }
 	@echo "  $*: done"
 

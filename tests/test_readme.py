@@ -23,7 +23,7 @@ COMMANDS = [
 
 def test_there_are_commands():
     assert any("quickstart" in command for command in COMMANDS)
-    assert any(command.startswith("accelerate launch") for command in COMMANDS)
+    assert any(command.startswith("accelerate launch --quiet") for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if re.search(r"(train|eval)\.py", c)])
