@@ -13,6 +13,7 @@ import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -205,12 +206,17 @@ def _pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_proc, context, _start_worker, (settings,)) as pool:
         pending: deque[Future[list[PairedDocument]]] = deque()
-        for chunk in chunks:
-            pending.append(pool.submit(_pair_in_worker, chunk))
-            if len(pending) >= 4 * num_proc:
+        try:
+            for chunk in chunks:
+                pending.append(pool.submit(_pair_in_worker, chunk))
+                if len(pending) >= 4 * num_proc:
+                    yield from pending.popleft().result()
+            while pending:
                 yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise OSError(
+                f"a worker that pairs text has died, most likely for want of memory; lower data.num_proc ({num_proc})"
+            ) from error
 
 
 def _start_worker(settings: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 import itertools
 import json
 import multiprocessing
+import os
+import signal
 from functools import partial
 
 import numpy as np
@@ -208,6 +210,18 @@ def test_several_workers_give_the_same_blocks(settings, tokenizer, tmp_path):
     together = prepare_blocks(other, AugmentConfig(), LEXICON, tokenizer, seed=0)
     assert rows(together.train) == rows(alone.train)
     assert together.info == alone.info
+
+
+def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):
+    def texts():
+        yield from ["The nurse said that she left."] * 600
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGKILL)
+        yield from ["He stayed."] * 6000
+
+    settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
+    with pytest.raises(OSError, match=r"a worker that pairs text has died, .*; lower data.num_proc \(2\)"):
+        list(data_module._pair_all(texts(), settings, num_proc=2))
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------

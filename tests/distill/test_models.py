@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import gguf
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -82,6 +84,45 @@ def test_the_teacher_is_frozen_and_without_dropout(folder):
     teacher = load_teacher(TeacherConfig(path=str(folder)))
     assert not teacher.training
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_a_gguf_file_is_a_teacher(tmp_path, tokenizer):
+    writer = gguf.GGUFWriter(tmp_path / "tiny.gguf", "llama")
+    writer.add_block_count(3)
+    writer.add_context_length(64)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(32)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(tokenizer))
+    rng = np.random.default_rng(0)
+    shapes = {"token_embd": (len(tokenizer), 32), "output": (len(tokenizer), 32), "output_norm": (32,)}
+    for layer in range(3):
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
+            shapes[f"blk.{layer}.{name}"] = (32, 32)
+        shapes |= {f"blk.{layer}.attn_norm": (32,), f"blk.{layer}.ffn_norm": (32,)}
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", rng.normal(size=shape).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    settings = {
+        "teacher": {"path": str(tmp_path), "gguf_file": "tiny.gguf", "dtype": "bfloat16"},
+        "data": {"path": "x", "seq_len": 64, "tokenizer": str(tmp_path / "tokenizer")},
+    }
+    _, teacher, student = load_parts(run_config(tmp_path, **settings))
+    assert teacher.config.model_type == "llama"
+    assert {parameter.dtype for parameter in teacher.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in student.parameters()} == {torch.float32}
+    student.save_pretrained(tmp_path / "student")  # weights that were quantised in the file are plain ones now
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
+    for index, layer in enumerate((0, 2)):
+        theirs = teacher.model.layers[layer].mlp.up_proj.weight.float()
+        assert torch.equal(loaded.model.layers[index].mlp.up_proj.weight, theirs)
 
 
 def test_a_bf16_checkpoint_gives_float32_weights(tiny_model, tmp_path):
