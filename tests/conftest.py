@@ -3,6 +3,9 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network; read when huggingface_hub is imported
+# one thread, here and in every process a test starts: tiny models are faster so, and bit-equality of two runs needs the
+# same number of threads in both (a sum is split by it)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,7 @@ from distill.models import load_tokenizer
 from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
 
+torch.set_num_threads(1)
 ARCHITECTURES = {
     "gpt2": {"n_embd": 16, "n_head": 2, "n_layer": 4, "n_positions": 64},
     "llama": {

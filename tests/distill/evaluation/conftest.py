@@ -3,11 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-import torch
 
 from distill.evaluation.scoring import Scorer, start_token
-
-torch.set_num_threads(1)  # on models this small, threads only wait for one another
 
 
 @pytest.fixture
