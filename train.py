@@ -65,6 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     accelerator.wait_for_everyone()
     fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
+    if accelerator.device.type != "cpu":
+        accelerator.state.destroy_process_group()
 
 
 if __name__ == "__main__":

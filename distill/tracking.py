@@ -52,7 +52,10 @@ class RunLog:
         self.bar.close()
         if self.main:
             self.file.close()
-        self.accelerator.end_training()
+        # not accelerator.end_training(): it also destroys the process group, and with gloo the last reference to that
+        # then dies with DDP's reducer, whose destructor waits, holding the GIL, for a thread that needs the GIL
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def advance(self, num_tokens: int) -> None:
         """Count one optimizer step over num_tokens scored tokens (all processes)."""
