@@ -123,7 +123,7 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
     Provenance is compared if it is given.
     """
     try:
-        written = load_yaml(file)
+        written = dict(load_yaml(file))
         if settings["provenance"] is None:
             written["provenance"] = None
     except (OSError, ValueError, TypeError, YAMLError) as error:

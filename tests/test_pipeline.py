@@ -169,6 +169,13 @@ def test_another_run_in_the_same_folder_is_refused_with_the_differences(config_f
     assert "log_every" not in str(fault.value)
 
 
+def test_a_run_folder_whose_configuration_is_damaged_is_one_message(config_file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("")
+    with pytest.raises(ValueError, match=r"config.yaml cannot be read \(.*\); choose another run_dir"):
+        train.main(["--config", str(config_file)])
+
+
 def test_a_folder_with_something_else_in_it_is_not_written_to(config_file, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")
