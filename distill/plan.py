@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from distill.config import RunConfig
 from distill.corpus import corpus_size_bytes
 from distill.data import Blocks, batches, training_indices
-from distill.distiller import weighted_sum
+from distill.distiller import Distiller, weighted_sum
 from distill.models import num_parameters
 from distill.perturb import GenderClasses
 from distill.trainer import Schedule, build_distiller, forward_pairs
@@ -31,7 +31,8 @@ def describe(
     classes: GenderClasses | None,
 ) -> str:
     """The plan of a run as text, with memory and time measured on a few micro-steps of this process."""
-    seconds, peak_bytes = _probe(config, accelerator, schedule, blocks, teacher, student, classes)
+    distiller = build_distiller(config, accelerator, teacher, student, classes)
+    seconds, peak_bytes = _probe(config, accelerator, schedule, blocks, teacher, distiller)
     train, heldout = blocks.info["train"], blocks.info["heldout"]
     size = corpus_size_bytes(config.data.path)
     rows = {
@@ -67,11 +68,9 @@ def _probe(
     schedule: Schedule,
     blocks: Blocks,
     teacher: PreTrainedModel | None,
-    student: PreTrainedModel,
-    classes: GenderClasses | None,
+    distiller: Distiller,
 ) -> tuple[float, float]:
     """Seconds per micro-step, without the first, and bytes per process."""
-    distiller = build_distiller(config, accelerator, teacher, student, classes)
     rows = schedule.rows_per_micro
     indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
     both = config.augment.mode == "augment"

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -28,7 +29,7 @@ from distill.evaluation import (
     stereoset,
     winobias,
 )
-from distill.evaluation.config import EvalConfig, TextConfig
+from distill.evaluation.config import EvalConfig, StatisticsConfig, TextConfig
 from distill.evaluation.generation import sample
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts
@@ -163,43 +164,39 @@ def _gap_run(config: EvalConfig, documents: list[str]) -> Run:
 def _stereoset_run(config: EvalConfig, path: str) -> Run:
     items = stereoset.read(path)
     parts = f"intrasentence|data:{_hash(items)}|mean-per-token|means-over-terms"
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = stereoset.score(scorer, items)
-        return records, stereoset.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
-
-    return run
+    return _benchmark_run(config, partial(stereoset.score, items=items), stereoset.summarise, parts)
 
 
 def _crows_pairs_run(config: EvalConfig, path: str) -> Run:
     pairs = crows_pairs.read(path)
     parts = f"data:{_hash(pairs)}|tie:not-preferred"
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = crows_pairs.score(scorer, pairs)
-        return records, crows_pairs.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
-
-    return run
+    return _benchmark_run(config, partial(crows_pairs.score, pairs=pairs), crows_pairs.summarise, parts)
 
 
 def _winobias_run(config: EvalConfig, folder: str) -> Run:
     pairs = winobias.read(folder)
     parts = f"data:{_hash(pairs)}|minimal-pairs|sum-over-tokens|tie:half"
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = winobias.score(scorer, pairs)
-        return records, winobias.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
-
-    return run
+    return _benchmark_run(config, partial(winobias.score, pairs=pairs), winobias.summarise, parts)
 
 
 def _association_run(config: EvalConfig, folder: str) -> Run:
     tests = association.read(folder)
     parts = f"data:{_hash(tests)}|last-token|last-layer|cosine|ddof:1"
+    score = partial(association.score, tests=tests, settings=config.statistics)
+    return _benchmark_run(config, score, association.summarise, parts)
+
+
+def _benchmark_run(
+    config: EvalConfig,
+    score: Callable[[Scorer], Records],
+    summarise: Callable[[Records, str, StatisticsConfig], list[Estimate]],
+    parts: str,
+) -> Run:
+    """A published benchmark whose data is read: score it on one model, under `parts` and the model's start token."""
 
     def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = association.score(scorer, tests, config.statistics)
-        return records, association.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
+        records = score(scorer)
+        return records, summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
 
     return run
 
