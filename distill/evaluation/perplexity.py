@@ -27,8 +27,12 @@ LOG_PERPLEXITY = "log_perplexity/token-stride"
 DEFAULT_WINDOW = 1024  # for a model that does not say how long its context is
 
 
-def score(scorer: Scorer, documents: Sequence[str], config: PerplexityConfig) -> list[dict[str, Any]]:
+def score(
+    scorer: Scorer, documents: Sequence[str], config: PerplexityConfig, numbers: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
     """One record per document: sum of log-probabilities (nats), scored tokens, words and all tokens.
+
+    numbers: the documents' numbers, for the ids of their records; by default 0, 1, ...
 
     With a separator the documents are one text, and a token counts to the document that its last character is in (the
     separator to the one before it). Raises ValueError when the window exceeds the model's context or no token was
@@ -58,7 +62,7 @@ def score(scorer: Scorer, documents: Sequence[str], config: PerplexityConfig) ->
         )
     return [
         {
-            "id": f"document/{number}",
+            "id": f"document/{number if numbers is None else numbers[number]}",
             "logprob": float(logprobs[number]),
             "num_scored_tokens": int(num_scored[number]),
             "num_tokens": int(num_tokens[number]),

@@ -15,7 +15,7 @@ from distill.evaluation import plots
 from distill.evaluation.caveats import caveats
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.perplexity import LOG_PERPLEXITY
-from distill.evaluation.suite import Records
+from distill.evaluation.task import Records
 
 SIGNIFICANCE = 0.05
 

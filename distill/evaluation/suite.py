@@ -18,7 +18,8 @@ from distill.evaluation.log_odds import PRONOUNS
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.model_specs import ModelSpec, load_scorer
 from distill.evaluation.scoring import Scorer, num_continuation_tokens
-from distill.evaluation.tasks import Failure, Records, message_of, plan, tokenizer_hash
+from distill.evaluation.task import Failure, Records
+from distill.evaluation.tasks import SUMMARISE, message_of, plan, tokenizer_hash
 from distill.models import model_fingerprint, num_parameters
 
 
@@ -59,7 +60,10 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig) -> Evaluation:
             for task in tasks:
                 bar.set_description(f"{spec.label}: {task.name}")
                 try:
-                    records[task.name], found = task.run(scorer)
+                    work = task.prepare(scorer)
+                    records[task.name] = work.score(work.items)
+                    conventions = work.conventions(records[task.name])
+                    found = SUMMARISE[task.name](records[task.name], *conventions, config.statistics)
                 except (ValueError, OSError, RuntimeError) as error:
                     failures.append(Failure(spec.label, task.name, message_of(error)))
                 else:

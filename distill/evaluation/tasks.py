@@ -10,8 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from functools import partial
+from dataclasses import asdict, is_dataclass
 from itertools import islice
 from typing import Any
 
@@ -29,44 +28,37 @@ from distill.evaluation import (
     stereoset,
     winobias,
 )
-from distill.evaluation.config import EvalConfig, StatisticsConfig, TextConfig
+from distill.evaluation.config import EvalConfig, TextConfig
 from distill.evaluation.generation import sample
-from distill.evaluation.measurement import Estimate
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts
 from distill.evaluation.scoring import Scorer
+from distill.evaluation.task import Failure, Records, Summarise, Task, Work, about_num_tokens
 from distill.packing import PairedExample
 from distill.perturb import GenderClasses, gender_classes
 
-Records = list[dict[str, Any]]
-Run = Callable[[Scorer], tuple[Records, list[Estimate]]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A family of measures, ready to be run on one scorer after another."""
-
-    name: str
-    run: Run
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What could not be measured, and why. model: None if no model is to blame; task: None if a model did not load."""
-
-    model: str | None
-    task: str | None
-    message: str
+# how the records of a task become estimates: (records, *conventions, settings)
+SUMMARISE: dict[str, Summarise] = {
+    "log_odds": log_odds.summarise,
+    "agreement": gender_agreement.summarise,
+    "perplexity": perplexity.summarise,
+    "counterfactual_gap": counterfactual_gap.summarise,
+    "stereoset": stereoset.summarise,
+    "crows_pairs": crows_pairs.summarise,
+    "winobias": winobias.summarise,
+    "association": association.summarise,
+    "bold": bold.summarise,
+}
 
 
 def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
     """The tasks that the configuration switches on and whose data could be read, and the failures of the others."""
-    tasks, failures = [], []
-    documents: list[str] = []
-    wanted: list[tuple[str, Callable[[], Run]]] = []
+    tasks: list[Task] = []
+    failures: list[Failure] = []
+    wanted: list[tuple[str, Callable[[], Task]]] = []
     if config.log_odds.enabled:
-        wanted.append(("log_odds", lambda: _log_odds_run(config)))
+        wanted.append(("log_odds", lambda: _log_odds_task(config)))
     if config.agreement.enabled:
-        wanted.append(("agreement", lambda: _agreement_run(config)))
+        wanted.append(("agreement", lambda: _agreement_task(config)))
     if config.text.path is not None and (config.perplexity.enabled or config.counterfactual_gap.enabled):
         try:
             documents = _documents(config.text)
@@ -74,152 +66,188 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
             failures.append(Failure(None, "text", message_of(error)))
         else:
             if config.perplexity.enabled:
-                wanted.append(("perplexity", lambda: _perplexity_run(config, documents)))
+                wanted.append(("perplexity", lambda: _perplexity_task(config, documents)))
             if config.counterfactual_gap.enabled:
-                wanted.append(("counterfactual_gap", lambda: _gap_run(config, documents)))
+                wanted.append(("counterfactual_gap", lambda: _gap_task(config, documents)))
     if config.benchmarks.stereoset is not None:
-        wanted.append(("stereoset", lambda: _stereoset_run(config, str(config.benchmarks.stereoset))))
+        wanted.append(("stereoset", lambda: _stereoset_task(str(config.benchmarks.stereoset))))
     if config.benchmarks.crows_pairs is not None:
-        wanted.append(("crows_pairs", lambda: _crows_pairs_run(config, str(config.benchmarks.crows_pairs))))
+        wanted.append(("crows_pairs", lambda: _crows_pairs_task(str(config.benchmarks.crows_pairs))))
     if config.benchmarks.winobias is not None:
-        wanted.append(("winobias", lambda: _winobias_run(config, str(config.benchmarks.winobias))))
+        wanted.append(("winobias", lambda: _winobias_task(str(config.benchmarks.winobias))))
     if config.benchmarks.association is not None:
-        wanted.append(("association", lambda: _association_run(config, str(config.benchmarks.association))))
+        wanted.append(("association", lambda: _association_task(config, str(config.benchmarks.association))))
     if config.benchmarks.bold is not None:
-        wanted.append(("bold", lambda: _bold_run(config, str(config.benchmarks.bold))))
+        wanted.append(("bold", lambda: _bold_task(config, str(config.benchmarks.bold))))
     for name, build in wanted:
         try:
-            tasks.append(Task(name, build()))
+            tasks.append(build())
         except (ValueError, OSError) as error:
             failures.append(Failure(None, name, message_of(error)))
     return tasks, failures
 
 
-# -- one runner per family -------------------------------------------------------------------------------------------
+# -- one per family --------------------------------------------------------------------------------------------------
 
 
-def _log_odds_run(config: EvalConfig) -> Run:
+def _log_odds_task(config: EvalConfig) -> Task:
     prompts = neutral_prompts(config.log_odds, config.world)
-    parts = f"he-she|prompts:{_hash(prompts)}|sum-over-tokens"
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = log_odds.score(scorer, prompts)
-        return records, log_odds.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
-
-    return run
+    key = f"he-she|prompts:{_hash(prompts)}|sum-over-tokens"
+    return _items_task("log_odds", key, prompts, log_odds.score, [prompt.text for prompt in prompts])
 
 
-def _agreement_run(config: EvalConfig) -> Run:
+def _agreement_task(config: EvalConfig) -> Task:
     prompts = gendered_prompts(config.agreement, config.world)
-    parts = f"he-she|prompts:{_hash(prompts)}|sum-over-tokens|tie:half"
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = gender_agreement.score(scorer, prompts)
-        return records, gender_agreement.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
-
-    return run
+    key = f"he-she|prompts:{_hash(prompts)}|sum-over-tokens|tie:half"
+    return _items_task("agreement", key, prompts, gender_agreement.score, [prompt.text for prompt in prompts])
 
 
-def _perplexity_run(config: EvalConfig, documents: list[str]) -> Run:
-    joined = "documents-apart" if config.perplexity.separator is None else f"joined:{config.perplexity.separator!r}"
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        window, stride = perplexity.window_and_stride(scorer, config.perplexity)
-        records = perplexity.score(scorer, documents, config.perplexity)
-        text = f"text:{_hash(documents)}|{joined}|{scorer.start_convention}"
-        # a window that no document fills changes nothing, so that models with other contexts can be compared
-        whole = config.perplexity.separator is None and all(record["num_tokens"] <= window for record in records)
-        broken = "window:whole-documents" if whole else f"window:{window}|stride:{stride}"
-        tokens = f"token-stride|{text}|{broken}|tokenizer:{tokenizer_hash(scorer)}"
-        own = config.perplexity.window is None  # per word, how much of the text a model sees is part of the model
-        words = f"word|{text}|{'window:own' if own else broken}"
-        return records, perplexity.summarise(records, words, tokens, config.statistics)
-
-    return run
+def _stereoset_task(path: str) -> Task:
+    items = stereoset.read(path)
+    key = f"intrasentence|data:{_hash(items)}|mean-per-token|means-over-terms"
+    return _items_task("stereoset", key, items, stereoset.score, [text for item in items for text in item.sentences])
 
 
-def _gap_run(config: EvalConfig, documents: list[str]) -> Run:
+def _crows_pairs_task(path: str) -> Task:
+    pairs = crows_pairs.read(path)
+    key = f"data:{_hash(pairs)}|tie:not-preferred"
+    texts = [text for pair in pairs for text in (pair.more, pair.less)]
+    return _items_task("crows_pairs", key, pairs, crows_pairs.score, texts)
+
+
+def _winobias_task(folder: str) -> Task:
+    pairs = winobias.read(folder)
+    key = f"data:{_hash(pairs)}|minimal-pairs|sum-over-tokens|tie:half"
+    texts = [text for pair in pairs for text in (pair.pro, pair.anti)]
+    return _items_task("winobias", key, pairs, winobias.score, texts)
+
+
+def _items_task(
+    name: str,
+    key: str,
+    items: Sequence[Any],
+    score: Callable[[Scorer, Sequence[Any]], Records],
+    texts: Sequence[str],
+) -> Task:
+    """A task whose items have an id each and are scored apart. Its convention is its key and the start token.
+
+    texts: what the model has to read, for the progress bar.
+    """
+
+    def prepare(scorer: Scorer) -> Work:
+        convention = f"{key}|{scorer.start_convention}"
+        return Work([item.id for item in items], items, lambda part: score(scorer, part), lambda _: (convention,))
+
+    return Task(name, key, prepare, len(items), about_num_tokens(texts))
+
+
+def _association_task(config: EvalConfig, folder: str) -> Task:
+    tests, settings = association.read(folder), config.statistics
+    key = f"data:{_hash(tests)}|last-token|last-layer|cosine|ddof:1"
+
+    def prepare(scorer: Scorer) -> Work:
+        convention = f"{key}|{scorer.start_convention}"
+        return Work(
+            [test.name for test in tests],
+            tests,
+            lambda part: association.score(scorer, part, settings),
+            lambda _: (convention,),
+        )
+
+    texts = [
+        text
+        for test in tests
+        for texts in (test.targets_x, test.targets_y, test.attributes_a, test.attributes_b)
+        for text in texts
+    ]
+    permutations = f"|permutations:{settings.num_permutations}|seed:{settings.seed}"
+    return Task("association", key + permutations, prepare, len(tests), about_num_tokens(texts))
+
+
+def _perplexity_task(config: EvalConfig, documents: list[str]) -> Task:
+    how = config.perplexity
+    joined = "documents-apart" if how.separator is None else f"joined:{how.separator!r}"
+    text = f"text:{_hash(documents)}|{joined}"
+
+    def prepare(scorer: Scorer) -> Work:
+        window, stride = perplexity.window_and_stride(scorer, how)
+
+        def conventions(records: Records) -> tuple[str, str]:
+            # a window that no document fills changes nothing, so that models with other contexts can be compared
+            whole = how.separator is None and all(record["num_tokens"] <= window for record in records)
+            broken = "window:whole-documents" if whole else f"window:{window}|stride:{stride}"
+            own = how.window is None  # per word, how much of the text a model sees is part of the model
+            start = f"{text}|{scorer.start_convention}"
+            return (
+                f"word|{start}|{'window:own' if own else broken}",
+                f"token-stride|{start}|{broken}|tokenizer:{tokenizer_hash(scorer)}",
+            )
+
+        return Work(
+            [f"document/{number}" for number in range(len(documents))],
+            range(len(documents)),
+            lambda part: perplexity.score(scorer, [documents[number] for number in part], how, part),
+            conventions,
+            divisible=how.separator is None,
+        )
+
+    key = f"{text}|window:{how.window}|stride:{how.stride}"
+    return Task("perplexity", key, prepare, len(documents), about_num_tokens(documents))
+
+
+def _gap_task(config: EvalConfig, documents: list[str]) -> Task:
     lexicon = load_lexicon(config.counterfactual_gap.tiers, config.counterfactual_gap.lexicon)
+    key = f"text:{_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap"
     # models that share a tokenizer share the pairs
     prepared: dict[tuple[str, int | None], tuple[list[tuple[int, PairedExample]], GenderClasses]] = {}
 
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        key = (tokenizer_hash(scorer), scorer.start_id)
-        if key not in prepared:
+    def prepare(scorer: Scorer) -> Work:
+        shared = (tokenizer_hash(scorer), scorer.start_id)
+        if shared not in prepared:
             swapped = counterfactual_gap.swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
-            prepared[key] = swapped, gender_classes(scorer.tokenizer, lexicon)
-        pairs, classes = prepared[key]
-        records = counterfactual_gap.score(scorer, pairs, classes)
+            prepared[shared] = swapped, gender_classes(scorer.tokenizer, lexicon)
+        pairs, classes = prepared[shared]
         context = scorer.context or sys.maxsize
         is_cut = any(max(len(pair.input_ids), len(pair.cf_input_ids)) > context for _, pair in pairs)
         convention = (
-            f"text:{_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap|{scorer.start_convention}"
-            f"|{f'cut:{context}' if is_cut else 'whole-documents'}|tokenizer:{key[0]}"
+            f"{key}|{scorer.start_convention}|{f'cut:{context}' if is_cut else 'whole-documents'}|tokenizer:{shared[0]}"
         )
-        return records, counterfactual_gap.summarise(records, convention, config.statistics)
+        return Work(
+            [f"document/{number}" for number, _ in pairs],
+            pairs,
+            lambda part: counterfactual_gap.score(scorer, part, classes),
+            lambda _: (convention,),
+        )
 
-    return run
-
-
-def _stereoset_run(config: EvalConfig, path: str) -> Run:
-    items = stereoset.read(path)
-    parts = f"intrasentence|data:{_hash(items)}|mean-per-token|means-over-terms"
-    return _benchmark_run(config, partial(stereoset.score, items=items), stereoset.summarise, parts)
-
-
-def _crows_pairs_run(config: EvalConfig, path: str) -> Run:
-    pairs = crows_pairs.read(path)
-    parts = f"data:{_hash(pairs)}|tie:not-preferred"
-    return _benchmark_run(config, partial(crows_pairs.score, pairs=pairs), crows_pairs.summarise, parts)
+    return Task("counterfactual_gap", key, prepare, len(documents), 2 * about_num_tokens(documents))
 
 
-def _winobias_run(config: EvalConfig, folder: str) -> Run:
-    pairs = winobias.read(folder)
-    parts = f"data:{_hash(pairs)}|minimal-pairs|sum-over-tokens|tie:half"
-    return _benchmark_run(config, partial(winobias.score, pairs=pairs), winobias.summarise, parts)
-
-
-def _association_run(config: EvalConfig, folder: str) -> Run:
-    tests = association.read(folder)
-    parts = f"data:{_hash(tests)}|last-token|last-layer|cosine|ddof:1"
-    score = partial(association.score, tests=tests, settings=config.statistics)
-    return _benchmark_run(config, score, association.summarise, parts)
-
-
-def _benchmark_run(
-    config: EvalConfig,
-    score: Callable[[Scorer], Records],
-    summarise: Callable[[Records, str, StatisticsConfig], list[Estimate]],
-    parts: str,
-) -> Run:
-    """A published benchmark whose data is read: score it on one model, under `parts` and the model's start token."""
-
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
-        records = score(scorer)
-        return records, summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
-
-    return run
-
-
-def _bold_run(config: EvalConfig, path: str) -> Run:
+def _bold_task(config: EvalConfig, path: str) -> Task:
     how, prompts = config.generation, bold.read(path)
     prompts = prompts[:: math.ceil(len(prompts) / (how.max_prompts or len(prompts)))]
-    parts = f"unigram|continuation-only|data:{_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
-    parts += f"|new-tokens:{how.max_new_tokens}|seed:{how.seed}"
+    key = f"unigram|continuation-only|data:{_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
+    key += f"|new-tokens:{how.max_new_tokens}|seed:{how.seed}"
 
-    def run(scorer: Scorer) -> tuple[Records, list[Estimate]]:
+    def score(scorer: Scorer, part: Sequence[bold.Prompt]) -> Records:
         continuations = sample(
             scorer,
-            [(prompt.id, prompt.text) for prompt in prompts],
+            [(prompt.id, prompt.text) for prompt in part],
             num_samples=how.num_samples,
             max_new_tokens=how.max_new_tokens,
             top_p=how.top_p,
             seed=how.seed,
         )
-        records = [bold.record(prompt, texts) for prompt, texts in zip(prompts, continuations, strict=True)]
-        return records, bold.summarise(records, f"{parts}|{scorer.start_convention}", config.statistics)
+        return [bold.record(prompt, texts) for prompt, texts in zip(part, continuations, strict=True)]
 
-    return run
+    def prepare(scorer: Scorer) -> Work:
+        convention = f"{key}|{scorer.start_convention}"
+        return Work(
+            [prompt.id for prompt in prompts], prompts, lambda part: score(scorer, part), lambda _: (convention,)
+        )
+
+    num_tokens = about_num_tokens([prompt.text for prompt in prompts]) * how.num_samples
+    num_new_tokens = len(prompts) * how.num_samples * how.max_new_tokens
+    return Task("bold", key, prepare, len(prompts), num_tokens, num_new_tokens)
 
 
 # -- helpers ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""What a task is to the suite: items that can be scored in any parts, and how their records become estimates.
+
+A task is planned once (its data is read then), and prepared for one model after another. The suite divides the items
+into chunks, scores them in one process or several, keeps every record, and calls `summarise` on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill.evaluation.measurement import Estimate
+from distill.evaluation.scoring import Scorer
+
+Records = list[dict[str, Any]]
+Summarise = Callable[..., list[Estimate]]  # (records, *conventions, settings) -> estimates
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task on one model.
+
+    ids [num_items]: the ids of the records, unique. items [num_items]: what is scored. score: any of the items, in
+    order, to one record each, with the item's id. conventions: all records, in the order of the items, to the strings
+    that `summarise` takes between the records and the settings. divisible: False when the items can only be scored all
+    together (one joined text).
+    """
+
+    ids: Sequence[str]
+    items: Sequence[Any]
+    score: Callable[[Sequence[Any]], Records]
+    conventions: Callable[[Records], tuple[str, ...]]
+    divisible: bool = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """A family of measures, ready to be prepared for one scorer after another.
+
+    key: everything about data and settings, but nothing about the model, that a record depends on; a record is used
+    again only under an equal key. num_items, num_tokens: about how many there are to score, for the progress bar.
+    num_new_tokens: at most how many are sampled.
+    """
+
+    name: str
+    key: str
+    prepare: Callable[[Scorer], Work]
+    num_items: int
+    num_tokens: int
+    num_new_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What could not be measured, and why. model: None if no model is to blame; task: None if a model did not load."""
+
+    model: str | None
+    task: str | None
+    message: str
+
+
+def about_num_tokens(texts: Sequence[str]) -> int:
+    """Roughly how many tokens English texts have: one for four characters, one more for each text."""
+    return sum(map(len, texts)) // 4 + len(texts)
