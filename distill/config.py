@@ -136,7 +136,10 @@ class LossConfig:
 
 @section
 class OptimConfig:
-    """AdamW and its schedule. warmup_steps below 1 is a share of all steps. max_grad_norm 0 switches clipping off."""
+    """AdamW and its schedule. warmup_steps below 1 is a share of all steps. max_grad_norm 0 switches clipping off.
+
+    grad_norm_limit: a step whose gradient norm, before clipping, is above it counts as failed (train.on_nonfinite).
+    """
 
     lr: Positive = 5e-4
     betas: tuple[Momentum, Momentum] = (0.9, 0.98)
@@ -145,6 +148,7 @@ class OptimConfig:
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
     warmup_steps: NonNegative = 0.05
     max_grad_norm: NonNegative = 5.0
+    grad_norm_limit: Positive | None = None
 
 
 @section
@@ -155,7 +159,12 @@ class TrainConfig:
     per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that equal
     settings are equal budgets in every mode.
     max_steps or epochs: exactly one. eval_blocks: how many held-out blocks are scored at most, the first ones.
-    keep_checkpoints: how many of the newest are kept.
+    keep_checkpoints: how many of the newest are kept, besides the one with the best held-out perplexity.
+    on_nonfinite: what a step does whose loss or gradient is not finite, or above optim.grad_norm_limit: `stop` names its
+    blocks and ends the run, `skip` leaves the weights as they are, counts it and goes on.
+    gradient_checkpointing: compute the student's activations twice instead of keeping them: less memory, more time.
+    sample_prompts: the student continues each of these at every evaluation, into samples.jsonl.
+    push_to_hub: the repository the student is uploaded to at the end, e.g. `me/my-student`.
     trackers: any of Accelerate's (tensorboard, wandb, trackio, ...), besides metrics.jsonl, which is always written.
     """
 
@@ -168,6 +177,10 @@ class TrainConfig:
     eval_blocks: PositiveCount = 512
     save_every: PositiveCount = 200
     keep_checkpoints: PositiveCount = 2
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    gradient_checkpointing: bool = False
+    sample_prompts: tuple[StrictStr, ...] = ()
+    push_to_hub: StrictStr | None = None
     trackers: tuple[StrictStr, ...] = ()
 
     @model_validator(mode="after")

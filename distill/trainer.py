@@ -208,7 +208,8 @@ def train_step(
     means = LossTerms(*(term / num_tokens for term in totals))
     values = torch.stack([weighted_sum(means, config.loss), *means, grad_norm]).tolist()
     loss_value, kd, ce, hidden, entropy, _, norm = values
-    if not math.isfinite(loss_value) or not (math.isfinite(norm) or accelerator.scaler is not None):
+    exploded = math.isfinite(norm) and norm > (config.optim.grad_norm_limit or math.inf)
+    if exploded or not math.isfinite(loss_value) or not (math.isfinite(norm) or accelerator.scaler is not None):
         raise FloatingPointError(
             f"the loss is {loss_value} (kd {kd}, ce {ce}, hidden {hidden}), the gradient norm {norm}; "
             "lower optim.lr, or train in float32 (mixed_precision: no). The last checkpoint is intact"
