@@ -85,7 +85,7 @@ def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations:
     """
     rows: list[Row] = []
     pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
-    for (prompt, continuation), (prefix, rest) in zip(pairs, _split(scorer, pairs), strict=True):
+    for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
         inputs = prefix + rest[:-1]
         if not prefix:
             raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
@@ -97,11 +97,15 @@ def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations:
 
 def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:
     """How many tokens `continuation` takes after `prompt`."""
-    return len(_split(scorer, [(prompt, continuation)])[0][1])
+    return len(split_ids(scorer, [(prompt, continuation)])[0][1])
 
 
-def _split(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-    """For each (prompt, continuation) the ids of both, the start token included, from one tokenisation of both."""
+def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """For each (prompt, continuation) the ids of both, the start token included, from one tokenisation of both.
+
+    A token across the boundary belongs to the continuation. Raises ValueError for a prompt that ends in a space and for
+    a continuation without a token.
+    """
     encoded = scorer.tokenizer(
         [prompt + continuation for prompt, continuation in pairs],
         add_special_tokens=False,

@@ -6,7 +6,7 @@ else goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from distill.evaluation.log_odds import PRONOUNS
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.model_specs import ModelSpec, load_scorer
 from distill.evaluation.scoring import Scorer, num_continuation_tokens
-from distill.evaluation.task import Failure, Records
+from distill.evaluation.task import Failure, Records, Task
 from distill.evaluation.tasks import SUMMARISE, message_of, plan, tokenizer_hash
 from distill.models import model_fingerprint, num_parameters
 
@@ -60,7 +60,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig) -> Evaluation:
             for task in tasks:
                 bar.set_description(f"{spec.label}: {task.name}")
                 try:
-                    work = task.prepare(scorer)
+                    work = task.prepare(scorer, *needed_records(task, records))
                     records[task.name] = work.score(work.items)
                     conventions = work.conventions(records[task.name])
                     found = SUMMARISE[task.name](records[task.name], *conventions, config.statistics)
@@ -71,6 +71,14 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig) -> Evaluation:
                 bar.update()
             results.append(ModelResult(_describe(spec, scorer, config), records, estimates))
     return Evaluation(specs[0].label, results, failures)
+
+
+def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:
+    """The records of the tasks that a task needs. Raises ValueError when one of them failed."""
+    for name in task.needs:
+        if name not in records:
+            raise ValueError(f"{task.name} is computed from the records of {name}, which failed; see its message")
+    return [records[name] for name in task.needs]
 
 
 def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, Any]:

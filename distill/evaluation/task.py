@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.evaluation.measurement import Estimate
-from distill.evaluation.scoring import Scorer
 
 Records = list[dict[str, Any]]
 Summarise = Callable[..., list[Estimate]]  # (records, *conventions, settings) -> estimates
@@ -40,15 +39,17 @@ class Task:
 
     key: everything about data and settings, but nothing about the model, that a record depends on; a record is used
     again only under an equal key. num_items, num_tokens: about how many there are to score, for the progress bar.
-    num_new_tokens: at most how many are sampled.
+    num_new_tokens: at most how many are sampled. needs: earlier tasks whose records `prepare` takes after the scorer
+    (what is computed from sampled continuations needs the task that samples them).
     """
 
     name: str
     key: str
-    prepare: Callable[[Scorer], Work]
+    prepare: Callable[..., Work]  # (scorer, *records of needs)
     num_items: int
     num_tokens: int
     num_new_tokens: int = 0
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
