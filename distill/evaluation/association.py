@@ -24,7 +24,7 @@ from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer, batches, hidden_states
 from distill.evaluation.statistics import FloatArray, ratio
 
-SOURCE = "https://github.com/W4ngatang/sent-bias (tests)"
+SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
 KEY = "benchmarks.association"
 FIELDS = ("targ1", "targ2", "attr1", "attr2")
 
@@ -44,14 +44,16 @@ def read(folder: str) -> list[AssociationTest]:
     """The tests of a folder, by name. Raises FileNotFoundError or ValueError with the remedy."""
     files = sorted(Path(folder).expanduser().glob("*.jsonl"))
     if not files:
-        raise FileNotFoundError(f"{KEY}: {folder} holds no .jsonl test; get them from {SOURCE} and set {KEY}=FOLDER")
+        raise FileNotFoundError(f"{KEY}: {folder} holds no .jsonl test. To get them: {SOURCE}; then set {KEY}=FOLDER")
     tests = []
     for file in files:
         content = read_json(file, KEY, SOURCE)
         try:
             tests.append(AssociationTest(file.stem, *(tuple(content[field]["examples"]) for field in FIELDS)))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{KEY}: {file} is not a WEAT or SEAT test ({error}); get it from {SOURCE}") from error
+            raise ValueError(
+                f"{KEY}: {file} is not a WEAT or SEAT test ({error}). To get it again: {SOURCE}"
+            ) from error
     return tests
 
 

@@ -1,4 +1,8 @@
-"""Reading published benchmarks: a path in, its content out; a missing or malformed file is one clear message."""
+"""Reading published benchmarks: a local path or a hub name in, its content out; anything else is one clear message.
+
+A benchmark is named by the path of its published file or folder, by `hub` (its usual hub data set), or by the name of a
+hub data set with the same columns. Only the last two reach for the network.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,58 @@ import csv
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from datasets import load_dataset
+
+HUB = "hub"
+FILE_SUFFIX = re.compile(r"\.(json|jsonl|csv|tsv|txt|gz|bz2|zip|dev|test)$")
+
+
+def hub_name(path: str, usual: str) -> str | None:
+    """The hub data set that `path` stands for, or None if it is (or can only be) a local path.
+
+    A hub name is `owner/name`; one whose owner is an existing local folder is taken for a path that is missing.
+    """
+    if path == HUB:
+        return usual
+    local = Path(path).expanduser()
+    if local.exists() or not re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) or FILE_SUFFIX.search(path):
+        return None
+    return None if local.parent.is_dir() else path
+
+
+def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str) -> list[dict[str, Any]]:
+    """The rows of a hub data set. Raises FileNotFoundError, with the command that gets the files, if it fails."""
+    try:
+        return list(load_dataset(name, subset, split=split))
+    except Exception as error:
+        # datasets raises another type for each way a hub name can fail; the user needs one message
+        reason = " ".join(str(error).split())
+        raise FileNotFoundError(
+            f"{key}: {name} is neither a local path nor a data set that could be loaded from the hub ({reason}). To "
+            f"have it as files: {source}; then set {key}=PATH"
+        ) from error
+
 
 def read_text(path: str | Path, key: str, source: str) -> str:
-    """The UTF-8 text of a file, gzipped or not. key: its configuration key; source: where it can be had.
+    """The UTF-8 text of a file, gzipped or not. key: its configuration key; source: the command that gets it.
 
-    Raises FileNotFoundError or ValueError with the remedy.
+    Raises FileNotFoundError, or ValueError for a file that is empty or no text, with the remedy.
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"{key}: {file} does not exist; get it from {source} and set {key}=PATH")
+        raise FileNotFoundError(f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH")
     try:
         raw = file.read_bytes()
-        return (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8")
+        text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8")
     except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{key}: {file} is not readable text ({error}); get it again from {source}") from error
+        raise ValueError(f"{key}: {file} is not readable text ({error}). To get it again: {source}") from error
+    if not text.strip():
+        raise ValueError(f"{key}: {file} is empty. To get it again: {source}")
+    return text
 
 
 def read_json(path: str | Path, key: str, source: str) -> Any:
@@ -31,13 +70,33 @@ def read_json(path: str | Path, key: str, source: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{key}: {path} is not JSON ({error}); get it again from {source}") from error
+        raise ValueError(f"{key}: {path} is not JSON ({error}). To get it again: {source}") from error
 
 
-def read_csv(path: str | Path, key: str, source: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header. Raises as `read_text`, and ValueError when a column is missing."""
-    rows = list(csv.DictReader(io.StringIO(read_text(path, key, source))))
-    missing = [column for column in columns if not rows or rows[0].get(column) is None]
-    if missing:
-        raise ValueError(f"{key}: {path} has no rows with the column {missing[0]!r}; get it from {source}")
+def read_csv(
+    path: str | Path, key: str, source: str, columns: tuple[str, ...], *, delimiter: str = ","
+) -> list[dict[str, Any]]:
+    """The rows of a CSV (or TSV) file with a header. Raises as `read_text`, and ValueError for a missing column."""
+    rows = list(csv.DictReader(io.StringIO(read_text(path, key, source)), delimiter=delimiter))
+    check_columns(rows, columns, path, key, source)
     return rows
+
+
+def read_jsonl(path: str | Path, key: str, source: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of a file with one JSON object per line. Raises as `read_csv`, naming the line that is not JSON."""
+    rows = []
+    for number, line in enumerate(read_text(path, key, source).splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{key}: {path}:{number} is not JSON ({error}). To get it again: {source}") from error
+    check_columns(rows, columns, path, key, source)
+    return rows
+
+
+def check_columns(rows: list[Any], columns: tuple[str, ...], path: str | Path, key: str, source: str) -> None:
+    """Raise ValueError unless there are rows and each has a value in every column."""
+    for column in columns:
+        if not rows or any(not isinstance(row, dict) or row.get(column) is None for row in rows):
+            raise ValueError(f"{key}: {path} has no rows with the column {column!r}. To get it again: {source}")

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from distill.evaluation.benchmark_files import read_csv
+from distill.evaluation.benchmark_files import check_columns, hub_name, read_csv, read_hub
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer, text_logprobs
 from distill.evaluation.statistics import ratio
 
-SOURCE = "https://github.com/nyu-mll/crows-pairs (data/crows_pairs_anonymized.csv)"
+SOURCE = "curl -LO https://raw.githubusercontent.com/nyu-mll/crows-pairs/master/data/crows_pairs_anonymized.csv"
+HUB_NAME = "jannalu/crows_pairs_multilingual"  # the revised pairs, which lm-eval uses
 KEY = "benchmarks.crows_pairs"
+COLUMNS = ("sent_more", "sent_less", "bias_type")
 CONVENTIONS = {"bias-bench": "mean-per-token", "lm-eval": "sum-over-tokens"}
 
 
@@ -36,8 +38,13 @@ class Pair:
 
 
 def read(path: str) -> list[Pair]:
-    """The pairs of the CSV file. Raises FileNotFoundError or ValueError with the remedy."""
-    rows = read_csv(path, KEY, SOURCE, ("sent_more", "sent_less", "bias_type"))
+    """The pairs of the CSV file or of the hub. Raises FileNotFoundError or ValueError with the remedy."""
+    name = hub_name(path, HUB_NAME)
+    if name is not None:
+        rows = read_hub(name, KEY, SOURCE, subset="english", split="test")
+        check_columns(rows, COLUMNS, path, KEY, SOURCE)
+    else:
+        rows = read_csv(path, KEY, SOURCE, COLUMNS)
     return [
         Pair(f"pair/{number}", row["bias_type"], row["sent_more"].strip(), row["sent_less"].strip())
         for number, row in enumerate(rows)

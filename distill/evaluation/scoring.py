@@ -80,19 +80,25 @@ def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations:
 
     Prompt and continuation are tokenised together and divided at the prompt's last character (a token across the
     boundary belongs to the continuation), so that the ids are those of running text in any tokenizer. Prompts must not
-    end in a space; continuations usually begin with one. Raises ValueError for a prompt that is longer than the
-    model's context or is, without a start token, empty.
+    end in a space; continuations usually begin with one. Raises as `pair_logprobs`.
+    """
+    pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
+    return pair_logprobs(scorer, pairs).reshape(len(prompts), len(continuations))
+
+
+def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+    """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation), as `continuation_logprobs`.
+
+    Raises ValueError for a prompt that is longer than the model's context or is, without a start token, empty.
     """
     rows: list[Row] = []
-    pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
     for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
         inputs = prefix + rest[:-1]
         if not prefix:
             raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
         _check_length(scorer, inputs, prompt)
         rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
-    totals = [float(scores.sum()) for scores in score_rows(scorer, rows)]
-    return np.array(totals).reshape(len(prompts), len(continuations))
+    return np.array([float(scores.sum()) for scores in score_rows(scorer, rows)])
 
 
 def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from distill.evaluation.benchmark_files import read_json
+from distill.evaluation.benchmark_files import hub_name, read_hub, read_json
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.scoring import Scorer, text_logprobs
 from distill.evaluation.statistics import FloatArray, ratio
 
-SOURCE = "https://github.com/moinnadeem/StereoSet (data/dev.json)"
+SOURCE = "curl -LO https://raw.githubusercontent.com/moinnadeem/StereoSet/master/data/dev.json"
+HUB_NAME = "McGill-NLP/stereoset"
 KEY = "benchmarks.stereoset"
 LABELS = ("stereotype", "anti-stereotype", "unrelated")
+HUB_LABELS = ("anti-stereotype", "stereotype", "unrelated")  # by the numbers of the hub's gold_label
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,20 @@ class Item:
 
 
 def read(path: str) -> list[Item]:
-    """The intrasentence items of dev.json(.gz). Raises FileNotFoundError or ValueError with the remedy."""
-    content = read_json(path, KEY, SOURCE)
+    """The intrasentence items of dev.json(.gz) or the hub. Raises FileNotFoundError or ValueError with the remedy."""
+    name = hub_name(path, HUB_NAME)
+    if name is not None:
+        content: Any = read_hub(name, KEY, SOURCE, subset="intrasentence", split="validation")
+    else:
+        content = read_json(path, KEY, SOURCE)
     try:
-        return [_item(row) for row in content["data"]["intrasentence"]]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{KEY}: {path} is not in StereoSet's format ({error}); get it from {SOURCE}") from error
+        rows = content["data"]["intrasentence"] if name is None else [_published_row(row) for row in content]
+        items = [_item(row) for row in rows]
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{KEY}: {path} is not in StereoSet's format ({error}). To get it: {SOURCE}") from error
+    if not items:
+        raise ValueError(f"{KEY}: {path} holds no item. To get it again: {SOURCE}")
+    return items
 
 
 def score(scorer: Scorer, items: Sequence[Item]) -> list[dict[str, Any]]:
@@ -102,6 +112,16 @@ def _by_term(records: Sequence[dict[str, Any]]) -> tuple[tuple[str, ...], FloatA
     )
     shares = 100 * sums[:, :2] / sums[:, 2:]
     return terms, np.concatenate([shares, np.ones((len(terms), 1))], axis=1)
+
+
+def _published_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the hub's table as it is in dev.json: a list of sentences with named labels, not lists of fields."""
+    columns = row["sentences"]
+    sentences = [
+        {"sentence": text, "id": name, "gold_label": HUB_LABELS[label]}
+        for text, name, label in zip(columns["sentence"], columns["id"], columns["gold_label"], strict=True)
+    ]
+    return {**row, "sentences": sentences}
 
 
 def _item(row: dict[str, Any]) -> Item:

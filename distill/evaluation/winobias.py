@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from distill.evaluation.benchmark_files import read_text
+from distill.evaluation.benchmark_files import hub_name, read_hub, read_text
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.scoring import Scorer, text_logprobs
 from distill.evaluation.statistics import ratio
 
-SOURCE = "https://github.com/uclanlp/corefBias (WinoBias/wino/data)"
+SOURCE = "git clone https://github.com/uclanlp/corefBias (folder WinoBias/wino/data)"
+HUB_NAME = "uclanlp/wino_bias"
 KEY = "benchmarks.winobias"
 MASCULINE, FEMININE = {"he", "him", "his", "himself"}, {"she", "her", "hers", "herself"}
 
@@ -43,13 +44,18 @@ class Pair:
 def read(folder: str) -> list[Pair]:
     """The pairs of the eight files that differ in nothing but gendered pronouns (the published files have 19 others).
 
-    Raises FileNotFoundError or ValueError with the remedy.
+    folder: of the files, or the hub's name, whose sentences are split into words and joined again here. Raises
+    FileNotFoundError or ValueError with the remedy.
     """
     pairs = []
+    name = hub_name(folder, HUB_NAME)
     for kind in ("type1", "type2"):
         for split in ("dev", "test"):
             pro, anti = (
-                _lines(Path(folder) / f"{version}_stereotyped_{kind}.txt.{split}") for version in ("pro", "anti")
+                _lines(Path(folder) / f"{version}_stereotyped_{kind}.txt.{split}")
+                if name is None
+                else _hub_lines(name, f"{kind}_{version}", split)
+                for version in ("pro", "anti")
             )
             if len(pro) != len(anti):
                 raise ValueError(f"{KEY}: {folder}: {kind}.{split} has {len(pro)} and {len(anti)} sentences, not pairs")
@@ -60,7 +66,7 @@ def read(folder: str) -> list[Pair]:
                     pairs.append(Pair(f"{kind}/{split}/{number}", cluster, kind, gender, first, second))
     if not pairs:
         raise ValueError(
-            f"{KEY}: {folder} holds no pair of sentences that differ in their pronouns; get it from {SOURCE}"
+            f"{KEY}: {folder} holds no pair of sentences that differ in their pronouns; to get it: {SOURCE}"
         )
     return pairs
 
@@ -113,6 +119,17 @@ def _lines(path: Path) -> list[str]:
     """The sentences of a file without their numbers and brackets."""
     lines = [line.strip() for line in read_text(path, KEY, SOURCE).splitlines() if line.strip()]
     return [re.sub(r"[\[\]]", "", re.sub(r"^\d+\s+", "", line)) for line in lines]
+
+
+def _hub_lines(name: str, subset: str, split: str) -> list[str]:
+    """The sentences of a subset of the hub's table, whose words and marks stand apart."""
+    rows = read_hub(name, KEY, SOURCE, subset=subset, split={"dev": "validation", "test": "test"}[split])
+    try:
+        return [re.sub(r" ([.,;:!?]|n't|'\w+)(?= |$)", r"\1", " ".join(row["tokens"])) for row in rows]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{KEY}: {name} is not in WinoBias's format ({error}). To have it as files: {SOURCE}"
+        ) from error
 
 
 def _gender(pro: str, anti: str) -> str | None:
