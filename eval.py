@@ -15,12 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from transformers.utils import logging
 
-from distill.checkpoint import write_text
 from distill.config import load_config
 from distill.evaluation import report, results
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.model_specs import parse_models, split_arguments
 from distill.evaluation.suite import evaluate
+from distill.run_folder import write_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,14 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(EvalConfig, options.config, overrides)
         if options.out.exists() and not options.out.is_dir():
             raise ValueError(f"--out {options.out} is a file; name a folder")
+        options.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
     logging.disable_progress_bar()  # one bar per model would break up the suite's own
-    evaluation = evaluate(specs, config)
+    evaluation = evaluate(specs, config, options.out)
     summary = results.summarise(evaluation, config)
-    records = {result.info["label"]: result.records for result in evaluation.results}
+    records = {
+        result.info["label"]: {name: run.records for name, run in result.tasks.items()} for result in evaluation.results
+    }
     try:
         results.write(options.out, summary, evaluation)
         write_text(options.out / "report.html", report.render(summary, records))

@@ -16,8 +16,10 @@ from distill.evaluation.statistics import (
     bootstrap_interval,
     difference_of,
     holm,
+    mcnemar_p,
     minimum_detectable_effect,
     paired_permutation_p,
+    ratio,
 )
 
 
@@ -54,8 +56,10 @@ class Estimate:
 class Comparison:
     """A model against the reference model on the same clusters: model minus reference, in the measurement's unit.
 
-    p_value: paired label-swap permutation, two-sided. p_holm: adjusted over every comparison of the report.
-    minimum_detectable_effect: the smallest true difference found with a probability of 0.8.
+    p_value: paired label-swap permutation, two-sided; where every cluster is one item that counts or does not, that
+    is McNemar's exact test. discordant: the numbers of items that count for the model only and for the reference only,
+    None if it is not McNemar's. p_holm: adjusted over every comparison of the report. minimum_detectable_effect: the
+    smallest true difference found with a probability of 0.8.
     """
 
     difference: Interval
@@ -63,6 +67,7 @@ class Comparison:
     p_holm: float
     minimum_detectable_effect: float
     num_clusters: int
+    discordant: tuple[int, int] | None = None
 
 
 def estimate(
@@ -101,15 +106,19 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
     num_columns = model.columns.shape[1]
     both = np.concatenate([model.columns, reference.columns], axis=1)
     difference = _interval(both, difference_of(model.statistic, num_columns), settings)
-    p_value = paired_permutation_p(
-        model.columns,
-        reference.columns,
-        model.statistic,
-        num_permutations=settings.num_permutations,
-        seed=settings.seed,
-    )
+    discordant = _discordant(model, reference)
+    if discordant is not None:
+        p_value = mcnemar_p(*discordant)
+    else:
+        p_value = paired_permutation_p(
+            model.columns,
+            reference.columns,
+            model.statistic,
+            num_permutations=settings.num_permutations,
+            seed=settings.seed,
+        )
     effect = minimum_detectable_effect(difference.standard_error, confidence=settings.confidence)
-    return Comparison(difference, p_value, math.nan, effect, len(model.clusters))
+    return Comparison(difference, p_value, math.nan, effect, len(model.clusters), discordant)
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -141,6 +150,19 @@ def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[
     sums = np.zeros((len(names), columns.shape[1]))
     np.add.at(sums, [index[name] for name in clusters], columns)
     return names, sums
+
+
+def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
+    """How many items count for only one of the two, if both are shares of items that count or do not, each a cluster
+    of its own; else None."""
+    both = np.concatenate([model.columns, reference.columns])
+    if model.statistic is not ratio or both.shape[1] != 2 or not (both[:, 1] == 1).all():
+        return None
+    unit = both[:, 0].max(initial=0.0)  # 1, or 100 for a percentage
+    if unit not in (1.0, 100.0) or not np.isin(both[:, 0], (0.0, unit)).all():
+        return None
+    mine, theirs = model.columns[:, 0], reference.columns[:, 0]
+    return int((mine > theirs).sum()), int((mine < theirs).sum())
 
 
 def _interval(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:

@@ -54,7 +54,16 @@ def parse_models(arguments: Sequence[str]) -> list[ModelSpec]:
     for label in labels:
         if labels.count(label) > 1:
             raise ValueError(f"two models have the label {label!r}; give them labels: first=PATH second=PATH")
+    names = [examples_name(label) for label in labels]
+    for label, name in zip(labels, names, strict=True):
+        if names.count(name) > 1:
+            raise ValueError(f"the label {label!r} differs from another one in special characters only; rename one")
     return specs
+
+
+def examples_name(label: str) -> str:
+    """The stem of the file that holds a model's per-example records."""
+    return f"examples-{file_name(label)}"
 
 
 def file_name(label: str) -> str:

@@ -1,19 +1,23 @@
 """The outcome of an evaluation as files: results.json, one JSONL of per-example records per model, both atomic.
 
-Schema of results.json (schema_version 1), all numbers in natural units, null where a number is not defined:
+Schema of results.json (schema_version 2), all numbers in natural units, null where a number is not defined:
 
 - schema_version, created (UTC), reference (label of the model that the others are compared with), config (resolved),
   versions {evenhand, git_revision, python, torch, transformers, numpy, scipy}
 - models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
-  start_token, num_pronoun_tokens, examples (name of its JSONL file)}]
+  start_token, num_pronoun_tokens, examples (name of its JSONL file), tasks}], where tasks is {task: {num_items, key
+  (of its records), conventions (what `summarise` needs to compute the estimates from the records), seconds}}
 - measurements: [{model, name, value, low, high, unit, num_items, num_clusters, higher_is_better, convention, signature,
   difference}], where difference is null for the reference and where the two are not comparable, else
-  {value, low, high, p, p_holm, minimum_detectable_effect, num_clusters, non_inferior}: model minus reference;
+  {value, low, high, p, p_holm, test, discordant, minimum_detectable_effect, num_clusters, non_inferior}: model minus
+  reference; test is `mcnemar` for shares of single items that are right or wrong, else `permutation`; discordant
+  counts the items on which only the model and only the reference is counted, null for a permutation test;
   non_inferior is null for anything but log-perplexity
 - family_size: how many comparisons Holm's adjustment runs over
 - failures: [{model, task, message}]
 
-A line of the JSONL files is one record of a task: {task, id, ...} with the fields that the task's module documents.
+A line of the JSONL files is one record of a task: {task, key, id, ...} with the fields that the task's module
+documents. Measurements of the version before (schema_version 1) cannot be compared again, only read.
 """
 
 from __future__ import annotations
@@ -21,7 +25,6 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,17 +36,18 @@ import torch
 import transformers
 
 import distill
-from distill.checkpoint import git_revision, write_text
 from distill.config import to_dict
 from distill.evaluation.config import EvalConfig
+from distill.evaluation.examples import plain, write_examples
 from distill.evaluation.log_odds import MEAN_ABS
 from distill.evaluation.measurement import Comparison, Estimate, Measurement, adjust, compare, share_removed
-from distill.evaluation.model_specs import file_name
+from distill.evaluation.model_specs import examples_name
 from distill.evaluation.perplexity import LOG_PERPLEXITY
 from distill.evaluation.statistics import non_inferior
 from distill.evaluation.suite import Evaluation, ModelResult
+from distill.run_folder import git_revision, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SHARE_REMOVED = "log_odds/share_removed"
 
 
@@ -56,18 +60,18 @@ def summarise(evaluation: Evaluation, config: EvalConfig) -> dict[str, Any]:
         label = result.info["label"]
         for name, one in result.estimates.items():
             comparison = comparisons.get((label, name))
-            measurements.append(_entry(label, one.measurement, len(one.clusters), comparison, config, versions))
+            measurements.append(_entry(result, one.measurement, len(one.clusters), comparison, config, versions))
         removed = _share_removed(result, evaluation, config)
         if removed is not None:
-            measurements.append(_entry(label, removed[0], removed[1], None, config, versions))
-    return _plain(
+            measurements.append(_entry(result, removed[0], removed[1], None, config, versions))
+    return plain(
         {
             "schema_version": SCHEMA_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "reference": evaluation.reference,
             "config": to_dict(config),
             "versions": versions,
-            "models": [{**result.info, "examples": _examples_name(result)} for result in evaluation.results],
+            "models": [_model(result) for result in evaluation.results],
             "measurements": measurements,
             "family_size": sum(not math.isnan(comparison.p_value) for comparison in comparisons.values()),
             "failures": [asdict(failure) for failure in evaluation.failures],
@@ -79,22 +83,20 @@ def write(out_dir: Path, results: dict[str, Any], evaluation: Evaluation) -> Non
     """Write results.json and the per-example files into `out_dir`, each complete or not at all."""
     out_dir.mkdir(parents=True, exist_ok=True)
     for result in evaluation.results:
-        lines = (
-            json.dumps(_plain({"task": task, **record}), ensure_ascii=False, allow_nan=False)
-            for task, records in result.records.items()
-            for record in records
-        )
-        write_text(out_dir / _examples_name(result), "".join(f"{line}\n" for line in lines))
+        tasks = {name: (run.key, run.records) for name, run in result.tasks.items()}
+        write_examples(out_dir, examples_name(result.info["label"]), tasks)
     write_text(out_dir / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def signature(measurement: Measurement, num_clusters: int, config: EvalConfig, versions: dict[str, str | None]) -> str:
+def signature(
+    measurement: Measurement, num_clusters: int, dtype: str, config: EvalConfig, versions: dict[str, str | None]
+) -> str:
     """Everything a reader needs to compute the same number again, in one string."""
-    statistics, scoring = config.statistics, config.scoring
+    statistics = config.statistics
     interval = f"{statistics.method}{statistics.confidence:g}x{statistics.num_resamples}"
     return (
         f"{measurement.name}|{measurement.convention}|n:{measurement.num_items}|clusters:{num_clusters}"
-        f"|dtype:{scoring.dtype}|interval:{interval}|seed:{statistics.seed}"
+        f"|dtype:{dtype}|interval:{interval}|seed:{statistics.seed}"
         f"|evenhand:{versions['evenhand']}+{(versions['git_revision'] or 'release')[:12]}"
     )
 
@@ -147,7 +149,7 @@ def _reference(evaluation: Evaluation) -> ModelResult | None:
 
 
 def _entry(
-    label: str,
+    result: ModelResult,
     measurement: Measurement,
     num_clusters: int,
     comparison: Comparison | None,
@@ -155,10 +157,10 @@ def _entry(
     versions: dict[str, str | None],
 ) -> dict[str, Any]:
     return {
-        "model": label,
+        "model": result.info["label"],
         **asdict(measurement),
         "num_clusters": num_clusters,
-        "signature": signature(measurement, num_clusters, config, versions),
+        "signature": signature(measurement, num_clusters, result.info["dtype"], config, versions),
         "difference": None if comparison is None else _difference(measurement.name, comparison, config),
     }
 
@@ -171,14 +173,25 @@ def _difference(name: str, comparison: Comparison, config: EvalConfig) -> dict[s
         "high": comparison.difference.high,
         "p": comparison.p_value,
         "p_holm": comparison.p_holm,
+        "test": "permutation" if comparison.discordant is None else "mcnemar",
+        "discordant": comparison.discordant,
         "minimum_detectable_effect": comparison.minimum_detectable_effect,
         "num_clusters": comparison.num_clusters,
         "non_inferior": non_inferior(comparison.difference, margin) if name == LOG_PERPLEXITY else None,
     }
 
 
-def _examples_name(result: ModelResult) -> str:
-    return f"examples-{file_name(result.info['label'])}.jsonl"
+def _model(result: ModelResult) -> dict[str, Any]:
+    tasks = {
+        name: {
+            "num_items": len(run.records),
+            "key": run.key,
+            "conventions": run.conventions,
+            "seconds": round(run.seconds, 1),
+        }
+        for name, run in result.tasks.items()
+    }
+    return {**result.info, "examples": f"{examples_name(result.info['label'])}.jsonl", "tasks": tasks}
 
 
 def _versions() -> dict[str, str | None]:
@@ -191,14 +204,3 @@ def _versions() -> dict[str, str | None]:
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
     }
-
-
-def _plain(value: Any) -> Any:
-    """Nested values for JSON, numbers that are not finite as null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

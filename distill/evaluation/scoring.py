@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from distill.evaluation.processes import ALONE, Processes
 from distill.evaluation.statistics import FloatArray
 
 MAX_LOGITS = 1 << 22  # logits held at a time: 16 MiB of float32; more is slower on a CPU, whose caches it leaves
@@ -31,13 +32,17 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none."""
+    """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none.
+
+    processes: those that share the forward passes of `score_rows`; all of them must then call it with the same rows.
+    """
 
     label: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     start_id: int | None
     max_batch_tokens: int
+    processes: Processes = ALONE
 
     @property
     def context(self) -> int | None:

@@ -203,6 +203,17 @@ def paired_permutation_p(
     return num_extreme / num_rows if exact else (num_extreme + 1) / (num_rows + 1)
 
 
+def mcnemar_p(num_only_first: int, num_only_second: int) -> float:
+    """McNemar's exact two-sided p from the discordant pairs (McNemar 1947): a fair coin decides each; 1 without any.
+
+    It is what `paired_permutation_p` estimates for a mean of zeros and ones.
+    """
+    num_discordant = num_only_first + num_only_second
+    if num_discordant == 0:
+        return 1.0
+    return float(stats.binomtest(num_only_first, num_discordant, 0.5).pvalue)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment of a family of p-values (Holm 1979). NaN stays NaN and is not in the family."""
     adjusted = [math.nan] * len(p_values)

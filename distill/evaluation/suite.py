@@ -1,34 +1,53 @@
 """The suite: models and a configuration in; per-example records, estimates and failures out.
 
 A task that cannot be set up, or that fails on one model, and a model that cannot be loaded are reported, and everything
-else goes on.
+else goes on. The items of a task are scored in chunks, which do not depend on how many processes share them nor on
+where an earlier run was interrupted: neither changes any number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from tqdm.auto import tqdm
 
-from distill.evaluation.config import EvalConfig
+import distill
+from distill.evaluation.config import EvalConfig, ScoringConfig
+from distill.evaluation.examples import Known, PartFile, plain, read_examples, record_key
 from distill.evaluation.log_odds import PRONOUNS
 from distill.evaluation.measurement import Estimate
-from distill.evaluation.model_specs import ModelSpec, load_scorer
+from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.processes import Processes, current_processes
+from distill.evaluation.progress import Progress
 from distill.evaluation.scoring import Scorer, num_continuation_tokens
-from distill.evaluation.task import Failure, Records, Task
+from distill.evaluation.task import Failure, Records, Task, Work
 from distill.evaluation.tasks import SUMMARISE, message_of, plan, tokenizer_hash
 from distill.models import model_fingerprint, num_parameters
+
+ERRORS = (ValueError, OSError, RuntimeError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """A task on one model: its records in the order of the items, the key under which they are kept, the conventions
+    that `summarise` takes, and the seconds that scoring took (0 when all records were there)."""
+
+    records: Records
+    key: str
+    conventions: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """All about one model: what it is, its records by task, and its estimates by name."""
+    """All about one model: what it is, its tasks by name, and its estimates by name."""
 
     info: dict[str, Any]
-    records: dict[str, Records]
+    tasks: dict[str, TaskRun]
     estimates: dict[str, Estimate]
 
 
@@ -41,35 +60,31 @@ class Evaluation:
     failures: list[Failure]
 
 
-def evaluate(specs: Sequence[ModelSpec], config: EvalConfig) -> Evaluation:
-    """Run every task of the configuration on every model, with a progress bar."""
+def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None = None) -> Evaluation:
+    """Run every task of the configuration on every model, with progress and the time left on stderr.
+
+    folder: where records are kept as they come, and used again if they are there; None keeps and uses none. With
+    several processes each scores its share and all return the same records, but only the main one the estimates.
+    """
+    processes = current_processes()
     tasks, failures = plan(config)
     results = []
-    with tqdm(total=len(specs) * (1 + len(tasks)), unit="task", disable=None) as bar:
+    with Progress(tasks, len(specs), processes) as progress:
         for spec in specs:
-            bar.set_description(f"{spec.label}: loading")
+            progress.start_model(spec.label)
+            scorer, errors = None, []
             try:
                 scorer = load_scorer(spec, config.scoring)
-            except (ValueError, OSError, RuntimeError, SafetensorError) as error:
-                failures.append(Failure(spec.label, None, message_of(error)))
-                bar.update(1 + len(tasks))
+            except ERRORS as error:
+                errors.append(message_of(error))
+            errors = [message for found in processes.gather(errors) for message in found]
+            if scorer is None or errors:
+                failures.append(Failure(spec.label, None, errors[0]))
+                progress.skip_model()
                 continue
-            bar.update()
-            records: dict[str, Records] = {}
-            estimates: dict[str, Estimate] = {}
-            for task in tasks:
-                bar.set_description(f"{spec.label}: {task.name}")
-                try:
-                    work = task.prepare(scorer, *needed_records(task, records))
-                    records[task.name] = work.score(work.items)
-                    conventions = work.conventions(records[task.name])
-                    found = SUMMARISE[task.name](records[task.name], *conventions, config.statistics)
-                except (ValueError, OSError, RuntimeError) as error:
-                    failures.append(Failure(spec.label, task.name, message_of(error)))
-                else:
-                    estimates |= {one.measurement.name: one for one in found}
-                bar.update()
-            results.append(ModelResult(_describe(spec, scorer, config), records, estimates))
+            result, failed = _run_tasks(spec, scorer, tasks, config, folder, processes, progress)
+            results.append(result)
+            failures += failed
     return Evaluation(specs[0].label, results, failures)
 
 
@@ -79,6 +94,127 @@ def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:
         if name not in records:
             raise ValueError(f"{task.name} is computed from the records of {name}, which failed; see its message")
     return [records[name] for name in task.needs]
+
+
+def score_items(
+    work: Work, known: Mapping[str, dict[str, Any]], processes: Processes, keep: Callable[[Records], None]
+) -> Records:
+    """The record of every item, in order: those known, and the others scored in chunks by all processes.
+
+    keep: called with the records of each chunk that this process has scored. Raises ValueError, on every process, with
+    the message of the first chunk that failed.
+    """
+    size = work.chunk if work.divisible else max(1, len(work.ids))
+    chunks = [slice(start, start + size) for start in range(0, len(work.ids), size)]
+    missing = [chunk for chunk in chunks if not all(name in known for name in work.ids[chunk])]
+    mine: Records = []
+    failed: tuple[int, str] | None = None
+    for number, chunk in enumerate(missing):
+        if work.divisible and number % processes.count != processes.index:
+            continue
+        try:
+            records = [plain(record) for record in work.score(work.items[chunk])]
+        except ERRORS as error:
+            failed = number, message_of(error)
+            break
+        if work.divisible or processes.is_main:
+            keep(records)
+        mine += records
+    everything = processes.gather((mine, failed))
+    failures = [failure for _, failure in everything if failure is not None]
+    if failures:
+        raise ValueError(min(failures)[1])
+    found = {**known} | {record["id"]: record for records, _ in everything for record in records}
+    return [found[name] for name in work.ids]
+
+
+def model_key(spec: ModelSpec, scorer: Scorer, scoring: ScoringConfig) -> str:
+    """What identifies a model and how it is run; batches and devices change no score and are left out."""
+    return record_key(
+        distill.__version__,
+        model_fingerprint(spec.path, scorer.model),
+        spec.gguf_file,
+        tokenizer_hash(scorer),
+        scorer.start_id,
+        scoring.dtype,
+    )
+
+
+def _run_tasks(
+    spec: ModelSpec,
+    scorer: Scorer,
+    tasks: Sequence[Task],
+    config: EvalConfig,
+    folder: Path | None,
+    processes: Processes,
+    progress: Progress,
+) -> tuple[ModelResult, list[Failure]]:
+    name, model = examples_name(spec.label), model_key(spec, scorer, config.scoring)
+    known: Known = read_examples(folder, name) if folder else {}
+    processes.gather(None)  # nobody writes before all have read
+    part = PartFile(folder, name, processes.index) if folder else None
+    runs: dict[str, TaskRun] = {}
+    estimates: dict[str, Estimate] = {}
+    failures = []
+    for task in tasks:
+        key = record_key(model, task.key, *(runs[need].key for need in task.needs if need in runs))
+        try:
+            run = _run_task(task, key, scorer, runs, known.get(key, {}), processes, part, progress)
+        except ERRORS as error:
+            failures.append(Failure(spec.label, task.name, message_of(error)))
+            progress.end_task(task, None)
+            continue
+        runs[task.name] = run
+        progress.end_task(task, run.seconds)
+        if processes.is_main:
+            try:
+                found = SUMMARISE[task.name](run.records, *run.conventions, config.statistics)
+                estimates |= {one.measurement.name: one for one in found}
+            except ERRORS as error:
+                failures.append(Failure(spec.label, task.name, message_of(error)))
+    return ModelResult(_describe(spec, scorer, config), runs, estimates), failures
+
+
+def _run_task(
+    task: Task,
+    key: str,
+    scorer: Scorer,
+    runs: Mapping[str, TaskRun],
+    known: Mapping[str, dict[str, Any]],
+    processes: Processes,
+    part: PartFile | None,
+    progress: Progress,
+) -> TaskRun:
+    progress.start_task(task)
+    started = time.perf_counter()
+    work = _prepare(task, scorer, runs, processes)
+    num_known = sum(name in known for name in work.ids)
+
+    def keep(records: Records) -> None:
+        if part is not None:
+            part.append(task.name, key, records)
+        progress.advance(task, len(records) / max(1, len(work.ids)))
+
+    progress.advance(task, num_known / max(1, len(work.ids)) / processes.count)
+    records = score_items(work, known, processes, keep)
+    seconds = time.perf_counter() - started if num_known < len(work.ids) else 0.0
+    return TaskRun(records, key, work.conventions(records), seconds)
+
+
+def _prepare(task: Task, scorer: Scorer, runs: Mapping[str, TaskRun], processes: Processes) -> Work:
+    """The task's work on this model. Raises ValueError on every process when it fails on one."""
+    work, message = None, None
+    try:
+        needed = needed_records(task, {name: run.records for name, run in runs.items()})
+        work = task.prepare(scorer, *needed)
+        if not work.divisible:  # then the processes share every forward pass instead
+            work = task.prepare(replace(scorer, processes=processes), *needed)
+    except ERRORS as error:
+        message = message_of(error)
+    messages = [found for found in processes.gather(message) if found is not None]
+    if work is None or messages:
+        raise ValueError(messages[0])
+    return work
 
 
 def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""Per-example records on disk, which are the cache of an evaluation too: records in, JSON lines out, and back.
+
+    examples-LABEL.jsonl         all records of a model, written when the evaluation is complete
+    examples-LABEL.part-N.jsonl  what process N has scored so far; removed when the former is written
+
+A line is {task, key, id, ...}. The key is a hash of everything that a record depends on (`record_key`), so that a
+record is never used for another model, other data or other settings. A process that is killed leaves at most one line
+unfinished, which is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distill.evaluation.task import Records
+from distill.run_folder import write_text
+
+Known = dict[str, dict[str, dict[str, Any]]]  # by key, by id
+
+
+def record_key(*parts: object) -> str:
+    """Twelve hex digits that identify what `parts` say."""
+    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:12]
+
+
+def read_examples(folder: Path, name: str) -> Known:
+    """The records of `name`, complete or in parts, without their task and key. Broken lines are left out."""
+    known: Known = {}
+    for path in (folder / f"{name}.jsonl", *_parts(folder, name)):
+        for task_and_record in _lines(path):
+            del task_and_record["task"]
+            known.setdefault(task_and_record.pop("key"), {})[task_and_record["id"]] = task_and_record
+    return known
+
+
+def read_records(path: Path) -> dict[str, Records]:
+    """The records of a complete file by task, in order, without task and key. Raises FileNotFoundError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"per-example records {path} do not exist; keep them beside their results.json")
+    found: dict[str, Records] = {}
+    for record in _lines(path):
+        del record["key"]
+        found.setdefault(record.pop("task"), []).append(record)
+    return found
+
+
+class PartFile:
+    """Appends the records of one process to its part file, each chunk at once and on its way to the disk."""
+
+    def __init__(self, folder: Path, name: str, process: int) -> None:
+        self.path = folder / f"{name}.part-{process}.jsonl"
+        if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
+            with self.path.open("ab") as stream:  # end the line that a killed process did not finish
+                stream.write(b"\n")
+
+    def append(self, task: str, key: str, records: Records) -> None:
+        """Add the records of a chunk."""
+        with self.path.open("ab") as stream:
+            stream.write(_dump(task, key, records).encode())
+
+
+def write_examples(folder: Path, name: str, tasks: Mapping[str, tuple[str, Records]]) -> None:
+    """Write all records (by task: key and records) as one complete file, and remove the parts."""
+    write_text(folder / f"{name}.jsonl", "".join(_dump(task, key, records) for task, (key, records) in tasks.items()))
+    for path in _parts(folder, name):
+        path.unlink()
+
+
+def plain(value: Any) -> Any:
+    """Nested values as JSON gives them back, numbers that are not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _parts(folder: Path, name: str) -> list[Path]:
+    return sorted(path for path in folder.glob("*.part-*.jsonl") if path.name.startswith(f"{name}.part-"))
+
+
+def _dump(task: str, key: str, records: Records) -> str:
+    lines = (
+        json.dumps({"task": task, "key": key, **record}, ensure_ascii=False, allow_nan=False) for record in records
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    """The whole lines of a file that hold a record; nothing when there is no file."""
+    if not path.is_file():
+        return
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:  # unfinished, or not even text
+            continue
+        if isinstance(record, dict) and {"task", "key", "id"} <= record.keys():
+            yield record

@@ -1,0 +1,40 @@
+"""The processes of `accelerate launch`: which one this is, and what all of them say. Without a launcher: one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's number and how many there are."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and prints."""
+        return self.index == 0
+
+    def gather(self, value: Any) -> list[Any]:
+        """The `value` of every process, in their order, on all of them. All must call this at the same point."""
+        return [value] if self.count == 1 else gather_object([value])
+
+
+ALONE = Processes()
+
+
+def current_processes() -> Processes:
+    """The processes that a launcher has started; joins them (gloo on the CPU) on the first call."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE
+    # without cpu=True two CPU processes would each believe to be alone
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    return Processes(state.process_index, state.num_processes)

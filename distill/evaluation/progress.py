@@ -1,0 +1,73 @@
+"""How far an evaluation is: tasks with their sizes in; a bar with the time left, and a line per task, on stderr out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+from tqdm import tqdm
+
+from distill.evaluation.processes import Processes
+from distill.evaluation.task import Task
+
+SAMPLED_COST = 4  # a sampled token takes about as long as so many that are only read
+
+
+def cost(task: Task) -> int:
+    """The size of a task in tokens read; sampled ones weigh more."""
+    return max(1, task.num_tokens + SAMPLED_COST * task.num_new_tokens)
+
+
+class Progress:
+    """A bar over the tokens of all tasks on all models. Only the main process shows it; it stands for the others."""
+
+    def __init__(self, tasks: Sequence[Task], num_models: int, processes: Processes) -> None:
+        self.per_model = sum(cost(task) for task in tasks)
+        self.processes = processes
+        self.bar = tqdm(
+            total=self.per_model * num_models,
+            disable=None if processes.is_main else True,
+            unit="tok",
+            unit_scale=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left",
+        )
+        self.label = ""
+        self.done_before = 0  # the cost of the models and tasks that are over
+        self.num_started = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.bar.close()
+
+    def start_model(self, label: str) -> None:
+        """Another model is being loaded."""
+        self.label = label
+        self.done_before = self.num_started * self.per_model
+        self.num_started += 1
+        self.bar.set_description_str(f"{label}: loading")
+
+    def skip_model(self) -> None:
+        """The model could not be loaded."""
+        self._move_to(self.num_started * self.per_model)
+
+    def start_task(self, task: Task) -> None:
+        """The task is being prepared."""
+        self.bar.set_description_str(f"{self.label}: {task.name}")
+
+    def advance(self, task: Task, share: float) -> None:
+        """This process has done that share of the task's items; the others are taken to be as far."""
+        self.bar.update(min(share * cost(task) * self.processes.count, self.done_before + cost(task) - self.bar.n))
+
+    def end_task(self, task: Task, seconds: float | None) -> None:
+        """The task is over. seconds: None when it failed."""
+        self.done_before += cost(task)
+        self._move_to(self.done_before)
+        if self.processes.is_main:
+            outcome = "failed" if seconds is None else f"{task.num_items:,} items, {seconds:.1f} s"
+            self.bar.write(f"{self.label}: {task.name}: {outcome}", file=sys.stderr)
+
+    def _move_to(self, place: float) -> None:
+        self.bar.update(place - self.bar.n)
