@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
+from typing import Any
 
-import torch
-from accelerate import Accelerator
 from transformers.utils import logging as transformers_logging
 
 from augment.lexicon import load_lexicon
-from distill.checkpoint import is_complete, open_run, provenance
 from distill.config import RunConfig, load_config
 from distill.data import prepare_blocks
+from distill.interrupt import Stopped
+from distill.launch import build_accelerator
 from distill.models import model_fingerprint
 from distill.parts import load_parts
 from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
+from distill.run_folder import is_complete, open_run, provenance
+from distill.schedule import plan_schedule
 from distill.tracking import check_trackers
-from distill.trainer import check_supported, fit, plan_schedule
+from distill.trainer import fit
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse the command line, build the parts and train. Bad input raises ValueError or OSError with one message."""
+    """Parse the command line, build the parts and train. Bad input raises ValueError or OSError with one message,
+    and a signal Stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="YAML file with the settings that differ from the defaults")
     parser.add_argument("--dry-run", action="store_true", help="print what would happen, with sizes, memory and time")
@@ -36,13 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
 
     check_trackers(config.train.trackers)
-    # without cpu=True two CPU processes would each believe to be alone
-    accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),
-        log_with=list(config.train.trackers) or None,
-        project_dir=config.run_dir,
-    )
-    check_supported(accelerator)
+    accelerator = build_accelerator(config)
     tokenizer, teacher, student = load_parts(config)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = gender_classes(tokenizer, lexicon) if config.perturb.operation in USES_CLASSES else None
@@ -52,18 +50,19 @@ def main(arguments: list[str] | None = None) -> None:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
-    origin = {}
-    if accelerator.is_main_process:
-        origin = provenance(
-            blocks.info,
-            model_fingerprint(config.teacher.path, teacher) if config.teacher and teacher else None,
-            model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
-            tokenizer.backend_tokenizer.to_str(),
-            accelerator.mixed_precision,
-        )
-        open_run(config, origin)
-    accelerator.wait_for_everyone()
-    fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
+    origin: dict[str, Any] = {}
+    with contextlib.ExitStack() as held:
+        if accelerator.is_main_process:
+            origin = provenance(
+                blocks.info,
+                model_fingerprint(config.teacher.path, teacher) if config.teacher and teacher else None,
+                model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
+                tokenizer.backend_tokenizer.to_str(),
+                accelerator.mixed_precision,
+            )
+            held.enter_context(open_run(config, origin))
+        accelerator.wait_for_everyone()
+        fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
     if accelerator.device.type != "cpu":
         accelerator.state.destroy_process_group()
@@ -72,8 +71,12 @@ def main(arguments: list[str] | None = None) -> None:
 if __name__ == "__main__":
     transformers_logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns of tied weights at every checkpoint
+    process = int(os.environ.get("RANK", "0"))
     try:
         main()
+    except Stopped as stopped:
+        if process == 0:
+            print(stopped, file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except (ValueError, OSError, FloatingPointError) as error:
-        rank = os.environ.get("RANK", "0")
-        sys.exit(f"error: {error}" if rank == "0" else f"error (process {rank}): {error}")
+        sys.exit(f"error (process {process}): {error}" if process else f"error: {error}")

@@ -1,280 +1,290 @@
-"""The run folder: what a run is, where it stands, and what comes out of it.
+"""Checkpoints: the parts of a run in; checkpoints/step_N that continue it bit for bit, and the parts as they were, out.
 
-    RUN/config.yaml     resolved settings, and under `provenance` versions, git revision and hashes of data and models
-    RUN/metrics.jsonl   one line per logged step
-    RUN/checkpoints/    step_00000200/: everything needed to continue, bit for bit
-    RUN/student/        the result: a plain transformers folder, with tokenizer and model card
+    step_00000200/state/        model and optimizer (torch.distributed.checkpoint: any number of processes can read it)
+    step_00000200/run.pt        schedule, gradient scaler, TrainState
+    step_00000200/random_0.pt   the random states of process 0, and so on
+    step_00000200/manifest.json size and SHA-256 of every file, and of the manifest itself
 
-Folders are written under a `.partial` name and renamed when complete: one that has its final name is whole.
+A checkpoint is written aside, brought to the disk, then renamed; it is compared with its manifest before it is loaded.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
-import platform
+import os
+import random
 import shutil
-import subprocess
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+import torch.distributed.checkpoint as distributed_checkpoint
 from accelerate import Accelerator
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from yaml import YAMLError
+from accelerate.utils import broadcast_object_list, gather_object, set_seed
+from torch.distributed.checkpoint import CheckpointException
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
-from distill.config import RunConfig, dump_yaml, load_yaml, to_dict
+from distill.run_folder import sync, write_text
 
-PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
-# settings that change how a run is watched or executed, not what it computes
-FREE_SETTINGS = {
-    "run_dir",
-    "data.path",  # its content is compared instead
-    "data.heldout_path",
-    "data.cache_dir",
-    "data.num_proc",
-    "train.micro_batch_size",
-    "train.log_every",
-    "train.eval_every",
-    "train.save_every",
-    "train.keep_checkpoints",
-    "train.trackers",
-}
+MANIFEST = "manifest.json"
 
 
 @dataclasses.dataclass
 class TrainState:
-    """Where a run stands: optimizer steps done, and tokens whose prediction has been scored."""
+    """Where a run stands: optimizer steps done, tokens whose prediction has been scored, steps that were skipped.
+
+    heldout_nats_per_token: the held-out cross-entropy, if it was measured at this very step.
+    """
 
     step: int = 0
     tokens_seen: int = 0
-
-    def state_dict(self) -> dict[str, int]:
-        return dataclasses.asdict(self)
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.step, self.tokens_seen = state["step"], state["tokens_seen"]
+    num_skipped: int = 0
+    heldout_nats_per_token: float | None = None
 
 
-# -- what a run is ---------------------------------------------------------------------------------------------------
+class Parts(NamedTuple):
+    """What a checkpoint holds: prepared model and optimizer, schedule, progress."""
+
+    model: torch.nn.Module
+    optimizer: Any
+    scheduler: Any
+    state: TrainState
 
 
-def provenance(
-    data: dict[str, Any], teacher: str | None, student: str | None, tokenizer: str, mixed_precision: str
-) -> dict[str, Any]:
-    """Versions, git revision, fingerprints and precision, for config.yaml. teacher, student: those of given weights."""
-    return {
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-        "git_revision": git_revision(),
-        "data": data,
-        "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
-        "teacher": teacher,
-        "student": student,
-        "mixed_precision": mixed_precision,
-    }
+# -- writing ---------------------------------------------------------------------------------------------------------
 
 
-def git_revision() -> str | None:
-    """The revision of the source tree this code runs from, `-dirty` with uncommitted changes; None outside of one."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return described.stdout.strip()
+def save_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts, keep: int) -> None:
+    """Write checkpoints/step_N on all processes together; keep the newest `keep` and the best one, remove the others.
 
-
-def open_run(config: RunConfig, origin: dict[str, Any]) -> None:
-    """Create the run folder and its config.yaml, or check that the one there belongs to the same run.
-
-    Call on one process. Raises ValueError, printing the differences, when the folder holds a run with other settings or
-    other data or model contents.
+    Raises OSError on every process when one of them cannot write (a full disk, say); earlier checkpoints stay.
     """
-    run_dir = Path(config.run_dir)
-    file = run_dir / "config.yaml"
-    settings = to_dict(config) | {"provenance": origin}
-    if file.exists():
-        _check_same(file, settings)
-        return
-    if run_dir.exists() and any(run_dir.iterdir()):
-        raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_text(file, dump_yaml(settings))
-
-
-def is_complete(config: RunConfig) -> bool:
-    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
-    run_dir = Path(config.run_dir)
-    if not (run_dir / "student").exists():
-        return False
-    _check_same(run_dir / "config.yaml", to_dict(config))
-    return True
-
-
-def _check_same(file: Path, settings: dict[str, Any]) -> None:
-    """Raise ValueError with the differences unless a run's config.yaml has these settings.
-
-    Provenance is compared if it is given.
-    """
-    try:
-        written = dict(load_yaml(file))
-        if settings["provenance"] is None:
-            written["provenance"] = None
-    except (OSError, ValueError, TypeError, YAMLError) as error:
-        raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
-    differences = _differences(written, settings)
-    if differences:
-        raise ValueError(
-            f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
-            "choose another run_dir, or remove that folder to start again"
-        )
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line per setting, data or model hash in which two resolved configurations differ."""
-    before, after = flatten(old), flatten(new)
-    compared = [
-        key
-        for key in sorted(before.keys() | after.keys())
-        if key not in FREE_SETTINGS and not key.startswith(("provenance.versions", "provenance.git_revision"))
-    ]
-    return [
-        f"{key}: {before.get(key)!r} there, {after.get(key)!r} now"
-        for key in compared
-        if before.get(key) != after.get(key)
-    ]
-
-
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename it."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
-
-
-# -- where it stands -------------------------------------------------------------------------------------------------
-
-
-def save_checkpoint(accelerator: Accelerator, run_dir: Path, state: TrainState, keep: int) -> None:
-    """Write checkpoints/step_N on all processes together, and remove all but the newest `keep`."""
-    final = run_dir / "checkpoints" / f"step_{state.step:08d}"
+    final = run_dir / "checkpoints" / f"step_{parts.state.step:08d}"
     aside = final.with_name(final.name + ".partial")
-    if accelerator.is_main_process:
-        for leftover in (run_dir / "checkpoints").glob("*.partial"):
-            shutil.rmtree(leftover)
-        aside.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(aside))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        aside.rename(final)
-        for old in _checkpoints(run_dir)[:-keep]:
+    main = accelerator.is_main_process
+    try:
+        _together(accelerator, lambda: _clear(aside) if main else None)
+        _together(accelerator, lambda: _write(accelerator, aside, parts))
+        mine = _together(accelerator, lambda: _digests(aside, accelerator.process_index, accelerator.num_processes))
+        _together(accelerator, lambda: _complete(aside, final, mine, parts.state, accelerator) if main else None)
+    except OSError as error:
+        if main:
+            shutil.rmtree(aside, ignore_errors=True)
+        newest = [path.name for path in checkpoints(run_dir)][-1:]
+        raise OSError(
+            f"checkpoint {final} cannot be written ({error}; {shutil.disk_usage(run_dir).free / 1e6:,.1f} MB free); "
+            f"make room and give the same command again: it continues from {newest[0] if newest else 'the start'}"
+        ) from error
+    if main:
+        for old in set(checkpoints(run_dir)) - set(_kept(run_dir, keep)):
             shutil.rmtree(old.rename(old.with_name(old.name + ".partial")))  # never half of one under its final name
     accelerator.wait_for_everyone()
 
 
-def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path) -> bool:
-    """Restore models, optimizer, schedule, random states and TrainState from the newest checkpoint, if there is one."""
-    checkpoints = _checkpoints(run_dir)
-    if not checkpoints:
-        return False
-    try:
-        accelerator.load_state(str(checkpoints[-1]))
-    except Exception as error:
-        # a damaged file fails in as many ways as there are file formats in it; all mean the same to the user
-        raise ValueError(
-            f"checkpoint {checkpoints[-1]} cannot be read ({' '.join(str(error).split())}); "
-            "remove that folder to continue from the one before it"
-        ) from error
-    return True
+def _clear(aside: Path) -> None:
+    """Remove what earlier writing left (and damaged checkpoints), and make the folder to write into."""
+    for pattern in ("*.partial", "*.damaged"):
+        for leftover in aside.parent.glob(pattern):
+            shutil.rmtree(leftover)
+    aside.mkdir(parents=True)
 
 
-def _checkpoints(run_dir: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
-    return sorted(path for path in (run_dir / "checkpoints").glob("step_*") if path.suffix != ".partial")
+def _write(accelerator: Accelerator, aside: Path, parts: Parts) -> None:
+    model, optimizer = get_state_dict(parts.model, parts.optimizer.optimizer)
+    with _quiet():
+        distributed_checkpoint.save({"model": model, "optimizer": optimizer}, checkpoint_id=aside / "state")
+    torch.save(_random_states(accelerator), aside / f"random_{accelerator.process_index}.pt")
+    if accelerator.is_main_process:
+        run = {
+            "scheduler": parts.scheduler.state_dict(),
+            "scaler": None if accelerator.scaler is None else accelerator.scaler.state_dict(),
+            "state": dataclasses.asdict(parts.state),
+            "num_processes": accelerator.num_processes,
+        }
+        torch.save(run, aside / "run.pt")
 
 
-# -- what comes out of it --------------------------------------------------------------------------------------------
+def _digests(folder: Path, share: int, num_shares: int) -> list[dict[str, Any]]:
+    """The manifest entries of one share of a folder's files, each brought to the disk first."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = []
+    for file in files[share::num_shares]:
+        sync(file)
+        entries.append({"name": str(file.relative_to(folder))} | _digest(file))
+    return entries
 
 
-def save_student(run_dir: Path, student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, card: str) -> None:
-    """Write student/: weights, configuration, tokenizer and model card, loadable by `from_pretrained`."""
-    final = run_dir / "student"
-    aside = final.with_name("student.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    student.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    (aside / "README.md").write_text(card, encoding="utf-8")
+def _digest(file: Path) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        return {"num_bytes": os.fstat(stream.fileno()).st_size, "sha256": _sha256(stream)}
+
+
+def _sha256(stream: Any) -> str:
+    return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _complete(
+    aside: Path, final: Path, shares: list[list[dict[str, Any]]], state: TrainState, accelerator: Accelerator
+) -> None:
+    """Write the manifest, bring all names to the disk and give the folder its final name."""
+    content = {
+        "step": state.step,
+        "heldout_nats_per_token": state.heldout_nats_per_token,
+        "num_processes": accelerator.num_processes,
+        "files": sorted((entry for share in shares for entry in share), key=lambda entry: entry["name"]),
+    }
+    write_text(aside / MANIFEST, json.dumps(content | {"sha256": _own_digest(content)}, indent=1) + "\n")
+    for folder in (path for path in aside.rglob("*") if path.is_dir()):
+        sync(folder)
     aside.rename(final)
+    sync(final.parent)
 
 
-def model_card(config: RunConfig, state: TrainState, results: dict[str, float], origin: dict[str, Any]) -> str:
-    """The student's README.md: what it is, how it was made, what was measured on it."""
-    teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
-    numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
-    return f"""---
-library_name: transformers
-pipeline_tag: text-generation
-tags: [knowledge-distillation, gender-bias, evenhand]
----
-# A student distilled with Evenhand
-
-- teacher: {teacher}
-- perturbation of the teacher: `{config.perturb.operation}`, strength {config.perturb.strength}
-- counterfactual augmentation: `{config.augment.mode}`
-- data: `{config.data.path}` ({origin["data"]["train"]["num_documents"]} documents)
-- training: {state.step} optimizer steps, {state.tokens_seen} scored tokens, seed {config.seed}
-
-| held-out measure | value |
-|---|---|
-{numbers}
-
-Gender bias is reduced by the method, not removed: evaluate the model on your own use before relying on it.
-
-All settings, versions and hashes:
-
-```yaml
-{dump_yaml(to_dict(config) | {"provenance": origin})}```
-"""
+def _own_digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; a last one that was cut off in writing is left out.
+def _kept(run_dir: Path, keep: int) -> list[Path]:
+    """The newest `keep` checkpoints and, among those at whose step the held-out loss was measured, the best."""
+    present = checkpoints(run_dir)
+    measured = [(value, path) for path in present if (value := _heldout(path)) is not None]
+    return present[-keep:] + [path for _, path in sorted(measured)[:1]]
 
-    Raises ValueError for a malformed line before it.
+
+def _heldout(checkpoint: Path) -> float | None:
+    try:
+        return json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))["heldout_nats_per_token"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(path for path in (run_dir / "checkpoints").glob("step_*") if not path.suffix)
+
+
+def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts, seed: int) -> bool:
+    """Restore all parts and every random state from the newest checkpoint that is whole; False if there is none at all.
+
+    On another number of processes than it was written by, random states start anew from the seed and the step. Damaged
+    checkpoints are reported and set aside. Raises ValueError when all are damaged, or the newest one does not fit.
     """
-    file = run_dir / "metrics.jsonl"
-    *lines, _ = file.read_text(encoding="utf-8").split("\n")
-    metrics = []
-    for number, line in enumerate(lines, 1):
-        try:
-            metrics.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{file}:{number} is not JSON ({error.msg}); remove that line to continue the run"
-            ) from None
-    return metrics
+    present: list[Any] = [checkpoints(run_dir) if accelerator.is_main_process else None]
+    broadcast_object_list(present)
+    for checkpoint in reversed(present[0]):
+        look = partial(damage, checkpoint, accelerator.process_index, accelerator.num_processes)
+        faults = _together(accelerator, look)
+        found = [fault for share in faults for fault in share]
+        if not found:
+            _read(accelerator, checkpoint, parts, seed)
+            return True
+        accelerator.print(f"{checkpoint} is damaged ({found[0]}); trying the checkpoint before it")
+        if accelerator.is_main_process:
+            checkpoint.rename(checkpoint.with_name(checkpoint.name + ".damaged"))
+        accelerator.wait_for_everyone()
+    if present[0]:
+        raise ValueError(f"no checkpoint of {run_dir} is whole; remove its folder checkpoints to start the run again")
+    return False
+
+
+def damage(checkpoint: Path, share: int = 0, num_shares: int = 1) -> list[str]:
+    """In what a checkpoint differs from its manifest; with shares, one process looks at every num_shares-th file."""
+    try:
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        own, entries = manifest.pop("sha256"), manifest["files"]
+        if own != _own_digest(manifest):
+            return [f"{MANIFEST} has another checksum than when it was written"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{MANIFEST} cannot be read: {error}"]
+    return [fault for entry in entries[share::num_shares] if (fault := _fault(checkpoint, entry))]
+
+
+def _fault(checkpoint: Path, entry: dict[str, Any]) -> str | None:
+    try:
+        found = _digest(checkpoint / entry["name"])
+    except OSError as error:
+        return f"{entry['name']} cannot be read: {error.strerror}"
+    if found["num_bytes"] != entry["num_bytes"]:
+        return f"{entry['name']} has {found['num_bytes']:,} bytes instead of {entry['num_bytes']:,}"
+    if found["sha256"] != entry["sha256"]:
+        return f"{entry['name']} has another checksum than when it was written"
+    return None
+
+
+def _read(accelerator: Accelerator, checkpoint: Path, parts: Parts, seed: int) -> None:
+    optimizer = parts.optimizer.optimizer
+    try:
+        run = torch.load(checkpoint / "run.pt", weights_only=True)
+        if accelerator.scaler is not None and run["scaler"] is not None:
+            accelerator.scaler.load_state_dict(run["scaler"])
+        model_state, optimizer_state = get_state_dict(parts.model, optimizer)
+        loaded: dict[str, Any] = {"model": model_state, "optimizer": optimizer_state}
+        with _quiet():
+            distributed_checkpoint.load(loaded, checkpoint_id=checkpoint / "state")
+        set_state_dict(parts.model, optimizer, model_state_dict=loaded["model"], optim_state_dict=loaded["optimizer"])
+        parts.scheduler.load_state_dict(run["scheduler"])
+        for name, value in run["state"].items():
+            setattr(parts.state, name, value)
+        if run["num_processes"] == accelerator.num_processes:
+            file = checkpoint / f"random_{accelerator.process_index}.pt"
+            _restore_random_states(accelerator, torch.load(file, weights_only=True))
+        else:
+            entropy = np.random.SeedSequence([seed, parts.state.step]).generate_state(1)[0]
+            set_seed(int(entropy) // 2, device_specific=True)
+    except (Exception, CheckpointException) as error:
+        # the files are as they were written, so the model is another, or a library has changed its format
+        raise ValueError(
+            f"checkpoint {checkpoint} does not fit this run ({' '.join(str(error).split())[:500]}); "
+            "was it written with other versions? See provenance.versions in config.yaml"
+        ) from error
+
+
+# -- on all processes ------------------------------------------------------------------------------------------------
+
+
+def _together(accelerator: Accelerator, action: Callable[[], Any]) -> list[Any]:
+    """Do something on every process and return the results of all; if it fails on one, raise OSError on each."""
+    result, fault = None, None
+    try:
+        result = action()
+    except (OSError, RuntimeError, CheckpointException) as error:
+        fault = " ".join(str(error).split())[:500] or type(error).__name__
+    outcomes = gather_object([(result, fault)])
+    faults = [fault for _, fault in outcomes if fault is not None]
+    if faults:
+        raise OSError(faults[0])
+    return [result for result, _ in outcomes]
+
+
+def _quiet() -> warnings.catch_warnings:
+    """Without the warning that a single process is not a group."""
+    return warnings.catch_warnings(action="ignore", category=UserWarning)
+
+
+def _random_states(accelerator: Accelerator) -> dict[str, Any]:
+    kind, keys, *rest = np.random.get_state()
+    device = torch.get_device_module(accelerator.device)
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, torch.from_numpy(np.asarray(keys)), *rest],
+        "torch": torch.get_rng_state(),
+        "device": device.get_rng_state() if hasattr(device, "get_rng_state") else None,
+    }
+
+
+def _restore_random_states(accelerator: Accelerator, states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    kind, keys, *rest = states["numpy"]
+    np.random.set_state((kind, keys.numpy(), *rest))
+    torch.set_rng_state(states["torch"])
+    if states["device"] is not None:
+        torch.get_device_module(accelerator.device).set_rng_state(states["device"])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import resource
 import time
 
-import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
@@ -16,7 +14,9 @@ from distill.data import Blocks, batches, training_indices
 from distill.distiller import Distiller, weighted_sum
 from distill.models import num_parameters
 from distill.perturb import GenderClasses
-from distill.trainer import Schedule, build_distiller, forward_pairs
+from distill.schedule import Schedule
+from distill.throughput import peak_memory_bytes
+from distill.trainer import build_distiller, forward_pairs
 
 PROBE_MICRO_STEPS = 3
 
@@ -85,14 +85,7 @@ def _probe(
         loss.item()
         durations.append(time.perf_counter() - started)
     optimizer_bytes = sum(2 * parameter.numel() * 4 for parameter in distiller.parameters())
-    return min(durations[1:]), _peak_bytes() + optimizer_bytes
-
-
-def _peak_bytes() -> float:
-    """The most memory this process has held: on the GPU when there is one, else resident."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return min(durations[1:]), peak_memory_bytes(accelerator.device) + optimizer_bytes
 
 
 def _duration(seconds: float) -> str:

@@ -1,9 +1,10 @@
-"""What a run shows: metrics in; a progress bar, metrics.jsonl and any of Accelerate's trackers out."""
+"""What a run shows: metrics in; a progress bar, metrics.jsonl, samples.jsonl and any of Accelerate's trackers out."""
 
 from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from tqdm.auto import tqdm
 
-from distill.checkpoint import read_metrics, write_text
+from distill.config import RunConfig, to_dict
+from distill.run_folder import flatten, read_jsonl, write_text
+from distill.throughput import peak_flops_per_second, peak_memory_bytes
+
+PROJECT = "evenhand"
+SHOWN = ("loss", "kd", "ce", "tokens_per_second")  # beside the progress bar
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -26,24 +32,50 @@ def check_trackers(names: Sequence[str]) -> None:
         )
 
 
+def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
+    """Start the trackers of a run, or continue those of the run that is resumed."""
+    if config.train.trackers:
+        settings = {key: str(value) for key, value in flatten(to_dict(config)).items()}
+        accelerator.init_trackers(PROJECT, settings, tracker_options(accelerator, config))
+
+
+def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, Any]:
+    """Options by tracker. wandb's run id is kept in the run folder, so that a resumed run stays one run there."""
+    if "wandb" not in config.train.trackers or not accelerator.is_main_process:
+        return {}
+    file = Path(config.run_dir) / "wandb_id"
+    if not file.exists():
+        write_text(file, uuid.uuid4().hex)
+    return {"wandb": {"id": file.read_text(encoding="utf-8"), "resume": "allow", "name": Path(config.run_dir).name}}
+
+
 class RunLog:
     """Writes the metrics of one run, from the main process only.
 
-    Lines of metrics.jsonl beyond the step that a run resumes from (all, if it starts again) are dropped first: they
-    will be computed again. A context manager: leaving it closes the bar, the file and the trackers.
+    Lines beyond the step that a run resumes from (all, if it starts again) are dropped first: they will be computed
+    again. A context manager: leaving it closes the bar, the files and the trackers.
+    flops_per_token: of one step, for the model FLOP utilisation (MFU).
     """
 
-    def __init__(self, accelerator: Accelerator, run_dir: Path, step: int, max_steps: int, name: str) -> None:
+    def __init__(
+        self, accelerator: Accelerator, run_dir: Path, step: int, max_steps: int, flops_per_token: float = 0.0
+    ) -> None:
         self.accelerator = accelerator
         self.main = accelerator.is_main_process
-        self.bar = tqdm(total=max_steps, initial=step, unit=" steps", desc=name, disable=not self.main, smoothing=0.1)
+        self.flops_per_token = flops_per_token
+        self.peak = peak_flops_per_second(accelerator.device)
+        self.bar = tqdm(
+            total=max_steps, initial=step, unit=" steps", desc=run_dir.name, disable=not self.main, smoothing=0.1
+        )
         self.started, self.tokens_since = time.perf_counter(), 0
+        self.samples_file = run_dir / "samples.jsonl"
         if self.main:
-            path = run_dir / "metrics.jsonl"
-            written = read_metrics(run_dir) if step > 0 and path.exists() else []
-            kept = [line for line in written if line["step"] <= step]
-            write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-            self.file = path.open("a", encoding="utf-8")
+            metrics_file = run_dir / "metrics.jsonl"
+            for file in (metrics_file, self.samples_file):
+                if file.exists():
+                    kept = [line for line in read_jsonl(file) if line["step"] <= step] if step > 0 else []
+                    write_text(file, "".join(json.dumps(line) + "\n" for line in kept))
+            self.file = metrics_file.open("a", encoding="utf-8")
 
     def __enter__(self) -> RunLog:
         return self
@@ -62,24 +94,35 @@ class RunLog:
         self.bar.update()
         self.tokens_since += num_tokens
 
-    def tokens_per_second(self) -> float:
-        """Scored tokens per second, over all processes, since the last call."""
-        now = time.perf_counter()
-        rate = self.tokens_since / (now - self.started)
-        self.started, self.tokens_since = now, 0
-        return rate
-
     def restart_clock(self) -> None:
         """Leave out of the throughput what has happened since the last report (an evaluation, say)."""
         self.started, self.tokens_since = time.perf_counter(), 0
 
+    def log_step(self, step: int, metrics: dict[str, Any]) -> None:
+        """Log a step's metrics with throughput since the last report and peak memory of the main process so far."""
+        rate = self.tokens_since / (time.perf_counter() - self.started)
+        self.restart_clock()
+        metrics = metrics | {"tokens_per_second": rate, "memory_bytes": peak_memory_bytes(self.accelerator.device)}
+        if self.peak is not None:
+            metrics["mfu"] = rate * self.flops_per_token / (self.peak * self.accelerator.num_processes)
+        self.log(step, metrics)
+        shown = {name: f"{metrics[name]:.4g}" for name in SHOWN if name in metrics}
+        self.bar.set_postfix(shown, refresh=False)
+
     def log(self, step: int, values: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl and hand the numbers to the trackers."""
+        """Append one line to metrics.jsonl and hand the numbers to the trackers. Raises OSError on a full disk."""
         if self.main:
-            self.file.write(json.dumps({"step": step} | values) + "\n")
-            self.file.flush()
+            try:
+                self.file.write(json.dumps({"step": step} | values) + "\n")
+                self.file.flush()
+            except OSError as error:
+                raise OSError(
+                    f"{self.file.name} cannot be written ({error.strerror}); make room to continue"
+                ) from error
         self.accelerator.log(values, step=step)
 
-    def show(self, **values: float) -> None:
-        """Show numbers beside the progress bar."""
-        self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
+    def log_samples(self, step: int, samples: Sequence[dict[str, str]]) -> None:
+        """Append one line per sample to samples.jsonl."""
+        if self.main:
+            with self.samples_file.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps({"step": step} | sample, ensure_ascii=False) + "\n" for sample in samples)

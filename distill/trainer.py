@@ -18,51 +18,21 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from transformers import PreTrainedModel, PreTrainedTokenizerFast, get_scheduler
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.checkpoint import TrainState, flatten, load_newest_checkpoint, model_card, save_checkpoint, save_student
-from distill.config import RunConfig, to_dict
-from distill.data import Blocks, PairedBatch, batches, heldout_indices, training_indices
+from distill.checkpoint import Parts, TrainState, load_newest_checkpoint, save_checkpoint
+from distill.config import RunConfig
+from distill.data import Blocks, PairedBatch, batches, heldout_indices
 from distill.distiller import Distiller, LossTerms, concatenate, teacher_views, weighted_sum
+from distill.export import model_card, push_student, save_student
+from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
+from distill.interrupt import Stopped, StopRequest
+from distill.launch import prepare
 from distill.perturb import GenderClasses
-from distill.tracking import RunLog
-
-
-class Schedule(NamedTuple):
-    """The length of a run. rows_*: blocks, per step over all processes and per micro-batch of one process."""
-
-    max_steps: int
-    num_samples: int | None
-    rows_per_step: int
-    rows_per_micro: int
-    micro_steps: int
-
-
-def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Schedule:
-    """Derive steps and accumulation. Raises ValueError when the batch sizes do not divide exactly."""
-    rows_per_pair = 2 if config.augment.mode == "augment" else 1
-    rows_per_step = config.train.global_batch_size // rows_per_pair
-    rows_per_micro = config.train.micro_batch_size // rows_per_pair
-    micro_steps, remainder = divmod(rows_per_step, rows_per_micro * num_processes)
-    if remainder or micro_steps == 0:
-        raise ValueError(
-            f"train.global_batch_size {config.train.global_batch_size} is not a multiple of train.micro_batch_size "
-            f"{config.train.micro_batch_size} x {num_processes} processes; change one of them"
-        )
-    if config.train.max_steps is not None:
-        return Schedule(config.train.max_steps, None, rows_per_step, rows_per_micro, micro_steps)
-    assert config.train.epochs is not None
-    num_samples = max(1, round(config.train.epochs * num_blocks))
-    return Schedule(math.ceil(num_samples / rows_per_step), num_samples, rows_per_step, rows_per_micro, micro_steps)
-
-
-def check_supported(accelerator: Accelerator) -> None:
-    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write."""
-    supported = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU"}
-    kind = accelerator.distributed_type.value
-    if kind not in supported:
-        raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(sorted(supported))}")
-
+from distill.samples import samples
+from distill.schedule import Schedule, blocks_from, build_scheduler
+from distill.throughput import flops_per_token
+from distill.tracking import RunLog, start_trackers
 
 # -- the run ---------------------------------------------------------------------------------------------------------
 
@@ -80,59 +50,119 @@ def fit(
 ) -> TrainState:
     """Train until the schedule ends, continuing from the newest checkpoint if there is one, and write student/.
 
-    Raises FloatingPointError when the loss or a gradient is not finite; the last checkpoint stays as it is.
+    Raises FloatingPointError when the loss or a gradient is not finite (the last checkpoint stays as it is), Stopped
+    after SIGTERM or SIGINT, when the step has been finished and a checkpoint written.
     """
     run_dir = Path(config.run_dir)
+    if config.train.gradient_checkpointing:
+        student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     distiller = build_distiller(config, accelerator, teacher, student, classes)
     optimizer = build_optimizer(config, distiller)
-    distiller, optimizer = accelerator.prepare(distiller, optimizer)
-    warmup = config.optim.warmup_steps
-    scheduler = get_scheduler(  # not prepared: a prepared one advances once per process in each step
-        config.optim.schedule,
-        optimizer,
-        num_warmup_steps=round(warmup * schedule.max_steps if warmup < 1 else warmup),
-        num_training_steps=schedule.max_steps,
-    )
-    state = TrainState()
-    accelerator.register_for_checkpointing(scheduler, state)
+    flops = flops_per_token(student, teacher)
+    distiller, optimizer = prepare(accelerator, distiller, optimizer)
+    parts = Parts(distiller, optimizer, build_scheduler(config.optim, optimizer, schedule.max_steps), TrainState())
+    state = parts.state
     set_seed(config.seed, device_specific=True)
-    if load_newest_checkpoint(accelerator, run_dir):
+    if load_newest_checkpoint(accelerator, run_dir, parts, config.seed):
         accelerator.print(f"continuing {run_dir} from step {state.step} of {schedule.max_steps}")
 
-    if config.train.trackers:
-        settings = {key: str(value) for key, value in flatten(to_dict(config)).items()}
-        accelerator.init_trackers("evenhand", settings)
-    with RunLog(accelerator, run_dir, state.step, schedule.max_steps, run_dir.name) as log:
+    start_trackers(accelerator, config)
+    run = Run(config, accelerator, schedule, blocks, tokenizer, teacher, parts)
+    with RunLog(accelerator, run_dir, state.step, schedule.max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
-        if state.step == 0:
-            log.log(0, evaluate(accelerator, distiller, blocks, config))
-            log.restart_clock()
-        loader = iter(_training_batches(config, accelerator, blocks, schedule, state.step))
-        while state.step < schedule.max_steps:
-            micro_batches = list(itertools.islice(loader, schedule.micro_steps))
-            metrics = train_step(accelerator, distiller, teacher, micro_batches, optimizer, scheduler, config)
-            state.step += 1
-            state.tokens_seen += metrics["num_tokens"]
-            log.advance(metrics["num_tokens"])
-            last = state.step == schedule.max_steps
-            if last or state.step % config.train.log_every == 0:
-                metrics |= {"tokens_seen": state.tokens_seen, "tokens_per_second": log.tokens_per_second()}
-                log.log(state.step, metrics)
-                log.show(loss=metrics["loss"], kd=metrics["kd"], ce=metrics["ce"], tok_s=metrics["tokens_per_second"])
-            if not last and state.step % config.train.eval_every == 0:
-                log.log(state.step, evaluate(accelerator, distiller, blocks, config))
-                log.restart_clock()
-            if last or state.step % config.train.save_every == 0:
-                save_checkpoint(accelerator, run_dir, state, config.train.keep_checkpoints)
-                log.restart_clock()
-
-        results = evaluate(accelerator, distiller, blocks, config)
-        log.log(state.step, results)
-        if accelerator.is_main_process:
-            card = model_card(config, state, results, origin)
-            save_student(run_dir, accelerator.unwrap_model(distiller).student, tokenizer, card)
-        accelerator.wait_for_everyone()
+        results = _train(run, log, stop)
+        card = model_card(config, state, results, origin)
+        save_student(accelerator, run_dir, distiller, tokenizer, card)
+    if config.train.push_to_hub is not None and accelerator.is_main_process:
+        print(f"uploaded to {push_student(run_dir, config.train.push_to_hub)}")
     return state
+
+
+class Run(NamedTuple):
+    """What the loop reads: the arguments of `fit`, prepared."""
+
+    config: RunConfig
+    accelerator: Accelerator
+    schedule: Schedule
+    blocks: Blocks
+    tokenizer: PreTrainedTokenizerFast
+    teacher: PreTrainedModel | None
+    parts: Parts
+
+
+def _train(run: Run, log: RunLog, stop: StopRequest) -> dict[str, float]:
+    """The steps that are left, with logs, evaluations and checkpoints; returns the held-out results at the end."""
+    config, accelerator, state, train = run.config, run.accelerator, run.parts.state, run.config.train
+    max_steps = run.schedule.max_steps
+    loader = iter(batches(run.blocks.train, _indices(run), config.data.seq_len))
+    if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
+        results = _look(run, log)
+    num_skips = 0
+    while state.step < max_steps:
+        metrics = _step(run, list(itertools.islice(loader, run.schedule.micro_steps)), log)
+        num_skips = num_skips + 1 if metrics is None else 0
+        if num_skips > MAX_CONSECUTIVE_SKIPS:
+            raise FloatingPointError(f"{num_skips} steps in a row failed, the last is {state.step}; lower optim.lr")
+        last = state.step == max_steps
+        signal_number = stop.agreed(accelerator)
+        if metrics is not None and (last or state.step % train.log_every == 0):
+            log.log_step(state.step, metrics | {"tokens_seen": state.tokens_seen, "num_skipped": state.num_skipped})
+        state.heldout_nats_per_token = None
+        if last or (not signal_number and state.step % train.eval_every == 0):
+            results = _look(run, log)
+        if signal_number or last or state.step % train.save_every == 0:
+            save_checkpoint(accelerator, Path(config.run_dir), run.parts, train.keep_checkpoints)
+            log.restart_clock()
+        if signal_number and not last:
+            raise Stopped(signal_number, state.step, max_steps)
+    return results
+
+
+def _look(run: Run, log: RunLog) -> dict[str, float]:
+    """Evaluate on the held-out blocks and let the student write samples; returns the held-out results."""
+    state, prompts = run.parts.state, run.config.train.sample_prompts
+    results = evaluate(run.accelerator, run.parts.model, run.blocks, run.config)
+    state.heldout_nats_per_token = results["heldout_nats_per_token"]
+    log.log(state.step, results)
+    if prompts:
+        log.log_samples(state.step, samples(run.accelerator, run.parts.model, run.tokenizer, prompts))
+    log.restart_clock()
+    return results
+
+
+def _step(run: Run, micro_batches: list[PairedBatch], log: RunLog) -> dict[str, Any] | None:
+    """One optimizer step; None if it failed and was skipped (train.on_nonfinite)."""
+    config, accelerator, parts, state = run.config, run.accelerator, run.parts, run.parts.state
+    try:
+        metrics = train_step(
+            accelerator, parts.model, run.teacher, micro_batches, parts.optimizer, parts.scheduler, config
+        )
+    except FloatingPointError as error:
+        both = config.augment.mode == "augment"
+        where = failing_blocks(
+            accelerator,
+            lambda batch: weighted_sum(forward_pairs(parts.model, run.teacher, batch, config, both), config.loss),
+            micro_batches,
+            list(itertools.islice(_indices(run), run.schedule.micro_steps)),
+            run.tokenizer,
+        )
+        message = f"step {state.step + 1}: {error}. {where}"
+        if config.train.on_nonfinite == "stop":
+            raise FloatingPointError(message) from error
+        accelerator.print(f"skipped: {message}")
+        abandon_step(accelerator, parts.optimizer, parts.scheduler)
+        state.step += 1
+        state.num_skipped += 1
+        log.advance(0)
+        return None
+    state.step += 1
+    state.tokens_seen += metrics["num_tokens"]
+    log.advance(metrics["num_tokens"])
+    return metrics
+
+
+def _indices(run: Run) -> Iterator[list[int]]:
+    return blocks_from(run.schedule, len(run.blocks.train), run.config.seed, run.parts.state.step, run.accelerator)
 
 
 def build_distiller(
@@ -156,22 +186,6 @@ def build_optimizer(config: RunConfig, distiller: Distiller) -> torch.optim.Adam
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.optim.lr, betas=config.optim.betas, eps=config.optim.eps, fused=True)
-
-
-def _training_batches(
-    config: RunConfig, accelerator: Accelerator, blocks: Blocks, schedule: Schedule, start_step: int
-) -> Iterator[PairedBatch]:
-    indices = training_indices(
-        len(blocks.train),
-        schedule.num_samples,
-        config.seed,
-        start_step,
-        schedule.rows_per_step,
-        schedule.rows_per_micro,
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
-    return iter(batches(blocks.train, indices, config.data.seq_len))
 
 
 # -- one optimizer step ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from distill.checkpoint import read_metrics
+from distill.run_folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
 

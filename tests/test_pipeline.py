@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from distill.checkpoint import read_metrics
+from distill.run_folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,7 +55,8 @@ def weights(run_dir: Path) -> dict[str, torch.Tensor]:
 def test_a_run_ends_with_a_folder_that_explains_itself(config_file, tmp_path, capsys):
     train.main(["--config", str(config_file)])
     run = tmp_path / "run"
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "config.yaml", "metrics.jsonl", "student"]
+    names = {path.name for path in run.iterdir()}
+    assert names - {".lock"} == {"checkpoints", "config.yaml", "metrics.jsonl", "student"}
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step_00000004", "step_00000006"]
     files = {path.name for path in (run / "student").iterdir()}
     assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= files

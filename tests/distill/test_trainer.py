@@ -20,7 +20,8 @@ from distill.data import Blocks, collate
 from distill.distiller import Distiller
 from distill.packing import PairedExample, pack, pair_texts
 from distill.perturb import GenderClasses, gender_classes
-from distill.trainer import Schedule, evaluate, forward_pairs, plan_schedule, train_step
+from distill.schedule import Schedule, plan_schedule
+from distill.trainer import evaluate, forward_pairs, train_step
 
 SEQ_LEN = 32
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]

@@ -1,0 +1,114 @@
+"""The result of a run: the trained student in; RUN/student, a plain transformers folder with its model card, out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.checkpoint import TrainState
+from distill.config import RunConfig, dump_yaml, to_dict
+from distill.run_folder import sync
+
+
+def save_student(
+    accelerator: Accelerator,
+    run_dir: Path,
+    distiller: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerFast,
+    card: str,
+) -> None:
+    """Write student/: weights, configuration, tokenizer and model card, loadable by `from_pretrained`.
+
+    Call on all processes: the weights of a sharded student are gathered. Raises OSError when they cannot be written.
+    """
+    weights = get_model_state_dict(distiller, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    if accelerator.is_main_process:
+        student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
+        own: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
+        _write(run_dir / "student", student, own, tokenizer, card)
+    accelerator.wait_for_everyone()
+
+
+def _write(
+    final: Path,
+    student: PreTrainedModel,
+    weights: dict[str, Any],
+    tokenizer: PreTrainedTokenizerFast,
+    card: str,
+) -> None:
+    aside = final.with_name("student.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        student.save_pretrained(aside, state_dict=weights)
+        tokenizer.save_pretrained(aside)
+        (aside / "README.md").write_text(card, encoding="utf-8")
+        for path in (*aside.iterdir(), aside):
+            sync(path)
+        aside.rename(final)
+        sync(final.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise OSError(
+            f"{final} cannot be written ({' '.join(str(error).split())}); make room and give the same command again"
+        ) from error
+
+
+def push_student(run_dir: Path, repository: str) -> str:
+    """Upload student/ to a repository of the hub, which is made (private) if it does not exist; returns its address.
+
+    Raises OSError when that fails; student/ is on the disk all the same.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        address = api.create_repo(repository, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=run_dir / "student", commit_message="Student of Evenhand")
+    except (OSError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled) as error:
+        raise OSError(
+            f"{run_dir / 'student'} is complete, but could not be uploaded to {repository} "
+            f"({' '.join(str(error).split())}); log in and upload that folder: hf upload {repository} {run_dir}/student"
+        ) from error
+    return str(address)
+
+
+def model_card(config: RunConfig, state: TrainState, results: dict[str, float], origin: dict[str, Any]) -> str:
+    """The student's README.md: what it is, how it was made, what was measured on it."""
+    teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
+    numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
+    return f"""---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [knowledge-distillation, gender-bias, evenhand]
+---
+# A student distilled with Evenhand
+
+- teacher: {teacher}
+- perturbation of the teacher: `{config.perturb.operation}`, strength {config.perturb.strength}
+- counterfactual augmentation: `{config.augment.mode}`
+- loss: knowledge distillation {config.loss.kd_weight} (`{config.loss.divergence}`, temperature
+  {config.loss.temperature}), cross-entropy {config.loss.ce_weight}, hidden states {config.loss.hidden_weight}
+- data: `{config.data.path}` ({origin["data"]["train"]["num_documents"]} documents,
+  {origin["data"]["train"]["num_pairs"]} of them with a counterfactual)
+- training: {state.step} optimizer steps ({state.num_skipped} skipped), {state.tokens_seen} scored tokens, seed
+  {config.seed}
+
+| held-out measure | value |
+|---|---|
+{numbers}
+
+Gender bias is reduced by the method, not removed: evaluate the model on your own use before relying on it.
+
+All settings, versions and hashes:
+
+```yaml
+{dump_yaml(to_dict(config) | {"provenance": origin})}```
+"""

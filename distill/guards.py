@@ -1,0 +1,56 @@
+"""Steps that fail: a loss or gradient that is not finite in; the blocks it came from, by process, out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from distill.data import PairedBatch
+
+MAX_CONSECUTIVE_SKIPS = 10
+NUM_QUOTED_CHARACTERS = 60
+
+
+def abandon_step(accelerator: Accelerator, optimizer: Any, scheduler: Any) -> None:
+    """Forget the gradients of a failed step and go on to the next place in the schedule."""
+    if accelerator.scaler is not None:
+        accelerator.scaler.update()  # it has looked at these gradients, and must before it looks at others
+    optimizer.zero_grad()
+    scheduler.step()
+
+
+@torch.no_grad()
+def failing_blocks(
+    accelerator: Accelerator,
+    loss_of: Callable[[PairedBatch], Tensor],
+    micro_batches: Sequence[PairedBatch],
+    indices: Sequence[Sequence[int]],
+    tokenizer: PreTrainedTokenizerFast,
+) -> str:
+    """The blocks of a step whose loss is not finite when they are read alone, or all blocks of the step if none is so.
+
+    indices: the number of each row's block in the training data, per micro-batch; -1 for none. Call on all processes
+    together; all get the same text.
+    """
+    alone = []
+    for batch, numbers in zip(micro_batches, indices, strict=True):
+        for row, number in enumerate(numbers):
+            single = PairedBatch(*(tensor[row : row + 1] for tensor in batch))
+            with accelerator.autocast():
+                loss = float(loss_of(single.to(accelerator.device)))
+            if not math.isfinite(loss):
+                text = tokenizer.decode(single.input_ids[0][: NUM_QUOTED_CHARACTERS // 2])[:NUM_QUOTED_CHARACTERS]
+                alone.append(f"block {number} on process {accelerator.process_index} ({loss}): {text!r}")
+    found = gather_object(alone)
+    if found:
+        return f"not finite alone: {'; '.join(found)}"
+    numbers = [number for micro in indices for number in micro if number >= 0]
+    everything = gather_object([f"{numbers} on process {accelerator.process_index}"])
+    return f"no block fails alone; the step read {'; '.join(everything)}"

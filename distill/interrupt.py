@@ -1,0 +1,58 @@
+"""Ending a run in good order: SIGTERM or SIGINT in; a finished step, a checkpoint and an exit code out."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(Exception):  # noqa: N818
+    """A run that ended early, on request, with a checkpoint that continues it."""
+
+    def __init__(self, number: int, step: int, max_steps: int) -> None:
+        self.signal = signal.Signals(number)
+        super().__init__(
+            f"stopped by {self.signal.name} after step {step} of {max_steps}, with a checkpoint; "
+            "the same command continues the run"
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number, as a shell reports it: 143 for SIGTERM, 130 for SIGINT."""
+        return 128 + self.signal.value
+
+
+class StopRequest:
+    """Remembers the first of SIGNALS that arrives while it is entered; the handlers before it come back at the end.
+
+    Outside of the main thread, where Python allows no handlers, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.received = self.received or number
+
+    def agreed(self, accelerator: Accelerator) -> int:
+        """The number of a signal that any process has received, the same on all of them, or 0. Call after each step."""
+        if accelerator.num_processes == 1:
+            return self.received
+        return int(accelerator.gather(torch.tensor([self.received], device=accelerator.device)).max())

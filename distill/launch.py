@@ -1,0 +1,53 @@
+"""Processes and devices: what `accelerate launch` has set up in, an Accelerator that this trainer supports out."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate.utils import DistributedType
+
+from distill.config import RunConfig
+from distill.distiller import Distiller
+
+SUPPORTED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU", "FSDP")
+
+
+def build_accelerator(config: RunConfig) -> Accelerator:
+    """The Accelerator of this process. Raises ValueError for a launcher configuration that is not supported."""
+    for name in ("DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false") == "true":
+            raise ValueError(
+                f"accelerate is configured for {name}, which is not supported; use configs/accelerate/fsdp2.yaml"
+            )
+    on_cpu = not torch.accelerator.is_available()
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
+    accelerator = Accelerator(
+        cpu=on_cpu,  # without it two CPU processes would each believe to be alone
+        log_with=list(config.train.trackers) or None,
+        project_dir=config.run_dir,
+        fsdp_plugin=FullyShardedDataParallelPlugin() if sharded else None,
+    )
+    if sharded and on_cpu:  # accelerate itself shards on accelerators only
+        accelerator.state.distributed_type = DistributedType.FSDP
+    check_supported(accelerator)
+    return accelerator
+
+
+def check_supported(accelerator: Accelerator) -> None:
+    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write."""
+    kind = accelerator.distributed_type.value
+    if kind not in SUPPORTED:
+        raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(SUPPORTED)}")
+    if kind == "FSDP" and not accelerator.is_fsdp2:
+        raise ValueError(
+            "accelerate is configured for FSDP 1; set fsdp_version: 2, as in configs/accelerate/fsdp2.yaml"
+        )
+
+
+def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+    """Model and optimizer, wrapped for all processes; under FSDP each layer of the student is sharded on its own."""
+    distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]
+    return accelerator.prepare(distiller, optimizer)

@@ -1,0 +1,244 @@
+"""The run folder: what a run is, and which process may write to it.
+
+    RUN/config.yaml     resolved settings, and under `provenance` versions, git revision and hashes of data and models
+    RUN/metrics.jsonl   one line per logged step
+    RUN/samples.jsonl   what the student makes of fixed prompts (train.sample_prompts)
+    RUN/checkpoints/    step_00000200/: everything needed to continue, bit for bit
+    RUN/student/        the result: a plain transformers folder, with tokenizer and model card
+    RUN/stopped.json    only after a run was stopped by a signal
+    RUN/.lock           held by the process that writes
+
+Files and folders are written under a `.partial` name and renamed when complete: one that has its final name is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from yaml import YAMLError
+
+from distill.config import RunConfig, dump_yaml, load_yaml, to_dict
+
+PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+LOCK_FILE, HOLDER_FILE = ".lock", ".lock.json"
+# settings that change how a run is watched or executed, not what it computes
+FREE_SETTINGS = {
+    "run_dir",
+    "data.path",  # its content is compared instead
+    "data.heldout_path",
+    "data.cache_dir",
+    "data.num_proc",
+    "teacher.shard",
+    "optim.grad_norm_limit",
+    "train.micro_batch_size",
+    "train.log_every",
+    "train.eval_every",
+    "train.save_every",
+    "train.keep_checkpoints",
+    "train.on_nonfinite",
+    "train.gradient_checkpointing",
+    "train.sample_prompts",
+    "train.push_to_hub",
+    "train.trackers",
+}
+
+
+# -- what a run is ---------------------------------------------------------------------------------------------------
+
+
+def provenance(
+    data: dict[str, Any], teacher: str | None, student: str | None, tokenizer: str, mixed_precision: str
+) -> dict[str, Any]:
+    """Versions, git revision, fingerprints and precision, for config.yaml. teacher, student: those of given weights."""
+    return {
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "git_revision": git_revision(),
+        "data": data,
+        "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
+        "teacher": teacher,
+        "student": student,
+        "mixed_precision": mixed_precision,
+    }
+
+
+def git_revision() -> str | None:
+    """The revision of the source tree this code runs from, `-dirty` with uncommitted changes; None outside of one."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()
+
+
+@contextlib.contextmanager
+def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
+    """Hold the run folder: create it with its config.yaml, or check that the one there belongs to the same run.
+
+    Call on one process. Raises ValueError, printing the differences, when the folder holds a run with other settings or
+    other data or model contents; OSError when another process writes to it or it cannot be written.
+    """
+    run_dir = Path(config.run_dir)
+    file = run_dir / "config.yaml"
+    foreign = not file.exists() and run_dir.is_dir() and {path.name for path in run_dir.iterdir()}
+    if foreign and foreign - {LOCK_FILE, HOLDER_FILE, "config.yaml.partial"}:
+        raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
+    settings = to_dict(config) | {"provenance": origin}
+    if file.exists():
+        _check_same(file, settings)
+    with _held(run_dir):
+        if not file.exists():
+            write_text(file, dump_yaml(settings))
+        yield
+
+
+@contextlib.contextmanager
+def _held(run_dir: Path) -> Iterator[None]:
+    """Hold the lock of a folder. The system frees it when the process ends, however that happens."""
+    holder = run_dir / HOLDER_FILE
+    lock = FileLock(run_dir / LOCK_FILE)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}) + "\n")
+    except Timeout:
+        raise OSError(
+            f"run_dir {run_dir} is in use by {_holder(holder)}; wait for that run or stop it, or choose another folder"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise OSError(
+            f"run_dir {run_dir} cannot be written ({error}); choose a folder that can, on a file system with file locks"
+        ) from error
+    try:
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    try:
+        holder = json.loads(file.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def is_complete(config: RunConfig) -> bool:
+    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
+    run_dir = Path(config.run_dir)
+    if not (run_dir / "student").exists():
+        return False
+    _check_same(run_dir / "config.yaml", to_dict(config))
+    return True
+
+
+def _check_same(file: Path, settings: dict[str, Any]) -> None:
+    """Raise ValueError with the differences unless a run's config.yaml has these settings.
+
+    Provenance is compared if it is given.
+    """
+    try:
+        written = dict(load_yaml(file))
+        if settings["provenance"] is None:
+            written["provenance"] = None
+    except (OSError, ValueError, TypeError, YAMLError) as error:
+        raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
+    differences = _differences(written, settings)
+    if differences:
+        raise ValueError(
+            f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
+            "choose another run_dir, or remove that folder to start again"
+        )
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """One line per setting, data or model hash in which two resolved configurations differ."""
+    before, after = flatten(old), flatten(new)
+    compared = [
+        key
+        for key in sorted(before.keys() | after.keys())
+        if key not in FREE_SETTINGS and not key.startswith(("provenance.versions", "provenance.git_revision"))
+    ]
+    return [
+        f"{key}: {before.get(key)!r} there, {after.get(key)!r} now"
+        for key in compared
+        if before.get(key) != after.get(key)
+    ]
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+# -- its files -------------------------------------------------------------------------------------------------------
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, bring it to the disk, then rename it."""
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text, encoding="utf-8")
+    sync(aside)
+    aside.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_jsonl(file: Path) -> list[dict[str, Any]]:
+    """The lines of a file of a run; a last one that was cut off in writing is left out.
+
+    Raises ValueError for a malformed line before it.
+    """
+    *lines, _ = file.read_text(encoding="utf-8").split("\n")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{file}:{number} is not JSON ({error.msg}); remove that line to continue the run"
+            ) from None
+    return rows
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl."""
+    return read_jsonl(run_dir / "metrics.jsonl")

@@ -1,0 +1,53 @@
+"""How well a run uses its machine: models and devices in; memory, arithmetic and its share of the peak out."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import torch
+from transformers import PreTrainedModel
+
+# dense bf16 tensor-core peaks of the vendors' data sheets, FLOP per second; the first name that the device's contains
+PEAK_FLOPS_PER_SECOND = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "A10G": 70e12,
+    "A10": 125e12,
+    "4090": 165e12,
+    "3090": 71e12,
+    "MI300X": 1307e12,
+}
+
+
+def flops_per_token(student: PreTrainedModel, teacher: PreTrainedModel | None) -> float:
+    """Multiplications and additions of one training step per scored token: 6 per parameter of the student, 2 per one of
+    the teacher (Kaplan et al. 2020, 2001.08361, section 2.1). Input embeddings that are not the head's, attention over
+    the context and the teacher's reading of a second view are left out, so that it is a lower bound.
+    """
+    return 6 * _num_matrix_parameters(student) + (2 * _num_matrix_parameters(teacher) if teacher is not None else 0)
+
+
+def _num_matrix_parameters(model: PreTrainedModel) -> int:
+    inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    return sum(p.numel() for p in model.parameters()) - (0 if inputs is outputs else inputs.numel())
+
+
+def peak_flops_per_second(device: torch.device) -> float | None:
+    """The device's dense bf16 peak, or None where it is not known (every CPU, for one)."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for part, peak in PEAK_FLOPS_PER_SECOND.items() if part in name), None)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory this process has held: on its GPU when it has one, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes if sys.platform == "darwin" else kilobytes * 1024  # macOS counts bytes
