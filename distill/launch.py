@@ -23,15 +23,15 @@ def build_accelerator(config: RunConfig) -> Accelerator:
                 f"accelerate is configured for {name}, which is not supported; use configs/accelerate/fsdp2.yaml"
             )
     on_cpu = not torch.accelerator.is_available()
-    sharded = os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
+    fsdp = FullyShardedDataParallelPlugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
     accelerator = Accelerator(
         cpu=on_cpu,  # without it two CPU processes would each believe to be alone
         log_with=list(config.train.trackers) or None,
         project_dir=config.run_dir,
-        fsdp_plugin=FullyShardedDataParallelPlugin() if sharded else None,
+        fsdp_plugin=fsdp,
     )
-    if sharded and on_cpu:  # accelerate itself shards on accelerators only
-        accelerator.state.distributed_type = DistributedType.FSDP
+    if fsdp is not None and on_cpu:  # accelerate itself shards on GPUs only
+        accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, fsdp
     check_supported(accelerator)
     return accelerator
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.checkpoint import Parts, TrainState, load_newest_checkpoint, save_checkpoint
@@ -71,7 +72,7 @@ def fit(
     with RunLog(accelerator, run_dir, state.step, schedule.max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         results = _train(run, log, stop)
-        card = model_card(config, state, results, origin)
+        card = model_card(config, state, results, origin) if accelerator.is_main_process else ""
         save_student(accelerator, run_dir, distiller, tokenizer, card)
     if config.train.push_to_hub is not None and accelerator.is_main_process:
         print(f"uploaded to {push_student(run_dir, config.train.push_to_hub)}")
@@ -218,6 +219,8 @@ def train_step(
             accelerator.backward(loss)
         sums += torch.stack([term.detach().float() for term in terms])
     grad_norm = accelerator.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm or math.inf)
+    if isinstance(grad_norm, DTensor):  # of a sharded student: each process has its part
+        grad_norm = grad_norm.full_tensor()
     totals = LossTerms(*accelerator.reduce(sums, "sum"))
     means = LossTerms(*(term / num_tokens for term in totals))
     values = torch.stack([weighted_sum(means, config.loss), *means, grad_norm]).tolist()
