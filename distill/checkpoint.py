@@ -243,7 +243,7 @@ def _read(accelerator: Accelerator, checkpoint: Path, parts: Parts, seed: int) -
     except (Exception, CheckpointException) as error:
         # the files are as they were written, so the model is another, or a library has changed its format
         raise ValueError(
-            f"checkpoint {checkpoint} does not fit this run ({' '.join(str(error).split())[:500]}); "
+            f"checkpoint {checkpoint} does not fit this run ({_message(error)}); "
             "was it written with other versions? See provenance.versions in config.yaml"
         ) from error
 
@@ -257,12 +257,19 @@ def _together(accelerator: Accelerator, action: Callable[[], Any]) -> list[Any]:
     try:
         result = action()
     except (OSError, RuntimeError, CheckpointException) as error:
-        fault = " ".join(str(error).split())[:500] or type(error).__name__
+        fault = _message(error)
     outcomes = gather_object([(result, fault)])
     faults = [fault for _, fault in outcomes if fault is not None]
     if faults:
         raise OSError(faults[0])
     return [result for result, _ in outcomes]
+
+
+def _message(error: BaseException) -> str:
+    """What happened, in one line; of what failed on several processes, on the first of them."""
+    while isinstance(error, CheckpointException):
+        error = next(iter(error.failures.values()))[0]
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def _quiet() -> warnings.catch_warnings:

@@ -32,8 +32,16 @@ def save_student(
     if accelerator.is_main_process:
         student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
         own: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
+        for tied in _repeated(student):  # gathered one by one, tied weights would come out as two
+            own.pop(tied, None)
         _write(run_dir / "student", student, own, tokenizer, card)
     accelerator.wait_for_everyone()
+
+
+def _repeated(student: PreTrainedModel) -> set[str]:
+    """The names under which a parameter appears again, after its first."""
+    every = {name.replace("_orig_mod.", "") for name, _ in student.named_parameters(remove_duplicate=False)}
+    return every - {name.replace("_orig_mod.", "") for name, _ in student.named_parameters()}
 
 
 def _write(

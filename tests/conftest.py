@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.models import load_tokenizer
@@ -68,3 +69,31 @@ def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedMo
         return AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **settings)).eval()
 
     return build
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, tiny_model: Callable, tokenizer: PreTrainedTokenizerFast, small_world: Path) -> Path:
+    """A run of six steps, with a teacher on disk; everything it writes stays in tmp_path."""
+    tiny_model("gpt2", initializer_range=0.1).save_pretrained(tmp_path / "teacher")
+    tokenizer.save_pretrained(tmp_path / "teacher")
+    settings = {
+        "run_dir": str(tmp_path / "run"),
+        "data": {"path": str(small_world / "train.jsonl"), "seq_len": 32, "cache_dir": str(tmp_path / "cache")},
+        "augment": {"mode": "augment"},
+        "teacher": {"path": str(tmp_path / "teacher")},
+        "student": {"layers": [0, 3], "dropout": 0.1},
+        "perturb": {"operation": "equivariant"},
+        "optim": {"lr": 1e-3},
+        "train": {
+            "max_steps": 6,
+            "global_batch_size": 8,
+            "micro_batch_size": 4,
+            "log_every": 1,
+            "eval_every": 2,
+            "save_every": 2,
+            "eval_blocks": 4,
+        },
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
