@@ -28,10 +28,12 @@ _RULE_FILES = (
     "frames.py",
     "guards.py",
     "model.py",
+    "names.py",
     "pronouns.py",
     "scan.py",
     "swap.py",
     "titles.py",
+    "topics.py",
 )
 _RULE_DATA = ("idioms.tsv", "kept_names.tsv")
 
@@ -134,9 +136,10 @@ def read_terms(path: Path, tier: str) -> list[TermPair]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    pairs = []
+    pairs: list[TermPair] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith(("#", "masculine\tfeminine")):
+        header = not pairs and line.startswith("masculine\tfeminine")
+        if not line.strip() or line.startswith("#") or header:
             continue
         cells = [unicodedata.normalize("NFC", cell.strip()) for cell in line.split("\t")]
         if len(cells) < 2 or not cells[0] or not cells[1]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from augment.case import styled_forms
 from augment.lexicon import DATA_DIR, Lexicon
+from augment.topics import LANDS, SHIPS
 
 MASCULINE, FEMININE = "m", "f"
 
@@ -30,7 +31,8 @@ class Term(NamedTuple):
 class Candidate(NamedTuple):
     """One surface form: its term and the counterpart in the same letter case. A kept name has no target.
 
-    `plain_rule` is set for pronouns with a single counterpart, which need no look at the words around them.
+    `plain_rule` is set for pronouns with a single counterpart, which need no look at the words around them, and for
+    words that are no terms but tell what a sentence speaks of (`TOPIC`).
     """
 
     term: Term
@@ -38,6 +40,8 @@ class Candidate(NamedTuple):
     plain_rule: str = ""
 
 
+CAPITALISED = frozenset({"He", "She", "Him", "Himself", "Herself"})
+TOPIC = "topic"
 _PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
 
 
@@ -60,12 +64,14 @@ def scanner(lexicon: Lexicon) -> Scanner:
         for form, other in styled_forms(term.word, term.target).items():
             if term.tier == "names" and form.islower():
                 continue  # grace, mark, amber
-            # A capitalised he or she can be part of a title, so that it needs a look.
-            table.setdefault(form, Candidate(term, other, "" if form in ("He", "She") else plain))
+            # A capitalised pronoun can be part of a title or mean God, so that it needs a look.
+            table.setdefault(form, Candidate(term, other, "" if form in CAPITALISED else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
         for form in (name, name.replace("'", "’")):
             table.setdefault(form, kept)
+    for name in (*SHIPS, *LANDS):
+        table.setdefault(name, Candidate(Term(name, "", "-", TOPIC, TOPIC), "", TOPIC))
     heads = {form: form.translate(BLANKS).split()[0] for form in table}
     longer = frozenset(head for form, head in heads.items() if head != form)
     pattern = re.compile(r"(?<!\w)" + trie_pattern(form for form in table if heads[form] in longer) + r"(?!\w)")

@@ -1,7 +1,8 @@
 """Counterfactual role reversal: a text in, a `CounterfactualPair` with its edits out. Pure and deterministic.
 
 One regular expression finds the candidate words; everything else is decided on those alone: code and names are left as
-they are (guards.py), pronouns are read from their context (pronouns.py), titles from what follows (titles.py).
+they are (guards.py, names.py, topics.py), pronouns are read from their context (pronouns.py), titles from what
+follows (titles.py).
 """
 
 import re
@@ -9,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from augment import guards
+from augment import guards, names, topics
 from augment.case import recase
 from augment.context import sentence_span
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pronouns import her_is_object, his_is_absolute
-from augment.scan import FEMININE, MASCULINE, Candidate, find_candidates, scanner
+from augment.scan import CAPITALISED, FEMININE, MASCULINE, TOPIC, Candidate, Term, find_candidates, scanner
 from augment.titles import SPECIAL, generic_masculine
 
 _OPPOSITE = {"m->f": "f->m", "f->m": "m->f"}
@@ -92,17 +93,23 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
     spans = guards.code_spans(text)
     edits: list[Edit] = []
     frozen: list[tuple[int, str]] = []
+    spoken_of: list[tuple[int, str]] = []
     padded = text + "\n"  # a character behind every word and, read backwards, before the first
     for start, end, source in candidates:
         if spans and guards.inside(spans, start):
             continue
         candidate = table.get(source) or table[" ".join(source.split())]
         touched = padded[start - 1] not in guards.SAFE_BEFORE or padded[end] not in guards.SAFE_AFTER
-        if touched and guards.odd_neighbour(text, start, end):
+        if touched and guards.odd_neighbour(text, start, end, spans):
             continue
         if padded[end] in guards.QUOTES and padded[start - 1] in guards.QUOTES and guards.mentioned(text, start):
             continue
+        if candidate.plain_rule == TOPIC:
+            spoken_of.append((start, source))
+            continue
         if candidate.plain_rule:
+            if text[start - 5 : start - 1] in _MENTIONS and topics.gloss(text, start, end):
+                continue
             edits.append(Edit(start, end, source, candidate.target, candidate.plain_rule, 1.0))
             continue
         if candidate.term.tier == "pronouns":
@@ -112,9 +119,14 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
         if edit is not None:
             if edit.target[0] in "aeiouAEIOU" or source[0] in "aeiouAEIOU":
                 _append_article(text, edit, edits)
-            edits.append(edit)
+            if candidate.term.use == "feminine":
+                _append_coordinated(text, edit, candidate.term, edits)
+            else:
+                edits.append(edit)
     if frozen:
         edits = _without_frozen(text, edits, frozen)
+    if spoken_of:
+        edits = _without_impersonal(text, edits, spoken_of)
     return CounterfactualPair(text, apply_edits(text, edits), tuple(edits))
 
 
@@ -140,9 +152,9 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     if term.word in _ALWAYS_TITLES:
         return None
     if term.tier == "names":
-        return guards.surname(text, start)
+        return names.surname(text, start)
     if text[start].isupper() and term.word.islower():
-        reason = guards.part_of_name(text, start, end, term)
+        reason = names.part_of_name(text, start, end, term)
         if reason:
             return reason
     reason = guards.idiom(text, start, end, term)
@@ -151,10 +163,14 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     if reason is None and term.word in guards.PIECES:
         reason = guards.game_piece(text, start)
     if reason is None and term.word in guards.EXCLAIMED:
-        reason = guards.interjection(text, start, end)
+        reason = guards.interjection(text, start, end) or topics.mankind(text, start, end)
+    if reason is None and text[start - 1 : start] in _GLOSSED_BEFORE:
+        reason = topics.gloss(text, start, end)
     return reason
 
 
+_MENTIONS = frozenset({"noun", "word", "term"})  # the ends of what topics.gloss looks for before a pronoun
+_GLOSSED_BEFORE = frozenset(" \"'“‘")
 _ALWAYS_TITLES = frozenset({"mr", "mrs", "ms", "miss"})
 
 
@@ -163,9 +179,9 @@ def _decide_pronoun(
 ) -> Edit | None:
     """The edit for her, his, or a capitalised he or she (None inside a title such as "She Loves You")."""
     direction = _DIRECTION[candidate.term.gender]
-    if source in ("He", "She"):
-        if guards.in_title(text, end):
-            return None
+    if source[0].isupper() and (names.in_title(text, start, end, source) or topics.reverent(text, start, end)):
+        return None
+    if source in CAPITALISED:
         return Edit(start, end, source, candidate.target, direction + "pronouns", 1.0)
     is_her = candidate.term.word == "her"
     answer = reader(text, start, end) if reader is not None else None
@@ -189,7 +205,8 @@ def _decide(
     word = term.word
     reason = kept_reason(text, start, end, candidate)
     if reason:
-        if term.gender != "-" and (term.use == "kept" or (reason == "name" and word in guards.EXCLAIMED)):
+        one_person = term.use == "kept" or (reason == "name" and word in guards.EXCLAIMED)
+        if term.gender != "-" and (one_person or reason == "name without a determiner"):
             frozen.append((start, term.gender))
         return None
     special = SPECIAL.get(word)
@@ -204,6 +221,31 @@ def _decide(
         return None
     end, target = _possessive(text, end, source, target)
     return Edit(start, end, text[start:end], target, direction + term.tier, 1.0)
+
+
+def _append_coordinated(text: str, edit: Edit, term: Term, edits: list[Edit]) -> None:
+    """Append an edit and that of its masculine counterpart beside it: "hero and heroine" -> "heroine and hero".
+
+    The counterpart alone is left as it is, because it is said of everybody (`use` is `feminine`).
+    """
+    before = _JOINED_BEFORE.search(text, max(0, edit.start - 40), edit.start)
+    after = _JOINED_AFTER.match(text, edit.end)
+    for match, comes_first in ((before, True), (after, False)):
+        if match is None or match.group(1).lower() != term.target:
+            continue
+        start, end = match.span(1)
+        if comes_first and edits and edits[-1].end > start:
+            continue
+        other = Edit(
+            start, end, match.group(1), recase(match.group(1), term.word), "m->f joined with its counterpart", 1.0
+        )
+        edits += [other, edit] if comes_first else [edit, other]
+        return
+    edits.append(edit)
+
+
+_JOINED_BEFORE = re.compile(r"(?<![\w-])([A-Za-z]+),? (?:and|or|nor|&|to) (?:the |an? |his |her |their )?\Z")
+_JOINED_AFTER = re.compile(r",? (?:and|or|nor|&|to) (?:the |an? |his |her |their )?([A-Za-z]+)(?![\w-])")
 
 
 def _possessive(text: str, end: int, source: str, target: str) -> tuple[int, str]:
@@ -249,6 +291,21 @@ def _without_frozen(text: str, edits: list[Edit], frozen: list[tuple[int, str]])
     """Drop the pronoun edits that share a sentence with a kept person's name of their gender."""
     zones = [(*sentence_span(text, start), gender) for start, gender in frozen]
     return [e for e in edits if not any(a <= e.start < b and _is_pronoun(e.source, g) for a, b, g in zones)]
+
+
+def _without_impersonal(text: str, edits: list[Edit], spoken_of: list[tuple[int, str]]) -> list[Edit]:
+    """Drop the feminine pronouns that mean a ship or a country, and those that follow them in the same sentence."""
+    persons = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
+    kept = []
+    since = -1  # end of the last pronoun that was dropped
+    for e in edits:
+        if e.rule[0] == FEMININE and _is_pronoun(e.source, FEMININE):
+            same = since >= 0 and "." not in text[since : e.start] and not any(since <= p < e.start for p in persons)
+            if same or topics.impersonal(text, spoken_of, e.start, e.source, persons):
+                since = e.end
+                continue
+        kept.append(e)
+    return kept
 
 
 def _is_pronoun(source: str, gender: str) -> bool:

@@ -109,9 +109,14 @@ def lord(text: str, start: int, end: int) -> Decision:
         return "lady", end, "title: my lord"
     if text[start:end].isupper() and not _CAPITALS_AFTER.match(text, end):
         return None
+    if _AND_LADY.match(text, end):
+        return "lady", end, "title: before a name"
     if _NAME_AFTER.match(text, end) and before not in ("the", "o", "oh", "our", "good", "dear", "first"):
         return "lady", end, "title: before a name"
     return None
+
+
+_AND_LADY = re.compile(r" (?:and|or|&) Lady [A-Z]")
 
 
 def lords(text: str, start: int, end: int) -> Decision:
@@ -146,7 +151,7 @@ _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ 
 def ladies(text: str, start: int, end: int) -> Decision:
     """ladies after lords and -> lords; otherwise gentlemen."""
     window = text[max(0, start - 10) : start].lower() + "|" + text[end : end + 12].lower()
-    if "lords and |" in window or "| and lords" in window or "my lords, |" in window:
+    if "lords, |" in window or "lords and |" in window or "| and lords" in window or "my lords, |" in window:
         return "lords", end, "title"
     return "gentlemen", end, "persons"
 
@@ -189,10 +194,20 @@ _NOUN_BEFORE = word_set("the a an his her my your their our and or this that eac
 def groom(text: str, start: int, end: int) -> Decision:
     """groom -> bride as a noun after a determiner (an adjective may stand between) or and; the verb is left alone."""
     first, second, _ = words_before(text, start)
+    first_of_clause = max(text.rfind(mark, 0, start) for mark in ".;!?\n") + 1
+    behind = _CLAUSE_END.search(text, end)
+    if _HORSES.search(text, first_of_clause, behind.start() if behind else len(text)):
+        return None
     described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
     return ("bride", end, "kinship") if first in _NOUN_BEFORE or described else None
 
 
+_CLAUSE_END = re.compile(r"[.;!?\n]|\Z")
+_HORSES = re.compile(
+    r"\b(?:horses?|stables?|mares?|saddles?|saddled|carriages?|pon(?:y|ies)|stallions?|bridles?|reins|harness|stirrups?"
+    r"|coach(?:man)?|livery|gallop\w*|riding|mounted|kennels?)\b",
+    re.IGNORECASE,
+)
 _NOT_DESCRIBING = word_set("to will would can could must shall should may might stable head who men women people horse")
 
 

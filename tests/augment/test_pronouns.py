@@ -7,7 +7,7 @@ import pytest
 from augment.__main__ import main
 from augment.context import words_after, words_before
 from augment.fit import collect, fit
-from augment.frames import object_frame
+from augment.frames import her_frame
 from augment.model import WEIGHTS_DIR, HashedModel, hashes, load_model, save_model
 from augment.pronouns import her_is_object, his_is_absolute
 
@@ -75,8 +75,8 @@ def test_words_around() -> None:
 
 
 def test_frames_leave_possessives_alone() -> None:
-    assert object_frame(["saw", "i", ""], ["family", ".", ""]) is None
-    assert object_frame(["paid", "they", ""], ["50", "employees", "."]) is None
+    assert her_frame(["saw", "i", ""], ["family", ".", ""]) is None
+    assert her_frame(["paid", "they", ""], ["50", "employees", "."]) is None
 
 
 def test_model_file_round_trip(tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""Gendered words that speak of no person's gender: ships and countries as she, mankind, God, a word's meaning.
+
+A text and a candidate's place in, the reason to leave it alone or None out. What a sentence speaks of (a ship, a
+country) is found while its words are scanned; `impersonal` then drops the edits of the pronouns that refer to it.
+"""
+
+import re
+from collections.abc import Iterable
+
+from augment.context import next_word, plain, previous_token, word_set, words_after, words_before
+
+# Words that name what is called she; `scan.py` finds them with the gendered words.
+SHIPS = word_set(
+    """ship ships vessel vessels frigate schooner brig brigantine sloop steamer steamship galleon warship battleship
+    cruiser destroyer corvette submarine trawler yacht ferry freighter tanker liner boat barque HMS USS RMS HMAS
+    HMCS"""
+)
+LANDS = word_set(
+    """England Britain Scotland Ireland Wales France Germany Prussia Austria Hungary Italy Spain Portugal Russia Poland
+    Greece Turkey Sweden Norway Denmark Holland Belgium Switzerland Finland Egypt India China Japan Israel America
+    Canada Mexico Brazil Argentina Australia Rome Venice Carthage Athens Sparta country nation motherland"""
+)
+_SHIP_PARTS = word_set(
+    """hull mast masts sail sails deck decks crew captain keel bow bows stern rigging gun guns anchor anchors cargo
+    engines boilers funnel funnels helm rudder maiden passengers moorings berth hold officers complement tonnage
+    displacement armament yards timbers bowsprit broadside draught commander owners builders sister voyage port flag
+    stem foremast mainmast topsails canvas trials"""
+)
+_SHIP_VERBS = re.compile(
+    r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
+    r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
+    r"|captured|broken up|bound for|sinking|moored|anchored|afloat|at anchor)|sank|sailed|set sail|ran aground|steamed"
+    r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d)\b"
+)
+_LAND_PARTS = word_set(
+    """allies colonies colony people army armies navy borders sons neighbours neighbors trade commerce shores history
+    ports empire possessions soil independence enemies territories territory economy coast frontier frontiers
+    government fleet citizens subjects interests constitution industry greatness glory liberties merchants soldiers
+    troops provinces dominions laws statesmen rivals neutrality sovereignty parliament exports population rivers"""
+)
+_LAND_VERBS = re.compile(
+    r" (?:had |has |would |will )?(?:declared war|entered the war|joined the|ceded|surrendered|signed|annexed"
+    r"|conquered|invaded|lost the war|became a republic|is a republic|withdrew|mobili[sz]ed|allied)\b"
+)
+_IN_OR_TO = word_set("in to from of at near for through across over by towards toward into around within throughout")
+_REACH = 250
+
+
+def impersonal(text: str, topics: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
+    """Whether the feminine pronoun at `place` means the ship or country named shortly before it.
+
+    `topics`: (start, word) of words of SHIPS and LANDS; `persons`: starts of words that name a woman. The pronoun needs
+    evidence behind it: a part of a ship, what ships do, what countries have.
+    """
+    for start, word in reversed(topics):
+        if not 0 < place - start < _REACH:
+            continue
+        between = text[start + len(word) : place]
+        if any(start < p < place for p in persons) or between.count(".") + between.count("\n\n") > 1:
+            return False
+        is_ship = word.lower() in SHIPS or word in SHIPS
+        if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _IN_OR_TO):
+            return False
+        return _evidence(text, place + len(source), source.lower(), is_ship)
+    return False
+
+
+def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
+    if pronoun == "she":
+        return bool((_SHIP_VERBS if is_ship else _LAND_VERBS).match(text, end))
+    near = words_after(text, end)[:2]
+    if near[0] == "own":
+        near = near[1:]
+    return bool((_SHIP_PARTS if is_ship else _LAND_PARTS) & set(near))
+
+
+_OF_BEFORE = word_set("of between to for than among by against upon from")
+_KINDS = word_set("kind sort type manner breed style class species make measure set sum member way one")
+_AGES = word_set("modern early primitive prehistoric ancient stone-age natural fallen neanderthal civilised civilized")
+_GENERIC_TAIL = word_set(". , ; : ! ? ) and or is was has can must cannot in on himself alone had ' \" ” ’") | {
+    "",
+    "\n\n",
+}
+_GENERIC_VERBS = word_set("is has can cannot must was had shall may proposes does will cannot're wants needs lives")
+_BEASTS = word_set("beast nature machine god animals animal society environment universe earth beasts")
+
+
+def mankind(text: str, start: int, end: int) -> str | None:
+    """Reason to leave man or woman alone: the species, without an article (man is mortal, the rights of man)."""
+    before, after = words_before(text, start), words_after(text, end)
+    if text[start].isupper():
+        first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
+        return "mankind" if first and after[0] in _GENERIC_VERBS and text[start:end] in ("Man", "Woman") else None
+    if before[0] in _AGES and before[1] in (".", "", "of", "to", "in", "that", "\n\n", "by", "when", "than"):
+        return "mankind"
+    if before[0] in _OF_BEFORE and before[1] not in _KINDS and after[0] in _GENERIC_TAIL and after[1] not in _WIVES:
+        return "mankind"
+    if before[0] in ("and", "or") and before[1] in _BEASTS and after[0] in _GENERIC_TAIL:
+        return "mankind"
+    return "mankind" if after[0] in ("and", "or") and after[1] in _BEASTS and before[0] not in _ARTICLES else None
+
+
+_WIVES = word_set("wife woman women boy")
+_ARTICLES = word_set("a an the this that every each one no any old young")
+_GLOSS_BEFORE = re.compile(
+    r"(?:\b(?:the|a|an) (?:word|pronoun|term|noun|adjective|prefix|suffix|title)s? "
+    r"|\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
+    r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
+    r"|\b(?:means|meaning|meant|signifying|signifies|literally|translates as|translated as|translates to)"
+    r"(?: the| an?)? [\"'“‘]?)\Z"
+)
+_GLOSS_AFTER = re.compile(r"[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
+
+
+def gloss(text: str, start: int, end: int) -> str | None:
+    """Reason to leave a word alone: its meaning or form is spoken about (rex means king, the pronoun he is)."""
+    if _GLOSS_BEFORE.search(text, start - 30 if start > 30 else 0, start) and _GLOSS_AFTER.match(text, end):
+        return "word spoken about"
+    return None
+
+
+_ROYAL = word_set(
+    """majesty majesties highness highnesses holiness excellency honour honor grace lordship ladyship royal imperial
+    serene most eminence worship reverence britannic catholic christian"""
+)
+
+
+def reverent(text: str, start: int, end: int) -> str | None:
+    """Reason to leave He, His or Him alone: a capital in the middle of a sentence (God gave His only son)."""
+    if text[start - 1 : start] != " " or start < 2 or text[start + 1 : end].isupper():
+        return None
+    last = text[start - 2]
+    if not (last.islower() or (last == "," and text[start - 3 : start - 2].islower())):
+        return None
+    following = next_word(text, end)
+    if following.lower() in _ROYAL or following[:1].isupper():
+        return None
+    return "God"
