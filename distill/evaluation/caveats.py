@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 FEW_CLUSTERS = 30
+FAMILY_CAVEATS = {
+    "lambada": "LAMBADA counts one spelling of one word, after passages of novels: a model of other text scores low.",
+    "bold": "BOLD's prompts begin Wikipedia articles, mostly about an occupation and not a person, so that few "
+    "continuations are gendered: see their share. Sampling noise is in the intervals; numbers with other decoding "
+    "settings are not comparable.",
+    "ceat": "CEAT: the contexts are few and shared by the samples; only the difference between models is to be read.",
+    "fluency": "The perplexity of a model's own text is low for fluent and for repetitive text: read it beside the "
+    "diversity. Under the model itself it says how sharp its distribution is, not how good the text is.",
+    "diversity": "distinct-n falls with the number and the length of continuations: compare at equal settings only.",
+}
 SHAPES = ("log_odds/spread", "log_odds/slope_on_truth", "log_odds/correlation_with_truth")
 
 
@@ -30,10 +40,21 @@ def caveats(results: dict[str, Any]) -> list[str]:
             "StereoSet and CrowS-Pairs hold many unclear or faulty sentences (Blodgett et al. 2021), "
             "and few about gender: small differences on them mean little."
         )
-    if "association" in names:
+    if names & {"association", "ceat"}:
         found.append(
             "Associations of embeddings need not say anything about generated text (Goldfarb-Tarrant et al. 2021)."
         )
+    if names & {"winobias", "winogender"}:
+        found.append(
+            "WinoBias and Winogender were made for coreference systems. The likelihood of a whole sentence answers "
+            "another question: which pronoun the model expects there."
+        )
+    if names & {"sentiment", "regard", "toxicity"}:
+        found.append(
+            "Sentiment, regard and toxicity are judgements of a word list or of classifiers, which have gender biases "
+            "of their own. A gap is evidence of a difference in the texts only as far as these can be trusted."
+        )
+    found += [text for family, text in FAMILY_CAVEATS.items() if family in names]
     if len({model["tokenizer"] for model in models}) > 1:
         found.append("The models have different tokenizers: values per token are not compared; those per word are.")
     several = [model["label"] for model in models if max(model["num_pronoun_tokens"]) > 1]

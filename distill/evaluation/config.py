@@ -114,33 +114,79 @@ class CounterfactualGapConfig:
 
 
 @section
-class GenerationConfig:
-    """How prompts are continued: nucleus sampling at temperature 1.
+class CeatConfig:
+    """The contextualised association test, which runs on the words of benchmarks.association.
 
-    max_prompts: only so many of them, evenly spaced over the file, for a quick look.
+    contexts: `templates` that are built in, or sentences of `text`. num_contexts: at most so many of these per word.
+    num_samples: effect sizes that are combined (10,000 in the paper).
+    """
+
+    enabled: bool = True
+    contexts: Literal["templates", "text"] = "templates"
+    num_contexts: PositiveCount = 50
+    num_samples: Annotated[int, Field(ge=2, strict=True)] = 1000
+
+
+@section
+class GenerationConfig:
+    """How the prompts of benchmarks.bold and benchmarks.bold_persons are continued: nucleus sampling at temperature 1.
+
+    scored: what polarity, sentiment, regard and toxicity are computed on. max_prompts: only so many prompts, evenly
+    spaced over the file, for a quick look.
     """
 
     num_samples: PositiveCount = 10
     max_new_tokens: PositiveCount = 100
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     seed: Count = 0
+    scored: Literal["continuation", "prompt+continuation"] = "continuation"
     max_prompts: PositiveCount | None = None
 
 
 @section
-class BenchmarksConfig:
-    """Published benchmarks, each a local path in its published format; null leaves it out.
+class ContinuationsConfig:
+    """What else is measured on the continuations that benchmarks.bold and benchmarks.bold_persons give.
 
-    bold: profession_prompt.json(.gz), continued as `generation` says.
-    stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its
-    eight sentence files. association: a folder of WEAT or SEAT tests (.jsonl files that hold one JSON object).
+    sentiment: VADER (needs the extra `sentiment`). regard, toxicity: `hub` (Hugging Face evaluate's measurement of that
+    name), a hub name, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label: the
+    classifier's label whose probability is the toxicity.
+    word_vectors: a file of word vectors for gender-max and gender-wavg; null leaves them out. word_vectors_debiased:
+    whether they are hard-debiased already.
+    diversity: distinct-n and repetition. fluency: the perplexity under `reference` (folder, hub name or .gguf file),
+    or under the model itself when it is null.
+    """
+
+    sentiment: bool = True
+    regard: StrictStr | None = None
+    toxicity: StrictStr | None = None
+    toxic_label: StrictStr = "hate"
+    word_vectors: StrictStr | None = None
+    word_vectors_debiased: bool = False
+    diversity: bool = True
+    fluency: bool = True
+    reference: StrictStr | None = None
+
+
+@section
+class BenchmarksConfig:
+    """Published benchmarks; null leaves one out. Only `hub` and hub names reach for the network.
+
+    Each takes a local path in its published format, `hub` for its usual hub data set, or the name of a hub data set
+    with the same columns (association has none on the hub).
+    stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
+    files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
+    tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. bold, bold_persons:
+    profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
     stereoset: StrictStr | None = None
     crows_pairs: StrictStr | None = None
     winobias: StrictStr | None = None
+    winogender: StrictStr | None = None
     association: StrictStr | None = None
+    lambada: StrictStr | None = None
     bold: StrictStr | None = None
+    bold_persons: StrictStr | None = None
 
 
 @section
@@ -156,4 +202,6 @@ class EvalConfig:
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
     benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)
+    ceat: CeatConfig = Field(default_factory=CeatConfig)
     generation: GenerationConfig = Field(default_factory=GenerationConfig)
+    continuations: ContinuationsConfig = Field(default_factory=ContinuationsConfig)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from distill.evaluation.bold import BUCKETS
+from distill.evaluation.fluency import DISTINCT
 from distill.evaluation.perplexity import LOG_PERPLEXITY
 
 
@@ -13,6 +15,44 @@ class Description(NamedTuple):
     title: str
     short: str | None
     text: str
+
+
+def _polarity(name: str, title: str, how: str, short: str | None = None) -> dict[str, Description]:
+    """The measurements of `bold.polarity_estimates`."""
+    return {
+        f"{name}/mean_ratio": Description(
+            f"{title}: mean ratio of the genders",
+            short,
+            f"min(F/M, M/F) of the continuations about women and men, mean over profession groups; 1 is parity.{how}",
+        ),
+        f"{name}/min_ratio": Description(
+            f"{title}: lowest ratio of the genders", None, f"The same for the most one-sided profession group.{how}"
+        ),
+        f"{name}/log_ratio": Description(
+            f"{title}: log(M/F)", None, f"Over all groups together: above 0 more continuations are about men.{how}"
+        ),
+        f"{name}/gendered": Description(
+            f"{title}: gendered continuations",
+            None,
+            f"The share of continuations that are about women or about men.{how}",
+        ),
+    }
+
+
+def _scores(name: str, title: str, what: str) -> dict[str, Description]:
+    """The measurements of `continuation_scores`."""
+    found = {}
+    for prompts, whose in (("professions", "with words of that gender"), ("persons", "about persons of that gender")):
+        for gender in ("female", "male"):
+            found[f"{name}/{prompts}/{gender}"] = Description(
+                f"{title}, {prompts}, {gender}", None, f"Mean {what}, of continuations {whose}."
+            )
+        found[f"{name}/{prompts}/gap"] = Description(
+            f"{title}, {prompts}: female minus male",
+            f"{name} gap" if prompts == "persons" else None,
+            f"Difference of the means of both genders ({what}). 0: alike.",
+        )
+    return found
 
 
 DESCRIPTIONS = {
@@ -152,18 +192,75 @@ DESCRIPTIONS = {
     "association/weat": Description(
         "Word embedding association (WEAT)", None, "The same with single words in place of sentences."
     ),
-    "bold/mean_ratio": Description(
-        "BOLD professions: mean ratio of the genders",
-        "BOLD ratio",
-        "min(F/M, M/F) of the continuations about women and men, mean over profession groups; 1 is parity.",
+    "winogender/stereotype/all": Description(
+        "Winogender",
+        "Winogender",
+        "How often the pronoun of the gender that most workers of an occupation have makes the likelier sentence, "
+        "where it refers to the occupation; 50 is the ideal.",
     ),
-    "bold/min_ratio": Description(
-        "BOLD professions: lowest ratio of the genders", None, "The same for the most one-sided profession group."
+    "winogender/stereotype/male": Description(
+        "Winogender, occupations of mostly men", None, "The same where he would fit the statistics."
     ),
-    "bold/log_ratio": Description(
-        "BOLD professions: log(M/F)", None, "Over all groups together: above 0 more continuations are about men."
+    "winogender/stereotype/female": Description(
+        "Winogender, occupations of mostly women", None, "The same where she would fit the statistics."
     ),
-    "bold/gendered": Description(
-        "BOLD professions: gendered continuations", None, "The share of continuations with a majority of either gender."
+    "winogender/correlation": Description(
+        "Winogender: correlation with labour statistics",
+        None,
+        "Pearson correlation over occupations of the share of women with how much likelier she is than he. 0: none.",
     ),
+    "winogender/coreference": Description(
+        "Winogender: coreference",
+        None,
+        "How often the right noun is likelier after \"'She' refers to the\", over he, she and they. Chance is 50.",
+    ),
+    "winogender/coreference_gap": Description(
+        "Winogender: coreference, she minus he", None, "By how many points she is understood better than he. 0: alike."
+    ),
+    "ceat/mean_abs": Description(
+        "Contextualised embedding association (CEAT)",
+        "CEAT",
+        "Mean |combined effect size| over the tests, each combined over many samples of contexts. 0: no association.",
+    ),
+    "lambada/accuracy": Description(
+        "LAMBADA: accuracy", "LAMBADA", "How often the last word of a passage is what the model would write."
+    ),
+    "lambada/perplexity": Description(
+        "LAMBADA: perplexity", None, "exp of the mean negative log-probability of the last word, per word."
+    ),
+    **_polarity("bold", "BOLD professions", "", "BOLD ratio"),
+    **{
+        f"bold/{bucket}/log_ratio": Description(
+            f"BOLD professions, {bucket}: log(M/F)", None, "The same for one of the paper's four coarse groups."
+        )
+        for bucket in BUCKETS
+    },
+    **_polarity("bold/gender_max", "BOLD, gender-max", " Gender is that of the word most gendered in word vectors."),
+    **_polarity("bold/gender_wavg", "BOLD, gender-wavg", " Gender is a weighted mean over the words' vectors."),
+    "bold_persons/agreement": Description(
+        "BOLD persons: right gender",
+        None,
+        "Of the gendered continuations of prompts about actors and actresses, the share with the person's gender.",
+    ),
+    **_scores("sentiment", "Sentiment", "VADER's compound score, from -1 to 1"),
+    **_scores("regard", "Regard", "probability of positive minus that of negative regard"),
+    **_scores("toxicity", "Toxicity", "probability of toxic text by a classifier"),
+    "fluency/perplexity": Description(
+        "Continuations: perplexity",
+        None,
+        "exp of the mean negative log-probability per token of the model's own continuations, under a reference model "
+        "or itself. Very low means repetition, very high means noise.",
+    ),
+    **{
+        f"diversity/distinct_{n}": Description(
+            f"Continuations: distinct-{n}",
+            None,
+            f"Different {n}-grams of words over all of them within the continuations of one prompt.",
+        )
+        for n in DISTINCT
+    },
+    "diversity/repetition": Description(
+        "Continuations: repetition", None, "The share of 4-grams in a continuation that occurred in it before."
+    ),
+    "diversity/empty": Description("Continuations: empty", None, "The share of continuations without any text."),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -45,8 +46,9 @@ def sample(
     for batch in _equal_lengths(inputs, num_samples, max_new_tokens, scorer.max_batch_tokens):
         uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
         generated = _continue(scorer, [inputs[row] for row, _ in batch], uniforms, top_p)
-        texts = scorer.tokenizer.batch_decode(generated, skip_special_tokens=True)
-        for (row, number), text in zip(batch, texts, strict=True):
+        for (row, number), text in zip(
+            batch, _texts(scorer, [inputs[row] for row, _ in batch], generated), strict=True
+        ):
             found[row][number] = text
     return found
 
@@ -92,6 +94,21 @@ def _continue(scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatAr
             cache.batch_select_indices(chosen)
         ids = ids[:, None]
     return generated
+
+
+def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[Sequence[int]]) -> list[str]:
+    """What the generated ids add to the text of the prompt.
+
+    Decoded after the prompt, because many tokenizers drop the space before a text's first word.
+    """
+    decode = partial(scorer.tokenizer.batch_decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    before = decode(list(inputs))
+    whole = decode([[*prompt, *new] for prompt, new in zip(inputs, generated, strict=True)])
+    alone = decode(list(generated))  # for a prompt whose last character the continuation completes
+    return [
+        text.removeprefix(prompt) if text.startswith(prompt) else rest
+        for prompt, text, rest in zip(before, whole, alone, strict=True)
+    ]
 
 
 def _equal_lengths(

@@ -6,11 +6,14 @@ into chunks, scores them in one process or several, keeps every record, and call
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 from distill.evaluation.measurement import Estimate
+from distill.evaluation.scoring import Scorer
 
 Records = list[dict[str, Any]]
 Summarise = Callable[..., list[Estimate]]  # (records, *conventions, settings) -> estimates
@@ -65,3 +68,38 @@ class Failure:
 def about_num_tokens(texts: Sequence[str]) -> int:
     """Roughly how many tokens English texts have: one for four characters, one more for each text."""
     return sum(map(len, texts)) // 4 + len(texts)
+
+
+def items_task(
+    name: str,
+    key: str,
+    items: Sequence[Any],
+    score: Callable[[Scorer, Sequence[Any]], Records],
+    texts: Sequence[str],
+) -> Task:
+    """A task whose items have an id each and are scored apart. Its convention is its key and the start token.
+
+    texts: what the model has to read, for the progress bar.
+    """
+
+    def prepare(scorer: Scorer) -> Work:
+        convention = f"{key}|{scorer.start_convention}"
+        return Work([item.id for item in items], items, lambda part: score(scorer, part), lambda _: (convention,))
+
+    return Task(name, key, prepare, len(items), about_num_tokens(texts))
+
+
+def tokenizer_hash(scorer: Scorer) -> str:
+    """Eight hex digits of the SHA-256 of the tokenizer's full definition."""
+    return hashlib.sha256(scorer.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
+
+
+def message_of(error: Exception) -> str:
+    """An error's message on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def data_hash(items: Sequence[Any]) -> str:
+    """Eight hex digits of the SHA-256 of a data set (texts or dataclasses), in order."""
+    plain = [asdict(item) if is_dataclass(item) and not isinstance(item, type) else item for item in items]
+    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()[:8]

@@ -5,34 +5,43 @@ A task whose data cannot be read becomes a failure with its reason, and the othe
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, is_dataclass
+from functools import partial
 from itertools import islice
-from typing import Any
 
 from augment.lexicon import load_lexicon
 from distill.config import DataConfig, validate
 from distill.corpus import read_documents
 from distill.evaluation import (
     association,
-    bold,
+    ceat,
+    continuation_tasks,
     counterfactual_gap,
     crows_pairs,
     gender_agreement,
+    lambada,
     log_odds,
     perplexity,
     stereoset,
     winobias,
+    winogender,
 )
 from distill.evaluation.config import EvalConfig, TextConfig
-from distill.evaluation.generation import sample
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts
 from distill.evaluation.scoring import Scorer
-from distill.evaluation.task import Failure, Records, Summarise, Task, Work, about_num_tokens
+from distill.evaluation.task import (
+    Failure,
+    Records,
+    Summarise,
+    Task,
+    Work,
+    about_num_tokens,
+    data_hash,
+    items_task,
+    message_of,
+    tokenizer_hash,
+)
 from distill.packing import PairedExample
 from distill.perturb import GenderClasses, gender_classes
 
@@ -46,7 +55,10 @@ SUMMARISE: dict[str, Summarise] = {
     "crows_pairs": crows_pairs.summarise,
     "winobias": winobias.summarise,
     "association": association.summarise,
-    "bold": bold.summarise,
+    "ceat": ceat.summarise,
+    "lambada": lambada.summarise,
+    "winogender": winogender.summarise,
+    **continuation_tasks.SUMMARISE,
 }
 
 
@@ -55,6 +67,7 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
     tasks: list[Task] = []
     failures: list[Failure] = []
     wanted: list[tuple[str, Callable[[], Task]]] = []
+    documents: list[str] = []
     if config.log_odds.enabled:
         wanted.append(("log_odds", lambda: _log_odds_task(config)))
     if config.agreement.enabled:
@@ -77,14 +90,27 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         wanted.append(("winobias", lambda: _winobias_task(str(config.benchmarks.winobias))))
     if config.benchmarks.association is not None:
         wanted.append(("association", lambda: _association_task(config, str(config.benchmarks.association))))
-    if config.benchmarks.bold is not None:
-        wanted.append(("bold", lambda: _bold_task(config, str(config.benchmarks.bold))))
+    if config.benchmarks.winogender is not None:
+        wanted.append(("winogender", lambda: _winogender_task(str(config.benchmarks.winogender))))
+    if config.benchmarks.association is not None and config.ceat.enabled:
+        wanted.append(("ceat", lambda: _ceat_task(config, str(config.benchmarks.association), documents)))
+    if config.benchmarks.lambada is not None:
+        wanted.append(("lambada", lambda: _lambada_task(str(config.benchmarks.lambada))))
+    tasks += _build([*wanted, *continuation_tasks.sampling(config)], failures)
+    sources = [task for task in tasks if task.name in continuation_tasks.SETS]
+    tasks += _build(continuation_tasks.derived(config, sources), failures)
+    return tasks, failures
+
+
+def _build(wanted: Sequence[tuple[str, Callable[[], Task]]], failures: list[Failure]) -> list[Task]:
+    """The tasks whose builders succeed; the failures of the others are appended to `failures`."""
+    tasks = []
     for name, build in wanted:
         try:
             tasks.append(build())
         except (ValueError, OSError) as error:
             failures.append(Failure(None, name, message_of(error)))
-    return tasks, failures
+    return tasks
 
 
 # -- one per family --------------------------------------------------------------------------------------------------
@@ -92,58 +118,75 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
 
 def _log_odds_task(config: EvalConfig) -> Task:
     prompts = neutral_prompts(config.log_odds, config.world)
-    key = f"he-she|prompts:{_hash(prompts)}|sum-over-tokens"
-    return _items_task("log_odds", key, prompts, log_odds.score, [prompt.text for prompt in prompts])
+    key = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens"
+    return items_task("log_odds", key, prompts, log_odds.score, [prompt.text for prompt in prompts])
 
 
 def _agreement_task(config: EvalConfig) -> Task:
     prompts = gendered_prompts(config.agreement, config.world)
-    key = f"he-she|prompts:{_hash(prompts)}|sum-over-tokens|tie:half"
-    return _items_task("agreement", key, prompts, gender_agreement.score, [prompt.text for prompt in prompts])
+    key = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens|tie:half"
+    return items_task("agreement", key, prompts, gender_agreement.score, [prompt.text for prompt in prompts])
 
 
 def _stereoset_task(path: str) -> Task:
     items = stereoset.read(path)
-    key = f"intrasentence|data:{_hash(items)}|mean-per-token|means-over-terms"
-    return _items_task("stereoset", key, items, stereoset.score, [text for item in items for text in item.sentences])
+    key = f"intrasentence|data:{data_hash(items)}|mean-per-token|means-over-terms"
+    return items_task("stereoset", key, items, stereoset.score, [text for item in items for text in item.sentences])
 
 
 def _crows_pairs_task(path: str) -> Task:
     pairs = crows_pairs.read(path)
-    key = f"data:{_hash(pairs)}|tie:not-preferred"
+    key = f"data:{data_hash(pairs)}|tie:not-preferred"
     texts = [text for pair in pairs for text in (pair.more, pair.less)]
-    return _items_task("crows_pairs", key, pairs, crows_pairs.score, texts)
+    return items_task("crows_pairs", key, pairs, crows_pairs.score, texts)
 
 
 def _winobias_task(folder: str) -> Task:
     pairs = winobias.read(folder)
-    key = f"data:{_hash(pairs)}|minimal-pairs|sum-over-tokens|tie:half"
+    key = f"data:{data_hash(pairs)}|minimal-pairs|sum-over-tokens|tie:half"
     texts = [text for pair in pairs for text in (pair.pro, pair.anti)]
-    return _items_task("winobias", key, pairs, winobias.score, texts)
+    return items_task("winobias", key, pairs, winobias.score, texts)
 
 
-def _items_task(
-    name: str,
-    key: str,
-    items: Sequence[Any],
-    score: Callable[[Scorer, Sequence[Any]], Records],
-    texts: Sequence[str],
-) -> Task:
-    """A task whose items have an id each and are scored apart. Its convention is its key and the start token.
+def _winogender_task(path: str) -> Task:
+    frames = winogender.read(path)
+    key = f"data:{data_hash(frames)}|sum-over-tokens|tie:half"
+    texts = [text for frame in frames for text in frame.sentences]
+    return items_task("winogender", key, frames, winogender.score, texts)
 
-    texts: what the model has to read, for the progress bar.
-    """
+
+def _lambada_task(path: str) -> Task:
+    passages = lambada.read(path)
+    key = f"lambada_openai|data:{data_hash(passages)}|start:none|last-space"
 
     def prepare(scorer: Scorer) -> Work:
-        convention = f"{key}|{scorer.start_convention}"
-        return Work([item.id for item in items], items, lambda part: score(scorer, part), lambda _: (convention,))
+        def conventions(records: Records) -> tuple[str]:
+            is_cut = any(record["num_cut_tokens"] for record in records)
+            return (f"{key}|{f'cut-left:{scorer.context}' if is_cut else 'whole-passages'}",)
 
-    return Task(name, key, prepare, len(items), about_num_tokens(texts))
+        return Work([item.id for item in passages], passages, partial(lambada.score, scorer), conventions)
+
+    return Task("lambada", key, prepare, len(passages), about_num_tokens([item.context for item in passages]))
+
+
+def _ceat_task(config: EvalConfig, folder: str, documents: list[str]) -> Task:
+    how, seed = config.ceat, config.statistics.seed
+    if how.contexts == "text" and not documents:
+        raise ValueError("ceat.contexts = text, but there is no text; set text.path, or ceat.contexts=templates")
+    texts = documents if how.contexts == "text" else None
+    tests = ceat.context_tests(association.read(folder), texts, how.num_contexts)
+    key = f"data:{data_hash(tests)}|samples:{how.num_samples}|seed:{seed}|last-token|last-layer|random-effects"
+
+    def score(scorer: Scorer, part: Sequence[ceat.ContextTest]) -> Records:
+        return ceat.score(scorer, part, how.num_samples, seed)
+
+    contexts = [text for test in tests for found in test.contexts.values() for text in found]
+    return items_task("ceat", key, tests, score, contexts)
 
 
 def _association_task(config: EvalConfig, folder: str) -> Task:
     tests, settings = association.read(folder), config.statistics
-    key = f"data:{_hash(tests)}|last-token|last-layer|cosine|ddof:1"
+    key = f"data:{data_hash(tests)}|last-token|last-layer|cosine|ddof:1"
 
     def prepare(scorer: Scorer) -> Work:
         convention = f"{key}|{scorer.start_convention}"
@@ -167,7 +210,7 @@ def _association_task(config: EvalConfig, folder: str) -> Task:
 def _perplexity_task(config: EvalConfig, documents: list[str]) -> Task:
     how = config.perplexity
     joined = "documents-apart" if how.separator is None else f"joined:{how.separator!r}"
-    text = f"text:{_hash(documents)}|{joined}"
+    text = f"text:{data_hash(documents)}|{joined}"
 
     def prepare(scorer: Scorer) -> Work:
         window, stride = perplexity.window_and_stride(scorer, how)
@@ -197,7 +240,7 @@ def _perplexity_task(config: EvalConfig, documents: list[str]) -> Task:
 
 def _gap_task(config: EvalConfig, documents: list[str]) -> Task:
     lexicon = load_lexicon(config.counterfactual_gap.tiers, config.counterfactual_gap.lexicon)
-    key = f"text:{_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap"
+    key = f"text:{data_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap"
     # models that share a tokenizer share the pairs
     prepared: dict[tuple[str, int | None], tuple[list[tuple[int, PairedExample]], GenderClasses]] = {}
 
@@ -222,51 +265,7 @@ def _gap_task(config: EvalConfig, documents: list[str]) -> Task:
     return Task("counterfactual_gap", key, prepare, len(documents), 2 * about_num_tokens(documents))
 
 
-def _bold_task(config: EvalConfig, path: str) -> Task:
-    how, prompts = config.generation, bold.read(path)
-    prompts = prompts[:: math.ceil(len(prompts) / (how.max_prompts or len(prompts)))]
-    key = f"unigram|continuation-only|data:{_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
-    key += f"|new-tokens:{how.max_new_tokens}|seed:{how.seed}"
-
-    def score(scorer: Scorer, part: Sequence[bold.Prompt]) -> Records:
-        continuations = sample(
-            scorer,
-            [(prompt.id, prompt.text) for prompt in part],
-            num_samples=how.num_samples,
-            max_new_tokens=how.max_new_tokens,
-            top_p=how.top_p,
-            seed=how.seed,
-        )
-        return [bold.record(prompt, texts) for prompt, texts in zip(part, continuations, strict=True)]
-
-    def prepare(scorer: Scorer) -> Work:
-        convention = f"{key}|{scorer.start_convention}"
-        return Work(
-            [prompt.id for prompt in prompts], prompts, lambda part: score(scorer, part), lambda _: (convention,)
-        )
-
-    num_tokens = about_num_tokens([prompt.text for prompt in prompts]) * how.num_samples
-    num_new_tokens = len(prompts) * how.num_samples * how.max_new_tokens
-    return Task("bold", key, prepare, len(prompts), num_tokens, num_new_tokens)
-
-
 # -- helpers ---------------------------------------------------------------------------------------------------------
-
-
-def tokenizer_hash(scorer: Scorer) -> str:
-    """Eight hex digits of the SHA-256 of the tokenizer's full definition."""
-    return hashlib.sha256(scorer.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
-
-
-def message_of(error: Exception) -> str:
-    """An error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _hash(items: Sequence[Any]) -> str:
-    """Eight hex digits of the SHA-256 of a data set (texts or dataclasses), in order."""
-    plain = [asdict(item) if is_dataclass(item) and not isinstance(item, type) else item for item in items]
-    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()[:8]
 
 
 def _documents(text: TextConfig) -> list[str]:
