@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ def abandon_step(accelerator: Accelerator, optimizer: Any, scheduler: Any) -> No
     if accelerator.scaler is not None:
         accelerator.scaler.update()  # it has looked at these gradients, and must before it looks at others
     optimizer.zero_grad()
-    scheduler.step()
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the optimizer has not yet stepped
+        scheduler.step()
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from types import FrameType
@@ -11,17 +12,22 @@ import torch
 from accelerate import Accelerator
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOPPED_FILE = "stopped.json"
 
 
 class Stopped(Exception):  # noqa: N818
     """A run that ended early, on request, with a checkpoint that continues it."""
 
     def __init__(self, number: int, step: int, max_steps: int) -> None:
-        self.signal = signal.Signals(number)
+        self.signal, self.step, self.max_steps = signal.Signals(number), step, max_steps
         super().__init__(
             f"stopped by {self.signal.name} after step {step} of {max_steps}, with a checkpoint; "
             "the same command continues the run"
         )
+
+    def note(self) -> str:
+        """What STOPPED_FILE says, for launchers that do not hand on the exit code."""
+        return json.dumps({"signal": self.signal.name, "step": self.step, "max_steps": self.max_steps}) + "\n"
 
     @property
     def exit_code(self) -> int:

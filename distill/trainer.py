@@ -27,9 +27,10 @@ from distill.data import Blocks, PairedBatch, batches, heldout_indices
 from distill.distiller import Distiller, LossTerms, concatenate, teacher_views, weighted_sum
 from distill.export import model_card, push_student, save_student
 from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
-from distill.interrupt import Stopped, StopRequest
+from distill.interrupt import STOPPED_FILE, Stopped, StopRequest
 from distill.launch import prepare
 from distill.perturb import GenderClasses
+from distill.run_folder import write_text
 from distill.samples import samples
 from distill.schedule import Schedule, blocks_from, build_scheduler
 from distill.throughput import flops_per_token
@@ -69,6 +70,8 @@ def fit(
 
     start_trackers(accelerator, config)
     run = Run(config, accelerator, schedule, blocks, tokenizer, teacher, parts)
+    if accelerator.is_main_process:
+        (run_dir / STOPPED_FILE).unlink(missing_ok=True)
     with RunLog(accelerator, run_dir, state.step, schedule.max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         results = _train(run, log, stop)
@@ -115,7 +118,10 @@ def _train(run: Run, log: RunLog, stop: StopRequest) -> dict[str, float]:
             save_checkpoint(accelerator, Path(config.run_dir), run.parts, train.keep_checkpoints)
             log.restart_clock()
         if signal_number and not last:
-            raise Stopped(signal_number, state.step, max_steps)
+            stopped = Stopped(signal_number, state.step, max_steps)
+            if accelerator.is_main_process:
+                write_text(Path(config.run_dir) / STOPPED_FILE, stopped.note())
+            raise stopped
     return results
 
 

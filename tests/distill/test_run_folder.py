@@ -1,0 +1,127 @@
+"""The run folder: one process writes to it, and says clearly when it cannot."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from distill.config import RunConfig, validate
+from distill.run_folder import open_run, read_jsonl, write_text
+
+ORIGIN = {"data": {"corpus": "abc"}}
+
+
+def config(run_dir: Path, **settings: object) -> RunConfig:
+    base = {
+        "run_dir": str(run_dir),
+        "data": {"path": "unused"},
+        "teacher": {"path": "unused"},
+        "student": {"layers": [0]},
+        "train": {"max_steps": 1},
+    }
+    return validate(RunConfig, base | settings)
+
+
+def _hold(run_dir: Path, pipe) -> None:
+    with open_run(config(run_dir), ORIGIN):
+        pipe.send(os.getpid())
+        pipe.recv()
+
+
+@pytest.fixture
+def other_process(tmp_path):
+    """Another process that holds tmp_path / run."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path / "run", theirs))
+    process.start()
+    ours.recv()
+    yield process
+    process.kill()
+    process.join()
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone_however_it_went(other_process, tmp_path):
+    run = config(tmp_path / "run")
+    here = f"in use by process {other_process.pid} on {socket.gethostname()}; wait for that run or stop it"
+    with pytest.raises(OSError, match=here), open_run(run, ORIGIN):
+        pass
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    os.kill(other_process.pid, signal.SIGKILL)
+    other_process.join()
+    assert (tmp_path / "run" / ".lock.json").exists()  # it had no time to clean up, and that does not matter
+    with open_run(run, ORIGIN):
+        assert json.loads((tmp_path / "run" / ".lock.json").read_text())["pid"] == os.getpid()
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+    assert not (tmp_path / "run" / ".lock.json").exists()
+
+
+def test_the_folder_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(KeyError), open_run(config(tmp_path / "run"), ORIGIN):
+        raise KeyError
+    with open_run(config(tmp_path / "run"), ORIGIN):
+        pass
+
+
+def test_settings_that_only_watch_a_run_may_change_and_others_may_not(tmp_path):
+    with open_run(config(tmp_path), ORIGIN):
+        pass
+    free = {"max_steps": 1, "save_every": 3, "on_nonfinite": "skip", "gradient_checkpointing": True}
+    with open_run(config(tmp_path, train=free, optim={"grad_norm_limit": 9}), ORIGIN):
+        pass
+    with (
+        pytest.raises(ValueError, match="train.max_steps: 1 there, 2 now"),
+        open_run(config(tmp_path, train={"max_steps": 2}), ORIGIN),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match="provenance.data.corpus: 'abc' there, 'abd' now"),
+        open_run(config(tmp_path), {"data": {"corpus": "abd"}}),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match=r"run_dir .*run cannot be written \(.*\); choose a folder that can"),
+        open_run(config(tmp_path / "file" / "run"), ORIGIN),
+    ):
+        pass
+
+
+def test_a_read_only_folder_is_one_message(tmp_path):
+    """On a read-only file system: permissions do not stop a superuser."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs is not permitted here")
+    try:
+        with open_run(config(disk / "run"), ORIGIN):
+            pass
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for folder in (disk / "run", disk / "new"):
+            with (
+                pytest.raises(OSError, match=r"run_dir .* cannot be written \(.*Read-only"),
+                open_run(config(folder), ORIGIN),
+            ):
+                pass
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    write_text(tmp_path / "a", "first")
+    monkeypatch.setattr("distill.run_folder.sync", lambda _: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        write_text(tmp_path / "a", "second")
+    assert (tmp_path / "a").read_text() == "first"
+
+
+def test_a_line_cut_off_in_writing_is_left_out(tmp_path):
+    (tmp_path / "a").write_text('{"x": 1}\n{"x": 2')
+    assert read_jsonl(tmp_path / "a") == [{"x": 1}]
