@@ -11,6 +11,7 @@ from typing import get_type_hints
 import torch
 
 from distill.evaluation.config import EvalConfig, ScoringConfig
+from distill.evaluation.prefix_sharing import can_share_prefixes
 from distill.evaluation.scoring import Scorer, start_token
 from distill.models import check_vocabulary, load_causal_lm, load_tokenizer
 
@@ -84,7 +85,7 @@ def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"scoring.device = {config.device!r}: {' '.join(str(error).split())[:200]}") from error
     start_id = start_token(tokenizer, config.start_token) if config.bos else None
-    return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens)
+    return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens, can_share_prefixes(model))
 
 
 def _parse_model(argument: str) -> ModelSpec:

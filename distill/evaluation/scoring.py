@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from distill.evaluation.exact_products import exact_bfloat16_products
+from distill.evaluation.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.processes import ALONE, Processes
 from distill.evaluation.statistics import FloatArray
 
-MAX_LOGITS = 1 << 22  # logits held at a time: 16 MiB of float32; more is slower on a CPU, whose caches it leaves
+MAX_LOGITS = 1 << 24  # logits held at a time: 64 MiB of float32
 
 
 class Row(NamedTuple):
@@ -34,6 +38,7 @@ class Row(NamedTuple):
 class Scorer:
     """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none.
 
+    shares_prefixes: whether equal beginnings of rows are computed once (`can_share_prefixes` tells if they may be).
     processes: those that share the forward passes of `score_rows`; all of them must then call it with the same rows.
     """
 
@@ -42,12 +47,18 @@ class Scorer:
     tokenizer: PreTrainedTokenizerFast
     start_id: int | None
     max_batch_tokens: int
+    shares_prefixes: bool = False
     processes: Processes = ALONE
 
     @property
     def context(self) -> int | None:
         """The longest input in tokens, or None when the model does not say."""
         return getattr(self.model.config, "max_position_embeddings", None)
+
+    @cached_property
+    def head_weight(self) -> Tensor:
+        """The output embeddings [V, H] in float32; a copy, made once, if the model is in another dtype."""
+        return self.model.get_output_embeddings().weight.float()
 
     @property
     def start(self) -> list[int]:
@@ -165,26 +176,63 @@ def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
 def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[FloatArray]:
     """The log-probabilities of every row's targets, in nats, as float64 arrays [num_targets] in the order of the rows.
 
-    Rows that read the same ids share one forward pass. Raises ValueError for log-probabilities that are not numbers.
+    Rows that read the same ids share one forward pass; so do equal beginnings, where the model allows it. Raises
+    ValueError for log-probabilities that are not numbers, on all of the scorer's processes.
     """
-    scores = [np.zeros(len(row.targets)) for row in rows]
     sharing: dict[tuple[int, ...], list[int]] = {}
     for index, row in enumerate(rows):
         sharing.setdefault(tuple(row.input_ids), []).append(index)
     inputs = list(sharing)
-    for batch in batches([len(ids) for ids in inputs], scorer.max_batch_tokens):
-        hidden = hidden_states(scorer, [inputs[number] for number in batch])
-        lines, members = np.array(
-            [(line, index) for line, number in enumerate(batch) for index in sharing[inputs[number]]]
-        ).T
-        sizes = [len(rows[index].targets) for index in members]
-        where = np.repeat(lines * hidden.shape[1], sizes)
-        where += np.concatenate([np.asarray(rows[index].positions, dtype=np.int64) for index in members])
-        targets = np.concatenate([np.asarray(rows[index].targets, dtype=np.int64) for index in members])
-        found = target_logprobs(scorer, hidden.flatten(0, 1), torch.from_numpy(where), torch.from_numpy(targets))
-        for index, part in zip(members, np.split(found, np.cumsum(sizes)[:-1]), strict=True):
-            scores[index][:] = part
-    return scores
+    mine: dict[int, FloatArray] = {}
+    message = None
+    try:
+        for hidden, places in _forward_passes(scorer, inputs):
+            members = [(index, where) for number, where in places for index in sharing[inputs[number]]]
+            where = np.concatenate([places[np.asarray(rows[index].positions, dtype=int)] for index, places in members])
+            targets = np.concatenate([np.asarray(rows[index].targets, dtype=np.int64) for index, _ in members])
+            found = target_logprobs(scorer, hidden.flatten(0, 1), torch.from_numpy(where), torch.from_numpy(targets))
+            ends = np.cumsum([len(rows[index].targets) for index, _ in members])
+            mine |= {index: part for (index, _), part in zip(members, np.split(found, ends[:-1]), strict=True)}
+    except (ValueError, RuntimeError) as error:  # the other processes wait for this one
+        if scorer.processes.count == 1:
+            raise
+        message = str(error)
+    scores: dict[int, FloatArray] = {}
+    for found_there, message_there in scorer.processes.gather((mine, message)):
+        if message_there is not None:
+            raise ValueError(message_there)
+        scores |= found_there
+    return [scores[index] for index in range(len(rows))]
+
+
+def _forward_passes(
+    scorer: Scorer, inputs: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[Tensor, list[tuple[int, npt.NDArray[np.int64]]]]]:
+    """This process's share of the forward passes over all inputs: hidden states [num_lines, longest, H], and for each
+    input in them its number and where its tokens are in hidden.flatten(0, 1)."""
+    if scorer.shares_prefixes:
+        joined = trees(inputs)
+    else:
+        joined = [Tree(list(ids), [], [], {number: list(range(len(ids)))}) for number, ids in enumerate(inputs)]
+    alone, together = ([tree for tree in joined if (len(tree.paths) > 1) == several] for several in (False, True))
+    passes = [
+        [family[index] for index in batch]
+        for family in (alone, together)
+        for batch in batches([len(tree.ids) for tree in family], scorer.max_batch_tokens)
+    ]
+    for batch in passes[scorer.processes.index :: scorer.processes.count]:
+        if len(batch[0].paths) > 1:
+            hidden = tree_states(scorer.model, batch)
+        else:
+            hidden = hidden_states(scorer, [tree.ids for tree in batch])
+        yield (
+            hidden,
+            [
+                (number, line * hidden.shape[1] + np.asarray(path, dtype=np.int64))
+                for line, tree in enumerate(batch)
+                for number, path in tree.paths.items()
+            ],
+        )
 
 
 def batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]]:
@@ -218,13 +266,20 @@ def next_token_logprobs(scorer: Scorer, hidden: Tensor) -> Tensor:
 
     Raises ValueError when the model gives NaN or infinite logits.
     """
+    logits, normaliser = _logits(scorer, hidden)
+    return logits.sub_(normaliser[:, None])
+
+
+def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """float32 logits [N, V] and their logsumexp [N]."""
     head = scorer.model.get_output_embeddings()
     bias = None if getattr(head, "bias", None) is None else head.bias.float()
-    logits = torch.nn.functional.linear(hidden.float(), head.weight.float(), bias)
-    normaliser = logits.logsumexp(dim=-1, keepdim=True)
+    with exact_bfloat16_products(hidden, head.weight):
+        logits = torch.nn.functional.linear(hidden.float(), scorer.head_weight, bias)
+    normaliser = logits.logsumexp(dim=-1)
     if not torch.isfinite(normaliser).all():
         raise ValueError(f"{scorer.label}: the model gives NaN or infinite logits; its weights are damaged or overflow")
-    return logits.sub_(normaliser)
+    return logits, normaliser
 
 
 def max_positions(scorer: Scorer) -> int:
@@ -238,8 +293,9 @@ def target_logprobs(scorer: Scorer, hidden: Tensor, where: Tensor, targets: Tens
     result = np.empty(len(targets))
     chunk = max_positions(scorer)
     for start in range(0, len(unique), chunk):
-        logprobs = next_token_logprobs(scorer, hidden[unique[start : start + chunk].to(hidden.device)])
+        logits, normaliser = _logits(scorer, hidden[unique[start : start + chunk].to(hidden.device)])
         chosen = (inverse >= start) & (inverse < start + chunk)
-        found = logprobs[(inverse[chosen] - start).to(hidden.device), targets[chosen].to(hidden.device)]
-        result[chosen.numpy()] = found.double().cpu().numpy()
+        rows = (inverse[chosen] - start).to(hidden.device)
+        found = logits[rows, targets[chosen].to(hidden.device)].double() - normaliser[rows].double()
+        result[chosen.numpy()] = found.cpu().numpy()
     return result
