@@ -1,34 +1,51 @@
-"""Two CPU processes (gloo): they know each other, and give the loss and gradients that one process gives."""
+"""Two CPU processes (gloo), DDP and FSDP2: they know each other and give the step and the run of one process."""
 
+import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import distributed_runs
 import distributed_step
 import pytest
 import torch
 from accelerate import Accelerator
+from datasets import Dataset
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import train
 from distill.run_folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
+FSDP = ("fsdp2.yaml", "--num_processes", "2", "--mixed_precision", "no")
 
 
-def launch(accelerate_config: str, *command: str, **environment: str) -> subprocess.CompletedProcess:
+def launch(*command: str, **environment: str) -> subprocess.CompletedProcess:
     """`accelerate launch` with a shipped configuration, in a clean environment, one thread per process."""
-    variables = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | environment
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
     return subprocess.run(
-        [*launcher, str(ROOT / "configs" / "accelerate" / accelerate_config), *command],
+        launch_command(*command),
         cwd=ROOT,
-        env=variables,
+        env=clean_environment(**environment),
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+def launch_command(accelerate_config: str, *command: str) -> list[str]:
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file"]
+    return [*launcher, str(ROOT / "configs" / "accelerate" / accelerate_config), *command]
+
+
+def clean_environment(**environment: str) -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | environment
 
 
 def test_two_processes_give_the_step_of_one(tmp_path: Path, tiny_model, tokenizer):
@@ -74,3 +91,153 @@ def test_two_processes_distill_a_real_teacher_on_real_text(shared_data: Path, tm
     inputs = tokenizer("Once upon a time", return_tensors="pt", return_token_type_ids=False)
     generated = student.generate(**inputs, max_new_tokens=10, do_sample=False)
     assert generated.shape[1] == inputs["input_ids"].shape[1] + 10
+
+
+# -- whole runs ------------------------------------------------------------------------------------------------------
+
+
+def run_all(accelerate: tuple[str, ...], runs: list[list[str]]) -> None:
+    done = launch(*accelerate, distributed_runs.__file__, json.dumps(runs))
+    assert done.returncode == 0, done.stderr
+    assert "processes: 2" in done.stdout
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same losses, step by step, and the same weights, to 1e-6."""
+    ours, theirs = ([line for line in read_metrics(run) if "loss" in line] for run in (one, other))
+    assert [line["num_tokens"] for line in ours] == [line["num_tokens"] for line in theirs]
+    for key in ("loss", "kd", "ce"):
+        assert [line[key] for line in ours] == pytest.approx([line[key] for line in theirs], abs=1e-6, rel=1e-6)
+    weights, expected = (load_file(run / "student" / "model.safetensors") for run in (one, other))
+    assert weights.keys() == expected.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6)
+
+
+@pytest.fixture
+def uneven(config_file, tmp_path, tiny_model, tokenizer) -> list[str]:
+    """A run of 13 blocks of 10 to 16 tokens in steps of 4: in the last step three of four rows are padding, so that the
+    second of two processes has nothing at all to score."""
+    tiny_model("llama", initializer_range=0.1).save_pretrained(tmp_path / "llama")
+    tokenizer.save_pretrained(tmp_path / "llama")
+    settings = ["data.seq_len=16", "student.dropout=0", "augment.mode=none", "train.max_steps=null"]
+    settings += ["train.global_batch_size=4", "train.micro_batch_size=4", "data.max_documents=16"]
+    train.main(["--config", str(config_file), *settings, "train.epochs=1", "--dry-run"])
+    (arrow,) = (tmp_path / "cache").glob("*/train.arrow")
+    lengths = [len(row) for row in Dataset.from_file(str(arrow))["input_ids"]]
+    assert len(lengths) > 13 and min(lengths[:13]) < 16
+    return ["--config", str(config_file), *settings, f"train.epochs={13 / len(lengths)}"]
+
+
+@pytest.mark.parametrize(
+    "accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2", marks=pytest.mark.slow)]
+)
+def test_the_run_does_not_depend_on_processes_sharding_or_accumulation(accelerate, uneven, tmp_path):
+    llama = [f"teacher.path={tmp_path / 'llama'}", "train.micro_batch_size=2"]
+    train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
+    train.main([*uneven, f"run_dir={tmp_path / 'alone_llama'}", *llama])
+    runs = {
+        "two": ["train.micro_batch_size=2"],  # 2 processes x 2
+        "two_by_one": ["train.micro_batch_size=1"],  # 2 processes x 1 x 2 micro-steps
+        "two_llama": [*llama, "train.sample_prompts=[He]"],  # embeddings that are not tied
+    }
+    run_all(accelerate, [[*uneven, *options, f"run_dir={tmp_path / name}"] for name, options in runs.items()])
+    assert len([line for line in read_metrics(tmp_path / "alone") if "loss" in line]) == 4
+    assert_same_run(tmp_path / "two", tmp_path / "alone")
+    assert_same_run(tmp_path / "two_by_one", tmp_path / "alone")
+    assert_same_run(tmp_path / "two_llama", tmp_path / "alone_llama")
+    AutoModelForCausalLM.from_pretrained(tmp_path / "two" / "student")
+
+
+@pytest.mark.parametrize(
+    "accelerate", [pytest.param(("cpu2.yaml",), id="ddp", marks=pytest.mark.slow), pytest.param(FSDP, id="fsdp2")]
+)
+def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(accelerate, uneven, tmp_path):
+    train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
+    for name in ("one_then_two", "two_then_one"):
+        shutil.copytree(tmp_path / "alone", tmp_path / name)
+        forget(tmp_path / name, after=2)
+    shutil.rmtree(tmp_path / "two_then_one")
+    two = [*uneven, "train.micro_batch_size=2"]
+    run_all(accelerate, [[*two, f"run_dir={tmp_path / name}"] for name in ("one_then_two", "two_then_one")])
+    forget(tmp_path / "two_then_one", after=2)
+    train.main([*uneven, f"run_dir={tmp_path / 'two_then_one'}"])
+    for name in ("one_then_two", "two_then_one"):
+        assert_same_run(tmp_path / name, tmp_path / "alone")
+
+
+def forget(run: Path, after: int) -> None:
+    """Put a finished run back to a checkpoint."""
+    shutil.rmtree(run / "student")
+    for checkpoint in (run / "checkpoints").iterdir():
+        if int(checkpoint.name.removeprefix("step_")) > after:
+            shutil.rmtree(checkpoint)
+    assert list((run / "checkpoints").iterdir())
+
+
+def test_sigterm_to_the_launcher_saves_on_all_processes(uneven, tmp_path):
+    long = [*uneven, "train.epochs=null", "train.max_steps=100000", "train.micro_batch_size=2", "train.log_every=1"]
+    long += ["train.eval_every=100000", "train.save_every=100000", f"run_dir={tmp_path / 'run'}"]
+    command = launch_command("cpu2.yaml", str(ROOT / "train.py"), *long)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log)
+    wait_for(lambda: '"loss"' in read_text(tmp_path / "run" / "metrics.jsonl"), process, tmp_path / "log")
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    assert "stopped by SIGTERM after step" in (tmp_path / "log").read_text()
+    step = json.loads((tmp_path / "run" / "stopped.json").read_text())["step"]
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == [f"step_{step:08d}"]
+
+
+def read_text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def wait_for(condition, process: subprocess.Popen, log: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_two_machines_train_together_and_survive_the_loss_of_one(uneven, tmp_path):
+    """Two launchers on loopback, each with one process. One is killed; both are started again, and go on."""
+    run = [*uneven, "train.micro_batch_size=2", "train.epochs=null", "train.max_steps=30", "train.log_every=1"]
+    run += ["train.save_every=5", "train.eval_every=100"]
+    train.main([*run, f"run_dir={tmp_path / 'alone'}", "train.micro_batch_size=4"])
+    run.append(f"run_dir={tmp_path / 'run'}")
+    first, second = start_machines(run, tmp_path)
+    wait_for(lambda: read_text(tmp_path / "run" / "metrics.jsonl").count('"loss"') >= 12, first, tmp_path / "log0")
+    kill_tree(second)
+    assert first.wait(timeout=120) != 0  # the loss of the other is noticed
+    assert not (tmp_path / "run" / "student").exists()
+    again = start_machines(run, tmp_path)
+    assert [machine.wait(timeout=180) for machine in again] == [0, 0], (tmp_path / "log0").read_text()
+    assert "continuing" in (tmp_path / "log0").read_text()
+    assert read_metrics(tmp_path / "run")[0]["num_processes"] == 2
+    assert_same_run(tmp_path / "run", tmp_path / "alone")
+
+
+def start_machines(run: list[str], tmp_path: Path) -> list[subprocess.Popen]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    machines = []
+    for rank in ("0", "1"):
+        options = ["--num_machines", "2", "--num_processes", "2", "--machine_rank", rank, "--main_process_port", port]
+        options += ["--main_process_ip", "127.0.0.1", "--mixed_precision", "no"]
+        command = launch_command("multi_node.yaml", *options, str(ROOT / "train.py"), *run)
+        with (tmp_path / f"log{rank}").open("w") as log:
+            environment = clean_environment(ACCELERATE_USE_CPU="true")
+            machines.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
+    return machines
+
+
+def kill_tree(launcher: subprocess.Popen) -> None:
+    """What a power cut does: the launcher and its process are gone at once."""
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(launcher.pid)], capture_output=True, text=True)
+    for pid in [launcher.pid, *map(int, children.stdout.split())]:
+        os.kill(pid, signal.SIGKILL)
+    launcher.wait()
