@@ -19,7 +19,7 @@ _ENDS_OR_TO = _ENDS | {"to"}
 # Adverbs that never stand before a noun, and those that may.
 _ADVERBS = word_set("alongside ahead indoors outdoors ashore asleep alive awake aside apart away alone")
 _PLACES = word_set(
-    "outside upstairs downstairs abroad aboard forward forwards backward backwards overseas sometimes often twice"
+    """outside upstairs downstairs abroad aboard forward forwards backward backwards overseas sometimes often twice"""
 )
 _IN_LY = word_set(
     """family reply ally belly folly jelly lily bully assembly butterfly monopoly supply melancholy anomaly homily
@@ -66,7 +66,7 @@ _PREDICATIVE = word_set(
 )
 _NOT_ADJECTIVES = word_set("table constable vegetable handful mouthful spoonful variable detective relative")
 _MAKING = word_set(
-    "make find keep leave think consider drive render set turn strike prove deem judge hold want believe"
+    """make find keep leave think consider drive render set turn strike prove deem judge hold want believe"""
 )
 _TAKING = word_set("take takes took taken taking hold holds held keep keeps kept holding")
 _TAKEN = word_set("long prisoner hostage captive seriously aback shopping dancing fishing sailing swimming responsible")
@@ -78,7 +78,7 @@ _ACTIONS = word_set(
 _SEEING = word_set("see hear watch notice observe")
 _LETTING = word_set("let make help")
 _FREE_AFTER = _CLAUSE_ENDS | word_set(
-    "the a an all every it his him my me them their you your us our this these up down out to"
+    """the a an all every it his him my me them their you your us our this these up down out to"""
 )
 _TIMES = word_set(
     """day night morning evening afternoon week weekend month year hour minute second time summer winter spring autumn
@@ -86,10 +86,17 @@ _TIMES = word_set(
     alternate quarter thing christmas"""
 )
 _QUANTITIES = word_set("millions billions thousands hundreds dozens plenty lots loads half double nothing")
+_LAST = word_set(
+    """night week month year spring summer autumn winter fall monday tuesday wednesday thursday friday saturday sunday
+    christmas easter january february march april may june july august september october november december"""
+)
+_IN_HER_LAST = word_set(
+    """in during for of until from on since throughout spent spend spending enjoyed began finished entering at is was"""
+)
 _WITH_EVERY = word_set("give do wish show offer deny grant promise")
 _PAID = word_set("cost owe pay earn win save lose fine charge give offer bring lend leave")
 _WISHES = word_set(
-    "good happy merry well ill every happiness success joy farewell nothing luck goodnight goodbye adieu"
+    """good happy merry well ill every happiness success joy farewell nothing luck goodnight goodbye adieu"""
 )
 _DONE = word_set("justice harm good credit homage wrong honour honor")
 _TOLD = word_set("lies stories jokes tales questions riddles names")
@@ -115,7 +122,7 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     passive = before[1] in _BE and before[0][-3:] != "ing"
     if reading is None and before[1] != "she" and before[2] != "what" and not passive:
         reading = _second_object(frame, verb, before, after) or _given(before[0], verb, after)
-    return reading or _action(verb, after)
+    return reading or _action(before[0], verb, after)
 
 
 def _quantified(before: str, verb: str, after: list[str]) -> Reading:
@@ -128,6 +135,8 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return False, "her all"
     if nearest == "then" and second in _ONCE:
         return False, "then with a noun"
+    if nearest == "last" and before not in _IN_HER_LAST and second in _LAST:
+        return True, "adverb of time"
     if nearest in _QUANTITIES and verb in _PAID and (second in _ENDS_OR_TO or second == "of"):
         return True, "second object"
     if nearest[:1].isdigit() and before in _BEATING and second in ("-", "–", "to"):
@@ -183,7 +192,7 @@ def _given(before: str, verb: str, after: list[str]) -> Reading:
 
 
 _BRINGING_ONLY = word_set(
-    "brought brings bringing earned earns earning gained gains gaining gain won wins winning bring earn win"
+    """brought brings bringing earned earns earning gained gains gaining gain won wins winning bring earn win"""
 )
 _BRINGING = _BRINGING_ONLY | word_set("secured secures guaranteed guarantees assured caused causes cause")
 _GAINS = word_set(
@@ -213,10 +222,10 @@ _KIN_AND_AIDES = word_set(
     heir cabinet own assistant representative team staff eldest younger first new former only"""
 )
 _PRONOUNCING = word_set(
-    "pronounced pronounces pronounce declared declares declare proclaimed proclaim certified adjudged ruled"
+    """pronounced pronounces pronounce declared declares declare proclaimed proclaim certified adjudged ruled"""
 )
 _VERDICTS = word_set(
-    "deceased winner victor fit insane sane legitimate illegitimate outlaw heir emperor empress venerable"
+    """deceased winner victor fit insane sane legitimate illegitimate outlaw heir emperor empress venerable"""
 )
 
 
@@ -258,12 +267,19 @@ def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -
 _LANGUAGES = word_set("french english latin greek german italian spanish russian chinese japanese arabic hebrew")
 
 
-def _action(verb: str, after: list[str]) -> Reading:
+def _action(before: str, verb: str, after: list[str]) -> Reading:
     """A bare infinitive that could also be a noun, behind a verb of perception or causation."""
-    acts = after[0] in _INFINITIVES or (after[0] in _ACTIONS and after[1] in _FREE_AFTER)
+    if before in _CATCHING and after[0][-3:] == "ing" and len(after[0]) > 5:
+        return True, "participle"
+    free = after[1] in _FREE_AFTER
+    if verb == "watch" and (after[0] in _WATCHED or after[0] in _ACTIONS) and (free or after[1][-2:] == "ed"):
+        return True, "bare infinitive"
+    acts = after[0] in _INFINITIVES or (after[0] in _ACTIONS and free)
     return (True, "bare infinitive") if acts and (verb in _SEEING or verb in _LETTING) else None
 
 
+_CATCHING = word_set("catch caught catches catching overheard spotted overhear")
+_WATCHED = word_set("paint cook work dress sleep eat study draw fish struggle rush pack train exercise perform operate")
 _INFINITIVES = word_set(
     """maintain resist understand find get become keep see hear do go come eat sit stand sing speak say tell take make
     give put bring carry hold grow win lose choose decide learn teach think know feel believe remember forget
@@ -279,7 +295,7 @@ _INFINITIVES -= word_set("work stand lie live start stay wash wear wait reply re
 def name_frame(before: list[str], after: list[str]) -> Reading:
     """The reading before a capitalised word: "Tell her Tom called", "They called her Maggie."."""
     _, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
-    if after[0] in _NOT_NAMES or after[0][-3:] in ("ish", "ese", "ian", "can", "'s"):
+    if after[0] in _NOT_NAMES or after[0][-3:] in ("ish", "ese", "ian", "can") or after[0].endswith("'s"):
         return None
     if verb in ("tell", "remind", "reminded", "assure", "assured", "inform", "informed", "convince", "convinced"):
         return (True, "a clause follows") if after[1][-2:] == "ed" or after[1] in _VERBS else None

@@ -76,12 +76,12 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     detached = token.endswith(" ") and token[-2:-1].isalnum()
     capital_before = detached and before[:1].isupper() and before not in _NOT_A_NAME
     initial = starts_sentence(token)
-    if before == "the" and source in ("Son", "Daughter") and not capital_next:
+    if before in ("the", "only", "begotten", "beloved") and source in ("Son", "Daughter") and not capital_next:
         return "name"
     if term.word not in _ADDRESSES and _in_quoted_title(text, start, end):
-        return "name"
+        return "name of a work"
     if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
-        return "name"
+        return "name of a work"
     if term.word in _FIRM and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
     if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
@@ -137,6 +137,20 @@ def _opens(text: str, start: int, token: str) -> bool:
     return starts_sentence(previous_token(text, at)) or token[:1] in "\"'“‘(["
 
 
+def opens_sentence(text: str, start: int, end: int) -> bool:
+    """Whether only capitals, articles and adjectives stand before the word in its sentence: it is what is spoken of."""
+    if text[end : end + 1] in ("'", "’"):
+        return False
+    for _ in range(3):
+        token = previous_token(text, start)
+        if starts_sentence(token) or token.endswith("-"):
+            return True
+        if not (token[:1].isupper() or plain(token).lower() in _FUNCTION_WORDS):
+            return False
+        start -= len(token)
+    return False
+
+
 def in_title(text: str, start: int, end: int, source: str) -> bool:
     """Whether a capitalised pronoun belongs to a name: "She Loves You", What Her Mother Saw, She-Ra."""
     if text[end : end + 1] == "-":
@@ -171,7 +185,9 @@ def _part_of_family_name(
 def _part_of_titled_name(
     text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
 ) -> str | None:
-    if capital_next and _run_ends_in_institution(text, end):
+    if (capital_next or text.startswith(" of ", end)) and _run_ends_in_institution(text, end):
+        return "name"
+    if _ALBUM.match(text, end) and (term.word in _RANKS or term.target in _RANKS):
         return "name"
     if term.word in _MANY_RANKS:
         return _many_ranks(text, end, term, before, initial, capital_next)
@@ -210,9 +226,15 @@ def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, cap
         return "name" if capital_next or text[end : end + 1] == "," else None
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
         return "name"
+    if before == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
+        return "name"
     return "name" if before.lower() in _PLACE_BEFORE and {term.word, term.target} == {"kings", "queens"} else None
 
 
+_OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
+_ALBUM = re.compile(
+    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
+)
 _PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
 _PLACES = word_set("king queen prince")
 _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})

@@ -119,7 +119,7 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
         if edit is not None:
             if edit.target[0] in "aeiouAEIOU" or source[0] in "aeiouAEIOU":
                 _append_article(text, edit, edits)
-            if candidate.term.use == "feminine":
+            if candidate.term.use == "feminine" or candidate.term.target == "count":
                 _append_coordinated(text, edit, candidate.term, edits)
             else:
                 edits.append(edit)
@@ -164,12 +164,14 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         reason = guards.game_piece(text, start)
     if reason is None and term.word in guards.EXCLAIMED:
         reason = guards.interjection(text, start, end) or topics.mankind(text, start, end)
+    if reason is None and term.word in ("masculine", "feminine"):
+        reason = topics.grammatical(text, start, end)
     if reason is None and text[start - 1 : start] in _GLOSSED_BEFORE:
         reason = topics.gloss(text, start, end)
     return reason
 
 
-_MENTIONS = frozenset({"noun", "word", "term"})  # the ends of what topics.gloss looks for before a pronoun
+_MENTIONS = frozenset({"noun", "ouns"})  # how "pronoun" ends, which topics.gloss looks for
 _GLOSSED_BEFORE = frozenset(" \"'“‘")
 _ALWAYS_TITLES = frozenset({"mr", "mrs", "ms", "miss"})
 
@@ -183,6 +185,8 @@ def _decide_pronoun(
         return None
     if source in CAPITALISED:
         return Edit(start, end, source, candidate.target, direction + "pronouns", 1.0)
+    if text[start - 5 : start - 1] in _MENTIONS and topics.gloss(text, start, end):
+        return None
     is_her = candidate.term.word == "her"
     answer = reader(text, start, end) if reader is not None else None
     if answer is None:
@@ -205,8 +209,9 @@ def _decide(
     word = term.word
     reason = kept_reason(text, start, end, candidate)
     if reason:
-        one_person = term.use == "kept" or (reason == "name" and word in guards.EXCLAIMED)
-        if term.gender != "-" and (one_person or reason == "name without a determiner"):
+        spoken_of = reason in ("name", "mankind") and word in guards.EXCLAIMED
+        spoken_of = (spoken_of or reason == "name without a determiner") and names.opens_sentence(text, start, end)
+        if term.gender != "-" and (spoken_of or term.use == "kept"):
             frozen.append((start, term.gender))
         return None
     special = SPECIAL.get(word)
@@ -231,7 +236,7 @@ def _append_coordinated(text: str, edit: Edit, term: Term, edits: list[Edit]) ->
     before = _JOINED_BEFORE.search(text, max(0, edit.start - 40), edit.start)
     after = _JOINED_AFTER.match(text, edit.end)
     for match, comes_first in ((before, True), (after, False)):
-        if match is None or match.group(1).lower() != term.target:
+        if match is None or match.group(1).lower() != term.target or match.group(1).istitle():
             continue
         start, end = match.span(1)
         if comes_first and edits and edits[-1].end > start:

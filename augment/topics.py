@@ -12,8 +12,8 @@ from augment.context import next_word, plain, previous_token, word_set, words_af
 # Words that name what is called she; `scan.py` finds them with the gendered words.
 SHIPS = word_set(
     """ship ships vessel vessels frigate schooner brig brigantine sloop steamer steamship galleon warship battleship
-    cruiser destroyer corvette submarine trawler yacht ferry freighter tanker liner boat barque HMS USS RMS HMAS
-    HMCS"""
+    cruiser destroyer corvette submarine trawler yacht ferry freighter tanker liner boat barque Titanic Lusitania
+    Bismarck Mayflower HMS USS RMS HMAS HMCS"""
 )
 LANDS = word_set(
     """England Britain Scotland Ireland Wales France Germany Prussia Austria Hungary Italy Spain Portugal Russia Poland
@@ -30,7 +30,8 @@ _SHIP_VERBS = re.compile(
     r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
     r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
     r"|captured|broken up|bound for|sinking|moored|anchored|afloat|at anchor)|sank|sailed|set sail|ran aground|steamed"
-    r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d)\b"
+    r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d"
+    r"|served|escorted|patrolled|entered service|collided|exploded|drifted|listed|arrived|departed)\b"
 )
 _LAND_PARTS = word_set(
     """allies colonies colony people army armies navy borders sons neighbours neighbors trade commerce shores history
@@ -81,7 +82,10 @@ _GENERIC_TAIL = word_set(". , ; : ! ? ) and or is was has can must cannot in on 
     "",
     "\n\n",
 }
-_GENERIC_VERBS = word_set("is has can cannot must was had shall may proposes does will cannot're wants needs lives")
+_GENERIC_VERBS = word_set(
+    """invented discovered learned learnt evolved tamed landed first is has can cannot must was had shall may proposes
+    does will cannot're wants needs lives"""
+)
 _BEASTS = word_set("beast nature machine god animals animal society environment universe earth beasts")
 
 
@@ -102,27 +106,39 @@ def mankind(text: str, start: int, end: int) -> str | None:
 
 _WIVES = word_set("wife woman women boy")
 _ARTICLES = word_set("a an the this that every each one no any old young")
+_GRAMMAR = re.compile(
+    r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
+    re.IGNORECASE,
+)
+
+
+def grammatical(text: str, start: int, end: int) -> str | None:
+    """Reason to leave masculine or feminine alone: the gender of a word is meant."""
+    return "gender of a word" if _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40) else None
+
+
+_WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
+_PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
 _GLOSS_BEFORE = re.compile(
-    r"(?:\b(?:the|a|an) (?:word|pronoun|term|noun|adjective|prefix|suffix|title)s? "
-    r"|\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
+    r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
     r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
     r"|\b(?:means|meaning|meant|signifying|signifies|literally|translates as|translated as|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
+_PRONOUNS = word_set("he she him her his hers himself herself")
 _GLOSS_AFTER = re.compile(r"[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
     """Reason to leave a word alone: its meaning or form is spoken about (rex means king, the pronoun he is)."""
-    if _GLOSS_BEFORE.search(text, start - 30 if start > 30 else 0, start) and _GLOSS_AFTER.match(text, end):
+    near = start - 30 if start > 30 else 0
+    if _WORD_BEFORE.search(text, near, start):
+        return None if text[start:end].lower() in _PRONOUNS else "word spoken about"
+    if _PRONOUN_BEFORE.search(text, near, start):
+        return "word spoken about"
+    if _GLOSS_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end):
         return "word spoken about"
     return None
-
-
-_ROYAL = word_set(
-    """majesty majesties highness highnesses holiness excellency honour honor grace lordship ladyship royal imperial
-    serene most eminence worship reverence britannic catholic christian"""
-)
 
 
 def reverent(text: str, start: int, end: int) -> str | None:
@@ -132,7 +148,4 @@ def reverent(text: str, start: int, end: int) -> str | None:
     last = text[start - 2]
     if not (last.islower() or (last == "," and text[start - 3 : start - 2].islower())):
         return None
-    following = next_word(text, end)
-    if following.lower() in _ROYAL or following[:1].isupper():
-        return None
-    return "God"
+    return None if next_word(text, end)[:1].isupper() else "God"
