@@ -1,7 +1,7 @@
-"""The list of hard sentences, by half: the share of exact counterfactuals must not fall.
+"""The list of hard sentences, by list: the share of exact counterfactuals must not fall.
 
-The two halves were written before the rules were tuned; only the development half was looked at while tuning. The
-fresh sentences were written afterwards and run once (73 of 77) before two of them were learnt from.
+`development` and `held-out-1` were written before the rules were tuned, the later held-out lists before the tuning that
+followed. Each was committed before its first run, whose number is in docs/augmenter.md, and joined development then.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def plain(cell: str) -> str:
     return cell
 
 
-@pytest.mark.parametrize(("half", "at_least"), [("development", 0.95), ("held-out", 0.93), ("fresh", 0.94)])
+@pytest.mark.parametrize(("half", "at_least"), [("development", 0.97), ("held-out-1", 0.97), ("held-out-2", 0.97), ("held-out-3", 0.9)])
 def test_share_of_exact_counterfactuals(half: str, at_least: float) -> None:
     rows = [line.split("\t") for line in LINES if line and line.split("\t")[1] == half]
     assert len(rows) > 70
