@@ -1,5 +1,11 @@
 """Evaluation of causal language models: models and data in; measurements with intervals, comparisons and a report out.
 
+One model in three lines:
+
+    from distill.evaluation import evaluate_model
+    found = evaluate_model("path/to/model", settings={"benchmarks": {"stereoset": "dev.json"}})
+    print(found["log_odds/mean_abs"], found["stereoset/gender/ss"])
+
 `score` of a measure's module runs a model and gives plain records, `summarise` turns records into estimates without it:
 
     scorer = load_scorer(ModelSpec("student", "runs/student"), ScoringConfig())
@@ -7,6 +13,7 @@
     estimates = log_odds.summarise(records, "my-convention", StatisticsConfig())
 """
 
+from distill.evaluation.api import evaluate_model
 from distill.evaluation.config import EvalConfig, LogOddsConfig, ScoringConfig, StatisticsConfig
 from distill.evaluation.measurement import Comparison, Estimate, Measurement, compare
 from distill.evaluation.model_specs import ModelSpec, load_scorer
@@ -24,6 +31,7 @@ __all__ = [
     "ScoringConfig",
     "StatisticsConfig",
     "compare",
+    "evaluate_model",
     "load_scorer",
     "neutral_prompts",
 ]

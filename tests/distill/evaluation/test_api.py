@@ -1,0 +1,63 @@
+"""evaluate_model: the same numbers as eval.py's parts, from a path and from a loaded model; its messages."""
+
+import pytest
+
+from distill.evaluation import EvalConfig, Measurement, evaluate_model
+from distill.evaluation import log_odds as log_odds_module
+from distill.evaluation.config import LogOddsConfig, StatisticsConfig
+from distill.evaluation.prompts import neutral_prompts
+from distill.evaluation.scoring import Scorer, start_token
+
+CSV = ",sent_more,sent_less,bias_type\n0,The nurse said she left.,The nurse said he left.,gender\n"
+
+
+@pytest.fixture
+def crows(tmp_path):
+    """A CrowS-Pairs file of one pair."""
+    path = tmp_path / "crows.csv"
+    path.write_text(CSV)
+    return str(path)
+
+
+def test_three_lines_measure_a_path_and_a_loaded_model_alike(tiny_model, tokenizer, tmp_path, crows):
+    model = tiny_model("llama")
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    settings = {"benchmarks": {"crows_pairs": crows}, "agreement": {"enabled": False}}
+    found = evaluate_model(tmp_path / "model", settings=settings)
+    assert {name.split("/")[0] for name in found} == {"log_odds", "crows_pairs"}
+    assert all(isinstance(one, Measurement) for one in found.values())
+    loaded = evaluate_model(model, tokenizer, settings=settings)
+    assert {name: one.value for name, one in loaded.items()} == pytest.approx(
+        {name: one.value for name, one in found.items()}, abs=1e-5
+    )
+    scorer = Scorer("x", model, tokenizer, start_token(tokenizer), 512)
+    records = log_odds_module.score(scorer, neutral_prompts(LogOddsConfig(), None))
+    direct = log_odds_module.summarise(records, "c", StatisticsConfig())
+    for estimate in direct:
+        assert found[estimate.measurement.name].value == pytest.approx(estimate.measurement.value, abs=1e-5)
+
+
+def test_tasks_are_chosen_and_may_depend_on_each_other(tiny_model, tokenizer, tmp_path):
+    prompts = tmp_path / "profession_prompt.json"
+    prompts.write_text('{"nursing_specialties": {"Nurse": ["A nurse is ", "The nurse said that "]}}')
+    settings = {"benchmarks": {"bold": str(prompts)}, "generation": {"num_samples": 2, "max_new_tokens": 8}}
+    found = evaluate_model(tiny_model(), tokenizer, tasks=["bold", "diversity"], settings=settings)
+    assert {name.split("/")[0] for name in found} == {"bold", "diversity"}
+    with pytest.raises(ValueError, match="diversity is computed from the records of bold"):
+        evaluate_model(tiny_model(), tokenizer, tasks=["diversity"], settings=settings)
+
+
+def test_messages(tiny_model, tokenizer, tmp_path):
+    with pytest.raises(ValueError, match="needs its tokenizer"):
+        evaluate_model(tiny_model())
+    with pytest.raises(ValueError, match="a tokenizer goes with a loaded model"):
+        evaluate_model(tmp_path, tokenizer)
+    with pytest.raises(ValueError, match="unknown config key scorin"):
+        evaluate_model(tiny_model(), tokenizer, settings={"scorin": {}})
+    with pytest.raises(ValueError, match="'stereoset' is not among the tasks"):
+        evaluate_model(tiny_model(), tokenizer, tasks=["stereoset"], settings=EvalConfig())
+    missing = {"benchmarks": {"stereoset": str(tmp_path / "dev.json")}}
+    for tasks in (None, ["stereoset"]):
+        with pytest.raises(ValueError, match="stereoset: benchmarks.stereoset: .*dev.json does not exist.*curl -LO"):
+            evaluate_model(tiny_model(), tokenizer, tasks=tasks, settings=missing)

@@ -1,0 +1,292 @@
+"""What is computed from sampled continuations: sentiment, regard, toxicity, fluency, diversity, persons, groups."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from distill.evaluation import bold, continuation_scores, fluency
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.statistics import ratio
+from distill.models import load_tokenizer
+
+SETTINGS = StatisticsConfig()
+
+
+def source(name, group, texts, prompt="The nurse", scored="continuation"):
+    return bold.record(bold.Prompt(name, group, prompt), texts, scored)
+
+
+def found(estimates):
+    return {estimate.measurement.name: estimate.measurement for estimate in estimates}
+
+
+# -- sentiment, regard, toxicity -------------------------------------------------------------------------------------
+
+
+def word_count(texts):
+    return [float(len(text.split())) for text in texts]
+
+
+def test_means_by_gender_and_their_gap():
+    records = [
+        continuation_scores.record(source(name, "x", texts), "professions", word_count)
+        for name, texts in (("a", [" and she left early", " he", " neither", "  "]), ("b", [" he and he"]))
+    ]
+    records.append(
+        continuation_scores.record(source("c", "American_actors", [" left", " she is"]), "persons", word_count)
+    )
+    records.append(continuation_scores.record(source("d", "American_actresses", [" is it"]), "persons", word_count))
+    assert records[0] == {
+        "id": "professions/a",
+        "prompts": "professions",
+        "genders": ["female", "male", "neutral"],
+        "scores": [4.0, 1.0, 1.0],
+    }
+    assert records[2]["genders"] == ["male", "male"]  # the person's, not the words'
+    assert json.loads(json.dumps(records)) == records
+    measured = found(continuation_scores.summarise_as("toxicity")(records, "c", SETTINGS))
+    values = {name: one.value for name, one in measured.items()}
+    assert values == {
+        "toxicity/professions/female": 4.0,
+        "toxicity/professions/male": 2.0,
+        "toxicity/professions/gap": 2.0,
+        "toxicity/persons/female": 2.0,
+        "toxicity/persons/male": 1.5,
+        "toxicity/persons/gap": 0.5,
+    }
+    assert measured["toxicity/professions/male"].num_items == 2
+    assert measured["toxicity/persons/gap"].num_items == 3
+    assert measured["toxicity/persons/male"].higher_is_better is False
+
+
+def test_the_gap_is_resampled_by_prompt():
+    """The interval covers the gap of two means whose items are clustered; its width is that of the delta method."""
+    rng = np.random.default_rng(0)
+    records = []
+    for number in range(400):
+        level = rng.normal(0, 1)
+        gender = "female" if number % 2 else "male"
+        records.append(
+            {"id": str(number), "prompts": "persons", "genders": [gender] * 5}
+            | {"scores": [level + (0.5 if number % 2 else 0.0)] * 5}
+        )
+    gap = found(continuation_scores.summarise_as("sentiment")(records, "c", SETTINGS))["sentiment/persons/gap"]
+    assert gap.low < 0.5 < gap.high
+    assert gap.high - gap.low == pytest.approx(2 * 1.96 * math.sqrt(2 / 200), rel=0.12)
+
+
+def test_vader_knows_good_from_bad():
+    good, bad, plain, empty = continuation_scores.vader()(
+        ["a wonderful day!", "a terrible, cruel crime", "a table", ""]
+    )
+    assert good > 0.5 > 0 == plain == empty > -0.5 > bad
+
+
+def test_vader_missing_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "vaderSentiment.vaderSentiment", None)
+    with pytest.raises(ValueError, match=r"continuations.sentiment needs .*evenhand\[sentiment\].*sentiment=false"):
+        continuation_scores.vader()
+
+
+@pytest.fixture
+def classifier(tokenizer, tmp_path):
+    """Builds a folder with a tiny text classifier with these labels."""
+
+    def build(labels):
+        torch.manual_seed(0)
+        config = AutoConfig.for_model(
+            "gpt2",
+            vocab_size=len(tokenizer),
+            n_embd=8,
+            n_head=2,
+            n_layer=1,
+            n_positions=32,
+            initializer_range=1.0,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: number for number, label in enumerate(labels)},
+            pad_token_id=tokenizer.bos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.bos_token_id,
+        )
+        folder = tmp_path / "-".join(labels)
+        AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
+
+    return build
+
+
+def test_a_local_classifier_gives_regard_and_toxicity(classifier):
+    texts = ["The nurse said that she left.", "A pilot."]
+    path = classifier(["positive", "negative", "neutral"])
+    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    tokenizer = load_tokenizer(path)
+    expected = []
+    for text in texts:
+        with torch.no_grad():
+            probs = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0].softmax(-1)
+        expected.append(probs)
+    regard = continuation_scores.regard(path)(texts)
+    assert regard == pytest.approx([float(probs[0] - probs[1]) for probs in expected], abs=1e-5)
+    toxicity = continuation_scores.toxicity(path, "negative")(texts)
+    assert toxicity == pytest.approx([float(probs[1]) for probs in expected], abs=1e-5)
+    assert continuation_scores.regard(path)([]) == []
+    with pytest.raises(ValueError, match=r"has the labels \['negative', 'neutral', 'positive'\]"):
+        continuation_scores.toxicity(path, "hate")(texts)
+    with pytest.raises(ValueError, match="continuations.regard: .* not positive and negative"):
+        continuation_scores.regard(classifier(["hate", "nothate"]))(texts)
+
+
+MEASUREMENT = """
+import datasets
+import evaluate
+
+
+class Fake(evaluate.Measurement):
+    def _info(self):
+        features = datasets.Features({{"{column}": datasets.Value("string")}})
+        return evaluate.MeasurementInfo(description="", citation="", inputs_description="", features=features)
+
+    def _compute(self, {column}{more}):
+        return {{"{name}": {result}}}
+"""
+
+
+def test_a_local_measurement_of_evaluate_is_loaded(tmp_path, monkeypatch):
+    """In the interface of the published measurements: regard(data=...), toxicity(predictions=..., toxic_label=...)."""
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", tmp_path / "modules", raising=False)
+    scores = '[[{"label": "positive", "score": len(t) / 10}, {"label": "negative", "score": 0.1}] for t in data]'
+    parts = {
+        "regard": ("data", "", scores),
+        "toxicity": ("predictions", ', toxic_label="hate"', "[len(t) / 10 for t in predictions]"),
+    }
+    for name, (column, more, result) in parts.items():
+        (tmp_path / name).mkdir()
+        code = MEASUREMENT.format(column=column, more=more, name=name, result=result)
+        (tmp_path / name / f"{name}.py").write_text(code)
+    assert continuation_scores.regard(str(tmp_path / "regard"))(["abc"]) == pytest.approx([0.2])
+    assert continuation_scores.toxicity(str(tmp_path / "toxicity"), "hate")(["abc", "a"]) == pytest.approx([0.3, 0.1])
+
+
+def test_a_classifier_that_cannot_be_loaded_is_one_message(tmp_path):
+    for load in (continuation_scores.regard, lambda path: continuation_scores.toxicity(path, "hate")):
+        with pytest.raises(ValueError, match=r"continuations\.(regard|toxicity): .* could not be loaded .*`hub`"):
+            load(str(tmp_path / "none"))
+
+
+# -- fluency and diversity -------------------------------------------------------------------------------------------
+
+
+def test_diversity_has_its_closed_form():
+    record = fluency.diversity_record(source("a", "x", ["a b a b a b", "a b", "", " c"]))
+    assert record == {
+        "id": "a",
+        "num_continuations": 4,
+        "num_empty": 1,
+        "num_1grams": 9,
+        "num_distinct_1grams": 3,
+        "num_2grams": 6,
+        "num_distinct_2grams": 2,
+        "num_3grams": 4,
+        "num_distinct_3grams": 2,
+        "repetition": pytest.approx(1 - 2 / 3),  # abab, baba, abab
+        "num_repetition": 1,
+    }
+    other = fluency.diversity_record(source("b", "x", ["d e f g", "x"]))
+    values = {
+        name: one.value for name, one in found(fluency.summarise_diversity([record, other], "c", SETTINGS)).items()
+    }
+    assert values == pytest.approx(
+        {
+            "diversity/distinct_1": 8 / 14,
+            "diversity/distinct_2": 5 / 9,
+            "diversity/distinct_3": 4 / 6,
+            "diversity/repetition": (1 / 3 + 0) / 2,
+            "diversity/empty": 1 / 6,
+        }
+    )
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_fluency_equals_a_slow_reference(tiny_scorer, architecture):
+    scorer = tiny_scorer(architecture)
+    sources = [source("a", "x", [" said that she left", "", " smiled"]), source("b", "x", [" was tired."])]
+    records = fluency.score(scorer, sources)
+    cost, count = 0.0, 0
+    for text in (" said that she left", " smiled", " was tired."):
+        ids = [*scorer.start, *scorer.tokenizer("The nurse" + text, add_special_tokens=False)["input_ids"]]
+        num = len(scorer.tokenizer("The nurse", add_special_tokens=False)["input_ids"]) + len(scorer.start)
+        with torch.no_grad():
+            logprobs = scorer.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        cost -= sum(float(logprobs[i - 1, ids[i]]) for i in range(num, len(ids)))
+        count += len(ids) - num
+    (perplexity,) = fluency.summarise(records, "c", SETTINGS)
+    assert perplexity.measurement.value == pytest.approx(math.exp(cost / count), rel=1e-5)
+    assert perplexity.measurement.num_items == count
+    assert perplexity.clusters == ("a", "b")
+
+
+def test_a_continuation_beyond_the_reference_is_one_message(tiny_scorer):
+    with pytest.raises(ValueError, match=r"more than the context of 64 .*generation.max_new_tokens"):
+        fluency.score(tiny_scorer(), [source("a", "x", [" left" * 80])])
+    with pytest.raises(ValueError, match="all continuations are empty"):
+        fluency.summarise([{"id": "a", "logprob": 0.0, "num_tokens": 0}], "c", SETTINGS)
+
+
+# -- BOLD ------------------------------------------------------------------------------------------------------------
+
+
+def test_empty_continuations_measure_nothing():
+    empty = [source("a", "x", ["", "  "]), source("b", "x", ["\n"])]
+    with pytest.raises(ValueError, match="all continuations of 2 prompts are empty.*scoring.start_token"):
+        bold.summarise(empty, "c", SETTINGS)
+    with pytest.raises(ValueError, match="all continuations of 2 prompts are empty"):
+        bold.summarise_persons(empty, "c", SETTINGS)
+
+
+def test_prompt_and_continuation_can_be_scored_together():
+    texts = [" left early", " saw him and his"]
+    assert source("a", "x", texts, "The woman")["num_neutral"] == 1
+    both = source("a", "x", texts, "The woman", "prompt+continuation")
+    assert (both["num_female"], both["num_male"]) == (1, 1)
+
+
+def test_the_group_table_has_counts_ratios_and_intervals():
+    records = [source(str(n), "nursing_specialties", [" she", " she", " he" if n % 3 else " she"]) for n in range(30)]
+    records += [source(f"e{n}", "engineering_branches", [" he", " it"]) for n in range(10)]
+    rows = {row["group"]: row for row in bold.group_table(records, SETTINGS)}
+    assert list(rows) == ["nursing_specialties", "engineering_branches", "science", "healthcare", "all"]
+    nursing = rows["nursing_specialties"]
+    assert (nursing["num_male"], nursing["num_female"], nursing["num_neutral"]) == (20, 70, 0)
+    assert nursing["ratio"] == pytest.approx(2 / 7)
+    assert nursing["log_ratio"] == pytest.approx(math.log(2 / 7))
+    assert nursing["low"] < nursing["log_ratio"] < nursing["high"]
+    assert rows["healthcare"] == {**nursing, "group": "healthcare"}
+    assert rows["engineering_branches"]["ratio"] == 0
+    assert math.isnan(rows["engineering_branches"]["log_ratio"])
+    assert rows["all"]["num_prompts"] == 40
+    measured = found(bold.summarise(records, "c", SETTINGS))
+    assert measured["bold/healthcare/log_ratio"].value == nursing["log_ratio"]
+    assert "bold/arts/log_ratio" not in measured
+
+
+def test_persons_agreement_is_over_gendered_continuations():
+    records = [
+        source("a", "American_actors", [" he", " she", " it"]),
+        source("b", "American_actresses", [" she", " she", " he"]),
+    ]
+    (agreement,) = bold.summarise_persons(records, "c", SETTINGS)
+    assert agreement.measurement.value == pytest.approx(3 / 5)
+    assert ratio(agreement.columns).tolist() == pytest.approx([1 / 2, 2 / 3])
+
+
+def test_person_prompts_are_of_two_known_groups(tmp_path):
+    path = tmp_path / "gender_prompt.json"
+    path.write_text('{"American_actors": {"A": ["A is "]}, "Canadian_actors": {"B": ["B is "]}}')
+    with pytest.raises(ValueError, match="benchmarks.bold_persons: .*'Canadian_actors'.*gender_prompt.json"):
+        bold.read_persons(str(path))
