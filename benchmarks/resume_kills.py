@@ -2,8 +2,8 @@
 
     python benchmarks/resume_kills.py [--kills 20] [--seed 0] [--folder DIR]
 
-Half of the kills fall at a random time, half while a checkpoint is being written. Prints a line per kill and, at the end,
-one line of JSON; exits with 1 unless every weight is equal bit for bit. Runs on the CPU; needs no data.
+Half of the kills fall at a random time, half while a checkpoint is being written. Prints a line per kill and, at the
+end, one line of JSON; exits with 1 unless every weight is equal bit for bit. Runs on the CPU; needs no data.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def prepare(folder: Path, num_steps: int) -> list[str]:
 
 
 def kill_once(command: list[str], folder: Path, in_checkpoint: bool, draw: random.Random) -> dict[str, int]:
-    """Start the run, let it take at least one new step, and kill it: at a random time, or while it writes a checkpoint."""
+    """Start the run, let it take a new step, and kill it: at a random time, or while it writes a checkpoint."""
     run = folder / "killed"
     before = last_step(run)
     process = subprocess.Popen([*command, f"run_dir={run}"], **quiet(folder))
