@@ -27,7 +27,7 @@ from distill.evaluation.statistics import (
 class Measurement:
     """One number about one model, with everything needed to read it.
 
-    low, high: the confidence interval, NaN when there is none. num_items: how many items were scored.
+    low, high, standard_error: from the bootstrap, NaN when there is none. num_items: how many items were scored.
     higher_is_better: None where neither direction is better (a signed quantity, a shape).
     convention: how it was computed, as `key:value` parts joined by `|`. Equal conventions are comparable.
     """
@@ -40,6 +40,7 @@ class Measurement:
     num_items: int
     higher_is_better: bool | None
     convention: str
+    standard_error: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,15 @@ def estimate(
     columns = np.asarray(columns, dtype=np.float64)
     interval = _interval(columns, statistic, settings)
     measurement = Measurement(
-        name, interval.value, interval.low, interval.high, unit, num_items, higher_is_better, convention
+        name,
+        interval.value,
+        interval.low,
+        interval.high,
+        unit,
+        num_items,
+        higher_is_better,
+        convention,
+        interval.standard_error,
     )
     return Estimate(measurement, tuple(clusters), columns, statistic)
 

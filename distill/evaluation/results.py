@@ -7,12 +7,12 @@ Schema of results.json (schema_version 2), all numbers in natural units, null wh
 - models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
   start_token, num_pronoun_tokens, examples (name of its JSONL file), tasks}], where tasks is {task: {num_items, key
   (of its records), conventions (what `summarise` needs to compute the estimates from the records), seconds}}
-- measurements: [{model, name, value, low, high, unit, num_items, num_clusters, higher_is_better, convention, signature,
-  difference}], where difference is null for the reference and where the two are not comparable, else
-  {value, low, high, p, p_holm, test, discordant, minimum_detectable_effect, num_clusters, non_inferior}: model minus
-  reference; test is `mcnemar` for shares of single items that are right or wrong, else `permutation`; discordant
-  counts the items on which only the model and only the reference is counted, null for a permutation test;
-  non_inferior is null for anything but log-perplexity
+- measurements: [{model, name, value, low, high, standard_error, unit, num_items, num_clusters, higher_is_better,
+  convention, signature, difference}], where difference is null for the reference and where the two are not
+  comparable, else {value, low, high, p, p_holm, test, discordant, minimum_detectable_effect, num_clusters,
+  non_inferior}: model minus reference; test is `mcnemar` for shares of single items that count or do not, else
+  `permutation`; discordant: how many items count for the model only and for the reference only, null for a
+  permutation test; non_inferior is null for anything but log-perplexity
 - family_size: how many comparisons Holm's adjustment runs over
 - failures: [{model, task, message}]
 
@@ -140,6 +140,7 @@ def _share_removed(result: ModelResult, evaluation: Evaluation, config: EvalConf
         one.measurement.num_items,
         True,
         convention,
+        interval.standard_error,
     )
     return measurement, len(one.clusters)
 

@@ -85,7 +85,7 @@ def test_two_models_are_measured_compared_and_reported(run, save, tmp_path, caps
     assert removed == pytest.approx(1 - disparity["run"]["value"] / disparity["teacher"]["value"])
 
     out = tmp_path / "out"
-    names = {"results.json", "report.html", "examples-teacher.jsonl", "examples-run.jsonl"}
+    names = {"results.json", "report.html", "report.md", "examples-teacher.jsonl", "examples-run.jsonl"}
     assert {file.name for file in out.iterdir()} == names
     html = (out / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 2

@@ -1,0 +1,107 @@
+"""Evaluations that were made before, compared again without their models: results.json files in; an Evaluation out.
+
+The estimates are computed anew from the per-example records beside each results.json, so that intervals, paired
+differences and tests are those that one evaluation of all the models together would have given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distill.config import validate
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.examples import read_records
+from distill.evaluation.measurement import Estimate
+from distill.evaluation.results import SCHEMA_VERSION
+from distill.evaluation.suite import Evaluation, ModelResult, TaskRun
+from distill.evaluation.task import Failure
+from distill.evaluation.tasks import SUMMARISE
+
+
+def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
+    """All models of several results.json files (or of the folders that hold them) as one evaluation.
+
+    The reference and the statistics are those of the first. A model that several of them have is taken once; another
+    model under a label that is taken gets its folder's name added. Raises FileNotFoundError or ValueError with the
+    remedy.
+    """
+    found: list[ModelResult] = []
+    failures: list[Failure] = []
+    loaded = [(path, read_results(path)) for path in map(_file, paths)]
+    config = validate(EvalConfig, {"statistics": loaded[0][1]["config"]["statistics"]})
+    for path, results in loaded:
+        for model in results["models"]:
+            result, failed = _model(model, path.parent, config)
+            same = next((other for other in found if other.info["label"] == result.info["label"]), None)
+            if same is not None and _keys(same) == _keys(result):
+                continue
+            if same is not None:
+                result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
+            found.append(result)
+            failures += failed
+    if not found:
+        raise ValueError(f"{paths[0]} holds no model that was measured, so there is nothing to compare")
+    return Evaluation(loaded[0][1]["reference"], found, failures), config
+
+
+def _file(path: Path) -> Path:
+    return path / "results.json" if path.is_dir() else path
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a results.json. Raises FileNotFoundError, or ValueError for another file or version."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        version = results["schema_version"]
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} does not exist; give a results.json that eval.py wrote") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a results.json of eval.py ({error!r})") from error
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} has schema_version {version}, and this version compares {SCHEMA_VERSION}; run eval.py again (its "
+            "records are used again where they can be)"
+        )
+    return results
+
+
+def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[ModelResult, list[Failure]]:
+    """A model of a results.json with its estimates; tasks that this version does not know are failures."""
+    info = {key: value for key, value in model.items() if key not in ("examples", "tasks")}
+    records = read_records(folder / model["examples"])
+    runs: dict[str, TaskRun] = {}
+    estimates: dict[str, Estimate] = {}
+    failures: list[Failure] = []
+    for name, task in model["tasks"].items():
+        if name not in SUMMARISE:
+            failures.append(Failure(info["label"], name, "this version of evenhand has no such task"))
+            continue
+        if len(records.get(name, [])) != task["num_items"]:
+            raise ValueError(
+                f"{folder / model['examples']} holds {len(records.get(name, []))} records of {name}, but results.json "
+                f"was made from {task['num_items']}; the two files are not of the same evaluation"
+            )
+        run = TaskRun(records[name], task["key"], tuple(task["conventions"]), task["seconds"])
+        try:
+            found = SUMMARISE[name](run.records, *run.conventions, config.statistics)
+        except (ValueError, KeyError, TypeError) as error:
+            failures.append(Failure(info["label"], name, f"its records cannot be summarised ({error!r})"))
+            continue
+        runs[name] = run
+        estimates |= {one.measurement.name: one for one in found}
+    return ModelResult(info, runs, estimates), failures
+
+
+def _keys(result: ModelResult) -> dict[str, str]:
+    return {name: run.key for name, run in result.tasks.items()}
+
+
+def _relabelled(result: ModelResult, folder: str, taken: Sequence[str]) -> ModelResult:
+    label = f"{result.info['label']}@{folder}"
+    while label in taken:
+        label += "+"
+    return replace(result, info={**result.info, "label": label})

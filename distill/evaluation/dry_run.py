@@ -1,0 +1,108 @@
+"""What an evaluation would do: models and a configuration in; tables of tasks, models and the time to expect, out.
+
+Every model is loaded and timed for a few seconds, so that a dry run also finds the ones that cannot be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.examples import Known, read_examples, record_key
+from distill.evaluation.generation import sample
+from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.scoring import Row, Scorer, score_rows
+from distill.evaluation.suite import ERRORS, model_key
+from distill.evaluation.task import Failure, Task, message_of
+from distill.evaluation.tasks import plan
+from distill.models import num_parameters
+
+PROBE_ROW_TOKENS = 32
+PROBE_NEW_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Tokens per second that a model reads and samples."""
+
+    read: float
+    sampled: float
+
+    def seconds(self, task: Task) -> float:
+        """How long a task takes at most; continuations may end early."""
+        return task.num_tokens / self.read + task.num_new_tokens / self.sampled
+
+
+def measure_rates(scorer: Scorer) -> Rates:
+    """Time one batch that is read and, on as many rows, a few sampled tokens."""
+    rng = np.random.default_rng(0)
+    length = min(PROBE_ROW_TOKENS, (scorer.context or PROBE_ROW_TOKENS) - 1)
+    num_rows = max(1, scorer.max_batch_tokens // length)
+    ids = rng.integers(len(scorer.tokenizer), size=(num_rows, length)).tolist()
+    rows = [Row(row[:-1], range(length - 1), row[1:]) for row in ids]
+    score_rows(scorer, rows[:1])  # warm up
+    started = time.perf_counter()
+    score_rows(scorer, rows)
+    read = num_rows * length / (time.perf_counter() - started)
+    num_samples = max(1, scorer.max_batch_tokens // 128)  # about as many as fit with prompt and 100 new tokens
+    new_tokens = min(PROBE_NEW_TOKENS, (scorer.context or PROBE_NEW_TOKENS) // 2)
+    started = time.perf_counter()
+    sample(scorer, [("probe", "The")], num_samples=num_samples, max_new_tokens=new_tokens, top_p=0.9, seed=0)
+    return Rates(read, num_samples * new_tokens / (time.perf_counter() - started))
+
+
+def dry_run(
+    specs: Sequence[ModelSpec], config: EvalConfig, folder: Path, num_processes: int
+) -> tuple[list[Table], list[Failure]]:
+    """A table of the tasks, one of the models with the time to expect, and what could not be set up."""
+    tasks, failures = plan(config)
+    task_table = Table("task", box=None, padding=(0, 1), header_style="bold")
+    for column in ("items", "about tokens", "sampled at most"):
+        task_table.add_column(column, justify="right")
+    for task in tasks:
+        sampled = f"{task.num_new_tokens:,}" if task.num_new_tokens else "–"
+        task_table.add_row(task.name, f"{task.num_items:,}", f"{task.num_tokens:,}", sampled)
+    model_table = Table("model", box=None, padding=(0, 1), header_style="bold")
+    for column in ("parameters", "reads tok/s", "samples tok/s", "done", "time at most"):
+        model_table.add_column(column, justify="right")
+    for spec in specs:
+        try:
+            scorer = load_scorer(spec, config.scoring)
+            rates = measure_rates(scorer)
+        except ERRORS as error:
+            failures.append(Failure(spec.label, None, message_of(error)))
+            continue
+        known = read_examples(folder, examples_name(spec.label))
+        shares = _shares_done(tasks, known, model_key(spec, scorer, config.scoring))
+        seconds = sum(rates.seconds(task) * (1 - share) for task, share in zip(tasks, shares, strict=True))
+        total = sum(rates.seconds(task) for task in tasks)
+        model_table.add_row(
+            escape(spec.label),
+            f"{num_parameters(scorer.model):,}",
+            f"{rates.read:,.0f}",
+            f"{rates.sampled:,.0f}",
+            f"{1 - seconds / total if total else 0:.0%}",
+            duration(seconds / num_processes),
+        )
+    return [task_table, model_table], failures
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _shares_done(tasks: Sequence[Task], known: Known, model: str) -> list[float]:
+    """The share of each task's items whose records are there already."""
+    keys: dict[str, str] = {}
+    for task in tasks:
+        keys[task.name] = record_key(model, task.key, *(keys[need] for need in task.needs if need in keys))
+    return [min(1.0, len(known.get(keys[task.name], {})) / max(1, task.num_items)) for task in tasks]
