@@ -62,7 +62,12 @@ _PREDICATIVE = word_set(
     bankrupt comfortable uncomfortable dependent independent senior foolish wise brave bold late early impatient
     absent present waiting guessing wanting captive hostage prisoner accountable missing unwell uneasy lonely
     friendly cowardly deadly lovely sceptical skeptical cynical bored exhausted confused worried convinced stranded
-    speechless bleeding immortal"""
+    speechless bleeding immortal weak brilliant thin pale ill hoarse giddy dizzy faint frail cross tense numb sore
+    stiff still upright breathless fair unfair talented gifted capable intelligent selfish arrogant stubborn modest
+    shy vain proud loyal honest sincere sensible cruel harsh strict lazy idle clumsy awkward dishonest genuine
+    gentle sweet nice smart sharp witty healthy unhealthy shaken upset unsettled puzzled perplexed baffled amused
+    delighted annoyed irritated enraged embarrassed humiliated disappointed frightened scared terrified starving
+    naked barefoot wounded injured unhurt"""
 )
 _NOT_ADJECTIVES = word_set("table constable vegetable handful mouthful spoonful variable detective relative")
 _MAKING = word_set(
@@ -86,6 +91,7 @@ _TIMES = word_set(
     alternate quarter thing christmas"""
 )
 _QUANTITIES = word_set("millions billions thousands hundreds dozens plenty lots loads half double nothing")
+_SPANS = word_set("ages hours days weeks months years minutes seconds forever years' decades")
 _LAST = word_set(
     """night week month year spring summer autumn winter fall monday tuesday wednesday thursday friday saturday sunday
     christmas easter january february march april may june july august september october november december"""
@@ -137,6 +143,8 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return False, "then with a noun"
     if nearest == "last" and before not in _IN_HER_LAST and second in _LAST:
         return True, "adverb of time"
+    if nearest in _SPANS and before in _TAKING and second in _ENDS_OR_TO:
+        return True, "second object"
     if nearest in _QUANTITIES and verb in _PAID and (second in _ENDS_OR_TO or second == "of"):
         return True, "second object"
     if nearest[:1].isdigit() and before in _BEATING and second in ("-", "–", "to"):
@@ -158,8 +166,8 @@ def _ended(frame: str, verb: str, after: list[str]) -> Reading:
     if nearest[-4:] == "less" and frame in ("becomes", "infinitive"):
         return True, "object complement"
     joined = second in (",", "and", "or")
-    complement = nearest in _PREDICATIVE or (not joined and _has_adjective_ending(nearest))
-    if complement and verb in _MAKING and (not joined or verb in ("make", "drive", "render")):
+    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _PREDICATIVE)
+    if verb in _MAKING and not joined and (nearest in _PREDICATIVE or _has_adjective_ending(nearest)):
         return True, "object complement"
     if verb in _TAKING and nearest in _TAKEN:
         return True, "object complement"

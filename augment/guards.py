@@ -140,13 +140,20 @@ _CARDS = re.compile(
     r"|solitaire)\b",
     re.IGNORECASE,
 )
+_BLACK_QUEEN = re.compile(r"\b(?:black|white)(?:['’]s)? (?:king|queen)\b", re.IGNORECASE)
+_MOVES = re.compile(
+    r"\b(?:knights?|moves?|moved|pieces?|boards?|files?|ranks?|diagonals?|squares?|pin(?:s|ned)?|captur\w+|attack\w*|takes?"
+    r"|took|mated?|threaten\w*|cornered)\b",
+    re.IGNORECASE,
+)
 PIECES = word_set("king queen kings queens")
 
 
 def game_piece(text: str, start: int) -> str | None:
     """Reason to leave king or queen alone: the sentence speaks of chess or cards."""
     first, last = sentence_span(text, start)
-    if len(_CHESS.findall(text, first, last)) or _CARDS.search(text, first, last):
+    coloured = _BLACK_QUEEN.search(text, first, last) and _MOVES.search(text, first, last)
+    if coloured or _CHESS.search(text, first, last) or _CARDS.search(text, first, last):
         return "piece in a game"
     return None
 

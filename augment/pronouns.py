@@ -15,19 +15,19 @@ _CLOSED = word_set(
     """. , ; : ! ? ) ] } ” » … — – the a an this these those that it he she we they i you us me them who whom whose
     what which how why where when while if because than whether unless until till though although since for from
     with without into onto upon toward towards through throughout across against among amongst between beside
-    besides beneath is was are were am has had have would could should cannot can't didn't doesn't not nor at by
-    of to in on as my your our its their some any both neither either to-day to-night to-morrow today tonight
-    tomorrow yesterday again anyway anymore everything nothing something anything somehow somewhere instead
-    whenever wherever whatever"""
+    besides beneath is was are were am has had have would could should cannot can't didn't doesn't not nor at by of
+    to in on as my your our its their some any both neither either to-day to-night to-morrow today tonight tomorrow
+    yesterday again anyway anymore everything nothing something anything somehow somewhere instead whenever wherever
+    whatever"""
 ) | {PARAGRAPH, ""}
 _OWNED = word_set("own majesty highness ladyship lordship excellency grace holiness honour honor self")
 _ABSOLUTE = word_set(
-    """. , ; : ! ? ) ] } ” » … is was are were am has had have did does do could would should shall can cannot
-    can't didn't doesn't isn't wasn't to in on at by for from with into upon of as that than if when till until
-    unless because though although through who whom whose which i he she it you we they this here there also
-    alone about without either again and or nor before after anyway instead across against among between behind
-    beside over under during within but while whereas where since outright forever anymore whenever wherever
-    whatever yesterday today tonight tomorrow"""
+    """. , ; : ! ? ) ] } ” » … is was are were am has had have did does do could would should shall can cannot can't
+    didn't doesn't isn't wasn't to in on at by for from with into upon of as that than if when till until unless
+    because though although through who whom whose which i he she it you we they this here there also alone about
+    without either again and or nor before after anyway instead across against among between behind beside over
+    under during within but while whereas where since outright forever anymore whenever wherever whatever yesterday
+    today tonight tomorrow"""
 ) | {PARAGRAPH, ""}
 _CONTRACTED = (
     "it's",
@@ -57,11 +57,15 @@ _PARTITIVE = re.compile(
 )
 _ABSOLUTE_OR_NOT = word_set("too so now will must may might ever always never just once still be only then truly not")
 _IRREGULAR = word_set(
-    """came went said told took gave made got saw knew thought found left felt kept held brought wrote stood heard
-    lost ran sat spoke won began rose fell drove flew grew met paid sent slept taught wore broke chose ate comes
-    goes says tells takes gives makes gets sees knows thinks finds leaves feels keeps holds brings writes stands
-    loses runs sits speaks wins begins lives works likes wants needs once never always just recently used called
-    named known"""
+    """came went said told took gave made got saw knew thought found left felt kept held brought wrote stood heard lost
+    ran sat spoke won began rose fell drove flew grew met paid sent slept taught wore broke chose ate comes goes
+    says tells takes gives makes gets sees knows thinks finds leaves feels keeps holds brings writes stands loses
+    runs sits speaks wins begins lives works likes wants needs once never always just recently used called named
+    known blew became built bought caught cost did drew drank fed fought fled forgot froze hid hit hung hurt laid
+    led lay lent lit lost meant rang rode sang sank set shook shone shot spent stole stuck struck swam swore threw
+    tore understood woke withdrew wept arrives asks becomes believes calls carries claims costs dies drives falls
+    gets grows happens helps hopes joins keeps knows leads looks moves owns plays runs sells sings stops studies
+    teaches turns visits wishes broke"""
 )
 
 

@@ -87,9 +87,12 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
     """
     tables = scanner(lexicon if lexicon is not None else load_lexicon())
     table = tables.table
+    original = text
+    if "_" in text:
+        text = _EMPHASIS.sub(r" \1 ", text)  # of the same length: every offset stays
     candidates = find_candidates(text, tables)
     if not candidates:
-        return CounterfactualPair(text, text, ())
+        return CounterfactualPair(original, original, ())
     spans = guards.code_spans(text)
     edits: list[Edit] = []
     frozen: list[tuple[int, str]] = []
@@ -127,7 +130,11 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
         edits = _without_frozen(text, edits, frozen)
     if spoken_of:
         edits = _without_impersonal(text, edits, spoken_of)
-    return CounterfactualPair(text, apply_edits(text, edits), tuple(edits))
+    return CounterfactualPair(original, apply_edits(original, edits), tuple(edits))
+
+
+# Underscores around words, which mark emphasis in plain text; those inside names of code are left.
+_EMPHASIS = re.compile(r"(?<!\w)_(?=[^\W_])([^_\n]{1,300}?)(?<=[^\s_])_(?!\w)")
 
 
 def apply_edits(text: str, edits: "list[Edit] | tuple[Edit, ...]") -> str:
