@@ -95,9 +95,13 @@ def prepare_blocks(
         with FileLock(f"{folder}.lock"):
             if not folder.exists():  # another process may have built it while this one waited for the lock
                 _build(folder, data, augmentation, lexicon, tokenizer, seed)
-    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    try:
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        train, heldout = (Dataset.from_file(str(folder / f"{name}.arrow")) for name in ("train", "heldout"))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
-    train, heldout = (Dataset.from_file(str(folder / f"{name}.arrow")) for name in ("train", "heldout"))
     return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import uuid
@@ -83,7 +84,8 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         self.bar.close()
         if self.main:
-            self.file.close()
+            with contextlib.suppress(OSError):  # what could not be written has been reported
+                self.file.close()
         # not accelerator.end_training(): it also destroys the process group, and with gloo the last reference to that
         # then dies with DDP's reducer, whose destructor waits, holding the GIL, for a thread that needs the GIL
         for tracker in self.accelerator.trackers:
