@@ -46,7 +46,7 @@ def failing_blocks(
         for row, number in enumerate(numbers):
             single = PairedBatch(*(tensor[row : row + 1] for tensor in batch))
             with accelerator.autocast():
-                loss = float(loss_of(single.to(accelerator.device)))
+                loss = float(loss_of(single))
             if not math.isfinite(loss):
                 text = tokenizer.decode(single.input_ids[0][: NUM_QUOTED_CHARACTERS // 2])[:NUM_QUOTED_CHARACTERS]
                 alone.append(f"block {number} on process {accelerator.process_index} ({loss}): {text!r}")

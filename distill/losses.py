@@ -1,7 +1,8 @@
 """Loss terms: log-probabilities or hidden states of scored positions in, per-position values out, in nats.
 
 Pure functions without any reduction: sums are taken by the caller and divided once, by the number of scored positions
-of the whole optimizer step.
+of the whole optimizer step. Divergences come with their gradient, which the fused loss needs while it still holds the
+logits.
 """
 
 from __future__ import annotations
@@ -14,40 +15,57 @@ from torch import Tensor
 
 
 def kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) [N] in nats of log-probabilities [N, V]. A true KL: 0 where p == q."""
-    return F.kl_div(q, p, reduction="none", log_target=True).sum(-1)
+    """KL(p || q) [...] in nats of log-probabilities [..., V]. A true KL: 0 where p == q."""
+    return torch.linalg.vecdot(p.exp(), p - q)
 
 
-def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> Tensor:
-    """The divergence [N], in nats, between the target's and the student's log-probabilities [N, V].
+def entropy(logprobs: Tensor) -> Tensor:
+    """The entropy [...], in nats, of log-probabilities [..., V]."""
+    return -torch.linalg.vecdot(logprobs.exp(), logprobs)
+
+
+def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple[Tensor, Tensor]:
+    """The divergence [...], in nats, between log-probabilities [..., V], and its gradient [..., V] with respect to the
+    logits of which `student` is the log-softmax.
 
     forward_kl: KL(target || student). reverse_kl: KL(student || target).
     jsd: the generalised Jensen-Shannon divergence, beta KL(target || m) + (1 - beta) KL(student || m) with
     m = beta target + (1 - beta) student (Agarwal et al. 2024, arXiv 2306.13649, eq. 1).
     skewed_kl: KL(target || beta target + (1 - beta) student) (Ko et al. 2024, arXiv 2402.03898, eq. 2).
+
+    Through a softmax s, a derivative g with respect to s becomes s (g - sum s g); g needs to be known up to a constant.
     """
-    if kind == "forward_kl":
-        return kl(target, student)
-    if kind == "reverse_kl":
-        return kl(student, target)
+    s = student.exp()
+    if kind == "forward_kl":  # g = -q / s
+        q = target.exp()
+        return torch.linalg.vecdot(q, target - student), s.sub_(q)
+    if kind == "reverse_kl":  # g = log(s / q)
+        ratio = student - target
+        values = torch.linalg.vecdot(s, ratio)
+        return values, s.mul_(ratio.sub_(values.unsqueeze(-1)))
     mixture = torch.logaddexp(target + math.log(beta), student + math.log1p(-beta))
-    if kind == "jsd":
-        return beta * kl(target, mixture) + (1 - beta) * kl(student, mixture)
-    if kind == "skewed_kl":
-        return kl(target, mixture)
+    if kind == "jsd":  # g = (1 - beta) log(s / m)
+        ratio = student - mixture
+        from_student = torch.linalg.vecdot(s, ratio)
+        values = beta * kl(target, mixture) + (1 - beta) * from_student
+        return values, s.mul_(ratio.sub_(from_student.unsqueeze(-1)).mul_(1 - beta))
+    if kind == "skewed_kl":  # g = -(1 - beta) q / m
+        slope = (target - mixture).exp_().mul_(beta - 1)
+        mean_slope = torch.linalg.vecdot(s, slope)
+        return kl(target, mixture), s.mul_(slope.sub_(mean_slope.unsqueeze(-1)))
     raise ValueError(f"unknown divergence {kind!r}")
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """-log softmax(logits)[label], [N] in nats, for logits [N, V] and labels [N]."""
-    return F.cross_entropy(logits, labels, reduction="none")
+def cross_entropy(logprobs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """-logprobs[label], [...] in nats, for log-probabilities [..., V] and labels [...], and its gradient [..., V] with
+    respect to the logits of which `logprobs` is the log-softmax.
+    """
+    at_label = labels.unsqueeze(-1)
+    values = -logprobs.gather(-1, at_label).squeeze(-1)
+    gradient = logprobs.exp()
+    return values, gradient.scatter_add_(-1, at_label, -torch.ones_like(at_label, dtype=gradient.dtype))
 
 
 def hidden_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """1 - cosine similarity [N] of hidden states [N, H] (DistilBERT's third term)."""
     return 1 - F.cosine_similarity(student, teacher, dim=-1)
-
-
-def entropy(logprobs: Tensor) -> Tensor:
-    """The entropy [N], in nats, of log-probabilities [N, V]."""
-    return torch.special.entr(logprobs.exp()).sum(-1)

@@ -11,12 +11,13 @@ from transformers import PreTrainedModel
 from distill.config import RunConfig
 from distill.corpus import corpus_size_bytes
 from distill.data import Blocks, batches, training_indices
-from distill.distiller import Distiller, weighted_sum
+from distill.distiller import Distiller
 from distill.models import num_parameters
 from distill.perturb import GenderClasses
 from distill.schedule import Schedule
+from distill.step import forward_pairs, positions_of
 from distill.throughput import peak_memory_bytes
-from distill.trainer import build_distiller, forward_pairs
+from distill.trainer import build_distiller
 
 PROBE_MICRO_STEPS = 3
 
@@ -73,14 +74,12 @@ def _probe(
     """Seconds per micro-step, without the first, and bytes per process."""
     rows = schedule.rows_per_micro
     indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
-    both = config.augment.mode == "augment"
     durations = []
     for batch in itertools.islice(batches(blocks.train, indices, config.data.seq_len), PROBE_MICRO_STEPS):
         started = time.perf_counter()
+        positions = positions_of(batch, teacher, config).to(accelerator.device)
         with accelerator.autocast():
-            loss = weighted_sum(
-                forward_pairs(distiller, teacher, batch.to(accelerator.device), config, both), config.loss
-            )
+            loss = forward_pairs(distiller, teacher, batch.to(accelerator.device), positions).loss
         loss.backward()
         loss.item()
         durations.append(time.perf_counter() - started)

@@ -8,31 +8,31 @@ once by their number. DDP averages gradients over processes, so each backward pa
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.checkpoint import Parts, TrainState, load_newest_checkpoint, save_checkpoint
 from distill.config import RunConfig
 from distill.data import Blocks, PairedBatch, batches, heldout_indices
-from distill.distiller import Distiller, LossTerms, concatenate, teacher_views, weighted_sum
+from distill.distiller import Distiller
 from distill.export import model_card, push_student, save_student
 from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
 from distill.interrupt import STOPPED_FILE, Stopped, StopRequest
 from distill.launch import prepare
 from distill.perturb import GenderClasses
+from distill.positions import find_positions
 from distill.run_folder import write_text
 from distill.samples import samples
 from distill.schedule import Schedule, blocks_from, build_scheduler
+from distill.step import forward_pairs, positions_of, train_step
 from distill.throughput import flops_per_token
 from distill.tracking import RunLog, start_trackers
 
@@ -145,10 +145,9 @@ def _step(run: Run, micro_batches: list[PairedBatch], log: RunLog) -> dict[str, 
             accelerator, parts.model, run.teacher, micro_batches, parts.optimizer, parts.scheduler, config
         )
     except FloatingPointError as error:
-        both = config.augment.mode == "augment"
         where = failing_blocks(
             accelerator,
-            lambda batch: weighted_sum(forward_pairs(parts.model, run.teacher, batch, config, both), config.loss),
+            lambda batch: _loss_of(run, batch),
             micro_batches,
             list(itertools.islice(_indices(run), run.schedule.micro_steps)),
             run.tokenizer,
@@ -166,6 +165,12 @@ def _step(run: Run, micro_batches: list[PairedBatch], log: RunLog) -> dict[str, 
     state.tokens_seen += metrics["num_tokens"]
     log.advance(metrics["num_tokens"])
     return metrics
+
+
+def _loss_of(run: Run, batch: PairedBatch) -> torch.Tensor:
+    """The loss of a batch on the CPU."""
+    device, positions = run.accelerator.device, positions_of(batch, run.teacher, run.config)
+    return forward_pairs(run.parts.model, run.teacher, batch.to(device), positions.to(device)).loss
 
 
 def _indices(run: Run) -> Iterator[list[int]]:
@@ -195,77 +200,6 @@ def build_optimizer(config: RunConfig, distiller: Distiller) -> torch.optim.Adam
     return torch.optim.AdamW(groups, lr=config.optim.lr, betas=config.optim.betas, eps=config.optim.eps, fused=True)
 
 
-# -- one optimizer step ----------------------------------------------------------------------------------------------
-
-
-def train_step(
-    accelerator: Accelerator,
-    distiller: torch.nn.Module,
-    teacher: PreTrainedModel | None,
-    micro_batches: Sequence[PairedBatch],
-    optimizer: Any,
-    scheduler: Any,
-    config: RunConfig,
-) -> dict[str, Any]:
-    """One optimizer step over this process's micro-batches; returns the step's means over all processes.
-
-    Raises FloatingPointError when the loss or a gradient is not finite, before that reaches the weights. (Under fp16 a
-    gradient may be: the scaler then skips the step.)
-    """
-    both = config.augment.mode == "augment"
-    scored = sum(int(b.loss_mask.sum()) + (int(b.cf_loss_mask.sum()) if both else 0) for b in micro_batches)
-    num_tokens = accelerator.reduce(torch.tensor(scored, device=accelerator.device), "sum").clamp(min=1)
-    sums = torch.zeros(len(LossTerms._fields), device=accelerator.device)
-    for index, batch in enumerate(micro_batches):
-        last = index == len(micro_batches) - 1
-        with contextlib.nullcontext() if last else accelerator.no_sync(distiller):
-            with accelerator.autocast():  # the prepared student has it anyway, the teacher has not
-                terms = forward_pairs(distiller, teacher, batch.to(accelerator.device), config, both)
-            loss = weighted_sum(terms, config.loss) * (accelerator.num_processes / num_tokens)
-            accelerator.backward(loss)
-        sums += torch.stack([term.detach().float() for term in terms])
-    grad_norm = accelerator.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm or math.inf)
-    if isinstance(grad_norm, DTensor):  # of a sharded student: each process has its part
-        grad_norm = grad_norm.full_tensor()
-    totals = LossTerms(*accelerator.reduce(sums, "sum"))
-    means = LossTerms(*(term / num_tokens for term in totals))
-    values = torch.stack([weighted_sum(means, config.loss), *means, grad_norm]).tolist()
-    loss_value, kd, ce, hidden, entropy, _, norm = values
-    exploded = math.isfinite(norm) and norm > (config.optim.grad_norm_limit or math.inf)
-    if exploded or not math.isfinite(loss_value) or not (math.isfinite(norm) or accelerator.scaler is not None):
-        raise FloatingPointError(
-            f"the loss is {loss_value} (kd {kd}, ce {ce}, hidden {hidden}), the gradient norm {norm}; "
-            "lower optim.lr, or train in float32 (mixed_precision: no). The last checkpoint is intact"
-        )
-    optimizer.step()
-    if not accelerator.optimizer_step_was_skipped:
-        scheduler.step()
-    optimizer.zero_grad()
-    return {
-        "loss": loss_value,
-        "kd": kd,
-        "ce": ce,
-        "hidden": hidden,
-        "target_entropy": entropy,
-        "grad_norm": norm,
-        "lr": scheduler.get_last_lr()[0],
-        "num_tokens": int(totals.num_tokens),
-    }
-
-
-def forward_pairs(
-    distiller: torch.nn.Module, teacher: PreTrainedModel | None, batch: PairedBatch, config: RunConfig, both: bool
-) -> LossTerms:
-    """Loss terms of a micro-batch: of the original view, or with `both` of the two views in one forward pass."""
-    sides = [batch, batch.exchanged()] if both else [batch]
-    view = None
-    if teacher is not None:
-        operation = config.perturb.operation if config.perturb.strength > 0 else "none"
-        views = teacher_views(teacher, batch, operation, both)
-        view = views[0] if len(views) == 1 else concatenate(*views)
-    return distiller(torch.cat([s.input_ids for s in sides]), torch.cat([s.loss_mask for s in sides]), view)
-
-
 # -- held-out perplexity ---------------------------------------------------------------------------------------------
 
 
@@ -283,8 +217,9 @@ def evaluate(
     sums = torch.zeros(2, dtype=torch.float64)
     distiller.eval()
     for batch in batches(blocks.heldout, indices, config.data.seq_len):
-        terms = distiller(batch.input_ids.to(accelerator.device), batch.loss_mask.to(accelerator.device))
-        sums += torch.stack([terms.ce_sum, terms.num_tokens]).cpu()
+        positions = find_positions(batch, both=False, paired=False).to(accelerator.device)
+        terms = distiller(batch.input_ids.to(accelerator.device), positions)
+        sums += torch.stack([terms.sums.ce, terms.sums.num_tokens]).cpu()
     distiller.train()
     exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64
     ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device, exact), "sum").tolist()

@@ -17,7 +17,7 @@ from distill.distiller import Distiller
 from distill.models import load_causal_lm, load_tokenizer
 from distill.packing import pair_texts
 from distill.perturb import gender_classes
-from distill.trainer import train_step
+from distill.step import train_step
 
 SEQ_LEN = 32
 TEXTS = [

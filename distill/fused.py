@@ -1,0 +1,234 @@
+"""The fused pair loss: last hidden states of student and teacher in; the loss, its parts and its gradient out.
+
+No [B, T, V] tensor ever exists. Logits are made for a few hundred predictions at a time, in float32 whatever the models
+compute in (logits in bf16 would cost up to a sixth of the gradient), and the gradient is computed at once, while they
+are there: the backward pass only scales it. On a CPU, what happens between the matrix products happens to a few rows at
+a time, which then stay in its cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from distill.config import LossConfig, PerturbConfig
+from distill.losses import cross_entropy, divergence, entropy
+from distill.perturb import GenderClasses, perturb
+from distill.positions import Group
+
+CHUNK_BYTES_CPU, CHUNK_BYTES_GPU = 2**26, 2**29  # of each model's logits
+CACHED_VALUES = 2**18  # of the logits of the few rows that a CPU works on at a time
+
+
+class Head(NamedTuple):
+    """An output layer: weight [V, H], and bias [V] or None."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+
+class Teacher(NamedTuple):
+    """What the targets are made of: the teacher's last hidden states [R, H], and its output layer."""
+
+    hidden: Tensor
+    head: Head
+
+
+class Objective(NamedTuple):
+    """What the loss is, besides the models."""
+
+    loss: LossConfig
+    perturbation: PerturbConfig
+    classes: GenderClasses | None
+
+
+def pair_loss(
+    hidden: Tensor,
+    head: Head,
+    labels: Tensor,
+    is_gendered: Tensor,
+    groups: tuple[Group, ...],
+    teacher: Teacher | None,
+    objective: Objective,
+) -> tuple[Tensor, Tensor]:
+    """The loss summed over the predictions of `groups`, to be differentiated by `hidden` and `head`, and its parts.
+
+    hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is w_kd tau^2 kd + w_ce ce, or
+    without a teacher w_ce ce. The parts [2, 3] are sums in nats of kd (at the temperature, without tau^2), ce and the
+    target's entropy: over all predictions, and over the gendered ones. Under autocast, operands of matrix products are
+    rounded to its type; sums and results are float32.
+    """
+    kind = hidden.device.type
+    rounding = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    constants = (labels, is_gendered, groups, teacher, objective, rounding, torch.is_grad_enabled())
+    return _PairLoss.apply(hidden, head.weight, head.bias, *constants)
+
+
+class _PairLoss(torch.autograd.Function):
+    """`pair_loss`, its gradient computed in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        labels: Tensor,
+        is_gendered: Tensor,
+        groups: tuple[Group, ...],
+        teacher: Teacher | None,
+        objective: Objective,
+        rounding: torch.dtype | None,
+        needs_gradient: bool,
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(hidden.device.type, enabled=False):
+            student = _Output(hidden, Head(weight, bias), rounding)
+            if needs_gradient:
+                student.open_gradients(*ctx.needs_input_grad[:3])
+            target = None if teacher is None else _Output(teacher.hidden, teacher.head, rounding)
+            parts = torch.zeros(2, 3, device=hidden.device, dtype=student.dtype)
+            for group in groups:
+                views = max(len(group.student_rows), len(group.teacher_rows))
+                for chunk in _split(group, student.rows_per_chunk // views):
+                    rows = chunk.student_rows
+                    values = _chunk_values(chunk, labels[rows], student, target, objective)
+                    parts += torch.stack([values.sum((1, 2)), (values * is_gendered[rows]).sum((1, 2))])
+        ctx.save_for_backward(student.hidden_gradient, student.weight_gradient, student.bias_gradient)
+        ctx.mark_non_differentiable(parts)
+        loss = objective.loss
+        return loss.kd_weight * loss.temperature**2 * parts[0, 0] + loss.ce_weight * parts[0, 1], parts
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the forward pass, scaled."""
+        return (*(None if gradient is None else gradient * scale for gradient in ctx.saved_tensors), *[None] * 7)
+
+
+def _chunk_values(
+    chunk: Group, labels: Tensor, student: _Output, teacher: _Output | None, objective: Objective
+) -> Tensor:
+    """[3, S, N]: kd, ce and the target's entropy of a chunk's predictions, with labels [S, N]. Adds their gradient to
+    the student's.
+    """
+    logits = student.logits(chunk.student_rows)
+    teacher_logits = None if teacher is None else teacher.logits(chunk.teacher_rows)
+    num_rows = labels.shape[1]
+    step = num_rows if logits.device.type != "cpu" else max(1, CACHED_VALUES // logits.shape[-1])
+    values = []
+    for few in (slice(start, start + step) for start in range(0, num_rows, step)):
+        few_logits = logits[:, few]
+        few_teacher = None if teacher_logits is None else teacher_logits[:, few]
+        has_partner = None if chunk.has_partner is None else chunk.has_partner[few]
+        few_values, gradient = _values_and_gradient(few_logits, few_teacher, labels[:, few], has_partner, objective)
+        values.append(few_values)
+        few_logits.copy_(gradient)  # the logits have served
+    student.add_gradient(chunk.student_rows, logits)
+    return torch.cat(values, dim=-1)
+
+
+def _values_and_gradient(
+    logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, has_partner: Tensor | None, objective: Objective
+) -> tuple[Tensor, Tensor]:
+    """[3, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V]."""
+    loss, (operation, strength) = objective.loss, (objective.perturbation.operation, objective.perturbation.strength)
+    ce, gradient = cross_entropy(logits.log_softmax(-1), labels)
+    gradient.mul_(loss.ce_weight)
+    if teacher_logits is None:
+        return torch.stack([torch.zeros_like(ce), ce, torch.zeros_like(ce)]), gradient
+    logprobs = (teacher_logits / loss.temperature).log_softmax(-1)
+    own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
+    target = perturb(own, counterpart, has_partner, operation, strength, objective.classes)
+    softened = (logits / loss.temperature).log_softmax(-1)
+    kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
+    gradient.add_(kd_gradient, alpha=loss.kd_weight * loss.temperature)  # tau^2 of the loss, 1 / tau of the logits
+    return torch.stack([kd, ce, entropy(target)]), gradient
+
+
+def _split(group: Group, num_positions: int) -> Iterator[Group]:
+    """Consecutive parts of a group of at most `num_positions` positions, at least 1."""
+    size = max(1, num_positions)
+    for start in range(0, group.student_rows.shape[1], size):
+        part = slice(start, start + size)
+        has_partner = None if group.has_partner is None else group.has_partner[part]
+        yield Group(group.student_rows[:, part], group.teacher_rows[:, part], has_partner)
+
+
+# -- matrix products -------------------------------------------------------------------------------------------------
+
+
+class _Output:
+    """Hidden states [R, H] and an output layer: the logits of some rows at a time, and the gradient through them.
+
+    `rounding`: the type to which the operands of products are rounded, if any. All that comes out is float32 (float64
+    of float64).
+    """
+
+    def __init__(self, hidden: Tensor, head: Head, rounding: torch.dtype | None) -> None:
+        self.hidden = hidden
+        self.rounding = rounding
+        self.dtype = torch.promote_types(hidden.dtype, torch.float32)
+        on_cpu = hidden.device.type == "cpu"
+        self.operand_dtype = self.dtype if on_cpu or rounding is None else rounding  # a CPU rounds in the product
+        self.weight = head.weight.to(self.operand_dtype)
+        self.bias = None if head.bias is None else head.bias.to(self.dtype)
+        bytes_per_row = len(head.weight) * self.dtype.itemsize
+        self.rows_per_chunk = max(2, (CHUNK_BYTES_CPU if on_cpu else CHUNK_BYTES_GPU) // bytes_per_row)
+        self.buffer = hidden.new_empty(0, len(head.weight), dtype=self.dtype)
+        self.hidden_gradient: Tensor | None = None
+        self.weight_gradient: Tensor | None = None
+        self.bias_gradient: Tensor | None = None
+
+    def open_gradients(self, of_hidden: bool, of_weight: bool, of_bias: bool) -> None:
+        """Start the gradients that are wanted at 0."""
+        if of_hidden:
+            self.hidden_gradient = torch.zeros_like(self.hidden)
+        if of_weight:
+            self.weight_gradient = torch.zeros_like(self.weight, dtype=self.dtype)
+        if of_bias and self.bias is not None:
+            self.bias_gradient = torch.zeros_like(self.bias)
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """[..., V] for rows [...], in a buffer that the next call writes over."""
+        if len(self.buffer) < rows.numel():  # a new one each time would cost as much as the product: fresh pages
+            self.buffer = self.buffer.new_empty(rows.numel(), len(self.weight))
+        flat = self._product(self.hidden[rows.flatten()], self.weight.T, self.buffer[: rows.numel()])
+        if self.bias is not None:
+            flat += self.bias
+        return flat.view(*rows.shape, -1)
+
+    def add_gradient(self, rows: Tensor, gradient: Tensor) -> None:
+        """Take the gradient [..., V] of the logits of rows [...] to the hidden states and the layer."""
+        flat, at = gradient.flatten(0, -2), rows.flatten()
+        if self.hidden_gradient is not None:
+            self.hidden_gradient[at] = self._product(flat, self.weight).to(self.hidden_gradient.dtype)
+        if self.weight_gradient is not None:
+            self._product(flat.T, self.hidden[at], self.weight_gradient, add=True)
+        if self.bias_gradient is not None:
+            self.bias_gradient += flat.sum(0)
+
+    def _product(self, a: Tensor, b: Tensor, out: Tensor | None = None, add: bool = False) -> Tensor:
+        """a @ b, into `out` if given, or added to it."""
+        a, b = a.to(self.operand_dtype), b.to(self.operand_dtype)
+        if a.device.type == "cpu":
+            with _rounded_products(self.rounding):
+                return torch.addmm(out, a, b, out=out) if add else torch.mm(a, b, out=out)  # type: ignore[arg-type]
+        product = torch.mm(a, b) if self.rounding is None else torch.mm(a, b, out_dtype=self.dtype)
+        return out.add_(product) if add else product  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def _rounded_products(rounding: torch.dtype | None) -> Iterator[None]:
+    """Let a CPU that can multiply in bf16 round the operands of float32 products to it, if `rounding` says so."""
+    products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = products.fp32_precision
+    products.fp32_precision = "bf16" if rounding == torch.bfloat16 else "ieee"
+    try:
+        yield
+    finally:
+        products.fp32_precision = before

@@ -1,0 +1,104 @@
+"""One optimizer step: micro-batches of pairs, a teacher and a student in; a better student and the step's means out.
+
+Normalisation: a step's loss is the sum over its scored predictions, on all processes and in all micro-batches, divided
+once by their number. DDP averages gradients over processes, so each backward pass is scaled by their number again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.distributed.tensor import DTensor
+from transformers import PreTrainedModel
+
+from distill.config import LossConfig, RunConfig
+from distill.data import PairedBatch
+from distill.distiller import LossTerms, TermSums, teacher_states
+from distill.perturb import USES_COUNTERFACTUAL
+from distill.positions import Positions, find_positions
+
+
+def train_step(
+    accelerator: Accelerator,
+    distiller: torch.nn.Module,
+    teacher: PreTrainedModel | None,
+    micro_batches: Sequence[PairedBatch],
+    optimizer: Any,
+    scheduler: Any,
+    config: RunConfig,
+) -> dict[str, Any]:
+    """One optimizer step over this process's micro-batches; returns the step's means over all processes.
+
+    Raises FloatingPointError when the loss or a gradient is not finite, before that reaches the weights. (Under fp16 a
+    gradient may be: the scaler then skips the step.)
+    """
+    device = accelerator.device
+    scored = [positions_of(batch, teacher, config) for batch in micro_batches]
+    num_tokens = torch.tensor(sum(positions.num_tokens for positions in scored), device=device)
+    num_tokens = accelerator.reduce(num_tokens, "sum").clamp(min=1)
+    totals = torch.zeros(2, len(TermSums._fields), device=device)
+    for index, (batch, positions) in enumerate(zip(micro_batches, scored, strict=True)):
+        last = index == len(micro_batches) - 1
+        with contextlib.nullcontext() if last else accelerator.no_sync(distiller):
+            with accelerator.autocast():  # the prepared student has it anyway, the teacher has not
+                terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device))
+            accelerator.backward(terms.loss * (accelerator.num_processes / num_tokens))
+        totals += torch.stack([torch.stack(terms.sums), torch.stack(terms.gendered_sums)])
+    grad_norm = accelerator.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm or math.inf)
+    if isinstance(grad_norm, DTensor):  # of a sharded student: each process has its part
+        grad_norm = grad_norm.full_tensor()
+    *sums, norm = torch.cat([accelerator.reduce(totals, "sum").flatten(), grad_norm.reshape(1)]).tolist()  # waits once
+    num_terms = len(TermSums._fields)
+    metrics = _means(TermSums(*sums[:num_terms]), TermSums(*sums[num_terms:]), config.loss)
+    exploded = math.isfinite(norm) and norm > (config.optim.grad_norm_limit or math.inf)
+    if exploded or not math.isfinite(metrics["loss"]) or not (math.isfinite(norm) or accelerator.scaler is not None):
+        raise FloatingPointError(
+            f"the loss is {metrics['loss']} (kd {metrics['kd']}, ce {metrics['ce']}, hidden {metrics['hidden']}), the "
+            f"gradient norm {norm}; lower optim.lr, or train in float32 (mixed_precision: no). The last "
+            "checkpoint is intact"
+        )
+    optimizer.step()
+    if not accelerator.optimizer_step_was_skipped:
+        scheduler.step()
+    optimizer.zero_grad()
+    return metrics | {"grad_norm": norm, "lr": scheduler.get_last_lr()[0]}
+
+
+def positions_of(batch: PairedBatch, teacher: PreTrainedModel | None, config: RunConfig) -> Positions:
+    """What is scored in a batch on the CPU, and against what, under a run's configuration."""
+    operation = config.perturb.operation if config.perturb.strength > 0 else "none"
+    return find_positions(
+        batch, config.augment.mode == "augment", teacher is not None and operation in USES_COUNTERFACTUAL
+    )
+
+
+def forward_pairs(
+    distiller: torch.nn.Module, teacher: PreTrainedModel | None, batch: PairedBatch, positions: Positions
+) -> LossTerms:
+    """The loss of a micro-batch on the device: of the original view, or of both in one forward pass."""
+    num_views = len(positions.is_gendered) // batch.input_ids.numel()
+    input_ids = torch.cat([batch.input_ids, batch.cf_input_ids][:num_views])
+    hidden = None if teacher is None else teacher_states(teacher, batch, positions.swapped)
+    return distiller(input_ids, positions, hidden)
+
+
+def _means(sums: TermSums, gendered_sums: TermSums, loss: LossConfig) -> dict[str, Any]:
+    """The metrics of a step: means over all scored predictions, over those of a gendered token, and over the others.
+
+    share_gendered: the share of the predictions that are of a gendered token.
+    """
+    ungendered_sums = TermSums(*(a - b for a, b in zip(sums, gendered_sums, strict=True)))
+    metrics: dict[str, Any] = {}
+    for suffix, part in (("", sums), ("_gendered", gendered_sums), ("_ungendered", ungendered_sums)):
+        *terms, num_tokens = part
+        names = ("kd", "ce", "target_entropy", "hidden")
+        metrics |= {name + suffix: term / max(num_tokens, 1) for name, term in zip(names, terms, strict=True)}
+    total = loss.kd_weight * loss.temperature**2 * metrics["kd"]
+    total += loss.ce_weight * metrics["ce"] + loss.hidden_weight * metrics["hidden"]
+    share_gendered = gendered_sums.num_tokens / max(sums.num_tokens, 1)
+    return {"loss": total} | metrics | {"share_gendered": share_gendered, "num_tokens": round(sums.num_tokens)}

@@ -1,0 +1,196 @@
+"""The fused loss against eager autograd in float64, its gradient against finite differences, its invariances."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distill import fused
+from distill.config import LossConfig, PerturbConfig
+from distill.fused import Head, Objective, Teacher, pair_loss
+from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, perturb
+from distill.positions import Group
+
+OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
+DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "skewed_kl"]
+NUM_IDS, WIDTH, TEACHER_WIDTH = 23, 6, 8
+BYTES_PER_ROW = 4 * NUM_IDS
+# 1 <-> 2 is a one-to-one pair, {3, 4} <-> {5, 6} are him, his <-> her, hers
+CLASSES = GenderClasses(
+    ids=torch.tensor([1, 2, 3, 4, 5, 6]),
+    class_of=torch.tensor([0, 1, 2, 2, 3, 3]),
+    partner=torch.tensor([1, 0, 3, 2]),
+    members=torch.tensor([[0, 6], [1, 6], [2, 3], [4, 5]]),
+)
+# every kind of group: predictions alone, with and without partner; pairs of which one is trained, or both
+GROUPS = (
+    Group(torch.tensor([[0, 3, 5, 1]]), torch.tensor([[2, 7, 1, 4]]), torch.tensor([True, False, True, True])),
+    Group(torch.tensor([[2, 8, 11]]), torch.tensor([[0, 3, 5], [12, 10, 6]]), None),
+    Group(torch.tensor([[4, 6, 9, 12, 14], [7, 10, 13, 15, 17]]), torch.arange(10).view(2, 5) + 3, None),
+)
+ALONE = tuple(Group(g.student_rows, g.teacher_rows[: len(g.student_rows)], None) for g in GROUPS)
+
+
+def inputs(dtype: torch.dtype, bias: bool = False) -> tuple[Tensor, Head, Tensor, Tensor, Teacher]:
+    """Hidden states, head, labels, gendered positions and teacher of a student with 18 rows."""
+    torch.manual_seed(0)
+    hidden, teacher_hidden = torch.randn(18, WIDTH), torch.randn(16, TEACHER_WIDTH)
+    weight, teacher_weight = torch.randn(NUM_IDS, WIDTH), torch.randn(NUM_IDS, TEACHER_WIDTH)
+    biases = torch.randn(NUM_IDS), torch.randn(NUM_IDS)
+    labels, is_gendered = torch.randint(NUM_IDS, (18,)), torch.rand(18) < 0.4
+    head = Head(weight.to(dtype).requires_grad_(), biases[0].to(dtype).requires_grad_() if bias else None)
+    teacher_head = Head(teacher_weight.to(dtype), biases[1].to(dtype) if bias else None)
+    teacher = Teacher(teacher_hidden.to(dtype), teacher_head)
+    return hidden.to(dtype).requires_grad_(), head, labels, is_gendered, teacher
+
+
+def objective(operation: str, divergence: str = "forward_kl", **settings: float) -> Objective:
+    loss = {"kd_weight": 0.7, "ce_weight": 0.2, "temperature": 1.7, "beta": 0.3} | settings
+    return Objective(
+        LossConfig(divergence=divergence, **loss), PerturbConfig(operation=operation, strength=0.8), CLASSES
+    )
+
+
+def eager_divergence(target: Tensor, logits: Tensor, kind: str, beta: float) -> Tensor:
+    """Divergences from probabilities, for autograd to differentiate."""
+    q, s = target.exp(), logits.softmax(-1)
+    m = beta * q + (1 - beta) * s
+    return {
+        "forward_kl": lambda: F.kl_div(s.log(), q, reduction="none"),
+        "reverse_kl": lambda: F.kl_div(target, s, reduction="none"),
+        "jsd": lambda: beta * q * (q / m).log() + (1 - beta) * s * (s / m).log(),
+        "skewed_kl": lambda: q * (q / m).log(),
+    }[kind]().sum(-1)
+
+
+def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective) -> tuple[Tensor, Tensor]:
+    """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
+    logits, tau = F.linear(hidden, *head), objective.loss.temperature
+    logprobs = None if teacher is None else (F.linear(teacher.hidden, *teacher.head) / tau).log_softmax(-1)
+    parts = torch.zeros(2, 3, dtype=hidden.dtype)
+    for group in groups:
+        for view, position in itertools.product(range(len(group.student_rows)), range(group.student_rows.shape[1])):
+            row = group.student_rows[view, position]
+            values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), hidden.new_zeros(())]
+            if logprobs is not None:
+                own = logprobs[group.teacher_rows[view, position]]
+                other = logprobs[group.teacher_rows[view - 1, position]]
+                partner = torch.tensor(group.has_partner is None or bool(group.has_partner[position]))
+                perturbation = objective.perturbation
+                target = perturb(own, other, partner, perturbation.operation, perturbation.strength, CLASSES)
+                loss = objective.loss
+                values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
+                values[2] = -(target.exp() * target).sum()
+            parts = parts + torch.stack([torch.ones(()), is_gendered[row].float()]).unsqueeze(1) * torch.stack(values)
+    return objective.loss.kd_weight * tau**2 * parts[0, 0] + objective.loss.ce_weight * parts[0, 1], parts
+
+
+def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teach: bool = True) -> None:
+    """Loss, parts and gradients in float32 against the eager ones in float64."""
+    results = []
+    for function, dtype in ((pair_loss, torch.float32), (eager_loss, torch.float64)):
+        hidden, head, labels, is_gendered, teacher = inputs(dtype, bias)
+        loss, parts = function(hidden, head, labels, is_gendered, groups, teacher if teach else None, chosen)
+        (3 * loss).backward()
+        gradients = [hidden.grad, head.weight.grad] + ([head.bias.grad] if head.bias is not None else [])
+        results.append((loss, parts, gradients))
+    (loss, parts, gradients), (expected_loss, expected_parts, expected) = results
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
+    torch.testing.assert_close(parts.double(), expected_parts.detach(), rtol=1e-5, atol=1e-6)
+    for mine, theirs in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
+    groups = GROUPS if operation in USES_COUNTERFACTUAL else ALONE
+    for num_rows, few_rows in ((1, 1), (4, 1), (7, 3), (1000, 1000)):
+        monkeypatch.setattr(fused, "CHUNK_BYTES_CPU", num_rows * BYTES_PER_ROW)
+        monkeypatch.setattr(fused, "CACHED_VALUES", few_rows * NUM_IDS)
+        check(groups, objective(operation, divergence))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "bias", "teach"),
+    [
+        (objective("equivariant"), True, True),
+        (objective("none"), False, False),
+        (objective("none"), True, False),
+        (objective("mean", ce_weight=0.0), False, True),
+        (objective("mean", kd_weight=0.0), False, True),
+        (objective("mean", temperature=1.0), False, True),
+    ],
+)
+def test_equals_the_eager_loss_with_a_bias_without_a_teacher_and_without_a_term(chosen, bias, teach):
+    check(GROUPS if chosen.perturbation.operation != "none" else ALONE, chosen, bias, teach)
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_the_gradient_is_that_of_finite_differences(divergence):
+    hidden, head, labels, is_gendered, teacher = inputs(torch.float64, bias=True)
+
+    def loss(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        chosen = objective("equivariant", divergence)
+        return pair_loss(hidden, Head(weight, bias), labels, is_gendered, GROUPS, teacher, chosen)[0]
+
+    assert torch.autograd.gradcheck(loss, (hidden, head.weight, head.bias))
+
+
+def test_a_head_tied_to_the_embeddings_gets_the_gradients_of_both_uses():
+    def loss_of(weight: Tensor, function: Callable) -> Tensor:
+        _, _, labels, is_gendered, teacher = inputs(torch.float64)
+        hidden = F.embedding(labels, weight).cumsum(0).tanh()
+        return function(hidden, Head(weight, None), labels, is_gendered, GROUPS, teacher, objective("mean"))[0]
+
+    weights = [inputs(torch.float64)[1].weight for _ in range(2)]
+    for weight, function in zip(weights, (pair_loss, eager_loss), strict=True):
+        loss_of(weight, function).backward()
+    torch.testing.assert_close(weights[0].grad, weights[1].grad)
+
+
+def test_without_gradients_none_are_made_and_the_value_is_the_same():
+    hidden, head, *rest, teacher = inputs(torch.float32)
+    with torch.no_grad():
+        quiet, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"))
+    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"))
+    assert not quiet.requires_grad
+    assert quiet == loss
+
+
+def test_a_frozen_head_gets_no_gradient():
+    hidden, head, *rest, teacher = inputs(torch.float32)
+    frozen = Head(head.weight.detach(), None)
+    pair_loss(hidden, frozen, *rest, GROUPS, teacher, objective("mean"))[0].backward()
+    assert hidden.grad is not None
+    assert frozen.weight.grad is None
+
+
+def test_a_shift_of_the_teachers_logits_changes_nothing():
+    hidden, head, *rest, teacher = inputs(torch.float64)
+    chosen = objective("equivariant_geometric")
+    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, chosen)
+    shifted = Teacher(teacher.hidden, Head(teacher.head.weight, torch.full((NUM_IDS,), 5.0, dtype=torch.float64)))
+    torch.testing.assert_close(pair_loss(hidden, head, *rest, GROUPS, shifted, chosen)[0], loss)
+
+
+def test_the_scale_of_the_gradient_does_not_depend_on_the_temperature():
+    norms = []
+    for temperature in (20.0, 40.0):  # in the limit, logits differ by little and tau^2 makes up for tau^-2
+        hidden, head, *rest, teacher = inputs(torch.float64)
+        chosen = objective("none", ce_weight=0.0, temperature=temperature)
+        pair_loss(hidden, head, *rest, ALONE, teacher, chosen)[0].backward()
+        norms.append(hidden.grad.norm().item())
+    assert norms[0] == pytest.approx(norms[1], rel=0.05)
+
+
+def test_bf16_rounds_operands_and_keeps_sums_in_float32():
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(7, 256).to(torch.bfloat16), torch.randn(50, 256).to(torch.bfloat16)
+    output = fused._Output(hidden, Head(weight, None), torch.bfloat16)
+    logits = output.logits(torch.arange(7))
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits.double(), hidden.double() @ weight.double().T, rtol=1e-5, atol=1e-5)
