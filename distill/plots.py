@@ -1,0 +1,161 @@
+"""The curves of runs: run folders in; plots.png and a self-contained plots.html out.
+
+python -m distill.plots RUN [RUN ...] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # a run's machine has no screen
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from distill.run_folder import read_jsonl, read_metrics
+
+# one panel per entry: its title, and the keys of metrics.jsonl in it; a key in none of them gets a panel of its own
+PANELS: dict[str, tuple[str, ...]] = {
+    "loss (nats per token)": ("loss", "kd", "ce"),
+    "held-out cross-entropy (nats per token)": ("heldout_nats_per_token",),
+    "gradient norm": ("grad_norm",),
+    "learning rate": ("lr",),
+    "tokens per second": ("tokens_per_second",),
+    "peak memory (GB)": ("memory_bytes",),
+    "share of the peak arithmetic (MFU)": ("mfu",),
+}
+NOT_PLOTTED = frozenset({"step", "num_processes", "device", "heldout_perplexity", "tokens_seen", "num_tokens"})
+LOGARITHMIC = frozenset({"gradient norm"})
+NUM_COLUMNS = 3
+NUM_SHOWN_SAMPLES = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line, draw and write. Raises FileNotFoundError or ValueError with one message."""
+    parser = argparse.ArgumentParser(prog="python -m distill.plots", description="Plot the curves of runs.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, drawn into the same panels")
+    parser.add_argument("--out", type=Path, help="where plots.png and plots.html go (the first run's folder)")
+    options = parser.parse_args(arguments)
+    runs = {_label(run, options.runs): load_curves(run) for run in options.runs}
+    out = options.out or options.runs[0]
+    out.mkdir(parents=True, exist_ok=True)
+    image = draw(runs)
+    (out / "plots.png").write_bytes(image)
+    (out / "plots.html").write_text(page(runs, options.runs, image), encoding="utf-8")
+    print(f"{out / 'plots.png'} and {out / 'plots.html'}")
+
+
+def load_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """The (step, value) pairs of every number in a run's metrics.jsonl."""
+    if not (run / "metrics.jsonl").is_file():
+        raise FileNotFoundError(f"{run} is not a run folder: it has no metrics.jsonl")
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for line in read_metrics(run):
+        for key, value in line.items():
+            if key not in NOT_PLOTTED and isinstance(value, int | float):
+                curves.setdefault(key, []).append((line["step"], value))
+    if not curves:
+        raise ValueError(f"{run / 'metrics.jsonl'} holds no numbers yet; wait until the run has logged a step")
+    return {key: points for key, points in curves.items() if any(value != 0 for _, value in points)}
+
+
+def panels_of(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> dict[str, list[str]]:
+    """The panels that there is something to draw in, with their keys: those of PANELS, then one for each other key."""
+    present = list(dict.fromkeys(key for curves in runs.values() for key in curves))
+    panels = {title: [key for key in keys if key in present] for title, keys in PANELS.items()}
+    known = {key for keys in PANELS.values() for key in keys}
+    panels |= {key.replace("_", " "): [key] for key in present if key not in known}
+    return {title: keys for title, keys in panels.items() if keys}
+
+
+def draw(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> bytes:
+    """All panels as one PNG; a run has a colour, a key within a panel a line style."""
+    panels = panels_of(runs)
+    num_rows = -(-len(panels) // NUM_COLUMNS)
+    figure, grid = plt.subplots(num_rows, NUM_COLUMNS, figsize=(5 * NUM_COLUMNS, 3.2 * num_rows), squeeze=False)
+    for axes, (title, keys) in zip(grid.flat, panels.items(), strict=False):
+        _panel(axes, title, keys, runs)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.set_visible(False)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _panel(axes: Axes, title: str, keys: list[str], runs: dict[str, dict[str, list[tuple[int, float]]]]) -> None:
+    scale = 1e-9 if title == "peak memory (GB)" else 1.0
+    for number, (name, curves) in enumerate(runs.items()):
+        for style, key in zip(("-", "--", ":"), keys, strict=False):
+            steps, values = zip(*curves[key], strict=True) if key in curves else ((), ())
+            label = " ".join(part for part in (name if len(runs) > 1 else "", key if len(keys) > 1 else "") if part)
+            marker = "o" if len(steps) == 1 else None
+            axes.plot(
+                steps, [v * scale for v in values], style, color=f"C{number}", label=label, marker=marker, linewidth=1.2
+            )
+    if title in LOGARITHMIC:
+        axes.set_yscale("log")
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("step", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    if len(runs) > 1 or len(keys) > 1:
+        axes.legend(fontsize=7)
+
+
+def page(runs: dict[str, dict[str, list[tuple[int, float]]]], folders: Sequence[Path], image: bytes) -> str:
+    """The page: the picture, the last value of every curve, and the latest samples of each run."""
+    keys = list(dict.fromkeys(key for curves in runs.values() for key in curves))
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in runs)
+    rows = "".join(
+        f"<tr><td>{html.escape(key)}</td>" + "".join(f"<td>{_last(curves.get(key))}</td>" for curves in runs.values())
+        for key in keys
+    )
+    samples = "".join(_samples(name, folder) for name, folder in zip(runs, folders, strict=True))
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(", ".join(runs))}</title><style>
+body {{ font: 14px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2em auto; padding: 0 1em }}
+img {{ max-width: 100% }} td, th {{ padding: 0.1em 0.8em; text-align: left }}
+tr:nth-child(even) {{ background: #f4f4f4 }}
+</style></head><body><h1>{html.escape(", ".join(runs))}</h1>
+<img alt="The curves of the runs over their steps" src="data:image/png;base64,{base64.b64encode(image).decode()}">
+<h2>Last values</h2><table><tr><th></th>{head}</tr>{rows}</table>{samples}</body></html>
+"""
+
+
+def _last(points: list[tuple[int, float]] | None) -> str:
+    return "–" if not points else f"{points[-1][1]:.5g} (step {points[-1][0]})"
+
+
+def _samples(name: str, folder: Path) -> str:
+    if not (folder / "samples.jsonl").is_file():
+        return ""
+    rows: list[dict[str, Any]] = read_jsonl(folder / "samples.jsonl")[-NUM_SHOWN_SAMPLES:]
+    lines = "".join(
+        f"<tr><td>{row['step']}</td><td><b>{html.escape(row['prompt'])}</b>{html.escape(row['continuation'])}</td></tr>"
+        for row in rows
+    )
+    return f"<h2>What {html.escape(name)} writes</h2><table><tr><th>step</th><th></th></tr>{lines}</table>"
+
+
+def _label(run: Path, runs: Sequence[Path]) -> str:
+    """A run's name: its folder's, or the whole path where two folders have the same name."""
+    same = [other for other in runs if other.resolve().name == run.resolve().name]
+    return run.resolve().name if len(same) == 1 else str(run)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
