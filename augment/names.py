@@ -8,6 +8,7 @@ import re
 
 from augment.context import next_word, plain, previous_token, starts_sentence, word_set
 from augment.scan import Term
+from augment.topics import HONOURS
 
 _FUNCTION_WORDS = word_set(
     """a an the this that these those my your his her its our their and or but nor so yet for if when while as
@@ -65,7 +66,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     if source.isupper() and len(source) > 1:
         return None
     token = previous_token(text, start)
-    if token.endswith("-") and token[:1].isupper() and token[:-1].isalpha():
+    if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         return "name"
     following = next_word(text, end)
     capital_next = following[:1].isupper() and following not in _NOT_A_NAME
@@ -158,14 +159,11 @@ def in_title(text: str, start: int, end: int, source: str) -> bool:
     if source not in ("He", "She"):
         between = text[start - 1 : start] == " " and plain(previous_token(text, start))[:1].isupper()
         following = next_word(text, end)
-        return between and following[:1].isupper() and following.lower() not in _HONOURS and not source.isupper()
+        return between and following[:1].isupper() and following.lower() not in HONOURS and not source.isupper()
     if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
         return False
     following = next_word(text, end)
     return following not in _NOT_A_NAME and not (following.isupper() and len(following) > 1)
-
-
-_HONOURS = word_set("majesty highness royal imperial holiness excellency lordship ladyship grace honour honor serene")
 
 
 def _part_of_family_name(
@@ -191,9 +189,11 @@ def _part_of_titled_name(
         return "name"
     if term.word in _MANY_RANKS:
         return _many_ranks(text, end, term, before, initial, capital_next)
+    if term.word == "earl" and capital_next and before.lower() not in _DETERMINERS:
+        return "given name"
     if term.word not in _RANKS and term.target not in _RANKS:
         return None
-    if before in _SHIPS or (term.word == "earl" and capital_next and before.lower() not in _DETERMINERS):
+    if before in _SHIPS:
         return "name"
     if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
         return "name"

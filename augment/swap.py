@@ -173,12 +173,15 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         reason = guards.interjection(text, start, end) or topics.mankind(text, start, end)
     if reason is None and term.word in ("masculine", "feminine"):
         reason = topics.grammatical(text, start, end)
+    if reason is None and term.word in _SEXES:
+        reason = topics.animal(text, start, end)
     if reason is None and text[start - 1 : start] in _GLOSSED_BEFORE:
         reason = topics.gloss(text, start, end)
     return reason
 
 
 _MENTIONS = frozenset({"noun", "ouns"})  # how "pronoun" ends, which topics.gloss looks for
+_SEXES = frozenset({"male", "female", "males", "females"})
 _GLOSSED_BEFORE = frozenset(" \"'“‘")
 _ALWAYS_TITLES = frozenset({"mr", "mrs", "ms", "miss"})
 
@@ -217,7 +220,9 @@ def _decide(
     reason = kept_reason(text, start, end, candidate)
     if reason:
         spoken_of = reason in ("name", "mankind") and word in guards.EXCLAIMED
-        spoken_of = (spoken_of or reason == "name without a determiner") and names.opens_sentence(text, start, end)
+        spoken_of = (spoken_of or reason in ("name without a determiner", "sex of an animal")) and names.opens_sentence(
+            text, start, end
+        )
         if term.gender != "-" and (spoken_of or term.use == "kept"):
             frozen.append((start, term.gender))
         return None
@@ -268,12 +273,12 @@ def _possessive(text: str, end: int, source: str, target: str) -> tuple[int, str
     plural_in_n = source[-2:].lower() == "en" and target[-1:] in "sS"
     if plural_in_n and text[end + 1 : end + 2] in ("s", "S") and not text[end + 2 : end + 3].isalnum():
         return end + 2, target + mark
-    if source[-1:] in "sS" and target[-2:].lower() == "en" and _OWNER.match(text, end):
+    if source[-1:] in "sS" and target[-1:] not in "sS" and _OWNER.match(text, end):
         return end + 1, target + mark + ("S" if target.isupper() else "s")
     return end, target
 
 
-_OWNER = re.compile(r"['’] ?[\w-]")
+_OWNER = re.compile(r"['’](?![sS]\b) ?[\w-]")
 
 
 def _append_article(text: str, edit: Edit, edits: list[Edit]) -> None:

@@ -117,6 +117,19 @@ def grammatical(text: str, start: int, end: int) -> str | None:
     return "gender of a word" if _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40) else None
 
 
+_ANIMALS = re.compile(
+    r"\b(?:bulls?|cows?|stags?|calf|calves|hens?|roosters?|mares?|stallions?|ewes?|rams?|species|larvae?|eggs?|mates?|mating"
+    r"|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*|queens lay|hatch\w*"
+    r"|antlers?|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def animal(text: str, start: int, end: int) -> str | None:
+    """Reason to leave male and female alone: animals or plants are spoken of."""
+    return "sex of an animal" if _ANIMALS.search(text, start - 80 if start > 80 else 0, end + 80) else None
+
+
 _WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
 _PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
 _GLOSS_BEFORE = re.compile(
@@ -126,7 +139,7 @@ _GLOSS_BEFORE = re.compile(
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
 _PRONOUNS = word_set("he she him her his hers himself herself")
-_GLOSS_AFTER = re.compile(r"[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
+_GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
@@ -141,6 +154,9 @@ def gloss(text: str, start: int, end: int) -> str | None:
     return None
 
 
+HONOURS = word_set("majesty highness royal imperial holiness excellency lordship ladyship grace honour honor serene")
+
+
 def reverent(text: str, start: int, end: int) -> str | None:
     """Reason to leave He, His or Him alone: a capital in the middle of a sentence (God gave His only son)."""
     if text[start - 1 : start] != " " or start < 2 or text[start + 1 : end].isupper():
@@ -148,4 +164,5 @@ def reverent(text: str, start: int, end: int) -> str | None:
     last = text[start - 2]
     if not (last.islower() or (last == "," and text[start - 3 : start - 2].islower())):
         return None
-    return None if next_word(text, end)[:1].isupper() else "God"
+    following = next_word(text, end)
+    return None if following[:1].isupper() and following.lower() in HONOURS else "God"

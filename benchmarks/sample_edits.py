@@ -1,0 +1,52 @@
+"""A random sample of real edits to read by eye: a corpus file in, numbered edits with their context out.
+
+`python benchmarks/sample_edits.py CORPUS.jsonl.gz --number 200 --seed 1` draws every edit of the file with the same
+probability (reservoir sampling, Vitter 1985); the same file, seed and rules give the same sample.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+# Without its own folder on the path, `augment` is the package and not augment.py beside this file.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+from augment import Edit, swap  # noqa: E402
+from augment.stream import read_texts  # noqa: E402
+
+
+def sample_edits(texts: Iterable[str], number: int, seed: int) -> list[tuple[str, Edit]]:
+    """`number` edits, each with its text, drawn uniformly from all edits of `texts`."""
+    draw, kept, seen = random.Random(seed), [], 0
+    for text in texts:
+        for edit in swap(text).edits:
+            seen += 1
+            if len(kept) < number:
+                kept.append((text, edit))
+            elif (place := draw.randrange(seen)) < number:
+                kept[place] = (text, edit)
+    return kept
+
+
+def line(text: str, edit: Edit, before: int = 90, after: int = 60) -> str:
+    """One edit in its context, on one line."""
+    left, right = text[max(0, edit.start - before) : edit.start], text[edit.end : edit.end + after]
+    return f"{left}[{edit.source} -> {edit.target}]{right}".replace("\n", " / ")
+
+
+def main() -> None:
+    """Print the sample."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--field", default="text")
+    parser.add_argument("--number", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    sample = sample_edits(read_texts(options.corpus, options.field), options.number, options.seed)
+    for place, (text, edit) in enumerate(sample, start=1):
+        print(f"{place:>4}  {line(text, edit)}")
+
+
+if __name__ == "__main__":
+    main()
