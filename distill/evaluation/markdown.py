@@ -22,7 +22,7 @@ def render_markdown(results: dict[str, Any], all_measurements: bool = False) -> 
         if name in present and (description.short or all_measurements)
     ]
     lines = [
-        _row(["measurement", *labels]),
+        _row(["measurement", *map(_escape, labels)]),
         _row(["---", *("---:" for _ in labels)]),
         *(_row([_title(name, cells), *(_cell(cells.get((label, name))) for label in labels)]) for name in names),
         "",

@@ -30,3 +30,17 @@ def character_tokenizer():
     backend = Tokenizer(models.WordLevel({character: index for index, character in enumerate(characters)}, "."))
     backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     return PreTrainedTokenizerFast(tokenizer_object=backend)
+
+
+@pytest.fixture
+def save(tiny_model, tokenizer, tmp_path):
+    """Saves a tiny model with its tokenizer and returns the folder."""
+
+    def build(name, architecture="gpt2", own_tokenizer=None, **settings):
+        folder = tmp_path / name
+        chosen = own_tokenizer or tokenizer
+        tiny_model(architecture, vocab_size=len(chosen), **settings).save_pretrained(folder)
+        chosen.save_pretrained(folder)
+        return folder
+
+    return build

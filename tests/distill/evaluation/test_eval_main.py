@@ -21,20 +21,6 @@ HEADLINES = {"log_odds/mean_abs", "log_odds/slope_on_truth", "agreement/accuracy
 
 
 @pytest.fixture
-def save(tiny_model, tokenizer, tmp_path):
-    """Saves a tiny model with its tokenizer and returns the folder."""
-
-    def build(name, architecture="gpt2", own_tokenizer=None, **settings):
-        folder = tmp_path / name
-        chosen = own_tokenizer or tokenizer
-        tiny_model(architecture, vocab_size=len(chosen), **settings).save_pretrained(folder)
-        chosen.save_pretrained(folder)
-        return folder
-
-    return build
-
-
-@pytest.fixture
 def run(small_world, tmp_path):
     """Runs eval.py on the small world; returns the exit code and results.json (None when it was not written)."""
 

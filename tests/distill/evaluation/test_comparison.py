@@ -1,0 +1,180 @@
+"""Earlier evaluations: compared without models, exported for lm-evaluation-harness, planned by a dry run."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from distill.config import load_config
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.dry_run import dry_run, duration
+from distill.evaluation.markdown import render_markdown
+from distill.evaluation.model_specs import ModelSpec
+from eval import main
+
+CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"
+
+
+@pytest.fixture
+def evaluated(small_world, save, tmp_path):
+    """evaluated("out", "a=PATH", ...): the folder of an evaluation on the small world and a small CrowS-Pairs."""
+    crows = tmp_path / "crows.csv"
+    rows = [f"{n},The nurse {n} said she left.,The nurse {n} said he left.,gender" for n in range(30)]
+    crows.write_text("\n".join([",sent_more,sent_less,bias_type", *rows]) + "\n")
+
+    def build(name, *words):
+        settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
+        settings += ["statistics.num_permutations=999", f"benchmarks.crows_pairs={crows}"]
+        assert main([*words, "--config", str(CONFIG), "--out", str(tmp_path / name), *settings]) == 0
+        return tmp_path / name
+
+    return build
+
+
+def read(folder):
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def measurements(results):
+    """All measurements without their signatures, which name the revision of the source tree."""
+    return [{key: value for key, value in entry.items() if key != "signature"} for entry in results["measurements"]]
+
+
+def test_separate_evaluations_compare_as_one_does(evaluated, save, tmp_path, capsys):
+    first, second = f"a={save('a')}", f"b={save('b', 'llama', seed=1)}"
+    together = evaluated("together", first, second)
+    apart = [evaluated("one", first), evaluated("two", second)]
+    capsys.readouterr()
+    out = tmp_path / "compared"
+    assert main(["compare", str(apart[0] / "results.json"), str(apart[1]), "--out", str(out)]) == 0
+    assert "mean |log-odds|" in capsys.readouterr().out
+    assert measurements(read(out)) == measurements(read(together))
+    assert read(out)["family_size"] == read(together)["family_size"] > 10
+    assert {path.name for path in out.iterdir()} == {path.name for path in together.iterdir()}
+    assert (out / "report.html").read_text(encoding="utf-8").count("<svg") == (
+        (together / "report.html").read_text(encoding="utf-8").count("<svg")
+    )
+    again = tmp_path / "again"  # what compare writes can be compared again; the same model is taken once
+    assert main(["compare", str(out), str(apart[0]), "--out", str(again)]) == 0
+    assert measurements(read(again)) == measurements(read(together))
+
+
+def test_binary_outcomes_are_compared_with_mcnemars_test(evaluated, save):
+    results = read(evaluated("out", f"a={save('a')}", f"b={save('b', 'llama', seed=1)}"))
+    by_name = {entry["name"]: entry["difference"] for entry in results["measurements"] if entry["model"] == "b"}
+    crows = by_name["crows_pairs/lm-eval/gender"]
+    assert crows["test"] == "mcnemar"
+    gained, lost = crows["discordant"]
+    assert crows["value"] == pytest.approx(100 * (gained - lost) / 30)
+    assert by_name["log_odds/mean_abs"]["test"] == "permutation"
+    assert by_name["log_odds/mean_abs"]["discordant"] is None
+
+
+def test_another_model_under_the_same_label_is_told_apart(evaluated, save, tmp_path):
+    one = evaluated("one", f"model={save('a')}")
+    two = evaluated("two", f"model={save('b', seed=1)}")
+    assert main(["compare", str(one), str(two), "--out", str(tmp_path / "out")]) == 0
+    results = read(tmp_path / "out")
+    assert [model["label"] for model in results["models"]] == ["model", "model@two"]
+    assert results["reference"] == "model"
+
+
+def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsys):
+    folder = evaluated("out", f"a={save('a')}")
+    records = folder / "examples-a.jsonl"
+    (tmp_path / "old.json").write_text('{"schema_version": 1}')
+    (tmp_path / "other.json").write_text('["nothing"]')
+    text = records.read_text()
+    for change, words, message in [
+        (lambda: None, ["compare", str(tmp_path / "none")], "does not exist; give a results.json"),
+        (lambda: None, ["compare", str(tmp_path / "old.json")], "has schema_version 1, and this version compares 2"),
+        (lambda: None, ["compare", str(tmp_path / "other.json")], "is not a results.json of eval.py"),
+        (lambda: None, ["compare", str(folder), "--out", str(records)], "is a file; name a folder"),
+        (lambda: records.write_text(text.split("\n", 1)[1]), ["compare", str(folder)], "not of the same evaluation"),
+        (records.unlink, ["compare", str(folder)], "keep them beside their results.json"),
+        (
+            lambda: None,
+            ["export", str(folder), "--layout", "lm-eval", "--out", str(tmp_path / "x")],
+            "keep them beside",
+        ),
+    ]:
+        change()
+        capsys.readouterr()
+        assert main(words) == 2
+        shown = capsys.readouterr().err
+        assert shown.startswith("error: ")
+        assert message in shown
+
+
+def test_export_has_the_layout_of_lm_evaluation_harness(evaluated, save, tmp_path):
+    model = save("a")
+    folder = evaluated("out", f"label={model}")
+    assert main(["export", str(folder), "--layout", "lm-eval", "--out", str(tmp_path / "lm")]) == 0
+    (place,) = (tmp_path / "lm").iterdir()
+    assert place.name == str(model).replace("/", "__")
+    (file,) = place.glob("results_*.json")
+    written = json.loads(file.read_text(encoding="utf-8"))
+    date = file.stem.removeprefix("results_")
+    for key in ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "date"):
+        assert written[key]
+    ours = {entry["name"]: entry for entry in read(folder)["measurements"]}
+    crows = written["results"]["evenhand_crows_pairs"]
+    assert crows["lm-eval/gender,none"] == ours["crows_pairs/lm-eval/gender"]["value"]
+    assert crows["lm-eval/gender_stderr,none"] == ours["crows_pairs/lm-eval/gender"]["standard_error"]
+    assert written["results"]["evenhand_perplexity"]["log_perplexity/token-stride,none"] > 0
+    names = [key for metrics in written["results"].values() for key in metrics if key.endswith(",none")]
+    assert len(names) == 2 * len(ours)
+    lines = (place / f"samples_evenhand_crows_pairs_{date}.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == written["n-samples"]["evenhand_crows_pairs"]["effective"] == 30
+    sample = json.loads(lines[4])
+    keys = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"}
+    assert keys | {"doc_hash", "prompt_hash", "target_hash"} <= sample.keys()
+    assert sample["doc_id"] == 4
+    assert sample["filtered_resps"][0] == [str(sample["logprob_more"]), "False"]
+    assert sample["doc_hash"] == hashlib.sha256(json.dumps(sample["doc"], indent=2).encode()).hexdigest()
+
+
+def test_markdown_is_a_table_with_a_column_per_model(evaluated, save, tmp_path):
+    folder = evaluated("out", f"a={save('a')}", f"b|c={save('b', 'llama', seed=1)}")
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    head, line, *rows = text.splitlines()
+    assert head == "| measurement | a | b\\|c |"
+    assert line == "| --- | ---: | ---: |"
+    first = next(row for row in rows if row.startswith("| Profession log-odds: distance from parity (nats) ↓ |"))
+    entry = next(e for e in read(folder)["measurements"] if e["name"] == "log_odds/mean_abs" and e["model"] == "a")
+    assert f"| {entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}] |" in first
+    assert entry["signature"] in text
+    assert "Not measured" not in text
+    results = read(folder) | {"failures": [{"model": "b|c", "task": None, "message": "gone"}]}
+    assert "- Not measured: b\\|c: gone" in render_markdown(results)
+    assert len(render_markdown(results, all_measurements=True)) > len(render_markdown(results))
+
+
+def test_a_dry_run_shows_sizes_and_time_and_writes_nothing(small_world, save, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = [f"good={save('good')}", "--config", str(CONFIG), f"world={small_world}", "--out", str(out), "--dry-run"]
+    words += [f"text.path={small_world / 'heldout.jsonl'}", "benchmarks.stereoset=none.json"]
+    assert main([*words, f"bad={tmp_path / 'none'}"]) == 1
+    shown = capsys.readouterr()
+    assert not out.exists()
+    lines = {line.split()[0]: line.split() for line in shown.out.splitlines() if line.strip()}
+    assert lines["log_odds"][1] == "480"
+    assert lines["perplexity"][1] == "40"
+    assert lines["good"][4] == "0%"
+    assert lines["good"][5].startswith("0:0")
+    assert [line.split(":")[1].strip() for line in shown.err.splitlines()] == ["stereoset", "bad"]
+    assert duration(3725.4) == "1:02:05"
+
+
+def test_a_dry_run_counts_what_is_there(evaluated, save, small_world, tmp_path):
+    model = save("a")
+    folder = evaluated("out", f"a={model}")
+    settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
+    config = load_config(EvalConfig, CONFIG, settings)
+    tables, failures = dry_run([ModelSpec("a", str(model))], config, folder, 1)
+    assert failures == []
+    console = Console(width=100, record=True)
+    console.print(tables[1])
+    assert "100%" in console.export_text()

@@ -1,0 +1,202 @@
+"""An evaluation that was interrupted continues; several processes give the numbers of one."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from distill.evaluation import log_odds
+from distill.evaluation.examples import PartFile, read_examples, record_key, write_examples
+from distill.evaluation.processes import ALONE
+from distill.evaluation.suite import score_items
+from distill.evaluation.task import Work
+from eval import main
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def words(small_world, save, tmp_path):
+    """The arguments of an evaluation with texts, a joined text and sampled continuations; all but --out."""
+    bold = tmp_path / "bold.json"
+    bold.write_text(json.dumps({"dance": {f"d{n}": [f"The dancer {n} said "] for n in range(3)}}))
+    return [
+        f"one={save('one')}",
+        f"two={save('two', 'llama', seed=1)}",
+        "--config",
+        str(ROOT / "configs" / "eval" / "smallworld.yaml"),
+        f"world={small_world}",
+        f"text.path={small_world / 'heldout.jsonl'}",
+        "text.max_documents=40",
+        "perplexity.separator=' '",
+        "statistics.num_permutations=999",
+        f"benchmarks.bold={bold}",
+        "generation={num_samples: 3, max_new_tokens: 5}",
+    ]
+
+
+def outcome(folder):
+    """What must not change: results.json without times and the revision of the source tree, and all records."""
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    del results["created"], results["versions"]
+    for entry in results["measurements"]:
+        entry["signature"] = entry["signature"].rsplit("|evenhand:", 1)[0]
+    for model in results["models"]:
+        for task in model["tasks"].values():
+            del task["seconds"]
+    return results, {path.name: path.read_text(encoding="utf-8") for path in folder.glob("examples-*.jsonl")}
+
+
+def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path, monkeypatch, capsys):
+    assert main([*words, "--out", str(tmp_path / "whole")]) == 0
+    calls, interruptions = [], [2]
+    score = log_odds.score
+
+    def counted(scorer, prompts):
+        calls.append((scorer.label, len(prompts)))
+        if len(calls) in interruptions:
+            interruptions.clear()
+            raise KeyboardInterrupt
+        return score(scorer, prompts)
+
+    monkeypatch.setattr(log_odds, "score", counted)
+    out = tmp_path / "broken"
+    assert main([*words, "--out", str(out)]) == 130
+    assert "the same command continues" in capsys.readouterr().err
+    assert not (out / "results.json").exists()
+    (part,) = out.glob("*.part-*.jsonl")
+    lines = part.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 256  # the first chunk
+    part.write_bytes(b"".join(lines) + lines[0][:50])  # and a line that was not finished
+    assert main([*words, "--out", str(out)]) == 0
+    assert [call for call in calls if call[0] == "one"] == [("one", 256), ("one", 224), ("one", 224)]
+    assert outcome(out) == outcome(tmp_path / "whole")
+    assert not list(out.glob("*.part-*"))
+
+    calls.clear()
+    assert main([*words, "--out", str(out)]) == 0  # complete: nothing is scored again
+    assert calls == []
+    assert outcome(out) == outcome(tmp_path / "whole")
+    assert main([*words, "--out", str(out), "--fresh"]) == 0
+    assert len(calls) == 4
+    calls.clear()
+    assert main([*words, "--out", str(out), "scoring.bos=false"]) == 0  # another setting: all is scored again
+    assert len(calls) == 4
+
+
+def test_a_changed_model_is_scored_again(words, save, tmp_path):
+    out = tmp_path / "out"
+    assert main([*words, "--out", str(out)]) == 0
+    before = outcome(out)[0]["measurements"]
+    save("two", "llama", seed=2)
+    assert main([*words, "--out", str(out)]) == 0
+    after = outcome(out)[0]["measurements"]
+    assert [e for e in before if e["model"] == "one"] == [e for e in after if e["model"] == "one"]
+    assert [e["value"] for e in before if e["model"] == "two"] != [e["value"] for e in after if e["model"] == "two"]
+
+
+def test_two_processes_give_what_one_gives(words, tmp_path):
+    assert main([*words, "--out", str(tmp_path / "alone")]) == 0
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
+    config = str(ROOT / "configs" / "accelerate" / "cpu2.yaml")
+    command = [*launcher, config, str(ROOT / "eval.py"), *words, "--out", str(tmp_path / "both")]
+    variables = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("one: log_odds:") == 1  # one of them speaks
+    (both, examples), (alone, expected) = outcome(tmp_path / "both"), outcome(tmp_path / "alone")
+    assert examples == expected
+    assert both == alone
+
+
+# -- the parts -------------------------------------------------------------------------------------------------------
+
+
+class Together:
+    """Two processes played by threads."""
+
+    def __init__(self, index, barrier, said):
+        self.index, self.count, self.barrier, self.said = index, 2, barrier, said
+        self.is_main = index == 0
+
+    def gather(self, value):
+        self.said[self.index] = value
+        self.barrier.wait(timeout=10)
+        return list(self.said)
+
+
+def in_two_threads(function):
+    barrier, said, found = threading.Barrier(2), [None, None], [None, None]
+
+    def run(index):
+        try:
+            found[index] = function(Together(index, barrier, said))
+        except ValueError as error:
+            found[index] = str(error)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def work(score, num_items=23, chunk=4, divisible=True):
+    ids = [f"item/{n}" for n in range(num_items)]
+    return Work(ids, range(num_items), score, lambda _: (), divisible, chunk)
+
+
+def score(part):
+    return [{"id": f"item/{n}", "value": n / 7, "parts": (n, float("nan"))} for n in part]
+
+
+@pytest.mark.parametrize("divisible", [True, False])
+def test_items_are_shared_and_come_back_in_order(divisible):
+    kept = []
+    alone = score_items(work(score, divisible=divisible), {}, ALONE, kept.append)
+    assert [record["id"] for record in alone] == [f"item/{n}" for n in range(23)]
+    assert alone[3] == {"id": "item/3", "value": 3 / 7, "parts": [3, None]}  # as JSON gives it back
+    assert [len(records) for records in kept] == ([4, 4, 4, 4, 4, 3] if divisible else [23])
+    parts = [[], []]
+    found = in_two_threads(
+        lambda processes: score_items(work(score, divisible=divisible), {}, processes, parts[processes.index].append)
+    )
+    assert found == [alone, alone]
+    assert [len(part) for part in parts] == ([3, 3] if divisible else [1, 0])
+    known = {record["id"]: record for record in alone[:10]}
+    kept.clear()
+    assert score_items(work(score, divisible=divisible), known, ALONE, kept.append) == alone
+    assert [len(records) for records in kept] == ([4, 4, 4, 3] if divisible else [23])  # a chunk is whole or not there
+
+
+def test_the_first_chunk_that_fails_is_reported_by_all():
+    def broken(part):
+        if 9 in part or 18 in part:
+            raise RuntimeError(f"chunk of {part[0]}")
+        return score(part)
+
+    assert in_two_threads(lambda processes: score_items(work(broken), {}, processes, len)) == ["chunk of 8"] * 2
+    with pytest.raises(ValueError, match="chunk of 8"):
+        score_items(work(broken), {}, ALONE, len)
+
+
+def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
+    first = PartFile(tmp_path, "examples-a", 0)
+    first.append("task", "k1", [{"id": "x", "text": "ä\n\N{LINE SEPARATOR}"}, {"id": "y"}])
+    PartFile(tmp_path, "examples-a", 1).append("task", "k2", [{"id": "x", "v": 1}])
+    PartFile(tmp_path, "examples-a.b", 0).append("task", "k1", [{"id": "other model"}])
+    with first.path.open("ab") as stream:
+        stream.write(b'{"task": "task", "key": "k1", "id": "z", "v": \xc3')
+    PartFile(tmp_path, "examples-a", 0).append("task", "k1", [{"id": "w"}])
+    known = read_examples(tmp_path, "examples-a")
+    assert known["k1"] == {"x": {"id": "x", "text": "ä\n\N{LINE SEPARATOR}"}, "y": {"id": "y"}, "w": {"id": "w"}}
+    assert known["k2"] == {"x": {"id": "x", "v": 1}}
+    write_examples(tmp_path, "examples-a", {"task": ("k1", list(known["k1"].values()))})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples-a.b.part-0.jsonl", "examples-a.jsonl"]
+    assert read_examples(tmp_path, "examples-a") == {"k1": known["k1"]}
+    assert record_key("a", 1) == record_key("a", 1) != record_key("a1")
