@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1"}
 PATIENCE_SECONDS = 300
+MAX_WAIT_SECONDS = 4.0  # between the first new step and the kill
 TEACHER = {"model_type": "gpt2", "n_layer": 3, "n_embd": 32, "n_head": 2, "n_positions": 64}
 
 
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def prepare(folder: Path, num_steps: int) -> list[str]:
-    """A small world, its teacher, and the command of a distillation run that writes a checkpoint every second step."""
+    """A small world, its teacher, and the command of a distillation run that writes a checkpoint every fourth step."""
     world = [sys.executable, "-m", "distill.smallworld", "--out", str(folder / "world"), "--documents", "400"]
     subprocess.run(world, check=True, **quiet(folder))
     data = [
@@ -85,7 +86,7 @@ def prepare(folder: Path, num_steps: int) -> list[str]:
         "perturb.operation=equivariant",
         "student.dropout=0.1",  # so that a random state that is not restored shows
         f"train.max_steps={num_steps}",
-        "train.save_every=2",
+        "train.save_every=4",
         "train.log_every=1",
         "train.eval_every=50",
     ]
@@ -99,7 +100,7 @@ def kill_once(command: list[str], folder: Path, in_checkpoint: bool, draw: rando
     deadline = time.monotonic() + PATIENCE_SECONDS
     while last_step(run) in (None, before) and alive(process, deadline):
         time.sleep(0.002)
-    moment = time.monotonic() + draw.uniform(0, 0.5)
+    moment = time.monotonic() + draw.uniform(0, MAX_WAIT_SECONDS)
     while time.monotonic() < moment and alive(process, deadline):
         time.sleep(0.001)
     while in_checkpoint and not list((run / "checkpoints").glob("step_*.partial")) and alive(process, deadline):
