@@ -12,6 +12,7 @@ from typing import Any
 from transformers.utils import logging as transformers_logging
 
 from augment.lexicon import load_lexicon
+from distill.cached_states import cache_states
 from distill.config import RunConfig, load_config
 from distill.data import prepare_blocks
 from distill.interrupt import Stopped
@@ -62,6 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
             )
             held.enter_context(open_run(config, origin))
         accelerator.wait_for_everyone()
+        if config.teacher and teacher and config.teacher.targets == "cached":
+            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher).read)
         fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
     if accelerator.device.type != "cpu":

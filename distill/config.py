@@ -81,11 +81,16 @@ class AugmentConfig:
 
 @section
 class TeacherConfig:
-    """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it."""
+    """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it.
+
+    targets: `online` lets it read every batch; `cached` lets it read the training blocks once and keeps its last hidden
+    states, in `dtype`, in data.cache_dir, for this run and every other that needs the same.
+    """
 
     path: LocalPath
     gguf_file: StrictStr | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    targets: Literal["online", "cached"] = "online"
 
 
 @section

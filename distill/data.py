@@ -1,4 +1,4 @@
-"""Training data: a corpus and a tokenizer in; cached, packed blocks of counterfactual pairs and their batches out.
+"""Training data: a corpus and a tokenizer in; cached, packed blocks of counterfactual pairs out.
 
 The blocks are built once, by whichever process comes first, into a folder whose name is a hash of everything that
 determines them; every other process and every later run with the same settings reads them from there, memory-mapped.
@@ -11,29 +11,23 @@ import json
 import multiprocessing
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import torch
 from datasets import Dataset
 from filelock import FileLock
-from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as MapDataset
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
 import augment
-from augment.align import invert
 from augment.lexicon import Lexicon
 from distill import corpus, packing
+from distill.batches import BlockStates
 from distill.config import AugmentConfig, DataConfig
 from distill.packing import PairedDocument, PairedExample, pack, pair_texts
 
@@ -44,37 +38,17 @@ _worker_settings: dict[str, Any] = {}
 
 
 class Blocks(NamedTuple):
-    """The packed blocks of a corpus (rows: the fields of PairedExample) and what is known about them."""
+    """The packed blocks of a corpus (rows: the fields of PairedExample) and what is known about them.
+
+    key: a hash of everything that determines them. states: reads the teacher's cached states of a training block, if
+    there are any.
+    """
 
     train: Dataset
     heldout: Dataset
     info: dict[str, Any]
-
-
-class PairedBatch(NamedTuple):
-    """Both views of B rows, padded on the right to T tokens. A NamedTuple survives device transfer and sharding.
-
-    input_ids, cf_input_ids [B, T]; loss_mask, cf_loss_mask [B, T]: true where the prediction made *at* a position, of
-    the token after it, is scored; align [B, T]: the position of the counterfactual whose prediction pairs with the one
-    made here, or -1; cf_align [B, T]: the same the other way round; has_swap [B]: whether the views differ.
-
-    There is no attention mask: all padding is on the right, where a causal model cannot see it.
-    """
-
-    input_ids: Tensor
-    loss_mask: Tensor
-    align: Tensor
-    cf_input_ids: Tensor
-    cf_loss_mask: Tensor
-    cf_align: Tensor
-    has_swap: Tensor
-
-    def exchanged(self) -> PairedBatch:
-        """The same batch with the roles of the two views exchanged."""
-        return PairedBatch(*self[3:6], *self[:3], self.has_swap)
-
-    def to(self, device: torch.device) -> PairedBatch:
-        return PairedBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+    key: str = ""
+    states: Callable[[int], BlockStates] | None = None
 
 
 # -- building and caching --------------------------------------------------------------------------------------------
@@ -102,7 +76,7 @@ def prepare_blocks(
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
-    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info)
+    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, key)
 
 
 def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
@@ -253,91 +227,3 @@ def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]
             num_blocks += len(chunk)
             num_tokens += sum(len(block.input_ids) for block in chunk)
     return {"num_blocks": num_blocks, "num_tokens": num_tokens}
-
-
-# -- batches ---------------------------------------------------------------------------------------------------------
-
-
-def collate(examples: Sequence[PairedExample | None], seq_len: int) -> PairedBatch:
-    """One batch, every row padded to `seq_len`. None gives a row of padding in which nothing is scored."""
-    shape = (len(examples), seq_len)
-    ids, cf_ids = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-    align, cf_align = torch.full(shape, -1), torch.full(shape, -1)
-    loss_mask, cf_loss_mask = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
-    has_swap = torch.zeros(len(examples), dtype=torch.bool)
-    for row, example in enumerate(examples):
-        if example is None:
-            continue
-        num, cf_num = len(example.input_ids), len(example.cf_input_ids)
-        ids[row, :num] = torch.from_numpy(example.input_ids)
-        cf_ids[row, :cf_num] = torch.from_numpy(example.cf_input_ids)
-        align[row, :num] = torch.from_numpy(example.align)
-        cf_align[row, :cf_num] = torch.from_numpy(invert(example.align, cf_num))
-        loss_mask[row, : num - 1] = True
-        cf_loss_mask[row, : cf_num - 1] = True
-        has_swap[row] = not np.array_equal(example.input_ids, example.cf_input_ids)
-    return PairedBatch(ids, loss_mask, align, cf_ids, cf_loss_mask, cf_align, has_swap)
-
-
-def training_indices(
-    num_blocks: int,
-    num_samples: int | None,
-    seed: int,
-    start_step: int,
-    step_size: int,
-    micro_size: int,
-    rank: int,
-    num_processes: int,
-) -> Iterator[list[int]]:
-    """The blocks of each micro-batch of one process, from optimizer step `start_step` on; -1 stands for no block.
-
-    Sample number s of a run is the same block whatever the number of processes and the size of micro-batches: block
-    s mod num_blocks of a permutation drawn from (seed, epoch). So a run resumes, or changes its size, without any
-    state. With `num_samples` the run ends after them, its last step short; otherwise it never ends.
-    """
-    order, order_epoch = np.zeros(0, dtype=np.int64), -1
-    position = start_step * step_size
-    while num_samples is None or position < num_samples:
-        for micro_start in range(position + rank * micro_size, position + step_size, micro_size * num_processes):
-            micro = []
-            for sample in range(micro_start, micro_start + micro_size):
-                epoch, within = divmod(sample, num_blocks)
-                if epoch != order_epoch:
-                    order, order_epoch = np.random.default_rng([seed, epoch]).permutation(num_blocks), epoch
-                micro.append(int(order[within]) if num_samples is None or sample < num_samples else -1)
-            yield micro
-        position += step_size
-
-
-def heldout_indices(num_blocks: int, micro_size: int, rank: int, num_processes: int) -> Iterator[list[int]]:
-    """Every block once over all processes, in as many micro-batches on each: the last ones are filled up with -1."""
-    for start in range(0, num_blocks, micro_size * num_processes):
-        first = start + rank * micro_size
-        yield [index if index < num_blocks else -1 for index in range(first, first + micro_size)]
-
-
-def batches(blocks: Dataset, indices: Iterable[list[int]], seq_len: int) -> DataLoader:
-    """A loader of PairedBatch over the given micro-batches of block indices."""
-    return DataLoader(
-        _Rows(blocks),
-        batch_sampler=indices,
-        collate_fn=partial(collate, seq_len=seq_len),
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # of its own: starting an epoch must not touch the state that dropout draws from
-    )
-
-
-class _Rows(MapDataset):
-    """Blocks by index, None for -1."""
-
-    def __init__(self, blocks: Dataset) -> None:
-        self.blocks = blocks
-
-    def __len__(self) -> int:
-        return len(self.blocks)
-
-    def __getitem__(self, index: int) -> PairedExample | None:
-        if index < 0:
-            return None
-        row = self.blocks[index]
-        return PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in PairedExample._fields))

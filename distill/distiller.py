@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from distill.batches import PairedBatch
 from distill.config import LossConfig, PerturbConfig
-from distill.data import PairedBatch
 from distill.fused import Head, Objective, Teacher, pair_loss
 from distill.losses import hidden_distance
 from distill.perturb import GenderClasses
@@ -47,8 +47,10 @@ class LossTerms(NamedTuple):
 @torch.inference_mode()
 def teacher_states(teacher: PreTrainedModel, batch: PairedBatch, swapped: Tensor) -> Tensor:
     """The teacher's table of last hidden states [(B + C) T, H]: of the originals, then of the counterfactuals of the C
-    blocks in `swapped`; the other blocks are their own counterfactual. One forward pass.
+    blocks in `swapped`; the other blocks are their own counterfactual. One forward pass, or none if they are cached.
     """
+    if batch.teacher_hidden is not None and batch.cf_teacher_hidden is not None:
+        return torch.cat([batch.teacher_hidden, batch.cf_teacher_hidden[swapped]]).flatten(0, 1)
     input_ids = batch.input_ids
     if len(swapped):
         input_ids = torch.cat([input_ids, batch.cf_input_ids[swapped]])

@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from distill.data import PairedBatch
+from distill.batches import PairedBatch
 
 MAX_CONSECUTIVE_SKIPS = 10
 NUM_QUOTED_CHARACTERS = 60
@@ -44,7 +44,7 @@ def failing_blocks(
     alone = []
     for batch, numbers in zip(micro_batches, indices, strict=True):
         for row, number in enumerate(numbers):
-            single = PairedBatch(*(tensor[row : row + 1] for tensor in batch))
+            single = batch.row(row)
             with accelerator.autocast():
                 loss = float(loss_of(single))
             if not math.isfinite(loss):

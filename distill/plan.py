@@ -8,9 +8,10 @@ import time
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from distill.batches import batches, training_indices
 from distill.config import RunConfig
 from distill.corpus import corpus_size_bytes
-from distill.data import Blocks, batches, training_indices
+from distill.data import Blocks
 from distill.distiller import Distiller
 from distill.models import num_parameters
 from distill.perturb import GenderClasses

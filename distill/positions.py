@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from distill.data import PairedBatch
+from distill.batches import PairedBatch
 
 
 class Group(NamedTuple):

@@ -40,6 +40,7 @@ FREE_SETTINGS = {
     "data.cache_dir",
     "data.num_proc",
     "teacher.shard",
+    "teacher.targets",
     "optim.grad_norm_limit",
     "train.micro_batch_size",
     "train.log_every",

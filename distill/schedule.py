@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from accelerate import Accelerator
 from transformers import get_scheduler
 
+from distill.batches import training_indices
 from distill.config import OptimConfig, RunConfig
-from distill.data import training_indices
 
 
 class Schedule(NamedTuple):

@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from distill.batches import PairedBatch
 from distill.config import LossConfig, RunConfig
-from distill.data import PairedBatch
 from distill.distiller import LossTerms, TermSums, teacher_states
 from distill.perturb import USES_COUNTERFACTUAL
 from distill.positions import Positions, find_positions

@@ -19,9 +19,10 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from distill.batches import PairedBatch, batches, heldout_indices
 from distill.checkpoint import Parts, TrainState, load_newest_checkpoint, save_checkpoint
 from distill.config import RunConfig
-from distill.data import Blocks, PairedBatch, batches, heldout_indices
+from distill.data import Blocks
 from distill.distiller import Distiller
 from distill.export import model_card, push_student, save_student
 from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
@@ -98,7 +99,7 @@ def _train(run: Run, log: RunLog, stop: StopRequest) -> dict[str, float]:
     """The steps that are left, with logs, evaluations and checkpoints; returns the held-out results at the end."""
     config, accelerator, state, train = run.config, run.accelerator, run.parts.state, run.config.train
     max_steps = run.schedule.max_steps
-    loader = iter(batches(run.blocks.train, _indices(run), config.data.seq_len))
+    loader = iter(batches(run.blocks.train, _indices(run), config.data.seq_len, run.blocks.states))
     if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
         results = _look(run, log)
     num_skips = 0

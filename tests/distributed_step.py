@@ -11,8 +11,8 @@ import torch
 from accelerate import Accelerator
 
 from augment.lexicon import load_lexicon
+from distill.batches import collate
 from distill.config import RunConfig, validate
-from distill.data import collate
 from distill.distiller import Distiller
 from distill.models import load_causal_lm, load_tokenizer
 from distill.packing import pair_texts

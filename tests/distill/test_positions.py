@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from augment.lexicon import load_lexicon
-from distill.data import PairedBatch, collate
+from distill.batches import PairedBatch, collate
 from distill.packing import pack, pair_texts
 from distill.positions import Positions, find_positions
 

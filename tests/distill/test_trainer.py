@@ -15,8 +15,9 @@ from torch import Tensor
 
 from augment.lexicon import load_lexicon
 from distill import fused
+from distill.batches import collate
 from distill.config import LossConfig, RunConfig, to_dict, validate
-from distill.data import Blocks, collate
+from distill.data import Blocks
 from distill.distiller import Distiller
 from distill.packing import PairedExample, pack, pair_texts
 from distill.perturb import GenderClasses, gender_classes
