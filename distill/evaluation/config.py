@@ -175,7 +175,8 @@ class BenchmarksConfig:
     with the same columns (association has none on the hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
-    tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. bold, bold_persons:
+    tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
+    test file, gzipped or not. bold, bold_persons:
     profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
@@ -185,6 +186,7 @@ class BenchmarksConfig:
     winogender: StrictStr | None = None
     association: StrictStr | None = None
     lambada: StrictStr | None = None
+    wikitext: StrictStr | None = None
     bold: StrictStr | None = None
     bold_persons: StrictStr | None = None
 

@@ -124,6 +124,14 @@ DESCRIPTIONS = {
         None,
         "Mean negative log-likelihood per token; its paired difference decides non-inferiority.",
     ),
+    "wikitext/word_perplexity": Description(
+        "WikiText: perplexity per word",
+        "WikiText perplexity",
+        "As lm-evaluation-harness's task wikitext: articles apart, detokenised text, words counted in the raw text.",
+    ),
+    "wikitext/bits_per_byte": Description(
+        "WikiText: bits per byte", None, "The same log-likelihood per byte of the raw text, in bits."
+    ),
     "stereoset/gender/ss": Description(
         "StereoSet, gender: stereotype score",
         None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -24,6 +25,7 @@ from distill.evaluation import (
     log_odds,
     perplexity,
     stereoset,
+    wikitext,
     winobias,
     winogender,
 )
@@ -58,6 +60,7 @@ SUMMARISE: dict[str, Summarise] = {
     "ceat": ceat.summarise,
     "lambada": lambada.summarise,
     "winogender": winogender.summarise,
+    "wikitext": wikitext.summarise,
     **continuation_tasks.SUMMARISE,
 }
 
@@ -96,6 +99,8 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         wanted.append(("ceat", lambda: _ceat_task(config, str(config.benchmarks.association), documents)))
     if config.benchmarks.lambada is not None:
         wanted.append(("lambada", lambda: _lambada_task(str(config.benchmarks.lambada))))
+    if config.benchmarks.wikitext is not None:
+        wanted.append(("wikitext", lambda: _wikitext_task(config, str(config.benchmarks.wikitext))))
     tasks += _build([*wanted, *continuation_tasks.sampling(config)], failures)
     sources = [task for task in tasks if task.name in continuation_tasks.SETS]
     tasks += _build(continuation_tasks.derived(config, sources), failures)
@@ -205,6 +210,19 @@ def _association_task(config: EvalConfig, folder: str) -> Task:
     ]
     permutations = f"|permutations:{settings.num_permutations}|seed:{settings.seed}"
     return Task("association", key + permutations, prepare, len(tests), about_num_tokens(texts))
+
+
+def _wikitext_task(config: EvalConfig, path: str) -> Task:
+    articles = wikitext.read(path)
+    how = replace(config.perplexity, separator=None)
+    key = f"lm-eval-wikitext|data:{data_hash(articles)}|raw-words|window:{how.window or 'own'}|stride:{how.stride}"
+
+    def prepare(scorer: Scorer) -> Work:
+        convention = f"{key}|{scorer.start_convention}"
+        ids = [article.id for article in articles]
+        return Work(ids, articles, lambda part: wikitext.score(scorer, part, how), lambda _: (convention,), chunk=4)
+
+    return Task("wikitext", key, prepare, len(articles), about_num_tokens([article.raw for article in articles]))
 
 
 def _perplexity_task(config: EvalConfig, documents: list[str]) -> Task:
