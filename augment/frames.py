@@ -100,6 +100,7 @@ _IN_HER_LAST = word_set(
     """in during for of until from on since throughout spent spend spending enjoyed began finished entering at is was"""
 )
 _WITH_EVERY = word_set("give do wish show offer deny grant promise")
+_ALL_TO = frozenset({",", "into", "to"})
 _PAID = word_set("cost owe pay earn win save lose fine charge give offer bring lend leave")
 _WISHES = word_set(
     """good happy merry well ill every happiness success joy farewell nothing luck goodnight goodbye adieu"""
@@ -123,12 +124,21 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     frame, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
     if before[0] == "but" and before[1] in _ALL_BUT and (after[0] in _VERBS or after[0][-2:] == "ed"):
         return True, "all but"
-    reading = _quantified(before[0], verb, after) or _ended(frame, verb, after)
+    nearest = after[0]
+    reading = None
+    if nearest in _COUNTING or nearest[:1].isdigit():
+        reading = _quantified(before[0], verb, after)
+    reading = reading or _ended(frame, verb, after)
+    if reading or not (frame or before[0] in _OTHER_VERBS):
+        return reading
     # "She gave her money to charity", "was given her first command": the owner is the giver or the subject.
     passive = before[1] in _BE and before[0][-3:] != "ing"
-    if reading is None and before[1] != "she" and before[2] != "what" and not passive:
+    if before[1] != "she" and before[2] != "what" and not passive:
         reading = _second_object(frame, verb, before, after) or _given(before[0], verb, after)
     return reading or _action(before[0], verb, after)
+
+
+_COUNTING = frozenset({"every", "all", "then", "last"}) | _SPANS | _QUANTITIES
 
 
 def _quantified(before: str, verb: str, after: list[str]) -> Reading:
@@ -137,7 +147,7 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
     if nearest == "every":
         of_time = second in _TIMES or verb in _WITH_EVERY
         return (True, "every with an adverb") if of_time else (False, "every with a noun")
-    if nearest == "all" and verb in ("give", "put") and second in _CLAUSE_ENDS | {",", "into", "to"}:
+    if nearest == "all" and verb in ("give", "put") and (second in _CLAUSE_ENDS or second in _ALL_TO):
         return False, "her all"
     if nearest == "then" and second in _ONCE:
         return False, "then with a noun"
@@ -298,6 +308,12 @@ _INFINITIVES = word_set(
     survive swear throw translate unpack wait weep write wear wash work"""
 )
 _INFINITIVES -= word_set("work stand lie live start stay wash wear wait reply read cross pick push pull")
+
+
+# Words before the pronoun, besides the verbs of VERB_FRAMES, with which a frame can begin.
+_OTHER_VERBS = (
+    _CALLING | _BRINGING | _AWARDING | _METED | _APPOINTING | _PRONOUNCING | _CATCHING | _TAKING | _GIVING | _NAMING
+) | word_set("with fetch order refuse bore borne bears")
 
 
 def name_frame(before: list[str], after: list[str]) -> Reading:

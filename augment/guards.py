@@ -83,9 +83,11 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
         patterns = table.get(word)
         if patterns is None:
             continue
-        after, around = patterns
+        after, before_any, around = patterns
         if after.match(text, end):
             return "fixed phrase"
+        if before_any is None or not before_any.search(text, start - 24 if start > 24 else 0, start):
+            continue
         for before, behind in around:
             if before.search(text, start - 24 if start > 24 else 0, start) and behind.match(text, end):
                 return "fixed phrase"
@@ -132,7 +134,7 @@ VERBS = word_set("man woman father mother groom bride husband wife king queen lo
 
 _CHESS = re.compile(
     r"\b(?:chess\w*|pawns?|rooks?|bishops?|checkmate\w*|castl(?:e[sd]?|ing)|stalemate|gambit"
-    r"|grandmaster|in check|[a-h][1-8])\b",
+    r"|grandmaster|in check|(?:on|off) the (?:chess)?board|queens (?:problem|puzzle)|each queen|[a-h][1-8])\b",
     re.IGNORECASE,
 )
 _CARDS = re.compile(

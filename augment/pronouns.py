@@ -99,7 +99,7 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     if nearest in ("or", "/") and after[1] in _COUNTERPART:
         return _COUNTERPART[after[1]], 0.99, "her: joined with him or his"
     frame = her_frame(before, after)
-    if frame is None and next_word(text, end)[:1].isupper():
+    if frame is None and text[end + 1 : end + 2].isupper() and next_word(text, end):
         frame = name_frame(before, after)
     if frame:
         return frame[0], 0.95, "her: " + frame[1]

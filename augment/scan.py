@@ -161,25 +161,36 @@ def kept_names() -> tuple[tuple[str, str], ...]:
     return tuple((row[0], row[1]) for row in rows)
 
 
+class Phrases(NamedTuple):
+    """The fixed phrases of a word: what follows it, any of what stands before it, and pairs of before and behind."""
+
+    after: re.Pattern[str]
+    before_any: re.Pattern[str] | None
+    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+
+
 @cache
-def idioms() -> dict[str, tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]]]:
-    """Per gendered word: a pattern of what follows it in fixed phrases, and pairs of what stands before and after it.
+def idioms() -> dict[str, Phrases]:
+    """Per gendered word its fixed phrases.
 
     Keys are dictionary forms; the caller looks up a word's counterpart too, so that both are left alone.
     """
     after: dict[str, list[str]] = {}
     around: dict[str, list[tuple[re.Pattern[str], re.Pattern[str]]]] = {}
+    lefts: dict[str, list[str]] = {}
     for (phrase,) in _rows("idioms.tsv"):
         left, rest = phrase.split("<")
         word, right = rest.split(">")
         if left:
             before = re.compile(rf"(?<!\w){_flexible(left)}\Z", re.IGNORECASE)
+            lefts.setdefault(word, []).append(_flexible(left))
             around.setdefault(word, []).append((before, re.compile(_flexible(right) + r"(?!\w)", re.IGNORECASE)))
         else:
             after.setdefault(word, []).append(_flexible(right))
     return {
-        word: (
+        word: Phrases(
             re.compile("(?:" + "|".join(after.get(word, [r"(?!)"])) + r")(?!\w)", re.IGNORECASE),
+            re.compile(r"(?<!\w)(?:" + "|".join(lefts[word]) + r")\Z", re.IGNORECASE) if word in lefts else None,
             tuple(around.get(word, ())),
         )
         for word in after.keys() | around.keys()

@@ -102,16 +102,17 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
         if spans and guards.inside(spans, start):
             continue
         candidate = table.get(source) or table[" ".join(source.split())]
-        touched = padded[start - 1] not in guards.SAFE_BEFORE or padded[end] not in guards.SAFE_AFTER
+        left, right = padded[start - 1], padded[end]
+        touched = left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER
         if touched and guards.odd_neighbour(text, start, end, spans):
             continue
-        if padded[end] in guards.QUOTES and padded[start - 1] in guards.QUOTES and guards.mentioned(text, start):
+        if right in guards.QUOTES and left in guards.QUOTES and guards.mentioned(text, start):
             continue
         if candidate.plain_rule == TOPIC:
             spoken_of.append((start, source))
             continue
         if candidate.plain_rule:
-            if text[start - 5 : start - 1] in _MENTIONS and topics.gloss(text, start, end):
+            if (left != " " or text[start - 2 : start] in _MENTIONS) and topics.gloss(text, start, end):
                 continue
             edits.append(Edit(start, end, source, candidate.target, candidate.plain_rule, 1.0))
             continue
@@ -180,9 +181,9 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     return reason
 
 
-_MENTIONS = frozenset({"noun", "ouns"})  # how "pronoun" ends, which topics.gloss looks for
+_MENTIONS = ("n ", "s ")  # how "pronoun" ends, which topics.gloss looks for
 _SEXES = frozenset({"male", "female", "males", "females"})
-_GLOSSED_BEFORE = frozenset(" \"'“‘")
+_GLOSSED_BEFORE = frozenset("( \"'“‘")
 _ALWAYS_TITLES = frozenset({"mr", "mrs", "ms", "miss"})
 
 
@@ -195,7 +196,7 @@ def _decide_pronoun(
         return None
     if source in CAPITALISED:
         return Edit(start, end, source, candidate.target, direction + "pronouns", 1.0)
-    if text[start - 5 : start - 1] in _MENTIONS and topics.gloss(text, start, end):
+    if text[start - 2 : start] in _MENTIONS and topics.gloss(text, start, end):
         return None
     is_her = candidate.term.word == "her"
     answer = reader(text, start, end) if reader is not None else None
@@ -313,12 +314,14 @@ def _without_frozen(text: str, edits: list[Edit], frozen: list[tuple[int, str]])
 def _without_impersonal(text: str, edits: list[Edit], spoken_of: list[tuple[int, str]]) -> list[Edit]:
     """Drop the feminine pronouns that mean a ship or a country, and those that follow them in the same sentence."""
     persons = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
+    ship = topics.about_a_ship(text, spoken_of)
     kept = []
     since = -1  # end of the last pronoun that was dropped
     for e in edits:
         if e.rule[0] == FEMININE and _is_pronoun(e.source, FEMININE):
             same = since >= 0 and "." not in text[since : e.start] and not any(since <= p < e.start for p in persons)
-            if same or topics.impersonal(text, spoken_of, e.start, e.source, persons):
+            alone = ship and not any(e.start - 200 < p < e.start for p in persons)
+            if same or alone or topics.impersonal(text, spoken_of, e.start, e.source, persons):
                 since = e.end
                 continue
         kept.append(e)

@@ -66,6 +66,14 @@ def impersonal(text: str, topics: list[tuple[int, str]], place: int, source: str
     return False
 
 
+def about_a_ship(text: str, topics: list[tuple[int, str]]) -> bool:
+    """Whether a text is an article about a ship: "... was a brig of the Royal Navy" near its beginning."""
+    return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in topics[:3])
+
+
+_IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
+
+
 def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
     if pronoun == "she":
         return bool((_SHIP_VERBS if is_ship else _LAND_VERBS).match(text, end))
@@ -101,11 +109,20 @@ def mankind(text: str, start: int, end: int) -> str | None:
         return "mankind"
     if before[0] in ("and", "or") and before[1] in _BEASTS and after[0] in _GENERIC_TAIL:
         return "mankind"
+    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND:
+        return "mankind"
     return "mankind" if after[0] in ("and", "or") and after[1] in _BEASTS and before[0] not in _ARTICLES else None
 
 
+_OF_MANKIND = word_set(
+    """soul nature mind fate fall destiny place relation inhumanity existence knowledge condition estate origin spirit
+    freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest"""
+)
+_BEFORE_MANKIND = word_set("that of in to by for and from on upon with about between is as all , . : ;") | {"", "\n\n"}
+
+
 _WIVES = word_set("wife woman women boy")
-_ARTICLES = word_set("a an the this that every each one no any old young")
+_ARTICLES = word_set("a an the this every each one no any old young")
 _GRAMMAR = re.compile(
     r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
     re.IGNORECASE,
@@ -135,23 +152,35 @@ _PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
 _GLOSS_BEFORE = re.compile(
     r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
     r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
-    r"|\b(?:means|meaning|meant|signifying|signifies|literally|translates as|translated as|translates to)"
+    r"|\b(?:means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
+    r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
+QUOTES = frozenset("\"“”‘’'")
+# What the patterns above end with: most words are told apart by this alone.
+_VERBS_OF_MEANING = (" for", *word_set("eans eaning eant gnifying gnifies iterally lit. lit., i.e. i.e., as to"))
+_GLOSS_ENDINGS = (
+    *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
+    *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
+)
 _PRONOUNS = word_set("he she him her his hers himself herself")
+_QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
 _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
     """Reason to leave a word alone: its meaning or form is spoken about (rex means king, the pronoun he is)."""
     near = start - 30 if start > 30 else 0
+    if not text[near:start].endswith(_GLOSS_ENDINGS):
+        return None
     if _WORD_BEFORE.search(text, near, start):
         return None if text[start:end].lower() in _PRONOUNS else "word spoken about"
     if _PRONOUN_BEFORE.search(text, near, start):
         return "word spoken about"
-    if _GLOSS_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end):
+    meaning = _GLOSS_BEFORE.search(text, near, start)
+    if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
         return "word spoken about"
-    return None
+    return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None
 
 
 HONOURS = word_set("majesty highness royal imperial holiness excellency lordship ladyship grace honour honor serene")
