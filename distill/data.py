@@ -2,24 +2,27 @@
 
 The blocks are built once, by whichever process comes first, into a folder whose name is a hash of everything that
 determines them; every other process and every later run with the same settings reads them from there, memory-mapped.
+The corpus is read as a stream and written in shards: memory does not grow with it, and a build that was interrupted
+continues after its last whole shard.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from filelock import FileLock
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
@@ -30,10 +33,12 @@ from distill import corpus, packing
 from distill.batches import BlockStates
 from distill.config import AugmentConfig, DataConfig
 from distill.packing import PairedDocument, PairedExample, pack, pair_texts
+from distill.run_folder import sync, write_text
 
 SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in PairedExample._fields])
 DOCUMENTS_PER_CHUNK = 256
 BLOCKS_PER_RECORD_BATCH = 256
+CHARACTERS_PER_SHARD = 2**26
 _worker_settings: dict[str, Any] = {}
 
 
@@ -71,12 +76,17 @@ def prepare_blocks(
                 _build(folder, data, augmentation, lexicon, tokenizer, seed)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        train, heldout = (Dataset.from_file(str(folder / f"{name}.arrow")) for name in ("train", "heldout"))
+        train, heldout = (_read_shards(folder, name) for name in ("train", "heldout"))
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
     return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, key)
+
+
+def _read_shards(folder: Path, name: str) -> Dataset:
+    shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
+    return concatenate_datasets(shards).with_format("numpy")
 
 
 def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
@@ -119,6 +129,9 @@ def _identity(
     }
 
 
+# -- building --------------------------------------------------------------------------------------------------------
+
+
 def _build(
     folder: Path,
     data: DataConfig,
@@ -127,17 +140,26 @@ def _build(
     tokenizer: PreTrainedTokenizerFast,
     seed: int,
 ) -> None:
-    """Write the blocks and their info.json beside `folder`, then rename: a folder that exists is complete."""
+    """Write the blocks and their info.json beside `folder`, then rename: a folder that exists is complete.
+
+    Whole shards of a build that was interrupted are used. Bad data removes them, for its cure changes the corpus.
+    """
     prefix, suffix = separators(tokenizer, data.separator)
     settings = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
     substituted = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     info: dict[str, Any] = {}
 
-    def write(name: str, texts: Iterable[str], fraction: float) -> None:
-        counts = dict.fromkeys(("num_documents", "num_words", "num_pairs", "num_edits"), 0)
-        documents = _count(_pair_all(texts, settings, data.num_proc), counts, name)
-        flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in documents)
-        info[name] = _write_blocks(aside / f"{name}.arrow", pack(flagged, data.seq_len)) | counts
+    def write(name: str, texts: Iterator[str], fraction: float) -> None:
+        done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(aside.glob(f"{name}-*.json"))]
+        num_done = sum(counts["num_documents"] for counts in done)
+        documents = _pair_all(islice(texts, num_done, None), settings, data.num_proc)
+        for shard in _shards(_show(documents, name, num_done)):
+            counts: Counter[str] = Counter()
+            flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in shard)
+            file = aside / f"{name}-{len(done):05d}.arrow"
+            done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
+            write_text(file.with_suffix(".json"), json.dumps(done[-1]))
+        info[name] = {key: sum(counts[key] for counts in done) for key in (done[0] if done else ["num_blocks"])}
         if info[name]["num_blocks"] == 0:
             raise ValueError(
                 f"the {name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction "
@@ -145,8 +167,7 @@ def _build(
             )
 
     aside = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)  # of a build that was killed
-    aside.mkdir()
+    aside.mkdir(exist_ok=True)
     try:
         if data.heldout_path is None:
             write("train", _split(data, heldout=False), substituted)
@@ -154,11 +175,18 @@ def _build(
         else:
             write("train", islice(corpus.read_documents(data), data.max_documents), substituted)
             write("heldout", corpus.read_documents(data, heldout=True), 0.0)
-        (aside / "info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
-    except BaseException:
+    except ValueError:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OSError(
+            f"the blocks cannot be written into {aside} ({error.strerror}); make room, or set data.cache_dir; "
+            "what is finished is kept"
+        ) from error
 
 
 def _split(data: DataConfig, heldout: bool) -> Iterator[str]:
@@ -206,18 +234,43 @@ def _pair_in_worker(chunk: list[str]) -> list[PairedDocument]:
     return pair_texts(chunk, **_worker_settings)
 
 
-def _count(documents: Iterable[PairedDocument], counts: dict[str, int], name: str) -> Iterator[PairedDocument]:
-    """Pass documents on, adding them up in `counts`, with a progress bar."""
-    for document in tqdm(documents, desc=f"pairing the {name} text", unit=" documents", unit_scale=True, leave=False):
+def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
+    """Pass documents on, with a progress bar that starts at those of finished shards."""
+    text = f"pairing the {name} text"
+    yield from tqdm(documents, desc=text, unit=" documents", unit_scale=True, leave=False, initial=num_done)
+
+
+def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
+    """The documents in consecutive parts of at least CHARACTERS_PER_SHARD characters, but for the last. A part must be
+    used up before the next.
+    """
+
+    def part(first: PairedDocument) -> Iterator[PairedDocument]:
+        num_characters = 0
+        for document in chain([first], documents):
+            yield document
+            num_characters += len(document.pair.original)
+            if num_characters >= CHARACTERS_PER_SHARD:
+                return
+
+    for first in documents:
+        yield part(first)
+
+
+def _count(
+    documents: Iterable[tuple[PairedDocument, bool]], counts: Counter[str]
+) -> Iterator[tuple[PairedDocument, bool]]:
+    """Pass documents and their flags on, adding them up in `counts`."""
+    for document, flag in documents:
         counts["num_documents"] += 1
         counts["num_words"] += len(document.pair.original.split())
         counts["num_pairs"] += bool(document.pair.edits)
         counts["num_edits"] += len(document.pair.edits)
-        yield document
+        yield document, flag
 
 
 def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]:
-    """Stream blocks into one Arrow file; returns their number and the number of tokens of the original view."""
+    """Stream blocks into one Arrow file on the disk; returns their number and that of the original view's tokens."""
     num_blocks = num_tokens = 0
     iterator = iter(blocks)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:
@@ -226,4 +279,5 @@ def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
             num_blocks += len(chunk)
             num_tokens += sum(len(block.input_ids) for block in chunk)
+    sync(path)
     return {"num_blocks": num_blocks, "num_tokens": num_tokens}

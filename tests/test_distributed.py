@@ -123,7 +123,7 @@ def uneven(config_file, tmp_path, tiny_model, tokenizer) -> list[str]:
     settings = ["data.seq_len=16", "student.dropout=0", "augment.mode=none", "train.max_steps=null"]
     settings += ["train.global_batch_size=4", "train.micro_batch_size=4", "data.max_documents=16"]
     train.main(["--config", str(config_file), *settings, "train.epochs=1", "--dry-run"])
-    (arrow,) = (tmp_path / "cache").glob("*/train.arrow")
+    (arrow,) = (tmp_path / "cache").glob("*/train-00000.arrow")
     lengths = [len(row) for row in Dataset.from_file(str(arrow))["input_ids"]]
     assert len(lengths) > 13 and min(lengths[:13]) < 16
     return ["--config", str(config_file), *settings, f"train.epochs={13 / len(lengths)}"]

@@ -139,7 +139,7 @@ def test_a_corrupt_row_is_named_by_file_and_line(config_file, tmp_path, small_wo
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["train.arrow", "info.json"])
+@pytest.mark.parametrize("name", ["train-00000.arrow", "info.json"])
 def test_a_damaged_cache_says_which_folder_to_remove(name, config_file, tmp_path):
     train.main(["--config", str(config_file), "--dry-run"])
     (file,) = (tmp_path / "cache").glob(f"*/{name}")

@@ -1,11 +1,13 @@
 """Packing, caching and batching: nothing is lost, views stay aligned, and the order does not depend on the machine."""
 
+import errno
 import itertools
 import json
 import multiprocessing
 import os
 import signal
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,6 +179,52 @@ def test_an_empty_side_of_the_split_is_refused_and_leaves_nothing(tmp_path, toke
     with pytest.raises(ValueError, match="is empty; give more text, another data.heldout_fraction"):
         prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize(("num_proc", "heldout"), [(1, "fraction"), (2, "corpus")])
+def test_a_build_that_was_killed_continues_after_its_last_whole_shard(
+    num_proc, heldout, settings, small_world, tokenizer, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(data_module, "CHARACTERS_PER_SHARD", 20_000)
+    if heldout == "corpus":
+        settings = DataConfig(**(vars(settings) | {"heldout_path": str(small_world / "heldout.jsonl")}))
+    whole = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    shards = list((tmp_path / "cache").glob("*/train-*.arrow"))
+    assert len(shards) > 3
+
+    settings = DataConfig(**(vars(settings) | {"cache_dir": str(tmp_path / "killed"), "num_proc": num_proc}))
+    real, names = data_module._write_blocks, []
+
+    def write_blocks(path: Path, blocks):
+        names.append(path.name)
+        if path.name == "train-00002.arrow" and names.count(path.name) == 1:
+            path.write_bytes(b"half of a shard")
+            raise Killed
+        return real(path, blocks)
+
+    monkeypatch.setattr(data_module, "_write_blocks", write_blocks)
+    with pytest.raises(Killed):
+        prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    again = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert names.count("train-00000.arrow") == names.count("train-00001.arrow") == 1
+    assert names.count("train-00002.arrow") == 2
+    assert rows(again.train) == rows(whole.train)
+    assert rows(again.heldout) == rows(whole.heldout)
+    assert again.info == whole.info
+
+
+def test_a_full_disk_keeps_the_finished_shards(settings, tokenizer, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(data_module, "sync", full)
+    with pytest.raises(OSError, match=r"cannot be written into .*\(No space left.*; make room, or set data.cache_dir"):
+        prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert len(list((tmp_path / "cache").glob("*.partial"))) == 1
 
 
 def _prepare_in_child(settings, folder, queue):

@@ -54,7 +54,7 @@ def test_a_poisoned_block_stops_the_run_and_is_named(plain, poison, tmp_path):
     assert named.startswith("block ") and "on process 0 (nan): " in named and named.count("block") == 1
     from datasets import Dataset
 
-    (cache,) = (tmp_path / "cache").glob("*/train.arrow")
+    (cache,) = (tmp_path / "cache").glob("*/train-00000.arrow")
     row = Dataset.from_file(str(cache))[int(named.split()[1])]
     assert poison[0][: len(row["input_ids"])].tolist() == row["input_ids"]
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["step_00000002"]
