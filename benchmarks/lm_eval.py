@@ -3,9 +3,9 @@
     python benchmarks/lm_eval.py MODEL --data FOLDER [--lm-eval-python PYTHON] [--items 40] [--articles 2] [--full]
 
 Both score the same items of the same local files with the same dtype and number of threads: CrowS-Pairs (gender),
-LAMBADA and WikiText-2. lm-eval (tested: 0.4.13) may live in an environment of its own. It gets the best of several batch
-sizes; the two alternate, so that both meet the same load, and the best of their repeats counts. Timed is what each does from
-texts to log-likelihoods, without loading models and files.
+LAMBADA and WikiText-2. lm-eval (tested: 0.4.13) may live in an environment of its own. It gets the best of several
+batch sizes; the two alternate, so that both meet the same load, and the best of their repeats counts. Timed is what
+each does from texts to log-likelihoods, without loading models and files.
 
 FOLDER holds crows_pairs.csv, lambada.jsonl and wikitext.txt (each may be gzipped: .csv.gz and so on), as published.
 """
@@ -217,6 +217,17 @@ def measure(benchmark: Benchmark, scorer: Any, harness: Harness, repeats: int) -
     }
 
 
+def line(one: dict[str, Any]) -> str:
+    """A task's outcome in words."""
+    largest, relative = one["largest_difference_nats"], one["largest_relative_difference"]
+    return (
+        f"{one['task']}: {one['num_items']} items; largest difference {largest:.1e} nats ({relative:.1e} relative); "
+        f"{one['metric']} {one['ours']:.5f}, lm-eval {one['theirs']:.5f}; {one['seconds']:.1f} s, lm-eval "
+        f"{one['lm_eval_seconds']:.1f} s with batches of {one['lm_eval_batch_size']}: {one['times_faster']:.2f} times "
+        "faster"
+    )
+
+
 def main() -> None:
     """Run all tasks and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -245,13 +256,7 @@ def main() -> None:
                 continue
             one = measure(benchmark, scorer, harness, options.repeats)
             found.append(one)
-            print(
-                f"{one['task']}: {one['num_items']} items; largest difference "
-                f"{one['largest_difference_nats']:.1e} nats ({one['largest_relative_difference']:.1e} relative); {one['metric']} {one['ours']:.5f}, lm-eval "
-                f"{one['theirs']:.5f}; {one['seconds']:.1f} s, lm-eval {one['lm_eval_seconds']:.1f} s with batches of "
-                f"{one['lm_eval_batch_size']}: {one['times_faster']:.2f} times faster",
-                flush=True,
-            )
+            print(line(one), flush=True)
         harness.process.kill()
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
