@@ -11,12 +11,11 @@ from augment.scan import Term
 from augment.topics import HONOURS
 
 _FUNCTION_WORDS = word_set(
-    """a an the this that these those my your his her its our their and or but nor so yet for if when while as
-    because then there here what who whom whose which how why where in on at by to of from with without into
-    upon after before since until i we you they he she it is was are were do did does has have had not no yes oh
-    o ah now well even only just like some any every each all both one two three many most more dear poor old
-    young little good great said says asked perhaps maybe thus still also although though unless whether once mr
-    mrs ms dr"""
+    """a an the this that these those my your his her its our their and or but nor so yet for if when while as because
+    then there here what who whom whose which how why where in on at by to of from with without into upon after
+    before since until i we you they he she it is was are were do did does has have had not no yes oh o ah now well
+    even only just like some any every each all both one two three many most more dear poor old young little good
+    great said says asked perhaps maybe thus still also although though unless whether once mr mrs ms dr"""
 )
 _DETERMINERS = word_set(
     """a an the this that these those my your his her its our their no every each any some another either neither
@@ -24,17 +23,17 @@ _DETERMINERS = word_set(
 )
 _INSTITUTION = word_set(
     """street road avenue lane drive square place county city island islands park hall college university school
-    hospital hotel theatre theater bridge house palace station company records inc ltd foundation institute
-    society association church cathedral abbey library museum prize award cup stakes bay beach lake river
-    mountain range inlet channel line class stadium arena gallery trust club press bible airport barracks dock
-    docks cross"""
+    hospital hotel theatre theater bridge house palace station company records inc ltd foundation institute society
+    association church cathedral abbey library museum prize award cup stakes bay beach lake river mountain range
+    inlet channel line class stadium arena gallery trust club press bible airport barracks dock infantry regiment
+    fusiliers hussars guards rifles lancers dragoons yeomanry highlanders docks cross"""
 )
 _NOT_A_NAME = word_set("I I'm I'll I've I'd I’m I’ll I’ve I’d O God")
 _RANKS = word_set("king queen prince princess duke duchess emperor empress baron baroness")
 _MANY_RANKS = word_set("kings queens princes princesses dukes duchesses")
 _FAMILY_NAMES = word_set(
-    """father mother dad mom mum daddy mommy mummy papa mama mamma sister brother aunt auntie aunty uncle
-    grandfather grandmother grandpa grandma granddad grandad granny husband wife sir madam ma'am"""
+    """father mother dad mom mum daddy mommy mummy papa mama mamma sister brother aunt auntie aunty uncle grandfather
+    grandmother grandpa grandma granddad grandad granny husband wife sir madam ma'am"""
 )
 
 
@@ -183,7 +182,7 @@ def _part_of_family_name(
 def _part_of_titled_name(
     text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
 ) -> str | None:
-    if (capital_next or text.startswith(" of ", end)) and _run_ends_in_institution(text, end):
+    if (capital_next or text.startswith((" of ", " Of "), end)) and _run_ends_in_institution(text, end):
         return "name"
     if _ALBUM.match(text, end) and (term.word in _RANKS or term.target in _RANKS):
         return "name"

@@ -55,6 +55,7 @@ _PARTITIVE = re.compile(
     r"\w+ of \Z",
     re.IGNORECASE,
 )
+_LATER = word_set("years life career days time history age work ages lives")  # "his after years"
 _ABSOLUTE_OR_NOT = word_set("too so now will must may might ever always never just once still be only then truly not")
 _IRREGULAR = word_set(
     """came went said told took gave made got saw knew thought found left felt kept held brought wrote stood heard lost
@@ -119,6 +120,8 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     nearest = after[0]
     if nearest in _JOINTS and after[1] in _DETERMINERS and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
+    if nearest == "after" and after[1] in _LATER:
+        return False, 0.97, "his: noun follows"
     if nearest in _ABSOLUTE:
         return True, 0.97, "his: closed-class word follows"
     if nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT and not _verbal(nearest):

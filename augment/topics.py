@@ -100,6 +100,8 @@ _BEASTS = word_set("beast nature machine god animals animal society environment 
 def mankind(text: str, start: int, end: int) -> str | None:
     """Reason to leave man or woman alone: the species, without an article (man is mortal, the rights of man)."""
     before, after = words_before(text, start), words_after(text, end)
+    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND:
+        return "mankind"
     if text[start].isupper():
         first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
         return "mankind" if first and after[0] in _GENERIC_VERBS and text[start:end] in ("Man", "Woman") else None
@@ -109,14 +111,12 @@ def mankind(text: str, start: int, end: int) -> str | None:
         return "mankind"
     if before[0] in ("and", "or") and before[1] in _BEASTS and after[0] in _GENERIC_TAIL:
         return "mankind"
-    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND:
-        return "mankind"
     return "mankind" if after[0] in ("and", "or") and after[1] in _BEASTS and before[0] not in _ARTICLES else None
 
 
 _OF_MANKIND = word_set(
     """soul nature mind fate fall destiny place relation inhumanity existence knowledge condition estate origin spirit
-    freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest"""
+    freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest will"""
 )
 _BEFORE_MANKIND = word_set("that of in to by for and from on upon with about between is as all , . : ;") | {"", "\n\n"}
 
@@ -137,7 +137,7 @@ def grammatical(text: str, start: int, end: int) -> str | None:
 _ANIMALS = re.compile(
     r"\b(?:bulls?|cows?|stags?|calf|calves|hens?|roosters?|mares?|stallions?|ewes?|rams?|species|larvae?|eggs?|mates?|mating"
     r"|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*|queens lay|hatch\w*"
-    r"|antlers?|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
+    r"|antlers?|penis|vagina|sperm\w*|ovar(?:y|ies)|testes|uterus|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
     re.IGNORECASE,
 )
 
