@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -29,7 +28,7 @@ from distill.evaluation import (
     winobias,
     winogender,
 )
-from distill.evaluation.config import EvalConfig, TextConfig
+from distill.evaluation.config import EvalConfig, PerplexityConfig, TextConfig
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts
 from distill.evaluation.scoring import Scorer
 from distill.evaluation.task import (
@@ -214,7 +213,7 @@ def _association_task(config: EvalConfig, folder: str) -> Task:
 
 def _wikitext_task(config: EvalConfig, path: str) -> Task:
     articles = wikitext.read(path)
-    how = replace(config.perplexity, separator=None)
+    how = PerplexityConfig(window=config.perplexity.window, stride=config.perplexity.stride)
     key = f"lm-eval-wikitext|data:{data_hash(articles)}|raw-words|window:{how.window or 'own'}|stride:{how.stride}"
 
     def prepare(scorer: Scorer) -> Work:
