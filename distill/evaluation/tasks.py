@@ -213,7 +213,7 @@ def _association_task(config: EvalConfig, folder: str) -> Task:
 
 def _wikitext_task(config: EvalConfig, path: str) -> Task:
     articles = wikitext.read(path)
-    how = PerplexityConfig(window=config.perplexity.window, stride=config.perplexity.stride)
+    how = validate(PerplexityConfig, {"window": config.perplexity.window, "stride": config.perplexity.stride})
     key = f"lm-eval-wikitext|data:{data_hash(articles)}|raw-words|window:{how.window or 'own'}|stride:{how.stride}"
 
     def prepare(scorer: Scorer) -> Work:
