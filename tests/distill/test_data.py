@@ -185,7 +185,9 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize(("num_proc", "heldout"), [(1, "fraction"), (2, "corpus")])
+@pytest.mark.parametrize(
+    ("num_proc", "heldout"), [(1, "fraction"), (1, "corpus"), pytest.param(2, "corpus", marks=pytest.mark.slow)]
+)
 def test_a_build_that_was_killed_continues_after_its_last_whole_shard(
     num_proc, heldout, settings, small_world, tokenizer, tmp_path, monkeypatch
 ):
