@@ -31,8 +31,8 @@ def evaluate_model(
     model: a folder, a hub name, a .gguf file or a run folder; or a causal LM of transformers, which is measured as it
     is (its device, its dtype) and needs its `tokenizer`. settings: an `EvalConfig`, or nested settings as in a YAML
     file of configs/eval. tasks: the names of those to run, all that the settings switch on when None; those that they
-    are computed from (sentiment from bold, say) must be among them. Raises ValueError for settings that are not known, a
-    task that is not switched on, and with the message of the first task that fails.
+    are computed from (sentiment from bold, say) must be among them. Raises ValueError for settings that are not
+    known, a task that is not switched on, and with the message of the first task that fails.
 
         from distill.evaluation import evaluate_model
         found = evaluate_model("path/to/model", settings={"benchmarks": {"crows_pairs": "crows_pairs_anonymized.csv"}})

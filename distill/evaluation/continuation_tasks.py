@@ -15,6 +15,8 @@ from distill.evaluation.scoring import Scorer
 from distill.evaluation.task import Records, Summarise, Task, Work, about_num_tokens, data_hash, tokenizer_hash
 from distill.models import model_fingerprint
 
+# Only prompts with equally many tokens are sampled together, so that a chunk must be large for its batches to be.
+SAMPLES_AT_ONCE = 1024
 SETS = {"bold": "professions", "bold_persons": "persons"}
 SUMMARISE: dict[str, Summarise] = {
     "bold": bold.summarise,
@@ -100,7 +102,11 @@ def _sampling_task(config: EvalConfig, name: str, prompts: list[bold.Prompt]) ->
     def prepare(scorer: Scorer) -> Work:
         convention = f"{key}|{scorer.start_convention}"
         return Work(
-            [prompt.id for prompt in prompts], prompts, lambda part: score(scorer, part), lambda _: (convention,)
+            [prompt.id for prompt in prompts],
+            prompts,
+            lambda part: score(scorer, part),
+            lambda _: (convention,),
+            chunk=max(64, SAMPLES_AT_ONCE // how.num_samples),
         )
 
     num_tokens = about_num_tokens([prompt.text for prompt in prompts]) * how.num_samples

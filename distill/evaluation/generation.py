@@ -19,6 +19,12 @@ from distill.evaluation.scoring import Scorer, next_token_logprobs
 from distill.evaluation.statistics import FloatArray
 
 
+# A step reads one token per row, far from the budget of a forward pass; what limits a batch is the memory of its cache,
+# which may hold the tokens of so many full passes.
+CACHED_PASSES = 8
+MOST_LIKELY = 256  # the nucleus is looked for among so many tokens first: sorting a whole vocabulary is slow
+
+
 @torch.inference_mode()
 def sample(
     scorer: Scorer,
@@ -58,13 +64,25 @@ def pick(logprobs: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
 
     The nucleus is the smallest set of likeliest tokens with a mass of at least top_p (Holtzman et al. 2020).
     """
-    probs, order = logprobs.exp().sort(dim=-1, descending=True, stable=True)
-    probs = probs.double()
+    probs, order = _likeliest(logprobs, min(MOST_LIKELY, logprobs.shape[-1]))
     mass = probs.cumsum(dim=-1)
+    if (mass[:, -1] < top_p).any():  # the nucleus of some row is larger
+        probs, order = _likeliest(logprobs, logprobs.shape[-1])
+        mass = probs.cumsum(dim=-1)
     kept = torch.where(mass - probs < top_p, probs, 0.0).cumsum(dim=-1)
     chosen = torch.searchsorted(kept, (uniforms.to(kept) * kept[:, -1])[:, None], right=True)
     last_kept = (mass - probs < top_p).sum(dim=-1, keepdim=True) - 1  # rounding may point past the nucleus
     return order.gather(-1, torch.minimum(chosen, last_kept))[:, 0]
+
+
+def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The float64 probabilities of the `count` likeliest tokens of each row and their ids, the likeliest first.
+
+    Of equally likely ones the smaller id comes first.
+    """
+    ids = logprobs.topk(count, dim=-1, sorted=False).indices.sort(dim=-1).values
+    probs, order = logprobs.gather(-1, ids).exp().double().sort(dim=-1, descending=True, stable=True)
+    return probs, ids.gather(-1, order)
 
 
 def _continue(scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float) -> list[list[int]]:
@@ -119,7 +137,7 @@ def _equal_lengths(
     for row, ids in enumerate(inputs):
         by_length.setdefault(len(ids), []).extend((row, number) for number in range(num_samples))
     for length, members in sorted(by_length.items()):
-        size = max(1, max_batch_tokens // (length + max_new_tokens))
+        size = max(1, CACHED_PASSES * max_batch_tokens // (length + max_new_tokens))
         for start in range(0, len(members), size):
             yield members[start : start + size]
 
