@@ -85,12 +85,20 @@ class TeacherConfig:
 
     targets: `online` lets it read every batch; `cached` lets it read the training blocks once and keeps its last hidden
     states, in `dtype`, in data.cache_dir, for this run and every other that needs the same.
+    shard: share its layers out over all processes, for one that is too large for a single GPU.
     """
 
     path: LocalPath
     gguf_file: StrictStr | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     targets: Literal["online", "cached"] = "online"
+    shard: bool = False
+
+    @model_validator(mode="after")
+    def _processes_read_together(self) -> TeacherConfig:
+        if self.shard and self.targets == "cached":
+            raise ValueError("shard needs targets `online`: with `cached` each process reads on its own")
+        return self
 
 
 @section
@@ -165,8 +173,8 @@ class TrainConfig:
     settings are equal budgets in every mode.
     max_steps or epochs: exactly one. eval_blocks: how many held-out blocks are scored at most, the first ones.
     keep_checkpoints: how many of the newest are kept, besides the one with the best held-out perplexity.
-    on_nonfinite: what a step does whose loss or gradient is not finite, or above optim.grad_norm_limit: `stop` names its
-    blocks and ends the run, `skip` leaves the weights as they are, counts it and goes on.
+    on_nonfinite: what a step does whose loss or gradient is not finite, or above optim.grad_norm_limit: `stop` names
+    its blocks and ends the run, `skip` leaves the weights as they are, counts it and goes on.
     gradient_checkpointing: compute the student's activations twice instead of keeping them: less memory, more time.
     sample_prompts: the student continues each of these at every evaluation, into samples.jsonl.
     push_to_hub: the repository the student is uploaded to at the end, e.g. `me/my-student`.

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin
 from accelerate.utils import DistributedType
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from transformers import PreTrainedModel
 
 from distill.config import RunConfig
 from distill.distiller import Distiller
@@ -45,6 +48,20 @@ def check_supported(accelerator: Accelerator) -> None:
         raise ValueError(
             "accelerate is configured for FSDP 1; set fsdp_version: 2, as in configs/accelerate/fsdp2.yaml"
         )
+
+
+def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
+    """Share out the teacher's layers over all processes, in place: each holds a part, and gathers a layer to use it.
+
+    Embeddings and output layer, which the loss reads, stay whole on each.
+    """
+    mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+    names = set(teacher._no_split_modules or [])
+    layers = [module for module in teacher.modules() if type(module).__name__ in names]
+    if not layers:
+        raise ValueError(f"teacher.shard: {type(teacher).__name__} does not say what its layers are; set it to false")
+    for layer in layers:
+        fully_shard(layer, mesh=mesh)
 
 
 def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:

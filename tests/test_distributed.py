@@ -140,12 +140,15 @@ def test_the_run_does_not_depend_on_processes_sharding_or_accumulation(accelerat
         "two": ["train.micro_batch_size=2"],  # 2 processes x 2
         "two_by_one": ["train.micro_batch_size=1"],  # 2 processes x 1 x 2 micro-steps
         "two_llama": [*llama, "train.sample_prompts=[He]"],  # embeddings that are not tied
+        "shared_teacher": ["train.micro_batch_size=2", "teacher.shard=true", "perturb.operation=max"],
     }
+    train.main([*uneven, f"run_dir={tmp_path / 'alone_max'}", "perturb.operation=max"])
     run_all(accelerate, [[*uneven, *options, f"run_dir={tmp_path / name}"] for name, options in runs.items()])
     assert len([line for line in read_metrics(tmp_path / "alone") if "loss" in line]) == 4
     assert_same_run(tmp_path / "two", tmp_path / "alone")
     assert_same_run(tmp_path / "two_by_one", tmp_path / "alone")
     assert_same_run(tmp_path / "two_llama", tmp_path / "alone_llama")
+    assert_same_run(tmp_path / "shared_teacher", tmp_path / "alone_max")
     AutoModelForCausalLM.from_pretrained(tmp_path / "two" / "student")
 
 
