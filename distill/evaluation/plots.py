@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B4B9A")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo", "---")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLE = {
     "font.family": "sans-serif",
@@ -112,6 +113,53 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
         axes.set_xlabel("log P(he) - log P(she), nats: left of 0 she is likelier, right of 0 he")
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
         return to_svg(figure, f"Log-odds of he against she after {len(order)} occupations, one marker per model")
+
+
+def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
+    """The share of continuations about women among the gendered ones: a block of bars per group, a bar per model.
+
+    counts: by model label, by group, how many continuations are about men and about women. Bars begin at parity, so
+    that their length is the distance from it; a group without a gendered continuation has none.
+    """
+    labels, groups = list(counts), list(dict.fromkeys(group for found in counts.values() for group in found))
+    height = 0.8 / len(labels)
+    with matplotlib.rc_context(STYLE):
+        size = (5.8, 1.0 + len(groups) * (0.1 + 0.13 * len(labels)) + 0.17 * math.ceil(len(labels) / 2))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        for index, label in enumerate(labels):
+            colour, _ = look(index)
+            known = [
+                (row, *counts[label][group])
+                for row, group in enumerate(groups)
+                if sum(counts[label].get(group, (0, 0)))
+            ]
+            places = [row + (index - (len(labels) - 1) / 2) * height for row, _, _ in known]
+            axes.barh(
+                places,
+                [female / (male + female) - 0.5 for _, male, female in known],
+                height,
+                left=0.5,
+                color=colour,
+                edgecolor="white",
+                linewidth=0.4,
+                hatch=HATCHES[index % len(HATCHES)],
+                label=label,
+            )
+            for place, (_, male, female) in zip(places, known, strict=True):
+                axes.annotate(f"{male} : {female}", (1.01, place), va="center", fontsize=6.5, annotation_clip=False)
+        axes.axvline(0.5, color="#55555c", linewidth=1)
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.set_ylim(len(groups) - 0.4, -0.6)
+        axes.set_yticks(range(len(groups)), [group.replace("_", " ") for group in groups])
+        axes.set_xlabel(
+            "share about women among gendered continuations (0.5 is parity)\nright: number about men : women"
+        )
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        return to_svg(
+            figure, f"Continuations about women and men in {len(groups)} groups of professions, a bar per model"
+        )
 
 
 def occupation_means(records: Sequence[dict[str, Any]]) -> dict[str, float]:

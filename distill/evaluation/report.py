@@ -15,6 +15,7 @@ from distill.evaluation import plots
 from distill.evaluation.caveats import caveats
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.perplexity import LOG_PERPLEXITY
+from distill.evaluation.report_tables import GroupCounts, continuation_rows, group_counts, group_name, limits
 from distill.evaluation.task import Records
 
 SIGNIFICANCE = 0.05
@@ -34,6 +35,10 @@ def render(results: dict[str, Any], records: dict[str, dict[str, Records]]) -> s
     )
     log_odds = {label: tasks["log_odds"] for label, tasks in records.items() if tasks.get("log_odds")}
     points = fairness_utility_points(results)
+    counts = {label: group_counts(tasks["bold"]) for label, tasks in records.items() if tasks.get("bold")}
+    samples = {
+        label: found for label, tasks in records.items() if (found := tasks.get("bold") or tasks.get("bold_persons"))
+    }
     return environment.get_template("report.html").render(
         results=results,
         labels=[model["label"] for model in results["models"]],
@@ -44,6 +49,17 @@ def render(results: dict[str, Any], records: dict[str, dict[str, Records]]) -> s
         dots=plots.log_odds_dots(log_odds) if log_odds else None,
         occupations=_occupation_rows(log_odds),
         occupation_labels=list(log_odds),
+        bars=plots.group_bars({label: {g: n[:2] for g, n in found.items()} for label, found in counts.items()})
+        if counts
+        else None,
+        group_rows=_group_rows(counts),
+        group_labels=list(counts),
+        continuations=continuation_rows(samples),
+        continuation_labels=list(samples),
+        limits=[
+            (title, unit or "–", items, clusters, number(width), number(effect))
+            for title, unit, items, clusters, width, effect in limits(results)
+        ],
         caveats=caveats(results),
         config=dump_yaml(results["config"]),
         significance=SIGNIFICANCE,
@@ -98,7 +114,8 @@ def number(value: float | None, signed: bool = False) -> str:
 def fairness_utility_points(results: dict[str, Any]) -> tuple[list[plots.Point], str] | None:
     """The points of the fairness-utility plot and the unit of its cost axis; None when either measure is missing.
 
-    The cost is the log-perplexity per token if all models were measured alike, else the logarithm of the one per word.
+    The cost is the log-perplexity per token if all models were measured alike, else the logarithm of the one per word;
+    without a text of one's own that of WikiText.
     """
     by_name: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in results["measurements"]:
@@ -107,6 +124,8 @@ def fairness_utility_points(results: dict[str, Any]) -> tuple[list[plots.Point],
     transform: Callable[[float], float] = _same
     if len({entry["convention"] for entry in costs.values()}) > 1:
         costs, unit, transform = by_name.get("perplexity/word", {}), "nats per word", math.log
+    if not costs:
+        costs, unit, transform = by_name.get("wikitext/word_perplexity", {}), "nats per word of WikiText", math.log
     disparities = by_name.get("log_odds/mean_abs", {})
     labels = [
         model["label"] for model in results["models"] if model["label"] in costs and model["label"] in disparities
@@ -158,6 +177,21 @@ def _occupation_rows(records: dict[str, Records]) -> list[tuple[str, str, list[s
     ]
 
 
+def _group_rows(counts: dict[str, dict[str, GroupCounts]]) -> list[tuple[str, list[str]]]:
+    """(group, men : women, neutral and ties of each model) as texts: the bars as a table."""
+    groups = dict.fromkeys(group for found in counts.values() for group in found)
+    return [
+        (
+            group_name(group),
+            [
+                f"{n.male} : {n.female} ({n.neutral} neutral, {n.tie} tied)" if (n := found.get(group)) else "–"
+                for found in counts.values()
+            ],
+        )
+        for group in groups
+    ]
+
+
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"
 
@@ -197,7 +231,7 @@ def console_legend(results: dict[str, Any]) -> str:
     if not results["family_size"]:
         return f"In brackets: {confidence} intervals."
     return (
-        f"In brackets: {confidence} intervals. Differences are to {results['reference']}. p: paired permutation test, "
+        f"In brackets: {confidence} intervals. Differences are to {results['reference']}. p: paired test, "
         f"Holm-adjusted over {results['family_size']} comparisons: ▲ better, ▼ worse, ◆ different, "
         f"≈ no clear difference (p < {SIGNIFICANCE:g})."
     )
