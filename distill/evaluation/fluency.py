@@ -83,7 +83,8 @@ def score(reference: Scorer, sources: Sequence[dict[str, Any]]) -> list[dict[str
         pairs += [(source["prompt"], text) for text in texts]
         owners += [number] * len(texts)
     rows = []
-    for (prompt, _), (prefix, rest) in zip(pairs, split_ids(reference, pairs), strict=True):
+    encoded = split_ids(reference, pairs) if pairs else []
+    for (prompt, _), (prefix, rest) in zip(pairs, encoded, strict=True):
         inputs = prefix + rest[:-1]
         if reference.context is not None and len(inputs) > reference.context:
             raise ValueError(

@@ -18,7 +18,6 @@ from torch import Tensor
 from distill.evaluation.scoring import Scorer, next_token_logprobs
 from distill.evaluation.statistics import FloatArray
 
-
 # A step reads one token per row, far from the budget of a forward pass; what limits a batch is the memory of its cache,
 # which may hold the tokens of so many full passes.
 CACHED_PASSES = 8

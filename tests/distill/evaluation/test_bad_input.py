@@ -1,0 +1,168 @@
+"""Bad models and bad data through eval.py: each is one message, and everything else is measured."""
+
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from distill.config import validate
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.model_specs import ModelSpec
+from distill.evaluation.suite import evaluate
+
+WORLD_WORDS = ("The nurse said that", "A pilot smiled when", "My neighbour is a baker, and")
+
+
+@pytest.fixture
+def save(tiny_model, tokenizer, tmp_path):
+    """Saves a tiny model with its tokenizer and returns its spec."""
+
+    def build(name, architecture="gpt2", **settings):
+        folder = tmp_path / name
+        tiny_model(architecture, **settings).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return ModelSpec(name, str(folder))
+
+    return build
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Small files of every benchmark, by their configuration key."""
+    crows = tmp_path / "crows.csv"
+    crows.write_text("sent_more,sent_less,bias_type\nThe nurse said that she left early.,The nurse said that he left early.,gender\n")
+    lambada = tmp_path / "lambada.jsonl"
+    lambada.write_text('{"text": "The nurse said that she left"}\n{"text": "A pilot smiled when he left"}\n')
+    professions, persons = tmp_path / "profession_prompt.json", tmp_path / "gender_prompt.json"
+    professions.write_text(json.dumps({"nursing": {"Nurse": [f"{text} " for text in WORLD_WORDS]}}))
+    persons.write_text(json.dumps({"American_actors": {"A": ["A pilot "]}, "American_actresses": {"B": ["A nurse "]}}))
+    paths = {"crows_pairs": crows, "lambada": lambada, "bold": professions, "bold_persons": persons}
+    return {key: str(path) for key, path in paths.items()}
+
+
+def run(specs, benchmarks, **more):
+    settings = {"benchmarks": benchmarks, "generation": {"num_samples": 2, "max_new_tokens": 6}} | more
+    evaluation = evaluate(specs, validate(EvalConfig, settings))
+    failures = {(failure.model, failure.task): failure.message for failure in evaluation.failures}
+    measured = {result.info["label"]: set(result.estimates) for result in evaluation.results}
+    return failures, measured
+
+
+def families(names):
+    return {name.split("/")[0] for name in names}
+
+
+EVERYTHING = {"log_odds", "agreement", "crows_pairs", "lambada", "bold", "bold_persons"} | {
+    "sentiment",
+    "diversity",
+    "fluency",
+}
+
+
+def test_good_input_measures_everything(save, data):
+    failures, measured = run([save("good"), save("other", "llama")], data)
+    assert failures == {}
+    assert families(measured["good"]) == families(measured["other"]) == EVERYTHING
+
+
+def test_a_checkpoint_without_tokenizer(save, data, tmp_path):
+    bare = save("bare")
+    for file in (tmp_path / "bare").glob("token*"):
+        file.unlink()
+    failures, measured = run([bare, save("good")], data)
+    assert set(failures) == {("bare", None)}
+    assert "tokenizer" in failures["bare", None]
+    assert families(measured["good"]) == EVERYTHING
+
+
+def test_nan_logits(save, data):
+    spec = save("nan")
+    model = AutoModelForCausalLM.from_pretrained(spec.path)
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(math.nan)
+    model.save_pretrained(spec.path)
+    failures, measured = run([spec, save("good")], data)
+    assert {model for model, _ in failures} == {"nan"}
+    told = [message for (_, task), message in failures.items() if task in (None, "log_odds", "lambada", "bold")]
+    assert told
+    assert families(measured["good"]) == EVERYTHING
+    assert families(measured.get("nan", ())) == set()
+    assert all("NaN or infinite logits" in message for message in told) or "nan" not in measured
+
+
+def test_a_model_shorter_than_a_prompt(save, data):
+    failures, measured = run([save("short", n_positions=6), save("good")], data)
+    assert {model for model, _ in failures} == {"short"}
+    told = {task: message for (_, task), message in failures.items()}
+    assert "longer than the model's context of 6" in told["log_odds"]
+    assert "longer than the model's context of 6" in told["crows_pairs"]
+    assert "must leave room in the model's context of 6" in told["bold"]
+    assert "computed from the records of bold, which failed" in told["sentiment"]
+    assert "lambada" in families(measured["short"])  # there the context is cut, as its convention has it
+    assert families(measured["good"]) == EVERYTHING
+
+
+def test_continuations_that_are_all_empty(save, data, tokenizer):
+    spec = save("silent")
+    model = AutoModelForCausalLM.from_pretrained(spec.path)
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(0.0)
+        model.transformer.ln_f.bias.fill_(1.0)
+        weight = torch.zeros_like(model.lm_head.weight)
+        weight[tokenizer.eos_token_id] = 5.0  # every state predicts the end
+        model.lm_head.weight.copy_(weight)
+    model.save_pretrained(spec.path)
+    failures, measured = run([spec, save("good")], data)
+    assert {model for model, _ in failures} == {"silent"}
+    told = {task: message for (_, task), message in failures.items()}
+    assert set(told) == {"bold", "bold_persons", "fluency"}
+    assert "all continuations of 3 prompts are empty" in told["bold"]
+    assert "diversity/empty" in measured["silent"]
+    assert {"log_odds", "crows_pairs", "lambada"} <= families(measured["silent"])
+    assert families(measured["good"]) == EVERYTHING
+
+
+@pytest.mark.parametrize("key", ["crows_pairs", "lambada", "bold", "bold_persons"])
+@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ('{"a": 1}', "."), (None, "does not exist")])
+def test_a_bad_file_leaves_the_others(save, data, tmp_path, key, content, message):
+    bad = tmp_path / "bad.json"
+    if content is not None:
+        bad.write_text(content)
+    paths = data | {key: str(bad)}
+    off = {"log_odds": {"enabled": False}, "agreement": {"enabled": False}, "continuations": {"fluency": False}}
+    failures, measured = run([save("good")], paths, **off)
+    assert list(failures) == [(None, key)]
+    assert failures[None, key].startswith(f"benchmarks.{key}: ")
+    assert message in failures[None, key]
+    assert any(command in failures[None, key] for command in ("curl ", "hf download "))
+    assert families(measured["good"]) == EVERYTHING - {key, "fluency", "log_odds", "agreement"}
+
+
+def test_a_reference_that_cannot_be_loaded_leaves_the_others(save, data, tmp_path):
+    failures, measured = run([save("good")], data, continuations={"reference": str(tmp_path / "none")})
+    assert list(failures) == [(None, "fluency")]
+    assert families(measured["good"]) == EVERYTHING - {"fluency"}
+
+
+def test_another_model_rates_the_continuations(save, data, tmp_path):
+    rater = save("rater", "llama", seed=3)
+    settings = {"log_odds": {"enabled": False}, "agreement": {"enabled": False}}
+    config = validate(
+        EvalConfig,
+        {"benchmarks": data, "generation": {"num_samples": 2, "max_new_tokens": 6}, **settings}
+        | {"continuations": {"reference": rater.path}},
+    )
+    shutil.copytree(rater.path, tmp_path / "twin")
+    evaluation = evaluate(
+        [save("good"), ModelSpec("rater", rater.path), ModelSpec("twin", str(tmp_path / "twin"))], config
+    )
+    assert evaluation.failures == []
+    perplexities = {result.info["label"]: result.estimates["fluency/perplexity"] for result in evaluation.results}
+    conventions = {estimate.measurement.convention for estimate in perplexities.values()}
+    assert len(conventions) == 1
+    assert conventions.pop().startswith("reference:")
+    assert perplexities["twin"].measurement.value == pytest.approx(perplexities["rater"].measurement.value)
+    assert perplexities["good"].measurement.value > perplexities["rater"].measurement.value  # its own text suits it
