@@ -1,4 +1,4 @@
-"""Command line of the augmenter: `python -m augment swap|explain|fit|audit ...`.
+"""Command line of the augmenter: `python -m augment swap|explain|fit|audit|agree ...`.
 
 Errors of input end with one `error: ...` line on stderr and exit code 1.
 """
@@ -18,6 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_explain(jobs)
     commands.add_fit(jobs)
     commands.add_audit(jobs)
+    commands.add_agree(jobs)
     return parser
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from augment.context import word_set
 from augment.lexicon import Lexicon
-from augment.swap import swap
+from augment.swap import CounterfactualPair, Edit, swap
 
 # Epicene occupations looked for near gendered words; singular and plural.
 OCCUPATIONS = word_set(
@@ -32,7 +32,11 @@ _Z = 1.959964
 
 @dataclass
 class Audit:
-    """Counts over a corpus. `terms`: per word; `occupations`: per occupation its masculine and feminine neighbours."""
+    """Counts over a corpus.
+
+    `terms`: per word. `occupations`: per occupation the numbers of masculine and feminine words near it;
+    `substituted_occupations`: the same, counted in the counterfactual texts.
+    """
 
     num_texts: int = 0
     num_words: int = 0
@@ -41,6 +45,7 @@ class Audit:
     terms: Counter[str] = field(default_factory=Counter)
     genders: dict[str, str] = field(default_factory=dict)
     occupations: dict[str, list[int]] = field(default_factory=dict)
+    substituted_occupations: dict[str, list[int]] = field(default_factory=dict)
 
 
 def audit(texts: Iterable[str], lexicon: Lexicon | None = None) -> Audit:
@@ -50,23 +55,24 @@ def audit(texts: Iterable[str], lexicon: Lexicon | None = None) -> Audit:
         pair = swap(text, lexicon)
         result.num_texts += 1
         result.num_words += len(text.split())
-        marks = []
-        for e in pair.edits:
-            if e.rule == "article":
-                continue
-            gender = e.rule[0]
-            marks.append((e.start, gender))
+        for e in _gendered(pair):
             result.terms[e.source.lower()] += 1
-            result.genders[e.source.lower()] = gender
+            result.genders[e.source.lower()] = e.rule[0]
         result.num_masculine += pair.num_masculine_to_feminine
         result.num_feminine += pair.num_feminine_to_masculine
-        if marks:
-            _count_occupations(text, marks, result.occupations)
+        if pair.edits:
+            _count_occupations(pair, result.occupations)
+            _count_occupations(pair.reverse(), result.substituted_occupations)
     return result
 
 
-def _count_occupations(text: str, marks: list[tuple[int, str]], counts: dict[str, list[int]]) -> None:
-    for match in _WORD.finditer(text.lower()):
+def _gendered(pair: CounterfactualPair) -> list[Edit]:
+    return [e for e in pair.edits if e.rule != "article"]
+
+
+def _count_occupations(pair: CounterfactualPair, counts: dict[str, list[int]]) -> None:
+    marks = [(e.start, e.rule[0]) for e in _gendered(pair)]
+    for match in _WORD.finditer(pair.original.lower()):
         word = match.group()
         word = word if word in OCCUPATIONS else word[:-1]
         if word not in OCCUPATIONS:
@@ -99,15 +105,6 @@ def summary(result: Audit) -> dict[str, Any]:
             "feminine_share_interval": wilson_interval(feminine, masculine + feminine),
         }
 
-    occupations = {
-        name: {
-            "masculine": m,
-            "feminine": f,
-            "feminine_share": f / max(m + f, 1),
-            "feminine_share_interval": wilson_interval(f, m + f),
-        }
-        for name, (m, f) in sorted(result.occupations.items())
-    }
     words, m, f = result.num_words, result.num_masculine, result.num_feminine
     return {
         "num_texts": result.num_texts,
@@ -119,7 +116,32 @@ def summary(result: Audit) -> dict[str, Any]:
             {"term": t, "gender": result.genders[t], "count": c, "per_1000_words": 1000 * c / max(words, 1)}
             for t, c in result.terms.most_common()
         ],
-        "occupations": occupations,
+        "occupations": _occupation_views(result),
+    }
+
+
+def _occupation_views(result: Audit) -> dict[str, dict[str, Any]]:
+    """Per occupation the counts and the feminine share with its interval: original, substituted, augmented.
+
+    The interval of `augmented` takes a text and its counterfactual for independent.
+    """
+    views = {}
+    for name, (m, f) in sorted(result.occupations.items()):
+        other_m, other_f = result.substituted_occupations.get(name, [0, 0])
+        views[name] = {
+            "original": _counted(m, f),
+            "substituted": _counted(other_m, other_f),
+            "augmented": _counted(m + other_m, f + other_f),
+        }
+    return views
+
+
+def _counted(masculine: int, feminine: int) -> dict[str, Any]:
+    return {
+        "masculine": masculine,
+        "feminine": feminine,
+        "feminine_share": feminine / max(masculine + feminine, 1),
+        "feminine_share_interval": wilson_interval(feminine, masculine + feminine),
     }
 
 
@@ -134,6 +156,12 @@ def audit_table(result: Audit) -> str:
             f"{name:<12} per 1,000 words: masculine {view['masculine_per_1000_words']:.2f}, "
             f"feminine {view['feminine_per_1000_words']:.2f}; feminine share {view['feminine_share']:.3f} "
             f"[{low:.3f}, {high:.3f}]"
+        )
+    for name, views in sorted(figures["occupations"].items(), key=lambda item: -sum(result.occupations[item[0]]))[:8]:
+        low, high = views["original"]["feminine_share_interval"]
+        lines.append(
+            f"near {name:<12} feminine share {views['original']['feminine_share']:.3f} [{low:.3f}, {high:.3f}], "
+            f"augmented {views['augmented']['feminine_share']:.3f}"
         )
     lines.append("most frequent: " + ", ".join(f"{t['term']} {t['count']:,}" for t in figures["terms"][:12]))
     return "\n".join(lines)
@@ -162,19 +190,24 @@ def _page(figures: dict[str, Any], title: str) -> str:
         for t in figures["terms"][:60]
     )
     occupations = "".join(
-        f"<tr><td>{name}</td><td>{o['masculine']}</td><td>{o['feminine']}</td><td>{_share(o)}</td></tr>"
-        for name, o in figures["occupations"].items()
+        f"<tr><td>{name}</td>"
+        + "".join(f"<td>{o['masculine']}</td><td>{o['feminine']}</td><td>{_share(o)}</td>" for o in (before, after))
+        + "</tr>"
+        for name, before, after in ((n, o["original"], o["augmented"]) for n, o in figures["occupations"].items())
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Gender audit</title><style>'
-        "body{font:15px sans-serif;margin:2em;max-width:60em}td,th{padding:2px 12px;text-align:left}"
+        "body{font:15px sans-serif;margin:2em;max-width:80em}td,th{padding:2px 12px;text-align:left}"
         "svg{vertical-align:middle}</style></head><body>"
         f"<h1>Gender audit of {html.escape(title)}</h1>"
         f"<p>{figures['num_texts']:,} texts, {figures['num_words']:,} words. Shares with 95 % Wilson intervals.</p>"
         "<h2>Gendered words per 1,000 words</h2><table><tr><th></th><th>masculine</th><th>feminine</th>"
         f"<th>feminine share</th></tr>{rows}</table>"
-        "<h2>Occupations: gendered words within 120 characters</h2><table><tr><th></th><th>masculine</th>"
-        f"<th>feminine</th><th>feminine share</th></tr>{occupations}</table>"
+        f"<h2>Occupations: gendered words within {_NEAR} characters</h2><table>"
+        '<tr><th></th><th colspan="3">original</th><th colspan="3">augmented</th></tr><tr><th></th>'
+        + "<th>masculine</th><th>feminine</th><th>feminine share</th>"
+        * 2
+        + f"</tr>{occupations}</table>"
         "<h2>Terms</h2><table><tr><th>term</th><th>gender</th><th>count</th><th>per 1,000 words</th></tr>"
         f"{terms}</table></body></html>"
     )

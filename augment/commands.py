@@ -10,6 +10,7 @@ from augment.model import WEIGHTS_DIR
 from augment.rows import RowOptions
 from augment.stream import read_texts, swap_file
 from augment.swap import CounterfactualPair, swap
+from augment.tagger import agreement, load_reader
 
 
 def add_lexicon_options(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +31,17 @@ def chosen_lexicon(options: argparse.Namespace) -> Lexicon:
     return load_lexicon(tiers, options.lexicon, extend=not options.replace)
 
 
+def add_spacy_option(parser: argparse.ArgumentParser) -> None:
+    """Option that lets an installed spaCy model decide her and his."""
+    parser.add_argument("--spacy", default="", metavar="MODEL", help="installed spaCy model that decides her and his")
+
+
 def add_explain(jobs: Any) -> None:
     """`explain TEXT`: the edits of one text, coloured in a terminal."""
     parser = jobs.add_parser("explain", help="show the edits of one text")
     parser.add_argument("text", nargs="?", help="the text; read from standard input when absent")
     parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
+    add_spacy_option(parser)
     add_lexicon_options(parser)
     parser.set_defaults(run=run_explain)
 
@@ -43,7 +50,8 @@ def run_explain(options: argparse.Namespace) -> int:
     """Print original and counterfactual with marked edits, then one line per edit."""
     text = sys.stdin.read() if options.text is None else options.text
     colour = options.colour == "always" or (options.colour == "auto" and sys.stdout.isatty())
-    print(explanation(swap(text, chosen_lexicon(options)), colour))
+    reader = load_reader(options.spacy) if options.spacy else None
+    print(explanation(swap(text, chosen_lexicon(options), reader), colour))
     return 0
 
 
@@ -85,6 +93,7 @@ def add_swap(jobs: Any) -> None:
     parser.add_argument(
         "--min-confidence", type=float, default=0.0, help="leave out rows whose least sure edit is below this (0 to 1)"
     )
+    add_spacy_option(parser)
     add_lexicon_options(parser)
     parser.set_defaults(run=run_swap)
 
@@ -93,7 +102,11 @@ def run_swap(options: argparse.Namespace) -> int:
     """Swap a file and print what was done; malformed rows are counted and listed in a file beside the output."""
     if not 0 <= options.min_confidence <= 1:
         raise ValueError(f"--min-confidence is {options.min_confidence}; give a number from 0 to 1")
-    row_options = RowOptions(chosen_lexicon(options), options.field, options.pairs, options.min_confidence)
+    row_options = RowOptions(
+        chosen_lexicon(options), options.field, options.pairs, options.min_confidence, options.spacy
+    )
+    if options.spacy:
+        load_reader(options.spacy)  # a missing model is reported before any row is read
     report = swap_file(options.input, options.out, row_options, options.workers)
     counts = report.counts
     print(
@@ -151,4 +164,33 @@ def run_audit(options: argparse.Namespace) -> int:
     result = audit(islice(texts, options.max_rows) if options.max_rows else texts, chosen_lexicon(options))
     print(audit_table(result))
     write_audit(result, options.out, options.corpus.name)
+    return 0
+
+
+def add_agree(jobs: Any) -> None:
+    """`agree CORPUS --spacy MODEL`: how often a spaCy model reads her and his as we do."""
+    parser = jobs.add_parser("agree", help="compare our reading of her and his with a spaCy model's")
+    parser.add_argument("corpus", type=Path, help=".txt, .jsonl, .jsonl.gz or .parquet file")
+    parser.add_argument("--spacy", default="en_core_web_sm", metavar="MODEL", help="default: en_core_web_sm")
+    parser.add_argument("--field", default="text")
+    parser.add_argument("--max-rows", type=int, default=1000, help="read only the first rows (default: 1000; 0: all)")
+    parser.add_argument("--show", type=int, default=10, help="differences to print (default: 10)")
+    parser.set_defaults(run=run_agree)
+
+
+def run_agree(options: argparse.Namespace) -> int:
+    """Print the share of agreement with its interval, per pronoun and in all, and some differences."""
+    from itertools import islice
+
+    from augment.audit import wilson_interval
+
+    reader = load_reader(options.spacy)
+    texts = read_texts(options.corpus, options.field)
+    result = agreement(islice(texts, options.max_rows) if options.max_rows else texts, reader, options.show)
+    for name, (agreeing, number) in {**result.by_pronoun, "both": (result.num_agreeing, result.num_pronouns)}.items():
+        low, high = wilson_interval(agreeing, number)
+        share = agreeing / number if number else 1.0
+        print(f"{name:<5} {agreeing:,} of {number:,} alike: {share:.4f} [{low:.4f}, {high:.4f}]")
+    for text, start in result.differences:
+        print("  differs: " + text[max(0, start - 50) : start + 40].replace("\n", " "))
     return 0

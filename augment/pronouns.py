@@ -80,9 +80,14 @@ def _model(task: str) -> HashedModel:
     return load_model(WEIGHTS_DIR / f"{task}.bin")
 
 
+def _behind(text: str, start: int, end: int) -> int:
+    """Where the words behind a pronoun begin: behind the bracket of an editor's "[her]"."""
+    return end + (text[start - 1 : start] in ("(", "[") and text[end : end + 1] in (")", "]"))
+
+
 def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "her" at [start, end) stands for "him"; with a confidence in [0.5, 1] and the deciding rule."""
-    after = words_after(text, end)
+    after = words_after(text, _behind(text, start, end))
     nearest = after[0]
     if text[start - 1 : start] == "/" and start > 3 and text[start - 4 : start - 1].lower() in _COUNTERPART:
         return _COUNTERPART[text[start - 4 : start - 1].lower()], 0.99, "her: joined with him or his"
@@ -116,7 +121,7 @@ _ODDS = 1.38
 
 def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) stands for "hers"; with a confidence in [0.5, 1] and the deciding rule."""
-    after = words_after(text, end)
+    after = words_after(text, _behind(text, start, end))
     nearest = after[0]
     if nearest in _JOINTS and after[1] in _DETERMINERS and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"

@@ -6,10 +6,12 @@ Rows that cannot be read are passed on with their number and reason; nothing is 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from augment.lexicon import Lexicon
-from augment.swap import CounterfactualPair, swap
+from augment.swap import CounterfactualPair, Reader, swap
+from augment.tagger import load_reader
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,19 @@ class RowOptions:
 
     `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns `counterfactual` and
     `edits` instead of replacing the text. Rows whose least sure edit is below `min_confidence` are left
-    out and counted.
+    out and counted. `spacy_model` names an installed spaCy model that decides her and his in place of our own.
     """
 
     lexicon: Lexicon
     text_field: str = "text"
     pairs: bool = False
     min_confidence: float = 0.0
+    spacy_model: str = ""
+
+
+@cache
+def _reader(spacy_model: str) -> Reader:
+    return load_reader(spacy_model)
 
 
 @dataclass
@@ -57,7 +65,7 @@ class Block:
 
 def swap_counted(text: str, options: RowOptions, counts: Counts) -> CounterfactualPair | None:
     """Swap one text and count it; None when it is to be left out as unsure."""
-    pair = swap(text, options.lexicon)
+    pair = swap(text, options.lexicon, _reader(options.spacy_model) if options.spacy_model else None)
     counts.num_rows += 1
     counts.num_words += len(text.split())
     if pair.edits:

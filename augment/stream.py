@@ -72,7 +72,10 @@ def _kind(path: Path) -> str:
 def identity(source: Path, options: RowOptions) -> str:
     """What must be the same for a run to be continued: the input's name, size and time, and the options."""
     stat = source.stat()
-    about = (source.name, stat.st_size, stat.st_mtime_ns, options.text_field, options.pairs, options.min_confidence)
+    about = (
+        *(source.name, stat.st_size, stat.st_mtime_ns, options.text_field, options.pairs),
+        *(options.min_confidence, options.spacy_model),
+    )
     return hashlib.sha256(repr((about, options.lexicon.fingerprint)).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Another judge of her and his: an installed spaCy model in, a reader for `swap` and its agreement with ours out.
 
-spaCy is not imported here: the caller loads a pipeline (`nlp = spacy.load("en_core_web_sm")`) and passes it on.
+spaCy is imported only when a model is asked for by name (`load_reader`); a caller may also load a pipeline and pass it
+to `spacy_reader`.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,13 +35,37 @@ def spacy_reader(nlp: Callable[[str], Any]) -> Reader:
     return read
 
 
+def load_reader(model: str) -> Reader:
+    """The reader of an installed spaCy model by its name. Raises ValueError when spaCy or the model is absent."""
+    try:
+        import spacy  # type: ignore[import-not-found]
+    except ImportError:
+        raise ValueError("spaCy is not installed; run `pip install spacy`") from None
+    try:
+        return spacy_reader(spacy.load(model, disable=["ner"]))
+    except OSError:
+        raise ValueError(f"spaCy has no model {model!r}; run `python -m spacy download {model}`") from None
+
+
 @dataclass(frozen=True)
 class Agreement:
-    """On how many of the pronouns her and his two judges agree, with the places where they do not."""
+    """On how many of the pronouns her and his two judges agree, with the places where they do not.
 
-    num_pronouns: int
-    num_agreeing: int
+    `by_pronoun` maps her and his to (number agreeing, number judged by both).
+    """
+
+    by_pronoun: dict[str, tuple[int, int]]
     differences: tuple[tuple[str, int], ...]
+
+    @property
+    def num_agreeing(self) -> int:
+        """Pronouns on which the two agree."""
+        return sum(agreeing for agreeing, _ in self.by_pronoun.values())
+
+    @property
+    def num_pronouns(self) -> int:
+        """Pronouns that both judged."""
+        return sum(number for _, number in self.by_pronoun.values())
 
     @property
     def share(self) -> float:
@@ -50,18 +75,17 @@ class Agreement:
 
 def agreement(texts: Iterable[str], reader: Reader, max_differences: int = 100) -> Agreement:
     """Compare the built-in decisions with a reader's on raw texts; differences are (text, character offset)."""
-    num_pronouns = num_agreeing = 0
+    counts = {"her": [0, 0], "his": [0, 0]}
     differences: list[tuple[str, int]] = []
     for text in texts:
         for edit in swap(text).edits:
-            if edit.source.lower() not in ("her", "his"):
-                continue
-            answer = reader(text, edit.start, edit.end)
+            pronoun = edit.source.lower()
+            answer = reader(text, edit.start, edit.end) if pronoun in counts else None
             if answer is None:
                 continue
-            num_pronouns += 1
-            if answer == (edit.target.lower() in ("him", "hers")):
-                num_agreeing += 1
-            elif len(differences) < max_differences:
+            agrees = answer == (edit.target.lower() in ("him", "hers"))
+            counts[pronoun][0] += agrees
+            counts[pronoun][1] += 1
+            if not agrees and len(differences) < max_differences:
                 differences.append((text, edit.start))
-    return Agreement(num_pronouns, num_agreeing, tuple(differences))
+    return Agreement({name: (a, n) for name, (a, n) in counts.items()}, tuple(differences))

@@ -17,6 +17,7 @@ def test_counts() -> None:
     assert (result.num_texts, result.num_masculine, result.num_feminine) == (4, 3, 1)
     assert result.terms == {"he": 1, "her": 1, "brother": 1, "his": 1}
     assert result.occupations == {"nurse": [2, 1], "engineer": [1, 0]}
+    assert result.substituted_occupations == {"nurse": [1, 2], "engineer": [0, 1]}
 
 
 def test_summary_of_three_corpora() -> None:
@@ -27,6 +28,21 @@ def test_summary_of_three_corpora() -> None:
     assert figures["substituted"]["feminine_per_1000_words"] == pytest.approx(3000 / words)
     assert figures["augmented"]["feminine_share"] == 0.5
     assert figures["augmented"]["masculine_per_1000_words"] == pytest.approx(2000 / words)
+
+
+def test_occupations_before_and_after() -> None:
+    engineer = summary(audit(TEXTS))["occupations"]["engineer"]
+    assert (engineer["original"]["masculine"], engineer["original"]["feminine"]) == (1, 0)
+    assert engineer["substituted"]["feminine_share"] == 1.0
+    assert engineer["augmented"]["feminine_share"] == 0.5
+    assert engineer["augmented"]["feminine_share_interval"] == wilson_interval(1, 2)
+
+
+def test_each_text_is_measured_with_its_own_distances() -> None:
+    # "he" stands 120 characters behind the occupation; "best man" -> "maid of honour" moves its counterpart out of reach.
+    result = audit(["An engineer " + "x" * 88 + " and the best man said he"])
+    assert result.occupations == {"engineer": [2, 0]}
+    assert result.substituted_occupations == {"engineer": [0, 1]}
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (50, 100), (10, 10)])
@@ -49,6 +65,8 @@ def test_command_writes_json_and_html(tmp_path: Path, capsys: pytest.CaptureFixt
     page = (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "engineer" in page
+    assert page.count("<svg") == 3 + 2 * len(figures["occupations"])
+    assert set(figures["occupations"]["nurse"]) == {"original", "substituted", "augmented"}
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["audit.html", "audit.json"]
 
 

@@ -1,10 +1,16 @@
 """Plugging in another judge of her and his, with a stand-in for a spaCy pipeline."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from augment import swap
-from augment.tagger import agreement, spacy_reader
+from augment.__main__ import main
+from augment.tagger import agreement, load_reader, spacy_reader
 
 
 @dataclass
@@ -21,7 +27,7 @@ def pipeline(tags: dict[str, tuple[str, str]]) -> Callable[[str], list[Token]]:
     def parse(text: str) -> list[Token]:
         tokens, at = [], 0
         for word in text.split(" "):
-            bare = word.strip(".,")
+            bare = word.strip(".,\n")
             tag, dep = tags.get(bare.lower(), ("NN", "dobj"))
             tokens.append(Token(bare, at, tag, dep))
             at += len(word) + 1
@@ -51,5 +57,47 @@ def test_agreement_counts_and_shows_differences() -> None:
     result = agreement(["I saw her.", "That is her own house.", "Nothing."], reader)
     assert (result.num_pronouns, result.num_agreeing) == (2, 1)
     assert result.share == 0.5
+    assert result.by_pronoun == {"her": (1, 2), "his": (0, 0)}
     assert result.differences == (("That is her own house.", 8),)
     assert agreement([], reader).share == 1.0
+
+
+def install_stand_in(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """A module spacy that has the named models, which tag every her as an object."""
+    module = ModuleType("spacy")
+
+    def load(name: str, disable: list[str]) -> Callable[[str], list[Token]]:
+        if name not in names:
+            raise OSError(name)
+        return pipeline({"her": ("PRP", "dobj"), "his": ("PRP$", "poss")})
+
+    module.load = load  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "spacy", module)
+
+
+def test_commands_use_an_installed_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_stand_in(monkeypatch, "stand_in_model_a")
+    corpus = tmp_path / "c.txt"
+    corpus.write_text("I saw her.\nThat is her own house.\nIt was his hat.\n", encoding="utf-8")
+    assert main(["agree", str(corpus), "--spacy", "stand_in_model_a"]) == 0
+    printed = capsys.readouterr().out
+    assert "her   1 of 2 alike: 0.5000 [0.0945, 0.9055]" in printed
+    assert "his   1 of 1 alike" in printed
+    assert "differs: That is her own house." in printed
+    assert main(["explain", "That is her own house.", "--spacy", "stand_in_model_a"]) == 0
+    assert "That is [him] own house." in capsys.readouterr().out
+    assert main(["swap", str(corpus), "--out", str(tmp_path / "o.txt"), "--spacy", "stand_in_model_a"]) == 0
+    assert (tmp_path / "o.txt").read_text(encoding="utf-8").splitlines()[1] == "That is him own house."
+
+
+def test_a_missing_model_or_spacy_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_stand_in(monkeypatch)
+    assert main(["agree", str(tmp_path / "c.txt"), "--spacy", "absent"]) == 1
+    assert "spaCy has no model 'absent'; run `python -m spacy download absent`" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    with pytest.raises(ValueError, match="pip install spacy"):
+        load_reader("en_core_web_sm")
