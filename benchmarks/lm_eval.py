@@ -83,7 +83,8 @@ for line in sys.stdin:
     (samples,) = found["samples"].values()
     (metrics,) = found["results"].values()
     flat = lambda r: [flat(x) for x in r] if isinstance(r, (list, tuple)) else float(r)
-    answer = {"seconds": [sum(times) for times in zip(*spent)], "metrics": {k: v for k, v in metrics.items() if isinstance(v, float)},
+    metrics = {k: v for k, v in metrics.items() if isinstance(v, float)}
+    answer = {"seconds": [sum(times) for times in zip(*spent)], "metrics": metrics,
         "responses": [flat(s["filtered_resps"]) for s in sorted(samples, key=lambda s: s["doc_id"])]}
     print(json.dumps(answer), file=answers, flush=True)
 """

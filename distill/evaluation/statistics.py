@@ -114,9 +114,9 @@ def bootstrap_interval(
     """Cluster-bootstrap interval of `statistic` over `columns` [num_clusters, num_columns].
 
     `percentile` takes quantiles of the resampled values; `bca` corrects them for bias and acceleration (Efron 1987,
-    as in Efron and Tibshirani 1993, section 14.3). Where the correction moves the interval off the value (as for a ratio
-    of the smaller to the larger count, which is biased), it is widened to hold value and percentiles. The same seed
-    and number of clusters give the same resamples.
+    as in Efron and Tibshirani 1993, section 14.3). Where that moves the interval off the middle of the resamples (as
+    for a ratio of the smaller to the larger count, which is biased), it is widened to hold value and percentiles. The
+    same seed and number of clusters give the same resamples.
     Undefined on any resample, or with fewer than two clusters: NaN.
     """
     columns = np.asarray(columns, dtype=np.float64)
@@ -130,8 +130,8 @@ def bootstrap_interval(
     if method == "bca":
         corrected = _bca_levels(levels, value, resampled, statistic(columns.sum(axis=0) - columns))
         bca_low, bca_high = np.quantile(resampled, corrected)
-        # beyond a bias that moves the interval off the value itself the correction is not to be trusted alone
-        trusted = bca_low <= value <= bca_high
+        # a correction that leaves the middle of the resamples outside the interval is not to be trusted alone
+        trusted = corrected[0] <= 0.5 <= corrected[1] or np.isnan(corrected).any()
         low, high = (bca_low, bca_high) if trusted else (min(low, bca_low, value), max(high, bca_high, value))
     return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
 

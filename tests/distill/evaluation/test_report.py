@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from distill.evaluation import plots, report
+from distill.evaluation import bold, plots, report, report_tables
 from distill.evaluation.caveats import caveats
 
 
@@ -135,3 +135,49 @@ def test_caveats_show_only_where_they_apply():
         assert part in text
     for part in ("b: no start token", "reference model gone could not be loaded", "91 to 94 %"):
         assert part in text
+
+
+# -- sampled continuations -------------------------------------------------------------------------------------------
+
+
+def bold_records(num, groups=("dance_occupations", "nursing_specialties"), text="He left."):
+    return [
+        bold.record(bold.Prompt(f"p{n}", groups[n % len(groups)], f"Prompt {n}"), [text, "She stayed."] * (1 + n % 2))
+        for n in range(num)
+    ]
+
+
+def test_groups_are_counted_and_drawn():
+    counts = report_tables.group_counts(bold_records(6))
+    assert counts == {"dance_occupations": (3, 3, 0, 0), "nursing_specialties": (6, 6, 0, 0)}
+    svg = plots.group_bars({"a": {"x": (3, 1), "y": (0, 0)}, "b & c": {"x": (0, 2)}})
+    assert svg.startswith("<svg")
+    assert "women and men in 2 groups of professions" in svg
+    assert not re.search(r'(href|src)="(?!#)', svg)
+
+
+def test_continuations_are_of_prompts_that_all_models_have_spread_evenly():
+    a, b = bold_records(100), bold_records(50, text="x" * 500)
+    rows = report_tables.continuation_rows({"a": a, "b": b})
+    assert [prompt for prompt, _ in rows] == [f"Prompt {n}" for n in range(0, 48, 4)]
+    first, second = rows[0][1]
+    assert first == ("He left.", "male")
+    assert second == ("x" * report_tables.MAX_SHOWN + "…", "neutral")
+    assert report_tables.continuation_rows({}) == []
+    assert report_tables.continuation_rows({"a": a, "b": []}) == []
+
+
+def test_limits_say_what_can_be_told_apart():
+    compared = difference(0.2, 0.5)
+    entries = [entry(model="a", low=0.0, high=0.6), entry(difference=compared), entry("log_odds/mean", "a")]
+    assert report_tables.limits(results(entries)) == [
+        ("Profession log-odds: distance from parity", "nats", 100, 40, pytest.approx(0.3), 0.2)
+    ]
+    assert report_tables.limits(results([entry(low=None, high=None)]))[0][4:] == (None, None)
+
+
+def test_the_cost_of_a_model_may_be_its_perplexity_on_wikitext():
+    entries = [entry(model=m) for m in "ab"] + [entry("wikitext/word_perplexity", m, 10.0) for m in "ab"]
+    points, unit = report.fairness_utility_points(results(entries))
+    assert unit == "nats per word of WikiText"
+    assert points[0].cost[0] == pytest.approx(2.302585)

@@ -16,6 +16,7 @@ from distill.evaluation.scoring import (
     num_continuation_tokens,
     score_rows,
     start_token,
+    text_logprobs,
 )
 
 PROMPTS = [
@@ -94,6 +95,18 @@ def test_a_continuation_of_several_tokens_is_the_sum_of_its_steps(tiny_model, ch
             total += reference(model, ids, len(ids) - 1, token)
             ids = [*ids, token]
         assert found[0, column] == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_scores_do_not_depend_on_the_side_the_tokenizer_pads_on(tiny_scorer, architecture):
+    texts = [*PROMPTS, "The nurse said that she was tired because the ward was full."]
+    found = {}
+    for side in ("left", "right"):
+        scorer = tiny_scorer(architecture, max_batch_tokens=4096)
+        scorer.tokenizer.padding_side = side
+        found[side] = text_logprobs(scorer, texts)
+    for one, other in zip(found["left"], found["right"], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.data

@@ -162,6 +162,31 @@ def test_permutation_p_of_equal_models_is_one_and_of_clear_differences_small():
     assert st.paired_permutation_p(ones(x + 1.0), ones(x), st.ratio, num_permutations=9999) == 1e-4
 
 
+def test_mcnemar_is_the_permutation_test_of_zeros_and_ones():
+    rng = np.random.default_rng(13)
+    x, y = (rng.random(14) < 0.7).astype(float), (rng.random(14) < 0.4).astype(float)
+    gained, lost = int(((x == 1) & (y == 0)).sum()), int(((x == 0) & (y == 1)).sum())
+    assert st.mcnemar_p(gained, lost) == pytest.approx(
+        st.paired_permutation_p(ones(x), ones(y), st.ratio, num_permutations=2**14)
+    )
+    assert st.mcnemar_p(9, 2) == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert st.mcnemar_p(0, 0) == st.mcnemar_p(3, 3) == 1.0
+
+
+def test_a_biased_statistic_has_an_interval_that_holds_its_value():
+    """The smaller count over the larger, near parity: resampling can only make it smaller."""
+    counts = np.random.default_rng(14).multinomial(1, [0.5, 0.5], size=60).astype(float)
+    counts[:30], counts[30:] = (1, 0), (0, 1)
+
+    def smaller_over_larger(sums):
+        return sums.min(axis=-1) / sums.max(axis=-1)
+
+    interval = st.bootstrap_interval(counts, smaller_over_larger)
+    assert interval.value == 1.0
+    assert interval.low < 0.8
+    assert interval.high == 1.0
+
+
 def test_holm_by_hand():
     assert st.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert st.holm([0.6, 0.9]) == [1.0, 1.0]
