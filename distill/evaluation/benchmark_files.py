@@ -36,7 +36,13 @@ def hub_name(path: str, usual: str) -> str | None:
 def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str) -> list[dict[str, Any]]:
     """The rows of a hub data set. Raises FileNotFoundError, with the command that gets the files, if it fails."""
     try:
-        return list(load_dataset(name, subset, split=split))
+        try:
+            return list(load_dataset(name, subset, split=split))
+        except RuntimeError as error:
+            if "script" not in str(error):
+                raise
+            # the hub keeps a table of what a loading script, which `datasets` no longer runs, used to give
+            return list(load_dataset(name, subset, split=split, revision="refs/convert/parquet"))
     except Exception as error:
         # datasets raises another type for each way a hub name can fail; the user needs one message
         reason = " ".join(str(error).split())

@@ -22,7 +22,7 @@ from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer, batches, hidden_states, max_positions, next_token_logprobs, split_ids
 from distill.evaluation.statistics import exp_ratio, ratio
 
-SOURCE = "hf download EleutherAI/lambada_openai data/lambada_test_en.jsonl --repo-type dataset --local-dir ."
+SOURCE = "hf download EleutherAI/lambada_openai data/lambada_test.jsonl --repo-type dataset --local-dir ."
 HUB_NAME = "EleutherAI/lambada_openai"
 KEY = "benchmarks.lambada"
 

@@ -33,6 +33,7 @@ from distill.evaluation.statistics import FloatArray, correlation, joint_moments
 SOURCE = "git clone https://github.com/rudinger/winogender-schemas (folder data)"
 HUB_NAME = "oskarvanderwal/winogender"
 KEY = "benchmarks.winogender"
+HUB_COLUMNS = ("sentence", "occupation", "participant", "label", "gender")  # label: 0 occupation, 1 participant
 PRONOUNS = {
     "male": {"he", "him", "his", "himself"},
     "female": {"she", "her", "hers", "herself"},
@@ -63,8 +64,12 @@ def read(path: str) -> list[Frame]:
     """
     name = hub_name(path, HUB_NAME)
     if name is not None:
-        rows = read_hub(name, KEY, SOURCE, subset="all", split="test")
-        check_columns(rows, ("sentid", "sentence"), path, KEY, SOURCE)
+        found = read_hub(name, KEY, SOURCE, subset="all", split="test")
+        check_columns(found, HUB_COLUMNS, path, KEY, SOURCE)
+        rows = [
+            {"sentid": ".".join(str(row[column]) for column in HUB_COLUMNS[1:]), "sentence": row["sentence"]}
+            for row in found
+        ]
         shares = {}
     else:
         folder = Path(path).expanduser()
@@ -76,7 +81,7 @@ def read(path: str) -> list[Frame]:
         if parts is None:
             raise ValueError(f"{KEY}: {path} has the sentence id {row['sentid']!r}. To get it again: {SOURCE}")
         sentences.setdefault(parts[1], {})[parts[2]] = row["sentence"].strip()
-    return [_frame(name, found, shares, path) for name, found in sentences.items()]
+    return [_frame(name, versions, shares, path) for name, versions in sentences.items()]
 
 
 def score(scorer: Scorer, frames: Sequence[Frame]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ def hub(monkeypatch):
     """hub[name, subset, split] = rows; any other data set fails as it does offline. Returns what was asked for too."""
     tables, asked = {}, []
 
-    def load_dataset(name, subset, split):
+    def load_dataset(name, subset, split, revision=None):
         asked.append((name, subset, split))
         if (name, subset, split) not in tables:
             raise ConnectionError(f"Couldn't reach '{name}' on the Hub")
@@ -75,7 +75,8 @@ def test_crows_pairs_lambada_and_winogender_of_the_hub(hub):
     assert lambada.read("hub") == [lambada.Passage("passage/0", "one two", " three")]
     words = {"male": "he", "female": "she", "neutral": "they"}
     tables["oskarvanderwal/winogender", "all", "test"] = [
-        {"sentid": f"nurse.guard.0.{kind}.txt", "sentence": f"The nurse told the guard that {word} left."}
+        {"sentence": f"The nurse told the guard that {word} left.", "occupation": "nurse", "participant": "guard"}
+        | {"label": 0, "gender": kind, "pronoun": word, "target": "nurse"}
         for kind, word in words.items()
     ]
     (frame,) = winogender.read("hub")
@@ -105,6 +106,20 @@ def test_bold_of_the_hub_is_divided_by_domain(hub):
     ]
     assert [prompt.text for prompt in bold.read("hub")] == ["A nurse is", "The nurse"]
     assert bold.read_persons("hub") == [bold.Prompt("American_actors/A_B/0", "American_actors", "A B is an")]
+
+
+def test_a_data_set_with_a_loading_script_is_read_from_the_hubs_table(monkeypatch):
+    asked = []
+
+    def load_dataset(name, subset, split, revision=None):
+        asked.append(revision)
+        if revision is None:
+            raise RuntimeError("Dataset scripts are no longer supported, but found lambada_openai.py")
+        return Dataset.from_list([{"text": "one two"}])
+
+    monkeypatch.setattr(benchmark_files, "load_dataset", load_dataset)
+    assert lambada.read("hub") == [lambada.Passage("passage/0", "one", " two")]
+    assert asked == [None, "refs/convert/parquet"]
 
 
 READERS = {
