@@ -64,6 +64,13 @@ def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
         fully_shard(layer, mesh=mesh)
 
 
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Let a model compute its layers' activations again in the backward pass instead of keeping them."""
+    # its name from transformers 5.20 on, and the one before
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
 def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
     """Model and optimizer, wrapped for all processes; under FSDP each layer of the student is sharded on its own."""
     distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]

@@ -27,7 +27,7 @@ from distill.distiller import Distiller
 from distill.export import model_card, push_student, save_student
 from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
 from distill.interrupt import STOPPED_FILE, Stopped, StopRequest
-from distill.launch import prepare, shard_teacher
+from distill.launch import checkpoint_activations, prepare, shard_teacher
 from distill.perturb import GenderClasses
 from distill.positions import find_positions
 from distill.run_folder import write_text
@@ -58,7 +58,7 @@ def fit(
     """
     run_dir = Path(config.run_dir)
     if config.train.gradient_checkpointing:
-        student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        checkpoint_activations(student)
     if config.teacher and teacher and config.teacher.shard and accelerator.num_processes > 1:
         shard_teacher(teacher, accelerator)
     distiller = build_distiller(config, accelerator, teacher, student, classes)
