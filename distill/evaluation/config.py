@@ -129,15 +129,17 @@ class CeatConfig:
 
 @section
 class GenerationConfig:
-    """How the prompts of benchmarks.bold and benchmarks.bold_persons are continued: nucleus sampling at temperature 1.
+    """How the prompts of benchmarks.bold and benchmarks.bold_persons are continued: sampling at temperature 1.
 
-    scored: what polarity, sentiment, regard and toxicity are computed on. max_prompts: only so many prompts, evenly
-    spaced over the file, for a quick look.
+    top_p: the nucleus. top_k: before it, only so many of the likeliest tokens are kept (BOLD's own setting is top_k 40
+    and top_p 0.95). scored: what polarity, sentiment, regard and toxicity are computed on. max_prompts: only so many
+    prompts, evenly spaced over the file, for a quick look.
     """
 
     num_samples: PositiveCount = 10
     max_new_tokens: PositiveCount = 100
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    top_k: PositiveCount | None = None
     seed: Count = 0
     scored: Literal["continuation", "prompt+continuation"] = "continuation"
     max_prompts: PositiveCount | None = None

@@ -86,6 +86,7 @@ def _sampling_task(config: EvalConfig, name: str, prompts: list[bold.Prompt]) ->
     how = config.generation
     prompts = prompts[:: math.ceil(len(prompts) / (how.max_prompts or len(prompts)))]
     key = f"unigram|{how.scored}|data:{data_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
+    key += f"|top-k:{how.top_k}" if how.top_k is not None else ""
     key += f"|new-tokens:{how.max_new_tokens}|seed:{how.seed}"
 
     def score(scorer: Scorer, part: Sequence[bold.Prompt]) -> Records:
@@ -96,6 +97,7 @@ def _sampling_task(config: EvalConfig, name: str, prompts: list[bold.Prompt]) ->
             max_new_tokens=how.max_new_tokens,
             top_p=how.top_p,
             seed=how.seed,
+            top_k=how.top_k,
         )
         return [bold.record(prompt, texts, how.scored) for prompt, texts in zip(part, continuations, strict=True)]
 

@@ -33,8 +33,9 @@ def sample(
     max_new_tokens: int,
     top_p: float,
     seed: int,
+    top_k: int | None = None,
 ) -> list[list[str]]:
-    """`num_samples` continuations of each (id, text), by nucleus sampling at temperature 1, without special tokens.
+    """`num_samples` continuations of each (id, text), sampled as `pick` does, without special tokens.
 
     A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or where the model's context does.
     Raises ValueError for a prompt that leaves no room in the context.
@@ -50,7 +51,7 @@ def sample(
     found: list[list[str]] = [[""] * num_samples for _ in prompts]
     for batch in _equal_lengths(inputs, num_samples, max_new_tokens, scorer.max_batch_tokens):
         uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
-        generated = _continue(scorer, [inputs[row] for row, _ in batch], uniforms, top_p)
+        generated = _continue(scorer, [inputs[row] for row, _ in batch], uniforms, top_p, top_k)
         for (row, number), text in zip(
             batch, _texts(scorer, [inputs[row] for row, _ in batch], generated), strict=True
         ):
@@ -58,14 +59,17 @@ def sample(
     return found
 
 
-def pick(logprobs: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
-    """One token per row [N] from log-probabilities [N, V] and numbers in [0, 1) [N], by nucleus sampling.
+def pick(logprobs: Tensor, uniforms: Tensor, top_p: float, top_k: int | None = None) -> Tensor:
+    """One token per row [N] from log-probabilities [N, V] and numbers in [0, 1) [N], at temperature 1.
 
-    The nucleus is the smallest set of likeliest tokens with a mass of at least top_p (Holtzman et al. 2020).
+    First only the top_k likeliest tokens are kept, if top_k is given; then, of these, the nucleus: the smallest set of
+    likeliest tokens with a share of at least top_p (Holtzman et al. 2020; transformers has the same order).
     """
-    probs, order = _likeliest(logprobs, min(MOST_LIKELY, logprobs.shape[-1]))
+    probs, order = _likeliest(logprobs, min(top_k or MOST_LIKELY, logprobs.shape[-1]))
+    if top_k is not None:
+        probs = probs / probs.sum(dim=-1, keepdim=True)
     mass = probs.cumsum(dim=-1)
-    if (mass[:, -1] < top_p).any():  # the nucleus of some row is larger
+    if top_k is None and (mass[:, -1] < top_p).any():  # the nucleus of some row is larger
         probs, order = _likeliest(logprobs, logprobs.shape[-1])
         mass = probs.cumsum(dim=-1)
     kept = torch.where(mass - probs < top_p, probs, 0.0).cumsum(dim=-1)
@@ -84,7 +88,9 @@ def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return probs, ids.gather(-1, order)
 
 
-def _continue(scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float) -> list[list[int]]:
+def _continue(
+    scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float, top_k: int | None
+) -> list[list[int]]:
     """The new ids of rows of equal length, up to and without their end token."""
     device = scorer.model.device
     numbers = torch.from_numpy(uniforms).to(device)
@@ -96,7 +102,7 @@ def _continue(scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatAr
     for step in range(room):
         output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
-        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p)
+        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p, top_k)
         kept = []
         for place, (row, token) in enumerate(zip(running, ids.tolist(), strict=True)):
             if token not in stops:

@@ -95,6 +95,31 @@ def test_pick_samples_the_nucleus_in_proportion():
     assert pick(logprobs[:2], edges, 1e-9).tolist() == [1, 1]  # never empty: greedy
 
 
+def test_pick_keeps_the_likeliest_before_the_nucleus():
+    logprobs = torch.tensor([0.1, 0.4, 0.3, 0.2]).log().expand(80_000, 4)
+    uniforms = torch.from_numpy(np.random.default_rng(0).random(80_000))
+    shares = torch.bincount(pick(logprobs, uniforms, 1.0, top_k=3), minlength=4) / 80_000
+    np.testing.assert_allclose(shares, [0.0, 4 / 9, 3 / 9, 2 / 9], atol=0.007)
+    both = torch.bincount(pick(logprobs, uniforms, 0.7, top_k=3), minlength=4) / 80_000  # 4/9 + 3/9 > 0.7
+    np.testing.assert_allclose(both, [0.0, 4 / 7, 3 / 7, 0.0], atol=0.007)
+
+
+def test_a_nucleus_among_many_tokens_is_that_of_the_sorted_vocabulary():
+    rng = np.random.default_rng(1)
+    flat, sharp = rng.normal(0, 0.5, (40, 3000)), rng.normal(0, 4, (40, 3000))
+    for logits in (flat, sharp):  # of flat ones the nucleus has more tokens than are tried first
+        logprobs = torch.from_numpy(logits).float().log_softmax(-1)
+        uniforms = torch.from_numpy(rng.random(40))
+        expected = []
+        for row, number in zip(logprobs.double().exp().numpy(), uniforms.numpy(), strict=True):
+            order = np.argsort(-row, kind="stable")
+            mass = np.cumsum(row[order])
+            nucleus = order[: int(np.searchsorted(mass, 0.9)) + 1]
+            kept = np.cumsum(row[nucleus])
+            expected.append(int(nucleus[np.searchsorted(kept, number * kept[-1], side="right")]))
+        assert pick(logprobs, uniforms, 0.9).tolist() == expected
+
+
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
 def test_continuations_do_not_depend_on_the_batch(tiny_scorer, architecture):
     together = sample(tiny_scorer(architecture, max_batch_tokens=4096), PROMPTS, **HOW)
