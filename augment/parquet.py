@@ -1,21 +1,21 @@
 """The Parquet side of stream.py: row groups in, swapped row groups out, in constant memory and resumable.
 
-Every block of rows becomes a small finished file in `<target>.parts/`; at the end they are joined, block by block, into
-the target. After an interruption the finished blocks are kept.
+A worker turns every block of rows into a small finished file in `<target>.parts/`; at the end they are joined, block by
+block, into the target. After an interruption the finished blocks are kept. Only the text column becomes Python objects.
 """
 
+import os
 import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from augment.rows import Block, RowOptions, swap_columns
+from augment.rows import Block, RowOptions, edit_columns, swap_column
 from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, with_options, workers
 
 _ROWS_PER_BLOCK = 2000
@@ -37,8 +37,7 @@ def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: i
         rejected.truncate(progress.malformed_bytes)
         size = source.stat().st_size
         num_blocks = -(-pq.read_metadata(source).num_rows // _ROWS_PER_BLOCK)
-        for number, (columns, block) in _in_order(source, options, num_workers, done):
-            pq.write_table(pa.table(columns, schema=_schema(schema, options)), parts / f"{number:08}.parquet")
+        for number, block in _in_order(source, options, num_workers, done, parts):
             note_malformed(rejected, block, progress.counts.num_lines)
             rejected.flush()
             progress.counts.add(block.counts)
@@ -64,43 +63,69 @@ def read_column(source: Path, text_field: str) -> Iterator[str]:
             yield from (text for text in batch.column(0).to_pylist() if isinstance(text, str))
 
 
+_EDIT = pa.struct(
+    {
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "source": pa.string(),
+        "target": pa.string(),
+        "rule": pa.string(),
+        "confidence": pa.float64(),
+    }
+)
+
+
 def _schema(schema: pa.Schema, options: RowOptions) -> pa.Schema:
     if not options.pairs:
         return schema
-    edit = pa.struct(
-        {
-            "start": pa.int64(),
-            "end": pa.int64(),
-            "source": pa.string(),
-            "target": pa.string(),
-            "rule": pa.string(),
-            "confidence": pa.float64(),
-        }
-    )
-    return schema.append(pa.field("counterfactual", pa.string())).append(pa.field("edits", pa.list_(edit)))
+    return schema.append(pa.field("counterfactual", pa.string())).append(pa.field("edits", pa.list_(_EDIT)))
+
+
+def swapped_part(batch: pa.RecordBatch, options: RowOptions, part: Path) -> Block:
+    """In a worker: swap the rows of a batch and write them to `part` under a temporary name first."""
+    table = pa.Table.from_batches([batch])
+    place = table.schema.get_field_index(options.text_field)
+    kept, pairs, block = swap_column(table.column(place).to_pylist(), options)
+    if len(kept) < table.num_rows:
+        table = table.take(pa.array(kept, type=pa.int64()))
+    if options.pairs:
+        added = [edit_columns(pair) for pair in pairs]
+        table = table.append_column("counterfactual", pa.array([row["counterfactual"] for row in added], pa.string()))
+        table = table.append_column("edits", pa.array([row["edits"] for row in added], pa.list_(_EDIT)))
+    else:
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pa.array([pair.counterfactual for pair in pairs], field.type))
+    # A name of its own: a worker of a killed run may still be writing the same block.
+    unfinished = part.with_name(f"{part.name}.{os.getpid()}")
+    pq.write_table(table, unfinished)
+    unfinished.replace(part)
+    return block
 
 
 def _in_order(
-    source: Path, options: RowOptions, num_workers: int, skip: int
-) -> Iterator[tuple[int, tuple[dict[str, list[Any]], Block]]]:
+    source: Path, options: RowOptions, num_workers: int, skip: int, parts: Path
+) -> Iterator[tuple[int, Block]]:
+    """(block number, its totals) in input order, for every block from `skip` on; the rows are in `parts`."""
     with pq.ParquetFile(source) as file:
-        batches = enumerate(file.iter_batches(_ROWS_PER_BLOCK))
+        batches = ((n, b) for n, b in enumerate(file.iter_batches(_ROWS_PER_BLOCK)) if n >= skip)
         if num_workers == 1:
             for number, batch in batches:
-                if number >= skip:
-                    yield number, swap_columns(batch.to_pydict(), options)
+                yield number, swapped_part(batch, options, _part(parts, number))
             return
         with workers(num_workers, options) as pool:
-            waiting: deque[tuple[int, Future[tuple[dict[str, list[Any]], Block]]]] = deque()
+            waiting: deque[tuple[int, Future[Block]]] = deque()
             for number, batch in batches:
-                if number >= skip:
-                    waiting.append((number, pool.submit(with_options, swap_columns, batch.to_pydict())))
+                waiting.append((number, pool.submit(with_options, swapped_part, batch, _part(parts, number))))
                 if len(waiting) >= 2 * num_workers:
                     first, future = waiting.popleft()
                     yield first, future.result()
             while waiting:
                 first, future = waiting.popleft()
                 yield first, future.result()
+
+
+def _part(parts: Path, number: int) -> Path:
+    return parts / f"{number:08}.parquet"
 
 
 def _join(parts: Path, target: Path, schema: pa.Schema) -> None:

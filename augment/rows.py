@@ -115,7 +115,7 @@ def swap_json_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
         if not pair.edits and not options.pairs:
             block.lines.append(raw)
             continue
-        row |= _columns(pair) if options.pairs else {options.text_field: pair.counterfactual}
+        row |= edit_columns(pair) if options.pairs else {options.text_field: pair.counterfactual}
         end = b"\n" if raw.endswith(b"\n") else b""
         block.lines.append(_dump(row).encode("utf-8") + end)
     return block
@@ -130,7 +130,8 @@ def _dump(row: dict[str, Any]) -> str:
     return dumped
 
 
-def _columns(pair: CounterfactualPair) -> dict[str, Any]:
+def edit_columns(pair: CounterfactualPair) -> dict[str, Any]:
+    """The columns that `pairs` adds for one row: the counterfactual and its edits."""
     edits = [
         {
             "start": e.start,
@@ -151,12 +152,12 @@ def _reject(block: Block, number: int, reason: str) -> None:
     block.malformed.append((number, reason))
 
 
-def swap_columns(columns: dict[str, list[Any]], options: RowOptions) -> tuple[dict[str, list[Any]], Block]:
-    """Columns of equal length: the text column swapped (or, with `pairs`, the two columns added)."""
-    block = Block(counts=Counts(num_lines=len(columns[options.text_field])))
+def swap_column(texts: Sequence[Any], options: RowOptions) -> tuple[list[int], list[CounterfactualPair], Block]:
+    """The texts of a column: numbers of the rows that are kept, their pairs, and the totals. `lines` stays empty."""
+    block = Block(counts=Counts(num_lines=len(texts)))
     kept: list[int] = []
     pairs: list[CounterfactualPair] = []
-    for number, text in enumerate(columns[options.text_field]):
+    for number, text in enumerate(texts):
         if not isinstance(text, str):
             _reject(block, number, f"no text in column {options.text_field!r}")
             continue
@@ -164,14 +165,7 @@ def swap_columns(columns: dict[str, list[Any]], options: RowOptions) -> tuple[di
         if pair is not None:
             kept.append(number)
             pairs.append(pair)
-    result = {name: [values[i] for i in kept] for name, values in columns.items()}
-    if options.pairs:
-        added = [_columns(pair) for pair in pairs]
-        result["counterfactual"] = [row["counterfactual"] for row in added]
-        result["edits"] = [row["edits"] for row in added]
-    else:
-        result[options.text_field] = [pair.counterfactual for pair in pairs]
-    return result, block
+    return kept, pairs, block
 
 
 def add_counterfactuals(
@@ -183,5 +177,5 @@ def add_counterfactuals(
     """
     if text_field not in batch:
         raise ValueError(f"the batch has no column {text_field!r}; its columns are {', '.join(batch)}: set text_field")
-    added = [_columns(swap(text, lexicon)) for text in batch[text_field]]
+    added = [edit_columns(swap(text, lexicon)) for text in batch[text_field]]
     return {"counterfactual": [row["counterfactual"] for row in added], "edits": [row["edits"] for row in added]}

@@ -9,13 +9,14 @@ import gzip
 import hashlib
 import json
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import IO, Any
 
@@ -247,6 +248,15 @@ _OPTIONS: list[RowOptions] = []  # one element, in worker processes only
 
 def _hold(options: RowOptions) -> None:
     _OPTIONS.append(options)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def with_options(job: Callable[..., Any], rows: Any, *arguments: Any) -> Any:

@@ -39,7 +39,7 @@ def test_occupations_before_and_after() -> None:
 
 
 def test_each_text_is_measured_with_its_own_distances() -> None:
-    # "he" stands 120 characters behind the occupation; "best man" -> "maid of honour" moves its counterpart out of reach.
+    # "he" is 120 characters behind the occupation; "best man" -> "maid of honour" moves its counterpart out of reach.
     result = audit(["An engineer " + "x" * 88 + " and the best man said he"])
     assert result.occupations == {"engineer": [2, 0]}
     assert result.substituted_occupations == {"engineer": [0, 1]}

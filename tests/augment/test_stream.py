@@ -3,13 +3,16 @@
 import gzip
 import json
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from augment import load_lexicon, stream, swap
+from augment import load_lexicon, parquet, stream, swap
 from augment.__main__ import main
 from augment.rows import RowOptions, add_counterfactuals
 from augment.stream import swap_file
@@ -200,3 +203,63 @@ def test_datasets_map_over_a_dataset() -> None:
     datasets = pytest.importorskip("datasets")
     data = datasets.Dataset.from_dict({"text": ["He left.", "Nothing."]})
     assert data.map(add_counterfactuals, batched=True)["counterfactual"][:] == ["She left.", "Nothing."]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from augment import load_lexicon, parquet, stream
+from augment.rows import RowOptions
+stream._BLOCK_BYTES, stream._SAVE_EVERY, parquet._ROWS_PER_BLOCK = 20_000, 1, 200
+if __name__ == "__main__":
+    stream.swap_file(Path(sys.argv[1]), Path(sys.argv[2]), RowOptions(load_lexicon()), int(sys.argv[3]))
+"""
+
+
+def children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.is_file() else []
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("suffix", "num_workers"), [(".txt", 1), (".jsonl.gz", 2), (".parquet", 1), (".parquet", 2)])
+def test_killed_run_continues_to_the_same_bytes(
+    tmp_path: Path, suffix: str, num_workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(parquet, "_ROWS_PER_BLOCK", 200)
+    source, whole, target = tmp_path / ("in" + suffix), tmp_path / ("whole" + suffix), tmp_path / ("out" + suffix)
+    texts = rows(6_000)
+    if suffix == ".txt":
+        source.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    elif suffix == ".parquet":
+        pq.write_table(pa.table({"id": list(range(len(texts))), "text": texts}), source)
+    else:
+        write_jsonl(source, texts)
+    expected = swap_file(source, whole, OPTIONS)
+    script = tmp_path / "child.py"
+    script.write_text(KILLED, encoding="utf-8")
+    root = str(Path(__file__).resolve().parents[2])
+    arguments = [sys.executable, str(script), str(source), str(target), str(num_workers)]
+    with subprocess.Popen(arguments, env={"PYTHONPATH": root}) as run:
+        while not (tmp_path / (target.name + ".progress")).exists():
+            assert run.poll() is None
+            time.sleep(0.002)
+        workers = children(run.pid)
+        run.kill()
+    assert not target.exists()
+    noted = json.loads((tmp_path / (target.name + ".progress")).read_text())
+    assert 0 < noted["counts"]["num_rows"] < len(texts)
+    report = swap_file(source, target, OPTIONS)
+    assert target.read_bytes() == whole.read_bytes()
+    assert report.counts == expected.counts
+    deadline = time.monotonic() + 20
+    while any(alive(worker) for worker in workers):
+        assert time.monotonic() < deadline, "workers outlived the run that was killed"
+        time.sleep(0.05)
