@@ -1,0 +1,172 @@
+"""What the training loop costs beyond the step itself: ours against a bare PyTorch loop of the same step.
+
+    python benchmarks/loop_overhead.py [--rounds 3] [--steps 40] [--width 256] [--out RESULT.json]
+
+Both do the same arithmetic on the same blocks: teacher and student forward, loss, backward, clipping, fused AdamW. The
+bare loop has its batches in memory and does nothing else; ours loads them, counts, logs every tenth step, asks for
+signals and goes through Accelerate. Prints one line of JSON: the median seconds per step of each (wall clock, and CPU
+time, which other programs on the machine disturb less), and their ratio. On a GPU when there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+# This folder holds an augment.py: without it on the path, `augment` is the package.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import torch  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
+
+from augment.lexicon import load_lexicon  # noqa: E402
+from distill import trainer  # noqa: E402
+from distill.batches import batches  # noqa: E402
+from distill.config import RunConfig, validate  # noqa: E402
+from distill.data import Blocks, prepare_blocks  # noqa: E402
+from distill.models import load_tokenizer  # noqa: E402
+from distill.parts import load_parts  # noqa: E402
+from distill.perturb import gender_classes  # noqa: E402
+from distill.schedule import blocks_from, build_scheduler, plan_schedule  # noqa: E402
+from distill.smallworld.default_world import default_world  # noqa: E402
+from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E402
+from distill.step import forward_pairs, positions_of  # noqa: E402
+
+NUM_WARMUP_STEPS = 5
+
+
+class Moments(NamedTuple):
+    """When each step began, in seconds."""
+
+    wall: list[float]
+    cpu: list[float]
+
+    def now(self) -> None:
+        self.wall.append(time.perf_counter())
+        self.cpu.append(time.process_time())
+
+    def per_step(self) -> tuple[float, float]:
+        """Median wall and CPU seconds from the beginning of one step to that of the next."""
+        return tuple(median(b - a for a, b in itertools.pairwise(clock[NUM_WARMUP_STEPS:])) for clock in self)  # type: ignore[return-value]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--width", type=int, default=256, help="of the teacher (4 layers) and the student (2)")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rounds = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(options.rounds):
+            config = prepare(Path(folder), options.width, options.steps, number)
+            rounds.append({"bare": bare_loop(config).per_step(), "ours": our_loop(config).per_step()})
+    seconds = {name: [min(r[name][clock] for r in rounds) for clock in (0, 1)] for name in ("bare", "ours")}
+    result = {
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "seconds_per_step_bare": round(seconds["bare"][0], 5),
+        "seconds_per_step_ours": round(seconds["ours"][0], 5),
+        "ratio_wall": round(seconds["ours"][0] / seconds["bare"][0], 4),
+        "ratio_cpu": round(seconds["ours"][1] / seconds["bare"][1], 4),
+        "ratios_cpu_by_round": [round(r["ours"][1] / r["bare"][1], 4) for r in rounds],
+    }
+    print(json.dumps(result))
+    if options.out:
+        options.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
+
+
+def prepare(folder: Path, width: int, num_steps: int, number: int) -> RunConfig:
+    """A small world, a random teacher of it, and the configuration of a run."""
+    if not (folder / "world").exists():
+        parameters = CorpusParameters(num_documents=2000, num_heldout=20, seed=0, vocab_size=4000)
+        build_corpus(folder / "world", default_world(), parameters)
+        tokenizer = load_tokenizer(str(folder / "world" / "tokenizer"))
+        size = {"n_embd": width, "n_head": 4, "n_layer": 4, "n_positions": 128, "vocab_size": len(tokenizer)}
+        ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.bos_token_id}
+        teacher = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt2", **size, **ids))
+        teacher.save_pretrained(folder / "teacher")
+        tokenizer.save_pretrained(folder / "teacher")
+    settings = {
+        "run_dir": str(folder / f"run{number}"),
+        "data": {
+            "path": str(folder / "world" / "train.jsonl"),
+            "heldout_path": str(folder / "world" / "heldout.jsonl"),
+            "seq_len": 128,
+            "cache_dir": str(folder / "cache"),
+        },
+        "teacher": {"path": str(folder / "teacher")},
+        "student": {"layers": [0, 3]},
+        "perturb": {"operation": "equivariant"},
+        "train": {"max_steps": num_steps, "global_batch_size": 8, "micro_batch_size": 4, "eval_blocks": 1},
+    }
+    return validate(RunConfig, settings)
+
+
+def parts_of(config: RunConfig, accelerator: Accelerator) -> tuple:
+    tokenizer, teacher, student = load_parts(config)
+    lexicon = load_lexicon()
+    blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
+    return tokenizer, teacher, student, gender_classes(tokenizer, lexicon), blocks
+
+
+def our_loop(config: RunConfig) -> Moments:
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    tokenizer, teacher, student, classes, blocks = parts_of(config, accelerator)
+    schedule = plan_schedule(config, len(blocks.train), 1)
+    moments, real = Moments([], []), trainer.train_step
+
+    def timed(*arguments):
+        moments.now()
+        return real(*arguments)
+
+    trainer.train_step = timed
+    Path(config.run_dir).mkdir()
+    origin = {"data": {"train": blocks.info["train"]}}
+    trainer.fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
+    trainer.train_step = real
+    return moments
+
+
+def bare_loop(config: RunConfig) -> Moments:
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())  # for its device and rank only
+    _, teacher, student, classes, blocks = parts_of(config, accelerator)
+    distiller = trainer.build_distiller(config, accelerator, teacher, student, classes)
+    optimizer = trainer.build_optimizer(config, distiller)
+    scheduler = build_scheduler(config.optim, optimizer, config.train.max_steps)
+    steps = steps_in_memory(config, accelerator, blocks)
+    moments = Moments([], [])
+    for step in steps:
+        moments.now()
+        scored = [positions_of(batch, teacher, config) for batch in step]
+        num_tokens = sum(positions.num_tokens for positions in scored)
+        for batch, positions in zip(step, scored, strict=True):
+            device = accelerator.device
+            terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device))
+            (terms.loss / num_tokens).backward()
+        torch.nn.utils.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm).item()
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+    return moments
+
+
+def steps_in_memory(config: RunConfig, accelerator: Accelerator, blocks: Blocks) -> list[list]:
+    schedule = plan_schedule(config, len(blocks.train), 1)
+    indices = blocks_from(schedule, len(blocks.train), config.seed, 0, accelerator)
+    micro = itertools.islice(indices, schedule.max_steps * schedule.micro_steps)
+    ready = list(batches(blocks.train, micro, config.data.seq_len))
+    return [ready[start : start + schedule.micro_steps] for start in range(0, len(ready), schedule.micro_steps)]
+
+
+if __name__ == "__main__":
+    main()
