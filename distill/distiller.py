@@ -35,8 +35,8 @@ class TermSums(NamedTuple):
 
 
 class LossTerms(NamedTuple):
-    """The loss summed over the scored predictions, the only part with a gradient; its parts over all scored predictions
-    and over the gendered ones.
+    """The scaled loss of the scored predictions, the only part with a gradient; and its parts, summed over all scored
+    predictions and over the gendered ones.
     """
 
     loss: Tensor
@@ -75,8 +75,10 @@ class Distiller(nn.Module):
         self.objective = Objective(loss, perturbation, classes)
         self._teacher_head = (teacher_head,)  # in a tuple, where the module tree does not see it
 
-    def forward(self, input_ids: Tensor, positions: Positions, teacher_hidden: Tensor | None = None) -> LossTerms:
-        """The loss of the predictions in `positions`, of student inputs input_ids [S B, T].
+    def forward(
+        self, input_ids: Tensor, positions: Positions, scale: Tensor, teacher_hidden: Tensor | None = None
+    ) -> LossTerms:
+        """`scale` times the loss of the predictions in `positions`, of student inputs input_ids [S B, T].
 
         Without teacher_hidden [R, H] only the cross-entropy is computed. A batch in which nothing is scored gives a
         loss of 0 that is connected to the graph, so that every process takes part in the reduction of gradients.
@@ -86,7 +88,9 @@ class Distiller(nn.Module):
         (head,) = self._teacher_head
         teacher = None if teacher_hidden is None or head is None else Teacher(teacher_hidden, _head(head))
         student_head = _head(self.student.get_output_embeddings())
-        loss, parts = pair_loss(hidden, student_head, labels, is_gendered, positions.groups, teacher, self.objective)
+        loss, parts = pair_loss(
+            hidden, student_head, labels, is_gendered, positions.groups, teacher, self.objective, scale
+        )
         distances = torch.zeros(2, device=hidden.device)
         weight = self.objective.loss.hidden_weight
         if teacher_hidden is not None and weight > 0:
@@ -94,7 +98,7 @@ class Distiller(nn.Module):
             own = torch.cat([group.teacher_rows[: len(group.student_rows)].flatten() for group in positions.groups])
             each = hidden_distance(hidden[rows].float(), teacher_hidden[own].float())
             distances = torch.stack([each.sum(), (each * is_gendered[rows]).sum()])
-            loss = loss + weight * distances[0]
+            loss = loss + scale * weight * distances[0]
         num_tokens = torch.stack([hidden.new_full((), positions.num_tokens), is_gendered.sum()])
         both = torch.cat([parts, distances.detach().unsqueeze(1), num_tokens.unsqueeze(1)], dim=1)
         return LossTerms(loss, TermSums(*both[0]), TermSums(*both[1]))

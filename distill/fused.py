@@ -55,17 +55,18 @@ def pair_loss(
     groups: tuple[Group, ...],
     teacher: Teacher | None,
     objective: Objective,
+    scale: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """The loss summed over the predictions of `groups`, to be differentiated by `hidden` and `head`, and its parts.
 
-    hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is w_kd tau^2 kd + w_ce ce, or
-    without a teacher w_ce ce. The parts [2, 3] are sums in nats of kd (at the temperature, without tau^2), ce and the
-    target's entropy: over all predictions, and over the gendered ones. Under autocast, operands of matrix products are
-    rounded to its type; sums and results are float32.
+    hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is `scale` times
+    w_kd tau^2 kd + w_ce ce, or without a teacher w_ce ce. The parts [2, 3] are sums in nats of kd (at the temperature,
+    without tau^2), ce and the target's entropy: over all predictions, and over the gendered ones. Under autocast,
+    operands of matrix products are rounded to its type; sums and results are float32.
     """
     kind = hidden.device.type
     rounding = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-    constants = (labels, is_gendered, groups, teacher, objective, rounding, torch.is_grad_enabled())
+    constants = (labels, is_gendered, groups, teacher, objective, scale, rounding, torch.is_grad_enabled())
     return _PairLoss.apply(hidden, head.weight, head.bias, *constants)
 
 
@@ -83,6 +84,7 @@ class _PairLoss(torch.autograd.Function):
         groups: tuple[Group, ...],
         teacher: Teacher | None,
         objective: Objective,
+        scale: Tensor,
         rounding: torch.dtype | None,
         needs_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
@@ -96,25 +98,29 @@ class _PairLoss(torch.autograd.Function):
                 views = max(len(group.student_rows), len(group.teacher_rows))
                 for chunk in _split(group, student.rows_per_chunk // views):
                     rows = chunk.student_rows
-                    values = _chunk_values(chunk, labels[rows], student, target, objective)
+                    values = _chunk_values(chunk, labels[rows], student, target, objective, scale)
                     parts += torch.stack([values.sum((1, 2)), (values * is_gendered[rows]).sum((1, 2))])
         ctx.save_for_backward(student.hidden_gradient, student.weight_gradient, student.bias_gradient)
         ctx.mark_non_differentiable(parts)
         loss = objective.loss
-        return loss.kd_weight * loss.temperature**2 * parts[0, 0] + loss.ce_weight * parts[0, 1], parts
+        return scale * (loss.kd_weight * loss.temperature**2 * parts[0, 0] + loss.ce_weight * parts[0, 1]), parts
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, scale: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of the forward pass, scaled."""
-        return (*(None if gradient is None else gradient * scale for gradient in ctx.saved_tensors), *[None] * 7)
+    def backward(ctx: Any, factor: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the forward pass. A factor of 1, the usual one, costs nothing on a CPU; on a GPU, to look at
+        it would cost more than to multiply.
+        """
+        is_one = factor.device.type == "cpu" and float(factor) == 1
+        gradients = (None if g is None else g if is_one else g * factor for g in ctx.saved_tensors)
+        return (*gradients, *[None] * 8)
 
 
 def _chunk_values(
-    chunk: Group, labels: Tensor, student: _Output, teacher: _Output | None, objective: Objective
+    chunk: Group, labels: Tensor, student: _Output, teacher: _Output | None, objective: Objective, scale: Tensor
 ) -> Tensor:
-    """[3, S, N]: kd, ce and the target's entropy of a chunk's predictions, with labels [S, N]. Adds their gradient to
-    the student's.
+    """[3, S, N]: kd, ce and the target's entropy of a chunk's predictions, with labels [S, N]. Adds the gradient of
+    their scaled loss to the student's.
     """
     logits = student.logits(chunk.student_rows)
     teacher_logits = None if teacher is None else teacher.logits(chunk.teacher_rows)
@@ -127,7 +133,7 @@ def _chunk_values(
         has_partner = None if chunk.has_partner is None else chunk.has_partner[few]
         few_values, gradient = _values_and_gradient(few_logits, few_teacher, labels[:, few], has_partner, objective)
         values.append(few_values)
-        few_logits.copy_(gradient)  # the logits have served
+        torch.mul(gradient, scale, out=few_logits)  # the logits have served
     student.add_gradient(chunk.student_rows, logits)
     return torch.cat(values, dim=-1)
 
@@ -135,16 +141,18 @@ def _chunk_values(
 def _values_and_gradient(
     logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, has_partner: Tensor | None, objective: Objective
 ) -> tuple[Tensor, Tensor]:
-    """[3, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V]."""
+    """[3, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
+    are overwritten.
+    """
     loss, (operation, strength) = objective.loss, (objective.perturbation.operation, objective.perturbation.strength)
     ce, gradient = cross_entropy(logits.log_softmax(-1), labels)
     gradient.mul_(loss.ce_weight)
     if teacher_logits is None:
         return torch.stack([torch.zeros_like(ce), ce, torch.zeros_like(ce)]), gradient
-    logprobs = (teacher_logits / loss.temperature).log_softmax(-1)
+    logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
     own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
     target = perturb(own, counterpart, has_partner, operation, strength, objective.classes)
-    softened = (logits / loss.temperature).log_softmax(-1)
+    softened = logits.div_(loss.temperature).log_softmax(-1)
     kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
     gradient.add_(kd_gradient, alpha=loss.kd_weight * loss.temperature)  # tau^2 of the loss, 1 / tau of the logits
     return torch.stack([kd, ce, entropy(target)]), gradient

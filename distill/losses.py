@@ -1,8 +1,9 @@
 """Loss terms: log-probabilities or hidden states of scored positions in, per-position values out, in nats.
 
 Pure functions without any reduction: sums are taken by the caller and divided once, by the number of scored positions
-of the whole optimizer step. Divergences come with their gradient, which the fused loss needs while it still holds the
-logits.
+of the whole optimizer step. What is trained on comes with its gradient, which the fused loss needs while it still holds
+the logits, and which takes the place of the student's log-probabilities: on a CPU, a new tensor of that size costs more
+than what is computed in it.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from torch import Tensor
 
 def kl(p: Tensor, q: Tensor) -> Tensor:
     """KL(p || q) [...] in nats of log-probabilities [..., V]. A true KL: 0 where p == q."""
-    return torch.linalg.vecdot(p.exp(), p - q)
+    return (p - q).mul_(p.exp()).sum(-1)
 
 
 def entropy(logprobs: Tensor) -> Tensor:
     """The entropy [...], in nats, of log-probabilities [..., V]."""
-    return -torch.linalg.vecdot(logprobs.exp(), logprobs)
+    return -logprobs.exp().mul_(logprobs).sum(-1)
 
 
 def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple[Tensor, Tensor]:
     """The divergence [...], in nats, between log-probabilities [..., V], and its gradient [..., V] with respect to the
-    logits of which `student` is the log-softmax.
+    logits of which `student` is the log-softmax; the gradient takes the place of `student`.
 
     forward_kl: KL(target || student). reverse_kl: KL(student || target).
     jsd: the generalised Jensen-Shannon divergence, beta KL(target || m) + (1 - beta) KL(student || m) with
@@ -35,34 +36,33 @@ def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple
 
     Through a softmax s, a derivative g with respect to s becomes s (g - sum s g); g needs to be known up to a constant.
     """
-    s = student.exp()
     if kind == "forward_kl":  # g = -q / s
         q = target.exp()
-        return torch.linalg.vecdot(q, target - student), s.sub_(q)
+        values = (target - student).mul_(q).sum(-1)
+        return values, student.exp_().sub_(q)
     if kind == "reverse_kl":  # g = log(s / q)
         ratio = student - target
-        values = torch.linalg.vecdot(s, ratio)
-        return values, s.mul_(ratio.sub_(values.unsqueeze(-1)))
+        values = kl(student, target)
+        return values, student.exp_().mul_(ratio.sub_(values.unsqueeze(-1)))
     mixture = torch.logaddexp(target + math.log(beta), student + math.log1p(-beta))
     if kind == "jsd":  # g = (1 - beta) log(s / m)
-        ratio = student - mixture
-        from_student = torch.linalg.vecdot(s, ratio)
+        ratio, from_student = student - mixture, kl(student, mixture)
         values = beta * kl(target, mixture) + (1 - beta) * from_student
-        return values, s.mul_(ratio.sub_(from_student.unsqueeze(-1)).mul_(1 - beta))
+        return values, student.exp_().mul_(ratio.sub_(from_student.unsqueeze(-1)).mul_(1 - beta))
     if kind == "skewed_kl":  # g = -(1 - beta) q / m
-        slope = (target - mixture).exp_().mul_(beta - 1)
-        mean_slope = torch.linalg.vecdot(s, slope)
-        return kl(target, mixture), s.mul_(slope.sub_(mean_slope.unsqueeze(-1)))
+        slope, s = (target - mixture).exp_().mul_(beta - 1), student.exp_()
+        mean_slope = (slope * s).sum(-1, keepdim=True)
+        return kl(target, mixture), s.mul_(slope.sub_(mean_slope))
     raise ValueError(f"unknown divergence {kind!r}")
 
 
 def cross_entropy(logprobs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """-logprobs[label], [...] in nats, for log-probabilities [..., V] and labels [...], and its gradient [..., V] with
-    respect to the logits of which `logprobs` is the log-softmax.
+    respect to the logits of which `logprobs` is the log-softmax; the gradient takes the place of `logprobs`.
     """
     at_label = labels.unsqueeze(-1)
     values = -logprobs.gather(-1, at_label).squeeze(-1)
-    gradient = logprobs.exp()
+    gradient = logprobs.exp_()
     return values, gradient.scatter_add_(-1, at_label, -torch.ones_like(at_label, dtype=gradient.dtype))
 
 

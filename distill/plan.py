@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 
+import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
@@ -75,12 +76,13 @@ def _probe(
     """Seconds per micro-step, without the first, and bytes per process."""
     rows = schedule.rows_per_micro
     indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
+    scale = torch.ones((), device=accelerator.device)
     durations = []
     for batch in itertools.islice(batches(blocks.train, indices, config.data.seq_len), PROBE_MICRO_STEPS):
         started = time.perf_counter()
         positions = positions_of(batch, teacher, config).to(accelerator.device)
         with accelerator.autocast():
-            loss = forward_pairs(distiller, teacher, batch.to(accelerator.device), positions).loss
+            loss = forward_pairs(distiller, teacher, batch.to(accelerator.device), positions, scale).loss
         loss.backward()
         loss.item()
         durations.append(time.perf_counter() - started)

@@ -41,13 +41,14 @@ def train_step(
     scored = [positions_of(batch, teacher, config) for batch in micro_batches]
     num_tokens = torch.tensor(sum(positions.num_tokens for positions in scored), device=device)
     num_tokens = accelerator.reduce(num_tokens, "sum").clamp(min=1)
+    scale = accelerator.num_processes / num_tokens
     totals = torch.zeros(2, len(TermSums._fields), device=device)
     for index, (batch, positions) in enumerate(zip(micro_batches, scored, strict=True)):
         last = index == len(micro_batches) - 1
         with contextlib.nullcontext() if last else accelerator.no_sync(distiller):
             with accelerator.autocast():  # the prepared student has it anyway, the teacher has not
-                terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device))
-            accelerator.backward(terms.loss * (accelerator.num_processes / num_tokens))
+                terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device), scale)
+            accelerator.backward(terms.loss)
         totals += torch.stack([torch.stack(terms.sums), torch.stack(terms.gendered_sums)])
     grad_norm = accelerator.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm or math.inf)
     if isinstance(grad_norm, DTensor):  # of a sharded student: each process has its part
@@ -78,13 +79,17 @@ def positions_of(batch: PairedBatch, teacher: PreTrainedModel | None, config: Ru
 
 
 def forward_pairs(
-    distiller: torch.nn.Module, teacher: PreTrainedModel | None, batch: PairedBatch, positions: Positions
+    distiller: torch.nn.Module,
+    teacher: PreTrainedModel | None,
+    batch: PairedBatch,
+    positions: Positions,
+    scale: torch.Tensor,
 ) -> LossTerms:
-    """The loss of a micro-batch on the device: of the original view, or of both in one forward pass."""
+    """`scale` times the loss of a micro-batch on the device: of the original view, or of both in one forward pass."""
     num_views = len(positions.is_gendered) // batch.input_ids.numel()
     input_ids = torch.cat([batch.input_ids, batch.cf_input_ids][:num_views])
     hidden = None if teacher is None else teacher_states(teacher, batch, positions.swapped)
-    return distiller(input_ids, positions, hidden)
+    return distiller(input_ids, positions, scale, hidden)
 
 
 def _means(sums: TermSums, gendered_sums: TermSums, loss: LossConfig) -> dict[str, Any]:

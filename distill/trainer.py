@@ -173,7 +173,8 @@ def _step(run: Run, micro_batches: list[PairedBatch], log: RunLog) -> dict[str, 
 def _loss_of(run: Run, batch: PairedBatch) -> torch.Tensor:
     """The loss of a batch on the CPU."""
     device, positions = run.accelerator.device, positions_of(batch, run.teacher, run.config)
-    return forward_pairs(run.parts.model, run.teacher, batch.to(device), positions.to(device)).loss
+    scale = torch.ones((), device=device)
+    return forward_pairs(run.parts.model, run.teacher, batch.to(device), positions.to(device), scale).loss
 
 
 def _indices(run: Run) -> Iterator[list[int]]:
@@ -218,10 +219,11 @@ def evaluate(
     num_blocks = min(len(blocks.heldout), config.train.eval_blocks)
     indices = heldout_indices(num_blocks, micro_size, accelerator.process_index, accelerator.num_processes)
     sums = torch.zeros(2, dtype=torch.float64)
+    scale = torch.ones((), device=accelerator.device)
     distiller.eval()
     for batch in batches(blocks.heldout, indices, config.data.seq_len):
         positions = find_positions(batch, both=False, paired=False).to(accelerator.device)
-        terms = distiller(batch.input_ids.to(accelerator.device), positions)
+        terms = distiller(batch.input_ids.to(accelerator.device), positions, scale)
         sums += torch.stack([terms.sums.ce, terms.sums.num_tokens]).cpu()
     distiller.train()
     exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64

@@ -52,7 +52,7 @@ def test_the_loss_is_that_of_online_targets(mode, config, config_file, parts, ti
         for batch in batches(blocks.train, indices, config.data.seq_len, read):
             assert (batch.teacher_hidden is None) == (read is None)
             assert batch.has_swap.any()
-            terms = forward_pairs(distiller, teacher, batch, positions_of(batch, teacher, config))
+            terms = forward_pairs(distiller, teacher, batch, positions_of(batch, teacher, config), torch.ones(()))
             terms.loss.backward()
             losses.append(terms.loss.item())
         gradients.append([parameter.grad for parameter in student.parameters()])

@@ -18,6 +18,7 @@ OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivari
 DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "skewed_kl"]
 NUM_IDS, WIDTH, TEACHER_WIDTH = 23, 6, 8
 BYTES_PER_ROW = 4 * NUM_IDS
+SCALE = torch.tensor(0.37)
 # 1 <-> 2 is a one-to-one pair, {3, 4} <-> {5, 6} are him, his <-> her, hers
 CLASSES = GenderClasses(
     ids=torch.tensor([1, 2, 3, 4, 5, 6]),
@@ -66,7 +67,7 @@ def eager_divergence(target: Tensor, logits: Tensor, kind: str, beta: float) -> 
     }[kind]().sum(-1)
 
 
-def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective) -> tuple[Tensor, Tensor]:
+def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, scale) -> tuple[Tensor, Tensor]:
     """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
     logits, tau = F.linear(hidden, *head), objective.loss.temperature
     logprobs = None if teacher is None else (F.linear(teacher.hidden, *teacher.head) / tau).log_softmax(-1)
@@ -85,7 +86,7 @@ def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective) ->
                 values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
                 values[2] = -(target.exp() * target).sum()
             parts = parts + torch.stack([torch.ones(()), is_gendered[row].float()]).unsqueeze(1) * torch.stack(values)
-    return objective.loss.kd_weight * tau**2 * parts[0, 0] + objective.loss.ce_weight * parts[0, 1], parts
+    return scale * (objective.loss.kd_weight * tau**2 * parts[0, 0] + objective.loss.ce_weight * parts[0, 1]), parts
 
 
 def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teach: bool = True) -> None:
@@ -93,7 +94,7 @@ def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teac
     results = []
     for function, dtype in ((pair_loss, torch.float32), (eager_loss, torch.float64)):
         hidden, head, labels, is_gendered, teacher = inputs(dtype, bias)
-        loss, parts = function(hidden, head, labels, is_gendered, groups, teacher if teach else None, chosen)
+        loss, parts = function(hidden, head, labels, is_gendered, groups, teacher if teach else None, chosen, SCALE)
         (3 * loss).backward()
         gradients = [hidden.grad, head.weight.grad] + ([head.bias.grad] if head.bias is not None else [])
         results.append((loss, parts, gradients))
@@ -135,7 +136,7 @@ def test_the_gradient_is_that_of_finite_differences(divergence):
 
     def loss(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         chosen = objective("equivariant", divergence)
-        return pair_loss(hidden, Head(weight, bias), labels, is_gendered, GROUPS, teacher, chosen)[0]
+        return pair_loss(hidden, Head(weight, bias), labels, is_gendered, GROUPS, teacher, chosen, SCALE)[0]
 
     assert torch.autograd.gradcheck(loss, (hidden, head.weight, head.bias))
 
@@ -144,7 +145,7 @@ def test_a_head_tied_to_the_embeddings_gets_the_gradients_of_both_uses():
     def loss_of(weight: Tensor, function: Callable) -> Tensor:
         _, _, labels, is_gendered, teacher = inputs(torch.float64)
         hidden = F.embedding(labels, weight).cumsum(0).tanh()
-        return function(hidden, Head(weight, None), labels, is_gendered, GROUPS, teacher, objective("mean"))[0]
+        return function(hidden, Head(weight, None), labels, is_gendered, GROUPS, teacher, objective("mean"), SCALE)[0]
 
     weights = [inputs(torch.float64)[1].weight for _ in range(2)]
     for weight, function in zip(weights, (pair_loss, eager_loss), strict=True):
@@ -155,8 +156,8 @@ def test_a_head_tied_to_the_embeddings_gets_the_gradients_of_both_uses():
 def test_without_gradients_none_are_made_and_the_value_is_the_same():
     hidden, head, *rest, teacher = inputs(torch.float32)
     with torch.no_grad():
-        quiet, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"))
-    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"))
+        quiet, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"), SCALE)
+    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"), SCALE)
     assert not quiet.requires_grad
     assert quiet == loss
 
@@ -164,7 +165,7 @@ def test_without_gradients_none_are_made_and_the_value_is_the_same():
 def test_a_frozen_head_gets_no_gradient():
     hidden, head, *rest, teacher = inputs(torch.float32)
     frozen = Head(head.weight.detach(), None)
-    pair_loss(hidden, frozen, *rest, GROUPS, teacher, objective("mean"))[0].backward()
+    pair_loss(hidden, frozen, *rest, GROUPS, teacher, objective("mean"), SCALE)[0].backward()
     assert hidden.grad is not None
     assert frozen.weight.grad is None
 
@@ -172,9 +173,9 @@ def test_a_frozen_head_gets_no_gradient():
 def test_a_shift_of_the_teachers_logits_changes_nothing():
     hidden, head, *rest, teacher = inputs(torch.float64)
     chosen = objective("equivariant_geometric")
-    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, chosen)
+    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, chosen, SCALE)
     shifted = Teacher(teacher.hidden, Head(teacher.head.weight, torch.full((NUM_IDS,), 5.0, dtype=torch.float64)))
-    torch.testing.assert_close(pair_loss(hidden, head, *rest, GROUPS, shifted, chosen)[0], loss)
+    torch.testing.assert_close(pair_loss(hidden, head, *rest, GROUPS, shifted, chosen, SCALE)[0], loss)
 
 
 def test_the_scale_of_the_gradient_does_not_depend_on_the_temperature():
@@ -182,7 +183,7 @@ def test_the_scale_of_the_gradient_does_not_depend_on_the_temperature():
     for temperature in (20.0, 40.0):  # in the limit, logits differ by little and tau^2 makes up for tau^-2
         hidden, head, *rest, teacher = inputs(torch.float64)
         chosen = objective("none", ce_weight=0.0, temperature=temperature)
-        pair_loss(hidden, head, *rest, ALONE, teacher, chosen)[0].backward()
+        pair_loss(hidden, head, *rest, ALONE, teacher, chosen, SCALE)[0].backward()
         norms.append(hidden.grad.norm().item())
     assert norms[0] == pytest.approx(norms[1], rel=0.05)
 

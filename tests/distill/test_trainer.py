@@ -252,7 +252,7 @@ def test_plain_language_modelling_equals_the_loss_of_transformers(world, tiny_mo
     example = examples_of(world, "none")[0]
     module = Distiller(student, config.loss, config.perturb)
     batch = collate([example], SEQ_LEN)
-    terms = forward_pairs(module, None, batch, positions_of(batch, None, config))
+    terms = forward_pairs(module, None, batch, positions_of(batch, None, config), torch.ones(()))
     ids = torch.from_numpy(example.input_ids)[None]
     expected = student(ids, labels=ids).loss
     torch.testing.assert_close(terms.loss / terms.sums.num_tokens, expected)
