@@ -131,6 +131,8 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     reading = reading or _ended(frame, verb, after)
     if reading or not (frame or before[0] in _OTHER_VERBS):
         return reading
+    if before[1] == "she" and verb in _GIVING and nearest in _THINGS and after[1] in ("to", "away"):
+        return False, "the giver's own"
     # "She gave her money to charity", "was given her first command": the owner is the giver or the subject.
     passive = before[1] in _BE and before[0][-3:] != "ing"
     if before[1] != "she" and before[2] != "what" and not passive:
@@ -147,7 +149,11 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
     if nearest == "every":
         of_time = second in _TIMES or verb in _WITH_EVERY
         return (True, "every with an adverb") if of_time else (False, "every with a noun")
-    if nearest == "all" and verb in ("give", "put") and (second in _CLAUSE_ENDS or second in _ALL_TO):
+    if (
+        nearest == "all"
+        and (verb in ("give", "put") or before == "it")
+        and (second in _CLAUSE_ENDS or second in _ALL_TO)
+    ):
         return False, "her all"
     if nearest == "then" and second in _ONCE:
         return False, "then with a noun"

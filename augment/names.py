@@ -225,7 +225,7 @@ def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, cap
         return "name" if capital_next or text[end : end + 1] == "," else None
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
         return "name"
-    if before == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
+    if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
         return "name"
     return "name" if before.lower() in _PLACE_BEFORE and {term.word, term.target} == {"kings", "queens"} else None
 

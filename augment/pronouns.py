@@ -55,6 +55,7 @@ _PARTITIVE = re.compile(
     r"\w+ of \Z",
     re.IGNORECASE,
 )
+_AFTER_VERB = word_set("the a an all every my our your their too very never once like")
 _LATER = word_set("years life career days time history age work ages lives")  # "his after years"
 _ABSOLUTE_OR_NOT = word_set("too so now will must may might ever always never just once still be only then truly not")
 _IRREGULAR = word_set(
@@ -129,10 +130,13 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.97, "his: noun follows"
     if nearest in _ABSOLUTE:
         return True, 0.97, "his: closed-class word follows"
-    if nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT and not _verbal(nearest):
+    verbal = _verbal(nearest) or (nearest[-1:] == "s" and after[1] in _AFTER_VERB)
+    if nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT and not verbal:
         return False, 0.998, "his: open-class word follows"
     before = words_before(text, start)
-    if before[0] == "of" and _PARTITIVE.search(text[start - 60 if start > 60 else 0 : start]) and _verbal(nearest):
+    if before[0] == "of" and verbal and _PARTITIVE.search(text[start - 60 if start > 60 else 0 : start]):
         return True, 0.9, "his: partitive"
+    if not _verbal(nearest) and nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT:
+        return False, 0.998, "his: open-class word follows"
     probability = _model("his").probability(before, after)
     return probability > 0.5, max(probability, 1 - probability), "his: model"

@@ -105,7 +105,7 @@ def mankind(text: str, start: int, end: int) -> str | None:
     if text[start].isupper():
         first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
         return "mankind" if first and after[0] in _GENERIC_VERBS and text[start:end] in ("Man", "Woman") else None
-    if before[0] in _AGES and before[1] in (".", "", "of", "to", "in", "that", "\n\n", "by", "when", "than"):
+    if before[0] in _AGES and before[1] in _BEFORE_MANKIND:
         return "mankind"
     if before[0] in _OF_BEFORE and before[1] not in _KINDS and after[0] in _GENERIC_TAIL and after[1] not in _WIVES:
         return "mankind"
@@ -118,7 +118,9 @@ _OF_MANKIND = word_set(
     """soul nature mind fate fall destiny place relation inhumanity existence knowledge condition estate origin spirit
     freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest will"""
 )
-_BEFORE_MANKIND = word_set("that of in to by for and from on upon with about between is as all , . : ;") | {"", "\n\n"}
+_BEFORE_MANKIND = word_set(
+    "when than but that of in to by for and from on upon with about between is as all , . : ;"
+) | {"", "\n\n"}
 
 
 _WIVES = word_set("wife woman women boy")

@@ -96,3 +96,11 @@ def test_many_to_one_is_recorded() -> None:
 
 def test_validate_accepts_a_good_list() -> None:
     assert validate([TermPair("a", "b", "t"), TermPair("a", "c", "t")]) == []
+
+
+def test_only_the_first_row_can_be_a_header(tmp_path: Path) -> None:
+    own = tmp_path / "own.tsv"
+    own.write_text("masculine\tfeminine\nwizard\twitch\nmasculine\tfeminine\n", encoding="utf-8")
+    replaced = load_lexicon(path=own, extend=False)
+    assert [(p.masculine, p.feminine) for p in replaced.pairs] == [("wizard", "witch"), ("masculine", "feminine")]
+    assert ("masculine", "feminine") in {(p.masculine, p.feminine) for p in load_lexicon().pairs}

@@ -1,0 +1,46 @@
+"""Capitalised gendered words: names of works, groups, places and persons against titles of persons."""
+
+import pytest
+
+from augment import swap
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Prince played every instrument himself.",
+        "The Rolling Stones and Queen toured.",
+        "I bought a Queen album.",
+        "The Kings beat the Cowboys.",
+        "Earl Hooker sang.",
+        "They sailed on the Queen Mary.",
+        "Flights go to towns in Prince George.",
+        "The Prince of Wales Theatre is dark.",
+        "A portrait called Death of a Nobleman hangs there.",
+        "St. Anne's School for Girls closed.",
+        "She-Ra fought.",
+        "The Lord Warden spoke.",
+        "The Dowager Countess frowned.",
+    ],
+)
+def test_left_alone(text: str) -> None:
+    assert swap(text).counterfactual == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Lord and Lady Fenn dined.", "Lady and Lord Fenn dined."),
+        ("He studied at King's with her.", "She studied at King's with him."),
+        ("He sang “Lady in Red” to her.", "She sang “Lady in Red” to him."),
+        ("The Polish King Jan fled.", "The Polish Queen Jan fled."),
+        ("The old Countess' eyes", "The old Count's eyes"),
+        ("the hero and the heroine; gods or goddesses", "the heroine and the hero; goddesses or gods"),
+        ("The groom smiled; a groom fed the horses.", "The bride smiled; a groom fed the horses."),
+        ("It was _his_ idea, not _hers_.", "It was _her_ idea, not _his_."),
+        ('<b class="his">her</b> room', '<b class="his">his</b> room'),
+        ("a woman-owned firm", "a man-owned firm"),
+    ],
+)
+def test_persons_are_swapped(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected

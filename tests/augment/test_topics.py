@@ -1,0 +1,47 @@
+"""What speaks of no person's gender: ships, countries, mankind, God, animals, words spoken about."""
+
+import pytest
+
+from augment import swap
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The schooner lost her masts.",
+        "HMS Swan was a brig of the Royal Navy. Her first voyage was long. She was late.",
+        "After the treaty France kept her colonies.",
+        "The ship was launched in May and she sank in June.",
+        "The rights of man are old.",
+        "Man is a strange animal; modern man is tired.",
+        "They believed that man's soul was free.",
+        "We know that He sees us and keeps His word.",
+        "The word mother is old, and so is the pronoun she.",
+        'In Latin "vir" means man; the name means "he who laughs".',
+        "The noun is masculine and its plural feminine.",
+        "The female lays her eggs in the nest.",
+        'The film was called "The Sailor\'s Wife".',
+    ],
+)
+def test_left_alone(text: str) -> None:
+    assert swap(text).counterfactual == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The captain's wife left the ship with her son.", "The captain's husband left the ship with his daughter."),
+        ("She loved France and her mother.", "He loved France and his father."),
+        ("She came from England with her brother.", "He came from England with his sister."),
+        ("That man is a kind of man I like.", "That woman is a kind of woman I like."),
+        ("He came to a man who knew.", "She came to a woman who knew."),
+        ("However, He Ping left.", "However, He Ping left."),
+        ("I met His Majesty and Her Royal Highness.", "I met Her Majesty and His Royal Highness."),
+        ("The word he used was rude.", "The word she used was rude."),
+        ("By no means, sir.", "By no means, madam."),
+        ("A female doctor and a male nurse came.", "A male doctor and a female nurse came."),
+        ('"Good morning, ladies," he said.', '"Good morning, gentlemen," she said.'),
+    ],
+)
+def test_persons_are_swapped(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
