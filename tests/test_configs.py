@@ -1,5 +1,6 @@
 """Every shipped configuration is valid, and says only what differs from the defaults."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,27 @@ def test_accelerate_reads_its_configurations(path):
 
     loaded = load_config_from_file(str(path))
     assert loaded.num_processes == yaml.safe_load(path.read_text())["num_processes"]
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_the_slurm_script_starts_every_node_and_requeues_what_was_stopped(stopped, tmp_path):
+    """With stand-ins for srun, scontrol and accelerate that write down how they are called."""
+    log, run_dir = tmp_path / "log", tmp_path / "run"
+    run_dir.mkdir()
+    scripts = {
+        "scontrol": f'echo "scontrol $@" >> {log}; echo node1; echo node2',
+        "srun": 'shift; SLURM_NODEID=0 "$@"; SLURM_NODEID=1 "$@"',
+        "accelerate": f'echo "accelerate $@" >> {log}' + (f"; touch {run_dir}/stopped.json; exit 1" if stopped else ""),
+    }
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUN_DIR": str(run_dir)} | job
+    done = subprocess.run(["bash", CONFIGS / "accelerate" / "slurm.sh"], env=environment, check=False)
+    assert done.returncode == int(stopped)
+    launches = [line for line in log.read_text().splitlines() if line.startswith("accelerate launch")]
+    assert ["--machine_rank 0" in launches[0], "--machine_rank 1" in launches[1]] == [True, True]
+    options = "--num_machines 2 --num_processes 16", "--main_process_ip node1 train.py --config", f"run_dir={run_dir}"
+    assert all(option in launch for option in options for launch in launches)
+    assert ("scontrol requeue 7" in log.read_text()) == stopped
