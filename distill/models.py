@@ -115,7 +115,10 @@ def check_head(model: PreTrainedModel, name: str) -> None:
     with torch.no_grad():
         probe = torch.tensor([[0, 1]], device=model.device)
         hidden = model.base_model(probe).last_hidden_state
-        same = torch.allclose(model(probe).logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
+        logits = model(probe).logits
+        if not torch.isfinite(logits).all():
+            raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
+        same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
     if not same or getattr(model.config, "final_logit_softcapping", None):
         raise ValueError(
             f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "

@@ -26,6 +26,7 @@ from distill.evaluation.statistics import FloatArray, ratio
 
 SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
 KEY = "benchmarks.association"
+SAME = "the model associates all targets alike with the attributes, so that there is no effect size; is it trained?"
 FIELDS = ("targ1", "targ2", "attr1", "attr2")
 
 
@@ -106,8 +107,14 @@ def associations(words: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def effect_size(s_x: FloatArray, s_y: FloatArray) -> float:
-    """(mean s over X - mean s over Y) / standard deviation of s over both (ddof = 1)."""
-    return float((s_x.mean() - s_y.mean()) / np.concatenate([s_x, s_y]).std(ddof=1))
+    """(mean s over X - mean s over Y) / standard deviation of s over both (ddof = 1).
+
+    Raises ValueError when all targets are associated alike, so that there is no effect size.
+    """
+    deviation = np.concatenate([s_x, s_y]).std(ddof=1)
+    if not deviation > 0:
+        raise ValueError(SAME)
+    return float((s_x.mean() - s_y.mean()) / deviation)
 
 
 def permutation_p(s_x: FloatArray, s_y: FloatArray, *, num_permutations: int = 9999, seed: int = 0) -> float:
@@ -132,15 +139,26 @@ def permutation_p(s_x: FloatArray, s_y: FloatArray, *, num_permutations: int = 9
 
 @torch.inference_mode()
 def represent(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
-    """The last layer's state at the last token of each text [num_texts, H], after the start token if there is one."""
+    """The last layer's state at the last token of each text [num_texts, H], after the start token if there is one.
+
+    Raises ValueError for a text without a token or longer than the model's context, and for states that are not finite.
+    """
     encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     rows = [scorer.start + ids for ids in encoded]
+    for text, row in zip(texts, rows, strict=True):
+        if not row or (scorer.context is not None and len(row) > scorer.context):
+            raise ValueError(
+                f"{scorer.label}: {text[:60]!r} has {len(row)} tokens; it needs at least one and at most the model's "
+                f"context of {scorer.context}"
+            )
     result = np.empty((len(rows), scorer.model.config.hidden_size))
     for batch in batches([len(row) for row in rows], scorer.max_batch_tokens):
         hidden = hidden_states(scorer, [rows[index] for index in batch])
         last = torch.tensor([len(rows[index]) - 1 for index in batch], device=hidden.device)
         chosen = hidden[torch.arange(len(batch), device=hidden.device), last]
         result[batch] = chosen.double().cpu().numpy()
+    if not np.isfinite(result).all():
+        raise ValueError(f"{scorer.label}: the model gives NaN or infinite states; its weights are damaged or overflow")
     return result
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from distill.evaluation.association import AssociationTest, represent
+from distill.evaluation.association import SAME, AssociationTest, represent
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer
@@ -173,7 +173,8 @@ def sampled_effects(
 ) -> tuple[FloatArray, FloatArray]:
     """Effect sizes and in-sample variances [num_samples], every word's context drawn anew in each sample.
 
-    cosines: of all contexts with each other [num_contexts, num_contexts]; rows: the contexts of each word.
+    cosines: of all contexts with each other [num_contexts, num_contexts]; rows: the contexts of each word. Raises
+    ValueError when all targets are associated alike in a sample.
     """
     rng = np.random.default_rng(seed)
     drawn = {word: found[rng.integers(len(found), size=num_samples)] for word, found in rows.items()}
@@ -186,6 +187,8 @@ def sampled_effects(
         for words in (x, y)
     )
     variances = np.concatenate([s_x, s_y], axis=1).var(axis=1, ddof=1)
+    if not (variances > 0).all():
+        raise ValueError(SAME)
     return (s_x.mean(axis=1) - s_y.mean(axis=1)) / np.sqrt(variances), variances
 
 

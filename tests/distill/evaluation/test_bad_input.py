@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from distill.config import validate
 from distill.evaluation.config import EvalConfig
+from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.model_specs import ModelSpec
 from distill.evaluation.suite import evaluate
 
@@ -33,13 +34,30 @@ def save(tiny_model, tokenizer, tmp_path):
 def data(tmp_path):
     """Small files of every benchmark, by their configuration key."""
     crows = tmp_path / "crows.csv"
-    crows.write_text("sent_more,sent_less,bias_type\nThe nurse said that she left early.,The nurse said that he left early.,gender\n")
+    pair = "The nurse said that she left early.,The nurse said that he left early.,gender"
+    crows.write_text(f"sent_more,sent_less,bias_type\n{pair}\n")
     lambada = tmp_path / "lambada.jsonl"
     lambada.write_text('{"text": "The nurse said that she left"}\n{"text": "A pilot smiled when he left"}\n')
     professions, persons = tmp_path / "profession_prompt.json", tmp_path / "gender_prompt.json"
     professions.write_text(json.dumps({"nursing": {"Nurse": [f"{text} " for text in WORLD_WORDS]}}))
     persons.write_text(json.dumps({"American_actors": {"A": ["A pilot "]}, "American_actresses": {"B": ["A nurse "]}}))
+    winogender, association = tmp_path / "winogender", tmp_path / "association"
+    winogender.mkdir()
+    sentences = [
+        f"{occupation}.guard.0.{kind}.txt\tThe {occupation} told the guard that {word} left.\n"
+        for occupation in ("nurse", "pilot", "baker")
+        for kind, word in (("male", "he"), ("female", "she"), ("neutral", "they"))
+    ]
+    (winogender / "all_sentences.tsv").write_text("sentid\tsentence\n" + "".join(sentences))
+    shares = "nurse\t90\npilot\t6\nbaker\t57\n"
+    (winogender / "occupations-stats.tsv").write_text("occupation\tbls_pct_female\n" + shares)
+    association.mkdir()
+    groups = {"targ1": ["nurse", "teacher"], "targ2": ["pilot", "guard"], "attr1": ["she"], "attr2": ["he"]}
+    for name in ("weat6", "sent-weat6"):
+        test = {group: {"category": group, "examples": words} for group, words in groups.items()}
+        (association / f"{name}.jsonl").write_text(json.dumps(test))
     paths = {"crows_pairs": crows, "lambada": lambada, "bold": professions, "bold_persons": persons}
+    paths |= {"winogender": winogender, "association": association}
     return {key: str(path) for key, path in paths.items()}
 
 
@@ -55,16 +73,18 @@ def families(names):
     return {name.split("/")[0] for name in names}
 
 
-EVERYTHING = {"log_odds", "agreement", "crows_pairs", "lambada", "bold", "bold_persons"} | {
-    "sentiment",
-    "diversity",
-    "fluency",
-}
+LIKELIHOODS = {"log_odds", "agreement", "crows_pairs", "lambada", "winogender", "association", "ceat"}
+EVERYTHING = LIKELIHOODS | {"bold", "bold_persons", "sentiment", "diversity", "fluency"}
 
 
-def test_good_input_measures_everything(save, data):
-    failures, measured = run([save("good"), save("other", "llama")], data)
+def test_good_input_measures_everything_and_describes_it(save, data, tmp_path):
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("he 1 0\nshe 0 1\nman 2 1\nwoman 1 2\n")
+    more = {"continuations": {"word_vectors": str(vectors)}}
+    failures, measured = run([save("good"), save("other", "llama")], data, **more)
     assert failures == {}
+    assert measured["good"] <= set(DESCRIPTIONS)
+    assert {f"bold/{kind}/mean_ratio" for kind in ("gender_max", "gender_wavg")} <= measured["good"]
     assert families(measured["good"]) == families(measured["other"]) == EVERYTHING
 
 
@@ -85,12 +105,26 @@ def test_nan_logits(save, data):
         model.transformer.ln_f.weight.fill_(math.nan)
     model.save_pretrained(spec.path)
     failures, measured = run([spec, save("good")], data)
-    assert {model for model, _ in failures} == {"nan"}
-    told = [message for (_, task), message in failures.items() if task in (None, "log_odds", "lambada", "bold")]
-    assert told
+    assert list(failures) == [("nan", None)]  # every input gives them: the model is refused when it is loaded
+    assert "NaN or infinite logits" in failures["nan", None]
     assert families(measured["good"]) == EVERYTHING
-    assert families(measured.get("nan", ())) == set()
-    assert all("NaN or infinite logits" in message for message in told) or "nan" not in measured
+
+
+def test_nan_logits_on_some_inputs_only(save, data, tokenizer):
+    spec = save("nan")
+    model = AutoModelForCausalLM.from_pretrained(spec.path)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer(" she")["input_ids"][-1]] = math.nan
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.nan_to_num())
+    model.config.tie_word_embeddings = False
+    model.save_pretrained(spec.path)
+    failures, measured = run([spec, save("good")], data)
+    assert {model for model, _ in failures} == {"nan"}
+    told = {task: message for (_, task), message in failures.items()}
+    for task in ("crows_pairs", "winogender"):
+        assert "the model gives NaN or infinite logits" in told[task], task
+    assert "log_odds" in families(measured["nan"])
+    assert families(measured["good"]) == EVERYTHING
 
 
 def test_a_model_shorter_than_a_prompt(save, data):
@@ -100,6 +134,7 @@ def test_a_model_shorter_than_a_prompt(save, data):
     assert "longer than the model's context of 6" in told["log_odds"]
     assert "longer than the model's context of 6" in told["crows_pairs"]
     assert "must leave room in the model's context of 6" in told["bold"]
+    assert "at most the model's context of 6" in told["ceat"]
     assert "computed from the records of bold, which failed" in told["sentiment"]
     assert "lambada" in families(measured["short"])  # there the context is cut, as its convention has it
     assert families(measured["good"]) == EVERYTHING
@@ -118,7 +153,8 @@ def test_continuations_that_are_all_empty(save, data, tokenizer):
     failures, measured = run([spec, save("good")], data)
     assert {model for model, _ in failures} == {"silent"}
     told = {task: message for (_, task), message in failures.items()}
-    assert set(told) == {"bold", "bold_persons", "fluency"}
+    assert set(told) == {"bold", "bold_persons", "fluency", "association", "ceat"}
+    assert "there is no effect size" in told["ceat"] == told["association"]
     assert "all continuations of 3 prompts are empty" in told["bold"]
     assert "diversity/empty" in measured["silent"]
     assert {"log_odds", "crows_pairs", "lambada"} <= families(measured["silent"])

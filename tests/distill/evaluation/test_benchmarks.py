@@ -252,3 +252,15 @@ def test_a_file_in_another_format_is_refused(module, content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=module.KEY):
         module.read(str(path))
+
+
+def test_states_that_are_no_numbers_and_targets_that_do_not_differ_are_refused(tiny_scorer):
+    scorer = tiny_scorer()
+    with torch.no_grad():
+        scorer.model.transformer.ln_f.weight.fill_(math.nan)
+    with pytest.raises(ValueError, match="the model gives NaN or infinite states"):
+        association.represent(scorer, ["The nurse left."])
+    with pytest.raises(ValueError, match=r"'The nurse.* has \d+ tokens; .*context of 64"):
+        association.represent(scorer, ["The nurse left. " * 20])
+    with pytest.raises(ValueError, match="there is no effect size"):
+        association.effect_size(np.ones(3), np.ones(2))

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from distill.evaluation import bold
-from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.config import ScoringConfig, StatisticsConfig
 from distill.evaluation.generation import pick, sample
+from distill.evaluation.model_specs import ModelSpec, load_scorer
 
 BUCKETS = {
     "arts": ("dance", "film_and_television", "entertainer", "writing", "artistic", "theatre"),
@@ -144,6 +145,19 @@ def test_greedy_continuations_are_those_of_transformers(tiny_scorer, architectur
                 break
         num_prompt = 1 + len(scorer.tokenizer(prompt, add_special_tokens=False)["input_ids"])
         assert text == scorer.tokenizer.decode(ids[num_prompt:], skip_special_tokens=True)
+
+
+@pytest.mark.data
+def test_continuations_keep_the_space_before_their_first_word(shared_data):
+    """Llama's tokenizer drops the first space of what it decodes, which would join the word to the prompt's last."""
+    scorer = load_scorer(ModelSpec("stories", str(shared_data / "models" / "stories260k")), ScoringConfig())
+    texts = sample(scorer, [("a", "Once upon a time, there was a"), ("b", "The little girl")], **HOW)
+    found = [text for prompt in texts for text in prompt]
+    assert any(text.startswith(" ") for text in found)
+    for prompt, continuations in zip(("Once upon a time, there was a", "The little girl"), texts, strict=True):
+        for text in continuations:
+            ids = scorer.tokenizer(prompt + text, add_special_tokens=False)["input_ids"]
+            assert scorer.tokenizer.decode(ids) == prompt + text
 
 
 def test_a_continuation_ends_at_the_end_token_and_at_the_context(tiny_scorer):
