@@ -60,7 +60,9 @@ tasks = {
                      dict(metric="acc", aggregation="mean", higher_is_better=True)]),
     "wikitext": dict(output_type="loglikelihood_rolling", doc_to_text="", doc_to_target=wikitext.wikitext_detokenizer,
         process_results=wikitext.process_results,
-        metric_list=[dict(metric="word_perplexity"), dict(metric="bits_per_byte")]),
+        metric_list=[dict(metric=name, aggregation=how, higher_is_better=False) for name, how in (
+            ("word_perplexity", "weighted_perplexity"), ("byte_perplexity", "weighted_perplexity"),
+            ("bits_per_byte", "bits_per_byte"))]),
 }
 spent = []
 def timed(function):
