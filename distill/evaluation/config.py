@@ -178,8 +178,8 @@ class BenchmarksConfig:
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
-    test file, gzipped or not. bold, bold_persons:
-    profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
+    test file, gzipped or not. bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as
+    `generation` says.
     """
 
     stereoset: StrictStr | None = None
