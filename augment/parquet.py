@@ -23,7 +23,7 @@ _ROWS_PER_BLOCK = 2000
 
 def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
     """Swap the text column of a Parquet file; see stream.swap_file. Raises ValueError when the column is absent."""
-    schema = pq.read_schema(source)
+    schema = _read_schema(source)
     if options.text_field not in schema.names:
         raise ValueError(f"{source} has no column {options.text_field!r}; its columns are {', '.join(schema.names)}")
     parts, note, bad = beside(target, ".parts"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
@@ -53,8 +53,16 @@ def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: i
     return FileReport(progress.counts, rate, bad if progress.malformed_bytes else None)
 
 
+def _read_schema(source: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(source)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{source} is not a Parquet file ({error})") from None
+
+
 def read_column(source: Path, text_field: str) -> Iterator[str]:
     """The texts of one column. Raises ValueError when it is absent."""
+    _read_schema(source)
     with pq.ParquetFile(source) as file:
         if text_field not in file.schema_arrow.names:
             names = ", ".join(file.schema_arrow.names)

@@ -11,9 +11,11 @@ import json
 import os
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from multiprocessing import get_context, parent_process
@@ -52,6 +54,8 @@ def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int 
         raise ValueError(f"output {target.name!r} must have the format of the input ({kind}); rename it")
     if source.resolve() == target.resolve():
         raise ValueError(f"output {str(target)!r} is the input; give another name")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder of the output {str(target)!r} does not exist; make it first")
     if num_workers < 1:
         raise ValueError(f"--workers is {num_workers}; give 1 or more")
     if kind == ".txt" and options.pairs:
@@ -60,7 +64,17 @@ def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int 
         from augment.parquet import swap_parquet
 
         return swap_parquet(source, target, options, num_workers)
-    return _swap_lines(source, target, options, num_workers, swap_text_lines if kind == ".txt" else swap_json_lines)
+    with _named(source):
+        return _swap_lines(source, target, options, num_workers, swap_text_lines if kind == ".txt" else swap_json_lines)
+
+
+@contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Turn what gzip raises about a damaged file into one error that names it."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{source} is not a whole gzip file ({error}); fetch it again") from None
 
 
 def _kind(path: Path) -> str:
@@ -170,7 +184,7 @@ def read_texts(source: Path, text_field: str) -> Iterator[str]:
 
         yield from read_column(source, text_field)
         return
-    with _reader(source) as read:
+    with _named(source), _reader(source) as read:
         for number, raw in enumerate(read, start=1):
             try:
                 text = raw.decode("utf-8") if kind == ".txt" else json.loads(raw)[text_field]

@@ -184,6 +184,26 @@ def test_command_line_errors_are_one_line(tmp_path: Path, capsys: pytest.Capture
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["cut.jsonl.gz", "no.jsonl.gz", "no.parquet"])
+def test_damaged_inputs_are_named(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / name
+    source.write_bytes(gzip.compress(b'{"text": "He left."}\n' * 99)[:40] if name.startswith("cut") else b"nothing")
+    for arguments in (
+        ["swap", str(source), "--out", str(tmp_path / ("out" + "".join(source.suffixes)))],
+        ["audit", str(source), "--out", str(tmp_path / "audit")],
+    ):
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert name in error
+        assert "is not a" in error
+
+
+def test_output_folder_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_jsonl(tmp_path / "in.jsonl", ["He left."])
+    assert main(["swap", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "absent" / "o.jsonl")]) == 1
+    assert "does not exist; make it first" in capsys.readouterr().err
+
+
 def test_explain_marks_edits(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "He left her."]) == 0
     printed = capsys.readouterr().out
