@@ -23,7 +23,7 @@ from distill.evaluation.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.processes import ALONE, Processes
 from distill.evaluation.statistics import FloatArray
 
-MAX_LOGITS = 1 << 24  # logits held at a time: 64 MiB of float32
+MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
 
 
 class Row(NamedTuple):
