@@ -60,12 +60,12 @@ def read(folder: str) -> list[AssociationTest]:
 
 def score(scorer: Scorer, tests: Sequence[AssociationTest], settings: StatisticsConfig) -> list[dict[str, Any]]:
     """One record per test: effect size d, one-sided p, and the numbers of targets."""
-    groups = [texts for test in tests for texts in _groups(test)]
-    vectors = represent(scorer, [text for texts in groups for text in texts])
-    parts = np.split(vectors, np.cumsum([len(texts) for texts in groups])[:-1])
+    texts = list(dict.fromkeys(text for test in tests for group in _groups(test) for text in group))
+    vectors = represent(scorer, texts)
+    row = {text: number for number, text in enumerate(texts)}
     records = []
-    for number, test in enumerate(tests):
-        x, y, a, b = parts[4 * number : 4 * number + 4]
+    for test in tests:
+        x, y, a, b = (vectors[[row[text] for text in group]] for group in _groups(test))
         s_x, s_y = associations(x, a, b), associations(y, a, b)
         p = permutation_p(s_x, s_y, num_permutations=settings.num_permutations, seed=settings.seed)
         records.append(
