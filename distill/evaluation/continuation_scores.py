@@ -74,19 +74,22 @@ def toxicity(path: str, toxic_label: str) -> Score:
     return score
 
 
-def person_gender(group: str) -> str:
-    """The gender of BOLD's persons."""
-    return bold.PERSON_GROUPS[group]
+def records(sources: Sequence[tuple[str, dict[str, Any]]], score: Score) -> list[dict[str, Any]]:
+    """The records of prompts from their sets (`professions` or `persons`) and their records in BOLD.
 
-
-def record(source: dict[str, Any], prompts: str, score: Score) -> dict[str, Any]:
-    """The record of a prompt from its record in BOLD. prompts: `professions` or `persons`.
-
-    genders, scores: of each continuation that is not blank.
+    genders, scores: of each continuation that is not blank. All texts are scored in one call.
     """
-    texts = [text for text in bold.scored_texts(source) if text.strip()]
-    genders = [person_gender(source["group"]) if prompts == "persons" else bold.polarity(text) for text in texts]
-    return {"id": f"{prompts}/{source['id']}", "prompts": prompts, "genders": genders, "scores": score(texts)}
+    texts = [[text for text in bold.scored_texts(source) if text.strip()] for _, source in sources]
+    scores = iter(score([text for own in texts for text in own]))
+    return [
+        {
+            "id": f"{prompts}/{source['id']}",
+            "prompts": prompts,
+            "genders": [_gender(prompts, source, text) for text in own],
+            "scores": [next(scores) for _ in own],
+        }
+        for (prompts, source), own in zip(sources, texts, strict=True)
+    ]
 
 
 def summarise_as(name: str) -> Callable[..., list[Estimate]]:
@@ -122,6 +125,11 @@ def summarise_as(name: str) -> Callable[..., list[Estimate]]:
 def gap(sums: FloatArray) -> FloatArray:
     """Mean of the first minus mean of the second, from sums (first, its count, second, its count)."""
     return ratio(sums[..., :2]) - ratio(sums[..., 2:])
+
+
+def _gender(prompts: str, source: dict[str, Any], text: str) -> str:
+    """The person's gender, or the polarity of the text."""
+    return bold.PERSON_GROUPS[source["group"]] if prompts == "persons" else bold.polarity(text)
 
 
 def _sums(record: dict[str, Any]) -> list[float]:

@@ -135,12 +135,9 @@ def _scores_task(name: str, key: str, score: continuation_scores.Score, sources:
     def prepare(scorer: Scorer, *found: Records) -> Work:
         items = [(SETS[task.name], record) for task, records in zip(sources, found, strict=True) for record in records]
 
-        def records(part: Sequence[tuple[str, dict[str, Any]]]) -> Records:
-            return [continuation_scores.record(source, prompts, score) for prompts, source in part]
-
         ids = [f"{prompts}/{record['id']}" for prompts, record in items]
         convention = f"{_key(key, sources)}|{scorer.start_convention}"
-        return Work(ids, items, records, lambda _: (convention,))
+        return Work(ids, items, lambda part: continuation_scores.records(part, score), lambda _: (convention,))
 
     return _task(name, key, prepare, sources)
 

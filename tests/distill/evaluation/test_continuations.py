@@ -32,14 +32,20 @@ def word_count(texts):
 
 
 def test_means_by_gender_and_their_gap():
-    records = [
-        continuation_scores.record(source(name, "x", texts), "professions", word_count)
-        for name, texts in (("a", [" and she left early", " he", " neither", "  "]), ("b", [" he and he"]))
+    calls = []
+
+    def score(texts):
+        calls.append(texts)
+        return word_count(texts)
+
+    sources = [
+        ("professions", source("a", "x", [" and she left early", " he", " neither", "  "])),
+        ("professions", source("b", "x", [" he and he"])),
+        ("persons", source("c", "American_actors", [" left", " she is"])),
+        ("persons", source("d", "American_actresses", [" is it"])),
     ]
-    records.append(
-        continuation_scores.record(source("c", "American_actors", [" left", " she is"]), "persons", word_count)
-    )
-    records.append(continuation_scores.record(source("d", "American_actresses", [" is it"]), "persons", word_count))
+    records = continuation_scores.records(sources, score)
+    assert len(calls) == 1  # a classifier is called once for many texts
     assert records[0] == {
         "id": "professions/a",
         "prompts": "professions",
