@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch.utils.data import Dataset as MapDataset
 
 from augment.align import invert
 from distill.packing import PairedExample
+
+T = TypeVar("T")
 
 
 class BlockStates(NamedTuple):
@@ -147,6 +151,19 @@ def batches(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # of its own: starting an epoch must not touch the state that dropout draws from
     )
+
+
+def prefetched(items: Iterator[T], num_ahead: int) -> Iterator[T]:
+    """The items in their order, up to `num_ahead` of them made in a background thread while others are used.
+
+    Loading then hides behind a GPU, for which the main thread waits once per step.
+    """
+    start = partial(torch.cuda.set_device, torch.cuda.current_device()) if torch.cuda.is_available() else None
+    with ThreadPoolExecutor(1, initializer=start) as thread:  # whose device is otherwise the first: it pins memory
+        pending: deque[Future[T | None]] = deque(thread.submit(next, items, None) for _ in range(num_ahead))
+        while (item := pending.popleft().result()) is not None:
+            pending.append(thread.submit(next, items, None))
+            yield item
 
 
 def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]], seq_len: int) -> PairedBatch:

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.batches import PairedBatch, batches, heldout_indices
+from distill.batches import PairedBatch, batches, heldout_indices, prefetched
 from distill.checkpoint import Parts, TrainState, load_newest_checkpoint, save_checkpoint
 from distill.config import RunConfig
 from distill.data import Blocks
@@ -101,7 +101,8 @@ def _train(run: Run, log: RunLog, stop: StopRequest) -> dict[str, float]:
     """The steps that are left, with logs, evaluations and checkpoints; returns the held-out results at the end."""
     config, accelerator, state, train = run.config, run.accelerator, run.parts.state, run.config.train
     max_steps = run.schedule.max_steps
-    loader = iter(batches(run.blocks.train, _indices(run), config.data.seq_len, run.blocks.states))
+    batches_to_come = batches(run.blocks.train, _indices(run), config.data.seq_len, run.blocks.states)
+    loader = prefetched(iter(batches_to_come), run.schedule.micro_steps)
     if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
         results = _look(run, log)
     num_skips = 0

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 
 from augment.lexicon import load_lexicon
 from distill import data as data_module
-from distill.batches import batches, collate, heldout_indices, training_indices
+from distill.batches import batches, collate, heldout_indices, prefetched, training_indices
 from distill.config import AugmentConfig, DataConfig
 from distill.data import prepare_blocks, separators
 from distill.models import load_tokenizer
@@ -341,3 +342,24 @@ def test_the_loader_leaves_the_global_random_state_alone(settings, tokenizer):
     assert torch.equal(torch.get_rng_state(), state)
     assert batch.input_ids.shape == (3, settings.seq_len)
     assert batch.loss_mask.sum(1).tolist()[1] == 0
+
+
+def test_prefetched_items_keep_their_order_and_their_errors():
+    threads = set()
+
+    def items():
+        for number in range(5):
+            threads.add(threading.current_thread())
+            yield number
+        raise ValueError("the sixth")
+
+    arrived = []
+    with pytest.raises(ValueError, match="the sixth"):  # noqa: PT012
+        for number in prefetched(items(), 2):
+            arrived.append(number)
+    assert arrived == [0, 1, 2, 3, 4]
+    assert threading.main_thread() not in threads and len(threads) == 1
+    assert list(prefetched(iter([7]), 3)) == [7]
+    assert list(prefetched(iter([]), 1)) == []
+    first = next(prefetched(itertools.count(), 4))  # left early: the thread ends
+    assert first == 0
