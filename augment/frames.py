@@ -100,7 +100,6 @@ _IN_HER_LAST = word_set(
     """in during for of until from on since throughout spent spend spending enjoyed began finished entering at is was"""
 )
 _WITH_EVERY = word_set("give do wish show offer deny grant promise")
-_ALL_TO = frozenset({",", "into", "to"})
 _PAID = word_set("cost owe pay earn win save lose fine charge give offer bring lend leave")
 _WISHES = word_set(
     """good happy merry well ill every happiness success joy farewell nothing luck goodnight goodbye adieu"""
@@ -187,9 +186,12 @@ def _ended(frame: str, verb: str, after: list[str]) -> Reading:
         return True, "object complement"
     if verb in _TAKING and nearest in _TAKEN:
         return True, "object complement"
-    if verb in _NAMING and nearest in _ROLES:
+    if (verb in _NAMING and nearest in _ROLES) or (verb in ("placed", "ranked", "rated") and nearest in _ORDINALS):
         return True, "object complement"
     return None
+
+
+_ORDINALS = word_set("first second third fourth fifth last")
 
 
 def _has_adjective_ending(word: str) -> bool:

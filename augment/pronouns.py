@@ -44,7 +44,7 @@ _CONTRACTED = (
     "you'll",
     "what's",
 )
-_JOINTS = frozenset({"or", "and", "/"})
+_JOINTS = frozenset({"or", "and", "nor", "/"})
 _DETERMINERS = word_set("her his my your our their its")
 _COUNTERPART = {"him": True, "his": False}
 
@@ -56,6 +56,7 @@ _PARTITIVE = re.compile(
     re.IGNORECASE,
 )
 _AFTER_VERB = word_set("the a an all every my our your their too very never once like")
+_NEW_PHRASE = word_set("the a an her she he i they we you some all both several many")
 _LATER = word_set("years life career days time history age work ages lives")  # "his after years"
 _ABSOLUTE_OR_NOT = word_set("too so now will must may might ever always never just once still be only then truly not")
 _IRREGULAR = word_set(
@@ -92,7 +93,7 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     nearest = after[0]
     if text[start - 1 : start] == "/" and start > 3 and text[start - 4 : start - 1].lower() in _COUNTERPART:
         return _COUNTERPART[text[start - 4 : start - 1].lower()], 0.99, "her: joined with him or his"
-    if nearest in _CLOSED:
+    if nearest in _CLOSED or (nearest in ("and", "or") and after[1] in _NEW_PHRASE):
         return True, 0.99, "her: closed-class word follows"
     if text[end : end + 1] == '"' and text[start - 1 : start] != '"':
         return True, 0.9, "her: a mark follows"
@@ -126,6 +127,8 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     nearest = after[0]
     if nearest in _JOINTS and after[1] in _DETERMINERS and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
+    if nearest == "too" and after[1] in _ABSOLUTE:
+        return True, 0.9, "his: closed-class word follows"
     if nearest == "after" and after[1] in _LATER:
         return False, 0.97, "his: noun follows"
     if nearest in _ABSOLUTE:
