@@ -61,8 +61,16 @@ def data(tmp_path):
     return {key: str(path) for key, path in paths.items()}
 
 
+FEW = {
+    "log_odds": {"templates": ["I asked the {occupation} a question, and"]},
+    "agreement": {"templates": ["The {noun} said that"]},
+    "generation": {"num_samples": 2, "max_new_tokens": 6},
+    "ceat": {"num_samples": 20},
+}
+
+
 def run(specs, benchmarks, **more):
-    settings = {"benchmarks": benchmarks, "generation": {"num_samples": 2, "max_new_tokens": 6}} | more
+    settings = {"benchmarks": benchmarks, **FEW, **more}
     evaluation = evaluate(specs, validate(EvalConfig, settings))
     failures = {(failure.model, failure.task): failure.message for failure in evaluation.failures}
     measured = {result.info["label"]: set(result.estimates) for result in evaluation.results}
