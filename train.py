@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     accelerator = build_accelerator(config)
     tokenizer, teacher, student = load_parts(config)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
-    classes = gender_classes(tokenizer, lexicon) if config.perturb.operation in USES_CLASSES else None
+    needs_classes = config.perturb.operation in USES_CLASSES or config.loss.pairing_weight > 0
+    classes = gender_classes(tokenizer, lexicon) if needs_classes else None
     blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if options.dry_run:

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
+from distill import fused  # noqa: E402
 from distill.batches import PairedBatch  # noqa: E402
 from distill.config import LossConfig, PerturbConfig  # noqa: E402
 from distill.distiller import Distiller, teacher_states  # noqa: E402
@@ -311,6 +312,9 @@ def main() -> None:
     parser.add_argument("--seq-len", type=int, default=512)
     parser.add_argument("--batch", type=int, default=4, help="trained sequences in a micro-batch; even")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--compile", action="store_true", help="what torch.compile makes of our loss, before its products"
+    )
     parser.add_argument("--memory", action="store_true", help="measure the loss's memory instead of the steps' time")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
@@ -320,6 +324,8 @@ def main() -> None:
         else f"{platform.machine()}, {torch.get_num_threads()} threads"
     )
     print(f"{device}, torch {torch.__version__}")
+    if options.compile:
+        fused._values_and_gradient = torch.compile(fused._values_and_gradient, dynamic=True)
     figures = memory(options) if options.memory else speed(options)
     if options.out:
         about = {"date": time.strftime("%Y-%m-%d"), "device": device, "torch": torch.__version__}

@@ -74,7 +74,8 @@ def cache_states(config: RunConfig, accelerator: Accelerator, blocks: Blocks, te
     num_shards = -(-len(blocks.train) // BLOCKS_PER_SHARD)
     missing = [number for number in range(num_shards) if not folder._shard(number).exists()]
     if missing and accelerator.is_main_process:
-        _check_space(folder, len(missing) * BLOCKS_PER_SHARD)
+        num_blocks = min(len(missing) * BLOCKS_PER_SHARD, len(blocks.train))
+        _check_space(folder.path, size_bytes(num_blocks, config.data.seq_len, teacher, config.teacher.dtype))
     accelerator.wait_for_everyone()
     if missing:
         teacher.to(accelerator.device)
@@ -107,16 +108,16 @@ def cached_states(config: RunConfig, mixed_precision: str, blocks: Blocks, teach
     return CachedStates(path, config.data.seq_len, width, config.teacher.dtype)
 
 
-def size_bytes(folder: CachedStates, num_blocks: int) -> int:
+def size_bytes(num_blocks: int, seq_len: int, teacher: PreTrainedModel, dtype: str) -> int:
     """The size of the states of so many blocks if all of them have a swap."""
-    return 2 * num_blocks * folder.seq_len * folder.width * DTYPES[folder.dtype].itemsize
+    return 2 * num_blocks * seq_len * teacher.get_output_embeddings().weight.shape[1] * DTYPES[dtype].itemsize
 
 
-def _check_space(folder: CachedStates, num_blocks: int) -> None:
-    needed, free = size_bytes(folder, num_blocks), shutil.disk_usage(folder.path).free
+def _check_space(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path).free
     if needed > free:
         raise OSError(
-            f"the teacher's states need up to {needed / 1e9:.1f} GB, {folder.path} has {free / 1e9:.1f} GB free; set "
+            f"the teacher's states need up to {needed / 1e9:.1f} GB, {path} has {free / 1e9:.1f} GB free; set "
             "data.cache_dir to a larger disk, teacher.dtype to bfloat16, or teacher.targets to `online`"
         )
 

@@ -137,11 +137,16 @@ class PerturbConfig:
 
 @section
 class LossConfig:
-    """Weights of the loss. `beta` is JSD's mixing weight, or skewed KL's share of the target."""
+    """Weights of the loss. `beta` is JSD's mixing weight, or skewed KL's share of the target.
+
+    pairing_weight: of the student's inconsistency between the views of a pair (counterfactual logit pairing); it needs
+    augment.mode `augment`, where the student reads both.
+    """
 
     kd_weight: NonNegative = 0.5
     ce_weight: NonNegative = 0.5
     hidden_weight: NonNegative = 0.0
+    pairing_weight: NonNegative = 0.0
     temperature: Positive = 2.0
     divergence: Literal["forward_kl", "reverse_kl", "jsd", "skewed_kl"] = "forward_kl"
     beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -243,6 +248,11 @@ class RunConfig:
             ]
             if needs:
                 raise ValueError(f"teacher is null, but {', '.join(needs)} needs one; set teacher.path, or unset it")
+        if self.loss.pairing_weight > 0 and self.augment.mode != "augment":
+            raise ValueError(
+                "loss.pairing_weight compares the views of a pair, but the student reads one of them under "
+                f"augment.mode `{self.augment.mode}`; set that to `augment`"
+            )
         if self.augment.mode == "augment":
             for key in ("global_batch_size", "micro_batch_size"):
                 if getattr(self.train, key) % 2:

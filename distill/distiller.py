@@ -24,11 +24,13 @@ from distill.positions import Positions
 class TermSums(NamedTuple):
     """Sums over predictions, in nats (hidden: in cosine distance), and the number of predictions.
 
-    kd is at the distillation temperature and without its factor tau^2; entropy is the target's.
+    kd is at the distillation temperature and without its factor tau^2; pairing is the student's inconsistency between
+    the views; entropy is the target's.
     """
 
     kd: Any
     ce: Any
+    pairing: Any
     entropy: Any
     hidden: Any
     num_tokens: Any

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from distill.config import LossConfig, PerturbConfig
 from distill.losses import cross_entropy, divergence, entropy
-from distill.perturb import GenderClasses, perturb
+from distill.perturb import GenderClasses, inconsistency, perturb
 from distill.positions import Group
 
 CHUNK_BYTES_CPU, CHUNK_BYTES_GPU = 2**26, 2**29  # of each model's logits
@@ -60,9 +60,9 @@ def pair_loss(
     """The loss summed over the predictions of `groups`, to be differentiated by `hidden` and `head`, and its parts.
 
     hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is `scale` times
-    w_kd tau^2 kd + w_ce ce, or without a teacher w_ce ce. The parts [2, 3] are sums in nats of kd (at the temperature,
-    without tau^2), ce and the target's entropy: over all predictions, and over the gendered ones. Under autocast,
-    operands of matrix products are rounded to its type; sums and results are float32.
+    w_kd tau^2 kd + w_ce ce + w_pairing pairing, kd being 0 without a teacher. The parts [2, 4] are sums in nats of kd
+    (at the temperature, without tau^2), ce, pairing and the target's entropy: over all predictions, and over the
+    gendered ones. Under autocast, operands of matrix products are rounded to its type; sums and results are float32.
     """
     kind = hidden.device.type
     rounding = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
@@ -93,7 +93,7 @@ class _PairLoss(torch.autograd.Function):
             if needs_gradient:
                 student.open_gradients(*ctx.needs_input_grad[:3])
             target = None if teacher is None else _Output(teacher.hidden, teacher.head, rounding)
-            parts = torch.zeros(2, 3, device=hidden.device, dtype=student.dtype)
+            parts = torch.zeros(2, 4, device=hidden.device, dtype=student.dtype)
             for group in groups:
                 views = max(len(group.student_rows), len(group.teacher_rows))
                 for chunk in _split(group, student.rows_per_chunk // views):
@@ -102,8 +102,10 @@ class _PairLoss(torch.autograd.Function):
                     parts += torch.stack([values.sum((1, 2)), (values * is_gendered[rows]).sum((1, 2))])
         ctx.save_for_backward(student.hidden_gradient, student.weight_gradient, student.bias_gradient)
         ctx.mark_non_differentiable(parts)
+        kd, ce, pairing, _ = parts[0]
         loss = objective.loss
-        return scale * (loss.kd_weight * loss.temperature**2 * parts[0, 0] + loss.ce_weight * parts[0, 1]), parts
+        total = loss.kd_weight * loss.temperature**2 * kd + loss.ce_weight * ce + loss.pairing_weight * pairing
+        return scale * total, parts
 
     @staticmethod
     @once_differentiable
@@ -119,8 +121,8 @@ class _PairLoss(torch.autograd.Function):
 def _chunk_values(
     chunk: Group, labels: Tensor, student: _Output, teacher: _Output | None, objective: Objective, scale: Tensor
 ) -> Tensor:
-    """[3, S, N]: kd, ce and the target's entropy of a chunk's predictions, with labels [S, N]. Adds the gradient of
-    their scaled loss to the student's.
+    """[4, S, N]: kd, ce, pairing and the target's entropy of a chunk's predictions, with labels [S, N]. Adds the
+    gradient of their scaled loss to the student's.
     """
     logits = student.logits(chunk.student_rows)
     teacher_logits = None if teacher is None else teacher.logits(chunk.teacher_rows)
@@ -141,21 +143,36 @@ def _chunk_values(
 def _values_and_gradient(
     logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, has_partner: Tensor | None, objective: Objective
 ) -> tuple[Tensor, Tensor]:
-    """[3, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
+    """[4, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
     are overwritten.
     """
     loss, (operation, strength) = objective.loss, (objective.perturbation.operation, objective.perturbation.strength)
     ce, gradient = cross_entropy(logits.log_softmax(-1), labels)
     gradient.mul_(loss.ce_weight)
+    pairing = torch.zeros_like(ce)
+    if loss.pairing_weight > 0 and (len(logits) == 2 or has_partner is not None):
+        pairing, pairing_gradient = _pairing(logits, has_partner, objective)
+        gradient.add_(pairing_gradient, alpha=loss.pairing_weight)
     if teacher_logits is None:
-        return torch.stack([torch.zeros_like(ce), ce, torch.zeros_like(ce)]), gradient
+        return torch.stack([torch.zeros_like(ce), ce, pairing, torch.zeros_like(ce)]), gradient
     logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
     own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
     target = perturb(own, counterpart, has_partner, operation, strength, objective.classes)
     softened = logits.div_(loss.temperature).log_softmax(-1)
     kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
     gradient.add_(kd_gradient, alpha=loss.kd_weight * loss.temperature)  # tau^2 of the loss, 1 / tau of the logits
-    return torch.stack([kd, ce, entropy(target)]), gradient
+    return torch.stack([kd, ce, pairing, entropy(target)]), gradient
+
+
+def _pairing(logits: Tensor, has_partner: Tensor | None, objective: Objective) -> tuple[Tensor, Tensor]:
+    """The inconsistency [S, N] of logits [S, N, V] with their counterparts, and its gradient."""
+    assert objective.classes is not None
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        values = inconsistency(leaf.log_softmax(-1), objective.classes)
+        values = values if has_partner is None else values * has_partner
+        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+    return values.detach(), gradient
 
 
 def _split(group: Group, num_positions: int) -> Iterator[Group]:

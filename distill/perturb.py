@@ -24,6 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon
+from distill.losses import kl
 
 USES_CLASSES = frozenset({"equivariant", "equivariant_geometric", "equalize"})
 USES_COUNTERFACTUAL = frozenset({"max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"})
@@ -178,6 +179,16 @@ def perturb(
     if operation in USES_COUNTERFACTUAL and has_partner is not None:
         target = torch.where(has_partner.unsqueeze(-1), target, logprobs)
     return target
+
+
+def inconsistency(logprobs: Tensor, classes: GenderClasses) -> Tensor:
+    """KL(s || M s') [S, ...] in nats of a student's log-probabilities [S, ..., V]: how far its prediction is from the
+    mirror image of the one it makes on the other view, which is in the other row, or itself where S = 1.
+
+    The student-side term of counterfactual logit pairing (Garg et al. 2019, arXiv 1809.10610), in its idea: they
+    compare a classifier's logit; between two texts, a language model's logits are known up to a shift only.
+    """
+    return kl(logprobs, carry(logprobs.flip(0), logprobs, classes))
 
 
 def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes: GenderClasses | None) -> Tensor:

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from distill.batches import batches, training_indices
+from distill.cached_states import size_bytes
 from distill.config import RunConfig
 from distill.corpus import corpus_size_bytes
 from distill.data import Blocks
@@ -46,11 +47,12 @@ def describe(
         f"({train['num_pairs'] / train['num_documents']:.1%}), {train['num_edits']:,} words swapped",
         "blocks": f"{train['num_blocks']:,} of at most {config.data.seq_len} tokens ({train['num_tokens']:,} tokens); "
         f"{heldout['num_blocks']:,} held out",
-        "teacher": "none" if teacher is None else f"{num_parameters(teacher):,} parameters ({config.teacher.path})",  # type: ignore[union-attr]
+        "teacher": "none" if teacher is None else _teacher(config, len(blocks.train), teacher),
         "student": f"{num_parameters(student):,} parameters",
         "objective": f"{config.perturb.operation} (strength {config.perturb.strength}), augmentation "
         f"{config.augment.mode}, kd {config.loss.kd_weight}, ce {config.loss.ce_weight}, "
-        f"temperature {config.loss.temperature}",
+        f"temperature {config.loss.temperature}"
+        + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (python -m distill.terms)"),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",
         "steps": f"{schedule.max_steps:,} optimizer steps of {config.train.global_batch_size} sequences "
@@ -63,6 +65,15 @@ def describe(
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _teacher(config: RunConfig, num_blocks: int, teacher: PreTrainedModel) -> str:
+    assert config.teacher is not None
+    text = f"{num_parameters(teacher):,} parameters ({config.teacher.path})"
+    if config.teacher.targets == "online":
+        return text
+    num_bytes = size_bytes(num_blocks, config.data.seq_len, teacher, config.teacher.dtype)
+    return f"{text}, its states cached: up to {num_bytes / 1e9:.1f} GB in {config.data.cache_dir}"
 
 
 def _probe(

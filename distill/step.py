@@ -72,10 +72,8 @@ def train_step(
 
 def positions_of(batch: PairedBatch, teacher: PreTrainedModel | None, config: RunConfig) -> Positions:
     """What is scored in a batch on the CPU, and against what, under a run's configuration."""
-    operation = config.perturb.operation if config.perturb.strength > 0 else "none"
-    return find_positions(
-        batch, config.augment.mode == "augment", teacher is not None and operation in USES_COUNTERFACTUAL
-    )
+    perturbed = teacher is not None and config.perturb.strength > 0 and config.perturb.operation in USES_COUNTERFACTUAL
+    return find_positions(batch, config.augment.mode == "augment", perturbed or config.loss.pairing_weight > 0)
 
 
 def forward_pairs(
@@ -101,9 +99,9 @@ def _means(sums: TermSums, gendered_sums: TermSums, loss: LossConfig) -> dict[st
     metrics: dict[str, Any] = {}
     for suffix, part in (("", sums), ("_gendered", gendered_sums), ("_ungendered", ungendered_sums)):
         *terms, num_tokens = part
-        names = ("kd", "ce", "target_entropy", "hidden")
+        names = ("kd", "ce", "pairing", "target_entropy", "hidden")
         metrics |= {name + suffix: term / max(num_tokens, 1) for name, term in zip(names, terms, strict=True)}
     total = loss.kd_weight * loss.temperature**2 * metrics["kd"]
-    total += loss.ce_weight * metrics["ce"] + loss.hidden_weight * metrics["hidden"]
+    total += sum(getattr(loss, f"{name}_weight") * metrics[name] for name in ("ce", "pairing", "hidden"))
     share_gendered = gendered_sums.num_tokens / max(sums.num_tokens, 1)
     return {"loss": total} | metrics | {"share_gendered": share_gendered, "num_tokens": round(sums.num_tokens)}

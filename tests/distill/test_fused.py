@@ -7,11 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from distill import fused
 from distill.config import LossConfig, PerturbConfig
 from distill.fused import Head, Objective, Teacher, pair_loss
-from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, perturb
+from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, carry, perturb
 from distill.positions import Group
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
@@ -67,15 +68,26 @@ def eager_divergence(target: Tensor, logits: Tensor, kind: str, beta: float) -> 
     }[kind]().sum(-1)
 
 
+def eager_pairing(logits: Tensor, group: Group, view: int, position: int) -> Tensor:
+    """KL(s || M s') where the student has read both views, or the texts up to there are the same."""
+    paired = len(group.student_rows) == 2 or (group.has_partner is not None and group.has_partner[position])
+    if not paired:
+        return logits.new_zeros(())
+    own, other = (logits[group.student_rows[v, position]].log_softmax(-1) for v in (view, view - 1))
+    return (own.exp() * (own - carry(other, own, CLASSES))).sum()
+
+
 def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, scale) -> tuple[Tensor, Tensor]:
     """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
     logits, tau = F.linear(hidden, *head), objective.loss.temperature
     logprobs = None if teacher is None else (F.linear(teacher.hidden, *teacher.head) / tau).log_softmax(-1)
-    parts = torch.zeros(2, 3, dtype=hidden.dtype)
+    parts = torch.zeros(2, 4, dtype=hidden.dtype)
     for group in groups:
         for view, position in itertools.product(range(len(group.student_rows)), range(group.student_rows.shape[1])):
             row = group.student_rows[view, position]
-            values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), hidden.new_zeros(())]
+            values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), *hidden.new_zeros(2)]
+            if objective.loss.pairing_weight > 0:
+                values[2] = eager_pairing(logits, group, view, position)
             if logprobs is not None:
                 own = logprobs[group.teacher_rows[view, position]]
                 other = logprobs[group.teacher_rows[view - 1, position]]
@@ -84,9 +96,11 @@ def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, sc
                 target = perturb(own, other, partner, perturbation.operation, perturbation.strength, CLASSES)
                 loss = objective.loss
                 values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
-                values[2] = -(target.exp() * target).sum()
+                values[3] = -(target.exp() * target).sum()
             parts = parts + torch.stack([torch.ones(()), is_gendered[row].float()]).unsqueeze(1) * torch.stack(values)
-    return scale * (objective.loss.kd_weight * tau**2 * parts[0, 0] + objective.loss.ce_weight * parts[0, 1]), parts
+    loss = objective.loss
+    weights = torch.tensor([loss.kd_weight * tau**2, loss.ce_weight, loss.pairing_weight], dtype=hidden.dtype)
+    return scale * (weights * parts[0, :3]).sum(), parts
 
 
 def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teach: bool = True) -> None:
@@ -124,6 +138,8 @@ def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
         (objective("mean", ce_weight=0.0), False, True),
         (objective("mean", kd_weight=0.0), False, True),
         (objective("mean", temperature=1.0), False, True),
+        (objective("mean", pairing_weight=0.4), False, True),
+        (objective("swap", pairing_weight=0.4), True, False),
     ],
 )
 def test_equals_the_eager_loss_with_a_bias_without_a_teacher_and_without_a_term(chosen, bias, teach):
@@ -195,3 +211,26 @@ def test_bf16_rounds_operands_and_keeps_sums_in_float32():
     logits = output.logits(torch.arange(7))
     assert logits.dtype == torch.float32
     torch.testing.assert_close(logits.double(), hidden.double() @ weight.double().T, rtol=1e-5, atol=1e-5)
+
+
+class NothingWaits(TorchDispatchMode):
+    """Fails at whatever would make the CPU wait for a GPU: a value read, or a result whose size depends on values."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal.default", "is_nonzero")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        indices = args[1] if "aten.index" in str(func) and isinstance(args[1], list) else []
+        by_mask = any(index is not None and index.dtype == torch.bool for index in indices)
+        assert not by_mask and not any(name in str(func) for name in self.WAITING), f"{func} waits for the GPU"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_nothing_waits_for_a_gpu_in_the_forward_pass(operation):
+    hidden, head, *rest, teacher = inputs(torch.float32)
+    chosen = objective(operation, "jsd", pairing_weight=0.3)
+    with NothingWaits():
+        pair_loss(hidden, head, *rest, GROUPS, teacher, chosen, SCALE)
+    for waiting in (lambda: hidden[rest[1]], lambda: hidden.sum().item(), rest[1].nonzero):
+        with pytest.raises(AssertionError, match="waits for the GPU"), NothingWaits():
+            waiting()

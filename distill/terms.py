@@ -1,0 +1,67 @@
+"""Which lexicon terms are single tokens: python -m distill.terms TOKENIZER [--lexicon FILE.tsv].
+
+A tokenizer and a lexicon in, one line per pair of terms out. Only a form that is one token for both terms can be
+carried to its counterpart in a target; the words themselves are swapped in texts whatever their tokens are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterable
+
+from transformers import PreTrainedTokenizerFast
+
+from augment.lexicon import Lexicon, load_lexicon
+from distill.models import load_tokenizer
+from distill.perturb import SurfaceForm, surface_forms
+
+
+def is_single(form: SurfaceForm) -> bool:
+    """Whether both terms of a surface form are one token."""
+    return form.masculine_id is not None and form.feminine_id is not None
+
+
+def coverage(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> tuple[int, int]:
+    """How many pairs of terms are single tokens in at least one surface form, and how many there are."""
+    by_pair = [any(is_single(form) for form in forms) for _, forms in _by_pair(surface_forms(tokenizer, lexicon))]
+    return sum(by_pair), len(by_pair)
+
+
+def report(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> str:
+    """A line per pair: the terms, the forms that are single tokens for both, and those that are not."""
+    lines = ["masculine\tfeminine\tsingle tokens\tseveral tokens"]
+    for (masculine, feminine), forms in _by_pair(surface_forms(tokenizer, lexicon)):
+        names = {True: [], False: []}  # type: dict[bool, list[str]]
+        for form in forms:
+            names[is_single(form)].append(f"{form.masculine}/{form.feminine}")
+        lines.append(f"{masculine}\t{feminine}\t{', '.join(names[True]) or '-'}\t{', '.join(names[False]) or '-'}")
+    return "\n".join(lines)
+
+
+def _by_pair(forms: Iterable[SurfaceForm]) -> Iterable[tuple[tuple[str, str], list[SurfaceForm]]]:
+    """Consecutive surface forms of one pair of terms, by the pair."""
+
+    def pair_of(form: SurfaceForm) -> tuple[str, str]:
+        return form.masculine.strip().lower(), form.feminine.strip().lower()
+
+    return ((pair, list(group)) for pair, group in itertools.groupby(forms, pair_of))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the report and a summary. Raises ValueError or OSError with one message for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tokenizer", help="folder or hub name")
+    parser.add_argument("--lexicon", help="a TSV of your own that extends the default one")
+    options = parser.parse_args(arguments)
+    tokenizer, lexicon = load_tokenizer(options.tokenizer), load_lexicon(None, options.lexicon)
+    print(report(tokenizer, lexicon))
+    print("{} of {} pairs are single tokens in some form".format(*coverage(tokenizer, lexicon)), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
