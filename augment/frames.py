@@ -148,11 +148,7 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
     if nearest == "every":
         of_time = second in _TIMES or verb in _WITH_EVERY
         return (True, "every with an adverb") if of_time else (False, "every with a noun")
-    if (
-        nearest == "all"
-        and (verb in ("give", "put") or before == "it")
-        and (second in _CLAUSE_ENDS or second in _ALL_TO)
-    ):
+    if nearest == "all" and (verb in ("give", "put") or before == "it") and (second in _ENDS_OR_TO or second == "into"):
         return False, "her all"
     if nearest == "then" and second in _ONCE:
         return False, "then with a noun"
