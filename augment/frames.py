@@ -273,7 +273,8 @@ def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -
         return True, "second object"
     if verb in ("wish", "bid") and nearest in _WISHES:
         return True, "second object"
-    if verb in _NAMING and nearest in _ROLES and second == "of":
+    title = nearest in _ROLES or (verb not in ("make", "call", "vote") and nearest not in _KIN_AND_AIDES)
+    if verb in _NAMING and title and second == "of":
         return True, "object complement"
     if frame == "two objects" and (nearest in ("$", "£", "€") or (nearest[:1].isdigit() and second in _PRICES)):
         return True, "second object"
@@ -336,7 +337,7 @@ def name_frame(before: list[str], after: list[str]) -> Reading:
 
 _VERBS = word_set(
     """is was has had will would can could may might should did does came went said got left knew made took wants needs
-    likes loves lives works sent gave won lost"""
+    likes loves lives works sent gave won lost understood heard saw thought felt ran spoke stood told found wrote"""
 )
 _APPEARANCES = word_set("debut appearance bow entrance television film home christmas own last first way")
 _NOT_NAMES = word_set(
