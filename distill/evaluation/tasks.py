@@ -74,7 +74,9 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         wanted.append(("log_odds", lambda: _log_odds_task(config)))
     if config.agreement.enabled:
         wanted.append(("agreement", lambda: _agreement_task(config)))
-    if config.text.path is not None and (config.perplexity.enabled or config.counterfactual_gap.enabled):
+    in_contexts = config.benchmarks.association is not None and config.ceat.enabled
+    reads_text = config.perplexity.enabled or config.counterfactual_gap.enabled
+    if config.text.path is not None and (reads_text or (in_contexts and config.ceat.contexts == "text")):
         try:
             documents = _documents(config.text)
         except (ValueError, OSError) as error:
@@ -84,22 +86,18 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
                 wanted.append(("perplexity", lambda: _perplexity_task(config, documents)))
             if config.counterfactual_gap.enabled:
                 wanted.append(("counterfactual_gap", lambda: _gap_task(config, documents)))
-    if config.benchmarks.stereoset is not None:
-        wanted.append(("stereoset", lambda: _stereoset_task(str(config.benchmarks.stereoset))))
-    if config.benchmarks.crows_pairs is not None:
-        wanted.append(("crows_pairs", lambda: _crows_pairs_task(str(config.benchmarks.crows_pairs))))
-    if config.benchmarks.winobias is not None:
-        wanted.append(("winobias", lambda: _winobias_task(str(config.benchmarks.winobias))))
-    if config.benchmarks.association is not None:
-        wanted.append(("association", lambda: _association_task(config, str(config.benchmarks.association))))
-    if config.benchmarks.winogender is not None:
-        wanted.append(("winogender", lambda: _winogender_task(str(config.benchmarks.winogender))))
-    if config.benchmarks.association is not None and config.ceat.enabled:
+    builders: dict[str, tuple[str | None, Callable[[str], Task]]] = {
+        "stereoset": (config.benchmarks.stereoset, _stereoset_task),
+        "crows_pairs": (config.benchmarks.crows_pairs, _crows_pairs_task),
+        "winobias": (config.benchmarks.winobias, _winobias_task),
+        "winogender": (config.benchmarks.winogender, _winogender_task),
+        "association": (config.benchmarks.association, partial(_association_task, config)),
+        "lambada": (config.benchmarks.lambada, _lambada_task),
+        "wikitext": (config.benchmarks.wikitext, partial(_wikitext_task, config)),
+    }
+    wanted += [(name, partial(build, path)) for name, (path, build) in builders.items() if path is not None]
+    if in_contexts:
         wanted.append(("ceat", lambda: _ceat_task(config, str(config.benchmarks.association), documents)))
-    if config.benchmarks.lambada is not None:
-        wanted.append(("lambada", lambda: _lambada_task(str(config.benchmarks.lambada))))
-    if config.benchmarks.wikitext is not None:
-        wanted.append(("wikitext", lambda: _wikitext_task(config, str(config.benchmarks.wikitext))))
     tasks += _build([*wanted, *continuation_tasks.sampling(config)], failures)
     sources = [task for task in tasks if task.name in continuation_tasks.SETS]
     tasks += _build(continuation_tasks.derived(config, sources), failures)

@@ -210,3 +210,17 @@ def test_another_model_rates_the_continuations(save, data, tmp_path):
     assert conventions.pop().startswith("reference:")
     assert perplexities["twin"].measurement.value == pytest.approx(perplexities["rater"].measurement.value)
     assert perplexities["good"].measurement.value > perplexities["rater"].measurement.value  # its own text suits it
+
+
+def test_contexts_come_from_the_text_even_when_nothing_else_reads_it(save, data, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("Once she met a nurse and a pilot.\nThe teacher and the guard saw that he left.\n")
+    only = {"association": data["association"]}
+    off = {"perplexity": {"enabled": False}, "counterfactual_gap": {"enabled": False}}
+    ceat = {"ceat": {"contexts": "text", "num_samples": 5}}
+    failures, measured = run([save("good")], only, **off, **ceat, text={"path": str(text)})
+    assert failures == {}
+    assert "ceat/mean_abs" in measured["good"]
+    failures, measured = run([save("good")], only, **off, **ceat)
+    assert "there is no text; set text.path" in failures[None, "ceat"]
+    assert "association" in families(measured["good"])
