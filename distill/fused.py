@@ -8,7 +8,6 @@ a time, which then stay in its cache.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from distill.config import LossConfig, PerturbConfig
 from distill.losses import cross_entropy, divergence, entropy
 from distill.perturb import GenderClasses, inconsistency, perturb
 from distill.positions import Group
+from distill.products import bfloat16_products
 
 CHUNK_BYTES_CPU, CHUNK_BYTES_GPU = 2**26, 2**29  # of each model's logits
 CACHED_VALUES = 2**18  # of the logits of the few rows that a CPU works on at a time
@@ -241,19 +241,7 @@ class _Output:
         """a @ b, into `out` if given, or added to it."""
         a, b = a.to(self.operand_dtype), b.to(self.operand_dtype)
         if a.device.type == "cpu":
-            with _rounded_products(self.rounding):
+            with bfloat16_products(self.rounding == torch.bfloat16):
                 return torch.addmm(out, a, b, out=out) if add else torch.mm(a, b, out=out)  # type: ignore[arg-type]
         product = torch.mm(a, b) if self.rounding is None else torch.mm(a, b, out_dtype=self.dtype)
         return out.add_(product) if add else product  # type: ignore[union-attr]
-
-
-@contextlib.contextmanager
-def _rounded_products(rounding: torch.dtype | None) -> Iterator[None]:
-    """Let a CPU that can multiply in bf16 round the operands of float32 products to it, if `rounding` says so."""
-    products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = products.fp32_precision
-    products.fp32_precision = "bf16" if rounding == torch.bfloat16 else "ieee"
-    try:
-        yield
-    finally:
-        products.fp32_precision = before

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.evaluation.exact_products import exact_bfloat16_products
 from distill.evaluation.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.processes import ALONE, Processes
 from distill.evaluation.statistics import FloatArray
+from distill.products import bfloat16_products
 
 MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
 
@@ -274,7 +274,8 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """float32 logits [N, V] and their logsumexp [N]."""
     head = scorer.model.get_output_embeddings()
     bias = None if getattr(head, "bias", None) is None else head.bias.float()
-    with exact_bfloat16_products(hidden, head.weight):
+    exact = {hidden.dtype, head.weight.dtype} == {torch.bfloat16}  # operands that rounding leaves as they are
+    with bfloat16_products(exact):
         logits = torch.nn.functional.linear(hidden.float(), scorer.head_weight, bias)
     normaliser = logits.logsumexp(dim=-1)
     if not torch.isfinite(normaliser).all():
