@@ -18,6 +18,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _evaluate(words: list[str]) -> int:
         tables, failures = dry_run(specs, config, options.out, processes.count)
         if processes.is_main:
             _print_tables(tables)
-        return _failed([failure.__dict__ for failure in failures])
+        return _failed([asdict(failure) for failure in failures])
     options.out.mkdir(parents=True, exist_ok=True)
     if options.fresh and processes.is_main:
         for path in options.out.glob("examples-*.jsonl"):

@@ -1,7 +1,7 @@
 """Per-example records on disk, which are the cache of an evaluation too: records in, JSON lines out, and back.
 
     examples-LABEL.jsonl         all records of a model, written when the evaluation is complete
-    examples-LABEL.part-N.jsonl  what process N has scored so far; removed when the former is written
+    examples-LABEL.part-N.jsonl  what process N has scored so far; removed when the former is written and no task failed
 
 A line is {task, key, id, ...}. The key is a hash of everything that a record depends on (`record_key`), so that a
 record is never used for another model, other data or other settings. A process that is killed leaves at most one line
@@ -64,10 +64,13 @@ class PartFile:
             stream.write(_dump(task, key, records).encode())
 
 
-def write_examples(folder: Path, name: str, tasks: Mapping[str, tuple[str, Records]]) -> None:
-    """Write all records (by task: key and records) as one complete file, and remove the parts."""
+def write_examples(folder: Path, name: str, tasks: Mapping[str, tuple[str, Records]], keep_parts: bool = False) -> None:
+    """Write all records (by task: key and records) as one file, and remove the parts.
+
+    keep_parts: leave them, because some of their records belong to a task that failed and may be repeated.
+    """
     write_text(folder / f"{name}.jsonl", "".join(_dump(task, key, records) for task, (key, records) in tasks.items()))
-    for path in _parts(folder, name):
+    for path in [] if keep_parts else _parts(folder, name):
         path.unlink()
 
 

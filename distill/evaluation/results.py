@@ -84,7 +84,9 @@ def write(out_dir: Path, results: dict[str, Any], evaluation: Evaluation) -> Non
     out_dir.mkdir(parents=True, exist_ok=True)
     for result in evaluation.results:
         tasks = {name: (run.key, run.records) for name, run in result.tasks.items()}
-        write_examples(out_dir, examples_name(result.info["label"]), tasks)
+        label = result.info["label"]
+        failed = any(failure.model == label for failure in evaluation.failures)
+        write_examples(out_dir, examples_name(label), tasks, keep_parts=failed)
     write_text(out_dir / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -99,6 +99,24 @@ def test_a_changed_model_is_scored_again(words, save, tmp_path):
     assert [e["value"] for e in before if e["model"] == "two"] != [e["value"] for e in after if e["model"] == "two"]
 
 
+def test_what_a_failed_task_has_scored_is_kept(words, tmp_path, monkeypatch, capsys):
+    out, calls, score = tmp_path / "out", [], log_odds.score
+
+    def failing(scorer, prompts):
+        calls.append(len(prompts))
+        if len(calls) == 2:
+            raise RuntimeError("out of memory")
+        return score(scorer, prompts)
+
+    monkeypatch.setattr(log_odds, "score", failing)
+    alone = [words[0], *words[2:]]
+    assert main([*alone, "--out", str(out)]) == 1
+    assert "error: one, log_odds: out of memory" in capsys.readouterr().err
+    assert main([*alone, "--out", str(out)]) == 0
+    assert calls == [256, 224, 224]
+    assert not list(out.glob("*.part-*"))
+
+
 def test_two_processes_give_what_one_gives(words, tmp_path):
     assert main([*words, "--out", str(tmp_path / "alone")]) == 0
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
