@@ -16,7 +16,7 @@ from distill.cached_states import cache_states
 from distill.config import RunConfig, load_config
 from distill.data import prepare_blocks
 from distill.interrupt import Stopped
-from distill.launch import build_accelerator
+from distill.launch import build_accelerator, leave, on_main
 from distill.models import model_fingerprint
 from distill.parts import load_parts
 from distill.perturb import USES_CLASSES, gender_classes
@@ -53,23 +53,25 @@ def main(arguments: list[str] | None = None) -> None:
         return
 
     origin: dict[str, Any] = {}
+    if accelerator.is_main_process:
+        origin = provenance(
+            blocks.info,
+            model_fingerprint(config.teacher.path, teacher) if config.teacher and teacher else None,
+            model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
+            tokenizer.backend_tokenizer.to_str(),
+            accelerator.mixed_precision,
+        )
     with contextlib.ExitStack() as held:
-        if accelerator.is_main_process:
-            origin = provenance(
-                blocks.info,
-                model_fingerprint(config.teacher.path, teacher) if config.teacher and teacher else None,
-                model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
-                tokenizer.backend_tokenizer.to_str(),
-                accelerator.mixed_precision,
-            )
-            held.enter_context(open_run(config, origin))
-        accelerator.wait_for_everyone()
+        on_main(accelerator, lambda: held.enter_context(open_run(config, origin)))
         if config.teacher and teacher and config.teacher.targets == "cached":
             blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher).read)
-        fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
+        try:
+            fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
+        except Stopped:
+            leave(accelerator)
+            raise
     accelerator.print(f"done: {config.run_dir}/student")
-    if accelerator.device.type != "cpu":
-        accelerator.state.destroy_process_group()
+    leave(accelerator)
 
 
 if __name__ == "__main__":

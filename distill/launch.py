@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, broadcast_object_list
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import PreTrainedModel
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel
 from distill.config import RunConfig
 from distill.distiller import Distiller
 
+T = TypeVar("T")
 SUPPORTED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU", "FSDP")
 
 
@@ -48,6 +50,29 @@ def check_supported(accelerator: Accelerator) -> None:
         raise ValueError(
             "accelerate is configured for FSDP 1; set fsdp_version: 2, as in configs/accelerate/fsdp2.yaml"
         )
+
+
+def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
+    """Do something on the main process; None on the others. What it raises (ValueError, OSError) is raised on all, so
+    that none is left waiting.
+    """
+    result, fault = None, None
+    if accelerator.is_main_process:
+        try:
+            result = action()
+        except (ValueError, OSError) as error:
+            fault = error
+    faults = broadcast_object_list([fault])
+    if faults[0] is not None:
+        raise faults[0]
+    return result
+
+
+def leave(accelerator: Accelerator) -> None:
+    """Take leave of the other processes, after a run that has ended on all of them."""
+    # with gloo the last reference to the group dies with DDP's reducer, whose destructor can wait for ever
+    if accelerator.device.type != "cpu":
+        accelerator.state.destroy_process_group()
 
 
 def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:

@@ -75,7 +75,7 @@ class RunLog:
             for file in (metrics_file, self.samples_file):
                 if file.exists():
                     kept = [line for line in read_jsonl(file) if line["step"] <= step] if step > 0 else []
-                    write_text(file, "".join(json.dumps(line) + "\n" for line in kept))
+                    write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
             self.file = metrics_file.open("a", encoding="utf-8")
 
     def __enter__(self) -> RunLog:

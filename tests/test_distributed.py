@@ -192,6 +192,16 @@ def test_sigterm_to_the_launcher_saves_on_all_processes(uneven, tmp_path):
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == [f"step_{step:08d}"]
 
 
+def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(uneven, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    done = launch("cpu2.yaml", str(ROOT / "train.py"), *uneven, "train.micro_batch_size=2")
+    assert done.returncode != 0
+    message = f"run_dir {tmp_path / 'run'} is not empty and holds no run (no config.yaml); choose another folder"
+    assert f"error: {message}" in done.stderr.splitlines()
+    assert "Gloo" not in done.stderr and "gloo" not in done.stderr
+
+
 def read_text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
