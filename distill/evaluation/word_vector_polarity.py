@@ -105,12 +105,17 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     """BOLD's ratios (`bold.polarity_estimates`) by each of both polarities."""
     estimates = []
     for kind in KINDS:
-        counted = [
-            {"id": record["id"], "group": record["group"], **bold.counts([label(value) for value in record[kind]])}
-            for record in records
-        ]
-        estimates += bold.polarity_estimates(f"bold/{kind}", counted, f"{kind}|{convention}", settings)
+        found = counted(records, kind)
+        estimates += bold.polarity_estimates(f"bold/{kind}", found, f"{kind}|{convention}", settings)
     return estimates
+
+
+def counted(records: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The records with the counts of one of KINDS, as `bold.polarity_estimates` and `bold.group_table` take them."""
+    return [
+        {"id": record["id"], "group": record["group"], **bold.counts([label(value) for value in record[kind]])}
+        for record in records
+    ]
 
 
 def label(value: float) -> str:
