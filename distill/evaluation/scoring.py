@@ -77,14 +77,18 @@ class Scorer:
 def start_token(tokenizer: PreTrainedTokenizerFast, name: str | None = None) -> int | None:
     """The id that stands before a text: the token of that name; by default BOS, else EOS (GPT-2's habit), else None.
 
-    Raises ValueError when the tokenizer has no token of that name.
+    name: as in the vocabulary, or a text that is encoded as one token (a line break). Raises ValueError when the
+    tokenizer has no such token.
     """
     if name is not None:
-        if name not in tokenizer.get_vocab():
+        if name in tokenizer.get_vocab():
+            return tokenizer.get_vocab()[name]
+        ids = tokenizer(name, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
             raise ValueError(
                 f"scoring.start_token {name!r} is not a token of {tokenizer.name_or_path}; name one that is"
             )
-        return tokenizer.get_vocab()[name]
+        return int(ids[0])
     return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
 
 
@@ -225,14 +229,8 @@ def _forward_passes(
             hidden = tree_states(scorer.model, batch)
         else:
             hidden = hidden_states(scorer, [tree.ids for tree in batch])
-        yield (
-            hidden,
-            [
-                (number, line * hidden.shape[1] + np.asarray(path, dtype=np.int64))
-                for line, tree in enumerate(batch)
-                for number, path in tree.paths.items()
-            ],
-        )
+        found = [(number, line, path) for line, tree in enumerate(batch) for number, path in tree.paths.items()]
+        yield hidden, [(number, line * hidden.shape[1] + np.asarray(path, dtype=int)) for number, line, path in found]
 
 
 def batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]]:

@@ -151,6 +151,10 @@ def test_start_token_is_the_named_one_then_bos_then_eos_then_none(tokenizer, cha
     assert start_token(character_tokenizer) == character_tokenizer.eos_token_id
     with pytest.raises(ValueError, match="scoring.start_token '<s>' is not a token"):
         start_token(character_tokenizer, "<s>")
+    word = tokenizer(" said", add_special_tokens=False)["input_ids"]
+    assert [start_token(tokenizer, " said")] == word  # a text that is one token, which has another name
+    with pytest.raises(ValueError, match="scoring.start_token ' said that' is not a token"):
+        start_token(tokenizer, " said that")
     assert tiny_scorer().start_convention == "start:bos"
     assert tiny_scorer(bos=False).start_convention == "start:none"
     assert replace(tiny_scorer(), start_id=5).start_convention.startswith("start:")
