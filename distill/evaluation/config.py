@@ -30,8 +30,8 @@ class ScoringConfig:
 
     dtype: of the weights; log-probabilities are float32 in any case. device: `auto` is an accelerator if there is one.
     bos: whether a text is conditioned on a start token, as in training; without it the first token of a text is not
-    scored. start_token: that token, e.g. <|endoftext|>, or a text that is one; the tokenizer's BOS (else EOS) when null.
-    max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
+    scored. start_token: that token, e.g. <|endoftext|>, or a text that is one; the tokenizer's BOS (else EOS) when
+    null. max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
     """
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
