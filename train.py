@@ -14,7 +14,8 @@ from transformers.utils import logging as transformers_logging
 from augment.lexicon import load_lexicon
 from distill.cached_states import cache_states
 from distill.config import RunConfig, load_config
-from distill.data import prepare_blocks
+from distill.data import prepare_blocks, separators
+from distill.documents import mask_documents
 from distill.interrupt import Stopped
 from distill.launch import build_accelerator, leave, on_main
 from distill.models import model_fingerprint
@@ -47,6 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
     needs_classes = config.perturb.operation in USES_CLASSES or config.loss.pairing_weight > 0
     classes = gender_classes(tokenizer, lexicon) if needs_classes else None
     blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
+    if config.data.mask_documents:
+        for model in filter(None, (teacher, student)):
+            mask_documents(model, separators(tokenizer, config.data.separator)[0][0])
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if options.dry_run:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))

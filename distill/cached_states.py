@@ -99,6 +99,7 @@ def cached_states(config: RunConfig, mixed_precision: str, blocks: Blocks, teach
         model_fingerprint(config.teacher.path, teacher),
         config.teacher.dtype,
         mixed_precision,
+        config.data.mask_documents,
         BLOCKS_PER_SHARD,
         hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     ]

@@ -40,6 +40,7 @@ class DataConfig:
     sides.
     tokenizer: folder or hub name; the teacher's (or the student checkpoint's) when null.
     separator: the token before each document; the tokenizer's BOS (else EOS) when null.
+    mask_documents: whether attention stops at the borders of documents within a block.
     """
 
     path: LocalPath
@@ -53,6 +54,7 @@ class DataConfig:
     max_documents: PositiveCount | None = None
     tokenizer: LocalPath | None = None
     separator: StrictStr | None = None
+    mask_documents: bool = False
     seq_len: Annotated[int, Field(ge=8, strict=True)] = 256
     cache_dir: LocalPath = "~/.cache/evenhand"
     num_proc: PositiveCount = 1
