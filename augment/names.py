@@ -82,6 +82,10 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name of a work"
     if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
         return "name of a work"
+    if before == "The" and detached and not _opens(text, start, token):
+        return "name of a work"
+    if initial and _PLURAL.search(source) and _SINGULAR_VERB.match(text, end):
+        return "name of a work"
     if term.word in _FIRM and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
     if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
@@ -99,6 +103,9 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     return "name" if (_OF_THE.match(text, end) if initial else _NAME_TAIL.match(text, end)) else None
 
 
+_PLURAL = re.compile(r"(?:s|men)\Z")
+_SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
+_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
 _ADDRESSES = word_set("sir madam ma'am lady ladies gentleman gentlemen lord")
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
@@ -134,7 +141,7 @@ _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])
 def _opens(text: str, start: int, token: str) -> bool:
     """Whether the word before the candidate is itself the first of its sentence."""
     at = start - len(token)
-    return starts_sentence(previous_token(text, at)) or token[:1] in "\"'“‘(["
+    return text[at - 1 : at] == "\n" or starts_sentence(previous_token(text, at)) or token[:1] in "\"'“‘(["
 
 
 def opens_sentence(text: str, start: int, end: int) -> bool:
@@ -183,6 +190,8 @@ def _part_of_titled_name(
     text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
 ) -> str | None:
     if (capital_next or text.startswith((" of ", " Of "), end)) and _run_ends_in_institution(text, end):
+        return "name"
+    if _CLASS_OF_SHIPS.match(text, end):
         return "name"
     if _ALBUM.match(text, end) and (term.word in _RANKS or term.target in _RANKS):
         return "name"

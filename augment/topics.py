@@ -154,13 +154,13 @@ _PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
 _GLOSS_BEFORE = re.compile(
     r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
     r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
-    r"|\b(?:means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
+    r"|\b(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
 QUOTES = frozenset("\"“”‘’'")
 # What the patterns above end with: most words are told apart by this alone.
-_VERBS_OF_MEANING = (" for", *word_set("eans eaning eant gnifying gnifies iterally lit. lit., i.e. i.e., as to"))
+_VERBS_OF_MEANING = (" for", *word_set("mean eans eaning eant gnifying gnifies iterally lit. lit., i.e. i.e., as to"))
 _GLOSS_ENDINGS = (
     *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
     *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
