@@ -194,6 +194,21 @@ class BenchmarksConfig:
 
 
 @section
+class OccupationGapConfig:
+    """A probe for the occupation on generated biographies of `world`, or of the default small world without one.
+
+    num_train: with the world's shares of women, for fitting. num_test: with as many women as men in every occupation.
+    penalty: of the squared weights of the probe, on standardised features.
+    """
+
+    enabled: bool = False
+    num_train: PositiveCount = 4000
+    num_test: PositiveCount = 4000
+    penalty: Positive = 1e-3
+    seed: Count = 0
+
+
+@section
 class EvalConfig:
     """All that eval.py needs. world: the folder of a generated small world, whose truth the models are held against."""
 
@@ -205,6 +220,7 @@ class EvalConfig:
     log_odds: LogOddsConfig = Field(default_factory=LogOddsConfig)
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
+    occupation_gap: OccupationGapConfig = Field(default_factory=OccupationGapConfig)
     benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)
     ceat: CeatConfig = Field(default_factory=CeatConfig)
     generation: GenerationConfig = Field(default_factory=GenerationConfig)

@@ -192,6 +192,23 @@ DESCRIPTIONS = {
     "winobias/type2/female": Description(
         "WinoBias type 2, stereotypically female referents", None, "The same where she would fit the stereotype."
     ),
+    "occupation_gap/accuracy": Description(
+        "Occupation probe: accuracy",
+        None,
+        "How often a linear probe on the model's states tells the occupation of a generated biography, in which the "
+        "occupation is not named.",
+    ),
+    "occupation_gap/tpr_gap": Description(
+        "Occupation probe: true-positive-rate gap",
+        "TPR gap",
+        "Root mean square over occupations of the probe's true positive rate for women minus that for men. 0: alike; "
+        "the sampling of biographies alone makes it a little larger than 0.",
+    ),
+    "occupation_gap/slope": Description(
+        "Occupation probe: slope of the gap on the share of women",
+        None,
+        "How much that difference grows with the share of women in an occupation, per unit of share. 0: no stereotype.",
+    ),
     "association/seat": Description(
         "Sentence embedding association (SEAT)",
         "SEAT",

@@ -20,6 +20,7 @@ from distill.evaluation.statistics import (
     minimum_detectable_effect,
     paired_permutation_p,
     ratio,
+    removed_share,
 )
 
 
@@ -143,13 +144,8 @@ def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConf
     """
     if model.clusters != reference.clusters:
         raise ValueError(f"{model.measurement.name}: not comparable, the two models were not scored on the same items")
-    num_columns = model.columns.shape[1]
-
-    def removed(sums: FloatArray) -> FloatArray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 1 - model.statistic(sums[..., :num_columns]) / reference.statistic(sums[..., num_columns:])
-
-    return _interval(np.concatenate([model.columns, reference.columns], axis=1), removed, settings)
+    both = np.concatenate([model.columns, reference.columns], axis=1)
+    return _interval(both, removed_share(model.statistic, model.columns.shape[1]), settings)
 
 
 def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[str, ...], FloatArray]:

@@ -48,6 +48,11 @@ def exp_ratio(sums: FloatArray) -> FloatArray:
     return np.exp(ratio(sums))
 
 
+def root_ratio(sums: FloatArray) -> FloatArray:
+    """sqrt(numerator / denominator): a root mean square, from columns (sum of squares, count)."""
+    return np.sqrt(ratio(sums))
+
+
 def spread(sums: FloatArray) -> FloatArray:
     """Sample standard deviation (ddof = 1) of x, from `moments(x)`. NaN below two clusters."""
     total, square, count = sums[..., 0], sums[..., 1], sums[..., 2]
@@ -99,6 +104,25 @@ def difference_of(statistic: Statistic, num_columns: int) -> Statistic:
     return difference
 
 
+def removed_share(statistic: Statistic, num_columns: int) -> Statistic:
+    """1 - the statistic of the first `num_columns` columns / that of the others: 1 is all removed, 0 nothing."""
+
+    def removed(sums: FloatArray) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 - statistic(sums[..., :num_columns]) / statistic(sums[..., num_columns:])
+
+    return removed
+
+
+def mean_over_seeds(statistic: Statistic, num_seeds: int) -> Statistic:
+    """The mean over seeds of the statistic, each seed having its own block of equally many columns."""
+
+    def mean(sums: FloatArray) -> FloatArray:
+        return statistic(sums.reshape(*sums.shape[:-1], num_seeds, -1)).mean(axis=-1)
+
+    return mean
+
+
 # -- intervals -------------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +157,32 @@ def bootstrap_interval(
         # a correction that leaves the middle of the resamples outside the interval is not to be trusted alone
         trusted = corrected[0] <= 0.5 <= corrected[1] or np.isnan(corrected).any()
         low, high = (bca_low, bca_high) if trusted else (min(low, bca_low, value), max(high, bca_high, value))
+    return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
+
+
+def two_way_interval(
+    columns: FloatArray, statistic: Statistic, *, num_resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Percentile interval of the mean over seeds of `statistic`, over `columns` [num_seeds, num_clusters, num_columns].
+
+    A resample draws clusters, the same for all seeds, and seeds, both with replacement (the pigeonhole bootstrap,
+    Owen 2007). With few seeds it is narrow in that direction, by a factor of about sqrt((n - 1) / n) in the standard
+    deviation; with one it covers the choice of clusters alone. Undefined as in `bootstrap_interval`.
+    """
+    columns = np.asarray(columns, dtype=np.float64)
+    num_seeds, num_clusters, _ = columns.shape
+    value = float(statistic(columns.sum(axis=1)).mean())
+    parts = [
+        np.stack([statistic(counts @ columns[number]) for number in range(num_seeds)], axis=1)
+        for counts in _resample_counts(num_clusters, num_resamples, seed)
+    ]
+    by_seed = np.concatenate(parts)
+    drawn = np.random.default_rng([seed, num_seeds]).integers(num_seeds, size=by_seed.shape)
+    resampled = np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
+    if num_clusters < 2 or not math.isfinite(value) or not np.isfinite(resampled).all():
+        return Interval(value, math.nan, math.nan, math.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
 
 

@@ -22,6 +22,7 @@ from distill.evaluation import (
     gender_agreement,
     lambada,
     log_odds,
+    occupation_gap,
     perplexity,
     stereoset,
     wikitext,
@@ -50,6 +51,7 @@ from distill.perturb import GenderClasses, gender_classes
 SUMMARISE: dict[str, Summarise] = {
     "log_odds": log_odds.summarise,
     "agreement": gender_agreement.summarise,
+    "occupation_gap": occupation_gap.summarise,
     "perplexity": perplexity.summarise,
     "counterfactual_gap": counterfactual_gap.summarise,
     "stereoset": stereoset.summarise,
@@ -74,6 +76,8 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         wanted.append(("log_odds", lambda: _log_odds_task(config)))
     if config.agreement.enabled:
         wanted.append(("agreement", lambda: _agreement_task(config)))
+    if config.occupation_gap.enabled:
+        wanted.append(("occupation_gap", lambda: occupation_gap.task(config)))
     in_contexts = config.benchmarks.association is not None and config.ceat.enabled
     reads_text = config.perplexity.enabled or config.counterfactual_gap.enabled
     if config.text.path is not None and (reads_text or (in_contexts and config.ceat.contexts == "text")):

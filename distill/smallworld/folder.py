@@ -20,7 +20,7 @@ from tqdm import tqdm
 from distill.smallworld.documents import INTRODUCTIONS, generate_documents
 from distill.smallworld.frames import NEUTRAL_TEMPLATES, agreement_probes
 from distill.smallworld.tokenizer import train_tokenizer
-from distill.smallworld.world import Trait, World, conditional, share_log_odds
+from distill.smallworld.world import Occupation, Trait, World, conditional, share_log_odds
 
 # Raise this with every change of the grammar or of the default parameters: it changes all documents.
 GENERATOR_VERSION = 1
@@ -111,6 +111,25 @@ def describe(world: World, parameters: CorpusParameters) -> dict[str, Any]:
         "agreement_probes": agreement_probes(world),
         "introductions": INTRODUCTIONS,
     }
+
+
+def load_world(folder: Path) -> World:
+    """The world of a corpus folder. Raises FileNotFoundError or ValueError with the remedy."""
+    path = folder / "world.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"world file {path} does not exist; generate it with python -m distill.smallworld")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        occupations = tuple(
+            Occupation(row["name"], row["article"], row["female_share"], row["workplace"], tuple(row["tasks"]))
+            for row in found["occupations"]
+        )
+        adjectives, activities = (
+            tuple(Trait(row["word"], row["female_share"]) for row in found[key]) for key in ("adjectives", "activities")
+        )
+        return World(occupations, adjectives, activities, found["pronoun_rate"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"world file {path} is malformed ({error!r}); generate it again") from error
 
 
 def _traits(traits: Iterable[Trait]) -> list[dict[str, Any]]:

@@ -211,3 +211,34 @@ def test_non_inferiority_looks_at_the_upper_end():
     assert st.non_inferior(st.Interval(0.02, math.nan, math.nan, math.nan), 0.05) is None
     with pytest.raises(ValueError, match="margin is 0"):
         st.non_inferior(interval, 0)
+
+
+# -- seeds -----------------------------------------------------------------------------------------------------------
+
+
+def test_two_way_interval_is_the_mean_over_seeds_and_covers_both_sources_of_variation():
+    rng = np.random.default_rng(0)
+    clusters, seeds = rng.normal(size=40), np.array([-0.5, 0.0, 0.5])
+    values = clusters[None, :] + seeds[:, None]
+    columns = np.stack([values, np.ones_like(values)], axis=2)
+    found = st.two_way_interval(columns, st.ratio)
+    assert found.value == pytest.approx(values.mean())
+    expected = np.sqrt(clusters.var() / 40 + seeds.var() / 3)
+    assert found.standard_error == pytest.approx(expected, rel=0.1)
+    one = st.two_way_interval(columns[1:2], st.ratio)
+    alone = st.bootstrap_interval(columns[1], st.ratio, method="percentile")
+    assert (one.value, one.low, one.high) == pytest.approx((alone.value, alone.low, alone.high))
+
+
+def test_two_way_interval_is_undefined_where_the_statistic_is():
+    assert math.isnan(st.two_way_interval(np.ones((2, 1, 2)), st.ratio).low)
+    assert math.isnan(st.two_way_interval(np.zeros((2, 5, 2)), st.ratio).low)
+
+
+def test_the_mean_over_seeds_of_blocks_is_that_of_each_block():
+    columns = np.random.default_rng(0).uniform(1, 2, size=(3, 7, 2))
+    flat = columns.transpose(1, 0, 2).reshape(7, 6)
+    expected = np.mean([st.ratio(block.sum(axis=0)) for block in columns])
+    assert st.mean_over_seeds(st.ratio, 3)(flat.sum(axis=0)) == pytest.approx(expected)
+    assert st.removed_share(st.ratio, 2)(np.array([1.0, 4.0, 2.0, 4.0])) == 0.5
+    assert st.root_ratio(np.array([8.0, 2.0])) == 2.0

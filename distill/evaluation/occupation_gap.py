@@ -1,0 +1,213 @@
+"""Does a downstream classifier inherit the bias? A probe for the occupation on biographies of the small world.
+
+After Bias in Bios (De-Arteaga et al. 2019): biographies in which the occupation is not named; a classifier learns the
+occupation from them; and its true positive rate for women is compared with that for men. Here the classifier is
+multinomial logistic regression on the model's last hidden states, averaged over the tokens: small, convex and without
+randomness, and not a fine-tuning of the model. It is fitted on biographies with the world's shares of women and tested
+on others with as many women as men, so that a gap is the classifier's, not the sample's. Tasks and workplaces stay in
+the text: where there are some, they decide; where there are none, gender and gendered traits are all there is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill.evaluation.config import EvalConfig, OccupationGapConfig, StatisticsConfig
+from distill.evaluation.measurement import Estimate, estimate
+from distill.evaluation.scoring import Scorer, batches, hidden_states
+from distill.evaluation.statistics import FloatArray, joint_moments, moments, ratio, root_ratio, slope
+from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
+from distill.smallworld import World, default_world, generate_documents
+from distill.smallworld.folder import load_world
+
+INTRODUCTIONS = ("occupation", "noun", "relative", "name", "title", "pronoun")
+SEED_OFFSET = 1 << 20  # apart from the seeds of any corpus
+MAX_ITERATIONS = 300
+
+
+@dataclass(frozen=True)
+class Biography:
+    """A text about one person in which the occupation is not named. female_share: of the occupation, in the world."""
+
+    id: str
+    text: str
+    occupation: str
+    gender: str
+    female_share: float
+
+
+def biographies(world: World, num_biographies: int, seed: int, *, balanced: bool) -> list[Biography]:
+    """The first so many biographies of a world. balanced: women and men are equally frequent in every occupation.
+
+    The occupation's name is replaced by "person"; nothing else of the text is changed.
+    """
+    source = world
+    if balanced:
+        source = replace(world, occupations=tuple(replace(one, female_share=0.5) for one in world.occupations))
+    shares = {occupation.name: occupation.female_share for occupation in world.occupations}
+    found: list[Biography] = []
+    for document in _endless(source, SEED_OFFSET + 2 * seed + balanced):
+        gender, occupation, text = document["gender"], document["occupation"], document["text"]
+        told = document["kind"] == "biography" and document["introduction"] in INTRODUCTIONS
+        if told and gender is not None and occupation is not None and text is not None:
+            name = f"{'test' if balanced else 'train'}/{len(found)}"
+            found.append(Biography(name, _without_name(text, occupation), occupation, gender, shares[occupation]))
+        if len(found) == num_biographies:
+            break
+    return found
+
+
+def task(config: EvalConfig) -> Task:
+    """The task of the suite. Raises FileNotFoundError or ValueError when the world cannot be read."""
+    how = config.occupation_gap
+    world = default_world() if config.world is None else load_world(Path(config.world))
+    train = biographies(world, how.num_train, how.seed, balanced=False)
+    test = biographies(world, how.num_test, how.seed, balanced=True)
+    key = f"biographies:{data_hash([*train, *test])}|mean-pooled|last-layer|logistic:{how.penalty:g}"
+
+    def prepare(scorer: Scorer) -> Work:
+        convention = f"{key}|{scorer.start_convention}"
+        return Work(
+            [one.id for one in test],
+            test,
+            lambda part: score(scorer, train, part, how),
+            lambda _: (convention,),
+            divisible=False,  # the probe is fitted once
+        )
+
+    return Task("occupation_gap", key, prepare, len(test), about_num_tokens([one.text for one in (*train, *test)]))
+
+
+def score(
+    scorer: Scorer, train: Sequence[Biography], test: Sequence[Biography], how: OccupationGapConfig
+) -> list[dict[str, Any]]:
+    """Fit the probe on `train`; one record per biography of `test` with what it predicts."""
+    occupations = sorted({one.occupation for one in train})
+    features, unseen = (_mean_states(scorer, [one.text for one in part]) for part in (train, test))
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    deviation[deviation == 0] = 1.0
+    labels = np.array([occupations.index(one.occupation) for one in train])
+    weights = fit_logistic((features - mean) / deviation, labels, len(occupations), how.penalty)
+    predicted = np.argmax(_with_constant((unseen - mean) / deviation) @ weights, axis=1)
+    return [
+        {
+            "id": one.id,
+            "cluster": one.occupation,
+            "gender": one.gender,
+            "female_share": one.female_share,
+            "predicted": occupations[choice],
+        }
+        for one, choice in zip(test, predicted, strict=True)
+    ]
+
+
+def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
+    """Accuracy (a proportion), and the gaps between the true positive rates of women and men over the occupations.
+
+    An occupation without a test biography of either gender has no gap and is left out of the two gap measures.
+    """
+    occupations = sorted({record["cluster"] for record in records})
+    counts = np.array([_counts([r for r in records if r["cluster"] == name]) for name in occupations], dtype=np.float64)
+    right, total = counts[:, 0] + counts[:, 2], counts[:, 1] + counts[:, 3]
+    known = [row for row in range(len(occupations)) if counts[row, 1] and counts[row, 3]]
+    gaps = counts[known, 0] / counts[known, 1] - counts[known, 2] / counts[known, 3]
+    shares = {record["cluster"]: record["female_share"] for record in records}
+    names = [occupations[row] for row in known]
+    joint = joint_moments(np.array([shares[name] for name in names]), gaps)
+    shared: dict[str, Any] = {"num_items": len(records), "convention": convention, "settings": settings}
+    return [
+        estimate(
+            "occupation_gap/accuracy",
+            occupations,
+            np.stack([right, total], axis=1),
+            ratio,
+            unit="proportion",
+            higher_is_better=True,
+            **shared,
+        ),
+        estimate(
+            "occupation_gap/tpr_gap",
+            names,
+            moments(gaps)[:, 1:],
+            root_ratio,
+            unit="proportion",
+            higher_is_better=False,
+            **shared,
+        ),
+        estimate("occupation_gap/slope", names, joint, slope, unit="per share", higher_is_better=None, **shared),
+    ]
+
+
+def fit_logistic(features: FloatArray, labels: np.ndarray, num_classes: int, penalty: float) -> FloatArray:
+    """Weights [num_features + 1, num_classes] of multinomial logistic regression, the last row the constants.
+
+    Minimises mean cross-entropy (nats) + penalty * sum of squared weights (the constants are free) by L-BFGS from zero.
+    """
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode: this is training
+        inputs, targets = torch.from_numpy(_with_constant(features)), torch.from_numpy(labels)
+        weights = torch.zeros(inputs.shape[1], num_classes, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS(
+            [weights],
+            max_iter=MAX_ITERATIONS,
+            tolerance_grad=1e-6,
+            tolerance_change=1e-10,
+            line_search_fn="strong_wolfe",
+        )
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(inputs @ weights, targets) + penalty * weights[:-1].square().sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        return weights.detach().numpy()
+
+
+@torch.inference_mode()
+def _mean_states(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
+    """The last layer's states averaged over the tokens of each text [num_texts, H], cut at the model's context."""
+    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = [(scorer.start + ids)[: scorer.context] for ids in encoded]
+    result = np.empty((len(rows), scorer.model.config.hidden_size))
+    for batch in batches([len(row) for row in rows], scorer.max_batch_tokens):
+        hidden = hidden_states(scorer, [rows[index] for index in batch]).double().cpu()
+        for line, index in enumerate(batch):
+            result[index] = hidden[line, : len(rows[index])].mean(dim=0).numpy()
+    if not np.isfinite(result).all():
+        raise ValueError(f"{scorer.label}: the model gives NaN or infinite states; its weights are damaged or overflow")
+    return result
+
+
+def _with_constant(features: FloatArray) -> FloatArray:
+    return np.concatenate([features, np.ones((len(features), 1))], axis=1)
+
+
+def _counts(records: Sequence[dict[str, Any]]) -> list[int]:
+    """Of women and then of men: how many are predicted right, and how many there are."""
+    found = []
+    for gender in ("female", "male"):
+        chosen = [record for record in records if record["gender"] == gender]
+        found += [sum(record["predicted"] == record["cluster"] for record in chosen), len(chosen)]
+    return found
+
+
+def _without_name(text: str, occupation: str) -> str:
+    """The text with the occupation's name, and an article "an" before it, replaced by "person"."""
+
+    def person(match: re.Match[str]) -> str:
+        article = {"an ": "a ", "An ": "A "}.get(match[1] or "", match[1] or "")
+        return article + ("Person" if match[2][0].isupper() else "person") + (match[3] or "")
+
+    return re.sub(rf"\b(an? )?({re.escape(occupation)})(s?)\b", person, text, flags=re.IGNORECASE)
+
+
+def _endless(world: World, seed: int) -> Iterator[dict[str, str | None]]:
+    return generate_documents(world, 1 << 40, seed)
