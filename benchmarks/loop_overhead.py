@@ -149,11 +149,10 @@ def bare_loop(config: RunConfig) -> Moments:
     for step in steps:
         moments.now()
         scored = [positions_of(batch, teacher, config) for batch in step]
-        num_tokens = sum(positions.num_tokens for positions in scored)
+        device = accelerator.device
+        scale = torch.tensor(1 / sum(positions.num_tokens for positions in scored), device=device)
         for batch, positions in zip(step, scored, strict=True):
-            device = accelerator.device
-            terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device))
-            (terms.loss / num_tokens).backward()
+            forward_pairs(distiller, teacher, batch.to(device), positions.to(device), scale).loss.backward()
         torch.nn.utils.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm).item()
         optimizer.step()
         scheduler.step()
