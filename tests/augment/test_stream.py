@@ -70,6 +70,29 @@ def test_parquet_keeps_schema_and_other_columns(tmp_path: Path) -> None:
     assert table.column("text").to_pylist() == [swap(t).counterfactual for t in texts]
 
 
+def test_parquet_pairs_leave_out_rows_and_keep_types(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    table = pa.table(
+        {
+            "when": pa.array([1, 2, 3], pa.timestamp("us")),
+            "text": pa.array(["He left.", None, "I saw her duck."], pa.large_string()),
+            "tags": pa.array([["a"], [], ["b", "c"]]),
+        }
+    )
+    pq.write_table(table, source)
+    report = swap_file(source, target, RowOptions(load_lexicon(), pairs=True, min_confidence=0.9999))
+    assert (report.counts.num_malformed, report.counts.num_unsure) == (1, 1)
+    got = pq.read_table(target)
+    assert got.schema.names == ["when", "text", "tags", "counterfactual", "edits"]
+    assert got.schema.field("when").type == pa.timestamp("us")
+    assert got.column("counterfactual").to_pylist() == ["She left."]
+    assert got.column("edits").to_pylist()[0][0]["target"] == "She"
+    swap_file(source, target, OPTIONS)
+    plain = pq.read_table(target)
+    assert plain.schema == pq.read_schema(source)
+    assert plain.column("text").to_pylist() == ["She left.", "I saw him duck."]
+
+
 def test_pairs_add_columns_that_replay(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_jsonl(source, rows(5))
