@@ -210,7 +210,7 @@ def _part_of_titled_name(
         return None
     if capital_next and text[end : end + 1] in "'’":
         return "name"
-    near = re.findall(r"[\w'’]+", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
+    near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
     determined = _is_determined(near)
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
         return None if determined and before.endswith(_PEOPLE_ENDINGS) else "surname"
