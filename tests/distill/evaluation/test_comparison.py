@@ -14,6 +14,7 @@ from distill.evaluation.markdown import render_markdown
 from distill.evaluation.model_specs import ModelSpec
 from eval import main
 
+NO_GAP = "counterfactual_gap.enabled=false"  # slow to prepare, and compared as the others are
 CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"
 
 
@@ -26,7 +27,11 @@ def evaluated(small_world, save, tmp_path):
 
     def build(name, *words):
         settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
-        settings += ["statistics.num_permutations=999", f"benchmarks.crows_pairs={crows}"]
+        settings += [
+            "statistics.num_permutations=999",
+            "counterfactual_gap.enabled=false",
+            f"benchmarks.crows_pairs={crows}",
+        ]
         assert main([*words, "--config", str(CONFIG), "--out", str(tmp_path / name), *settings]) == 0
         return tmp_path / name
 
@@ -171,7 +176,7 @@ def test_a_dry_run_shows_sizes_and_time_and_writes_nothing(small_world, save, tm
 def test_a_dry_run_counts_what_is_there(evaluated, save, small_world, tmp_path):
     model = save("a")
     folder = evaluated("out", f"a={model}")
-    settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
+    settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12", NO_GAP]
     config = load_config(EvalConfig, CONFIG, settings)
     tables, failures = dry_run([ModelSpec("a", str(model))], config, folder, 1)
     assert failures == []

@@ -20,8 +20,12 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def words(small_world, save, tmp_path):
-    """The arguments of an evaluation with texts, a joined text and sampled continuations; all but --out."""
+def words(small_world, save, tmp_path, monkeypatch):
+    """The arguments of an evaluation with texts, a joined text and sampled continuations; all but --out.
+
+    Its report is not drawn, which would take most of the time.
+    """
+    monkeypatch.setattr("eval.report.render", lambda summary, records: "")
     bold = tmp_path / "bold.json"
     bold.write_text(json.dumps({"dance": {f"d{n}": [f"The dancer {n} said "] for n in range(3)}}))
     return [
@@ -36,6 +40,7 @@ def words(small_world, save, tmp_path):
         "statistics.num_permutations=999",
         f"benchmarks.bold={bold}",
         "generation={num_samples: 3, max_new_tokens: 5}",
+        "counterfactual_gap.enabled=false",
     ]
 
 
@@ -52,12 +57,13 @@ def outcome(folder):
 
 
 def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path, monkeypatch, capsys):
+    words = [words[0], *words[2:]]
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
     calls, interruptions = [], [2]
     score = log_odds.score
 
     def counted(scorer, prompts):
-        calls.append((scorer.label, len(prompts)))
+        calls.append(len(prompts))
         if len(calls) in interruptions:
             interruptions.clear()
             raise KeyboardInterrupt
@@ -73,7 +79,7 @@ def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path,
     assert len(lines) == 256  # the first chunk
     part.write_bytes(b"".join(lines) + lines[0][:50])  # and a line that was not finished
     assert main([*words, "--out", str(out)]) == 0
-    assert [call for call in calls if call[0] == "one"] == [("one", 256), ("one", 224), ("one", 224)]
+    assert calls == [256, 224, 224]
     assert outcome(out) == outcome(tmp_path / "whole")
     assert not list(out.glob("*.part-*"))
 
@@ -82,10 +88,10 @@ def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path,
     assert calls == []
     assert outcome(out) == outcome(tmp_path / "whole")
     assert main([*words, "--out", str(out), "--fresh"]) == 0
-    assert len(calls) == 4
+    assert calls == [256, 224]
     calls.clear()
     assert main([*words, "--out", str(out), "scoring.bos=false"]) == 0  # another setting: all is scored again
-    assert len(calls) == 4
+    assert calls == [256, 224]
 
 
 def test_a_changed_model_is_scored_again(words, save, tmp_path):
