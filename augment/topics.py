@@ -173,7 +173,7 @@ _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|
 def gloss(text: str, start: int, end: int) -> str | None:
     """Reason to leave a word alone: its meaning or form is spoken about (rex means king, the pronoun he is)."""
     near = start - 30 if start > 30 else 0
-    if not text[near:start].endswith(_GLOSS_ENDINGS):
+    if not text.endswith(_GLOSS_ENDINGS, near, start):
         return None
     if _WORD_BEFORE.search(text, near, start):
         return None if text[start:end].lower() in _PRONOUNS else "word spoken about"
