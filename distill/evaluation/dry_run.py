@@ -18,6 +18,7 @@ from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import Known, read_examples, record_key
 from distill.evaluation.generation import sample
 from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.progress import duration
 from distill.evaluation.scoring import Row, Scorer, score_rows
 from distill.evaluation.suite import ERRORS, model_key
 from distill.evaluation.task import Failure, Task, message_of
@@ -92,12 +93,6 @@ def dry_run(
             duration(seconds / num_processes),
         )
     return [task_table, model_table], failures
-
-
-def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _shares_done(tasks: Sequence[Task], known: Known, model: str) -> list[float]:

@@ -19,14 +19,21 @@ def cost(task: Task) -> int:
     return max(1, task.num_tokens + SAMPLED_COST * task.num_new_tokens)
 
 
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
 class Progress:
     """A bar over the tokens of all tasks on all models. Only the main process shows it; it stands for the others."""
 
     def __init__(self, tasks: Sequence[Task], num_models: int, processes: Processes) -> None:
         self.per_model = sum(cost(task) for task in tasks)
+        self.total = self.per_model * num_models
         self.processes = processes
         self.bar = tqdm(
-            total=self.per_model * num_models,
+            total=self.total,
             disable=None if processes.is_main else True,
             unit="tok",
             unit_scale=True,
@@ -35,6 +42,7 @@ class Progress:
         self.label = ""
         self.done_before = 0  # the cost of the models and tasks that are over
         self.num_started = 0
+        self.timed_cost, self.timed_seconds = 0, 0.0  # of the tasks that were scored, not read from an earlier run
 
     def __enter__(self) -> Progress:
         return self
@@ -67,7 +75,17 @@ class Progress:
         self._move_to(self.done_before)
         if self.processes.is_main:
             outcome = "failed" if seconds is None else f"{task.num_items:,} items, {seconds:.1f} s"
-            self.bar.write(f"{self.label}: {task.name}: {outcome}", file=sys.stderr)
+            self.bar.write(f"{self.label}: {task.name}: {outcome}{self._left(task, seconds)}", file=sys.stderr)
+
+    def _left(self, task: Task, seconds: float | None) -> str:
+        """The time left, from the pace of the tasks so far; empty when nothing is left or no pace is known."""
+        if seconds:
+            self.timed_cost += cost(task)
+            self.timed_seconds += seconds
+        left = self.total - self.done_before
+        if left <= 0 or not self.timed_cost:
+            return ""
+        return f"; about {duration(left * self.timed_seconds / self.timed_cost)} left"
 
     def _move_to(self, place: float) -> None:
         self.bar.update(place - self.bar.n)

@@ -9,9 +9,12 @@ from rich.console import Console
 
 from distill.config import load_config
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.dry_run import dry_run, duration
+from distill.evaluation.dry_run import dry_run
 from distill.evaluation.markdown import render_markdown
 from distill.evaluation.model_specs import ModelSpec
+from distill.evaluation.processes import ALONE
+from distill.evaluation.progress import Progress, duration
+from distill.evaluation.task import Task
 from eval import main
 
 NO_GAP = "counterfactual_gap.enabled=false"  # slow to prepare, and compared as the others are
@@ -169,7 +172,8 @@ def test_a_dry_run_shows_sizes_and_time_and_writes_nothing(small_world, save, tm
     assert lines["perplexity"][1] == "40"
     assert lines["good"][4] == "0%"
     assert lines["good"][5].startswith("0:0")
-    assert [line.split(":")[1].strip() for line in shown.err.splitlines()] == ["stereoset", "bad"]
+    errors = [line for line in shown.err.splitlines() if line.startswith("error: ")]
+    assert [line.split(":")[1].strip() for line in errors] == ["stereoset", "bad"]
     assert duration(3725.4) == "1:02:05"
 
 
@@ -183,3 +187,20 @@ def test_a_dry_run_counts_what_is_there(evaluated, save, small_world, tmp_path):
     console = Console(width=100, record=True)
     console.print(tables[1])
     assert "100%" in console.export_text()
+
+
+def test_every_task_is_a_line_with_the_time_left(capsys):
+    tasks = [Task(name, "key", lambda scorer: None, 10, num_tokens) for name, num_tokens in (("a", 100), ("b", 300))]
+    with Progress(tasks, 2, ALONE) as progress:
+        for label in ("one", "two"):
+            progress.start_model(label)
+            for task, seconds in zip(tasks, (2.0, None), strict=True):
+                progress.start_task(task)
+                progress.advance(task, 0.5)
+                progress.end_task(task, seconds)
+    assert [line for line in capsys.readouterr().err.splitlines() if "item" in line or "failed" in line] == [
+        "one: a: 10 items, 2.0 s; about 0:00:14 left",
+        "one: b: failed; about 0:00:08 left",
+        "two: a: 10 items, 2.0 s; about 0:00:06 left",
+        "two: b: failed",
+    ]
