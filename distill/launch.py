@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin
 from accelerate.utils import DistributedType, broadcast_object_list
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import PreTrainedModel
 
 from distill.config import RunConfig
@@ -28,7 +28,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
                 f"accelerate is configured for {name}, which is not supported; use configs/accelerate/fsdp2.yaml"
             )
     on_cpu = not torch.accelerator.is_available()
-    fsdp = FullyShardedDataParallelPlugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
+    fsdp = _fsdp_plugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
     accelerator = Accelerator(
         cpu=on_cpu,  # without it two CPU processes would each believe to be alone
         log_with=list(config.train.trackers) or None,
@@ -39,6 +39,19 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, fsdp
     check_supported(accelerator)
     return accelerator
+
+
+def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
+    """Accelerate's plugin of the launcher's settings, with gradients summed in float32.
+
+    Its own policy rounds what goes into and comes out of the module, here the loss and the number of tokens, to bf16.
+    """
+    plugin = FullyShardedDataParallelPlugin()
+    if plugin.fsdp_version == 2:
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        kind = kinds.get(os.environ.get("ACCELERATE_MIXED_PRECISION", "no"))
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(kind, torch.float32, cast_forward_inputs=False)
+    return plugin
 
 
 def check_supported(accelerator: Accelerator) -> None:

@@ -224,7 +224,8 @@ def evaluate(
     distiller.eval()
     for batch in batches(blocks.heldout, indices, config.data.seq_len):
         positions = find_positions(batch, both=False, paired=False).to(accelerator.device)
-        terms = distiller(batch.input_ids.to(accelerator.device), positions, scale)
+        with accelerator.autocast():
+            terms = distiller(batch.input_ids.to(accelerator.device), positions, scale)
         sums += torch.stack([terms.sums.ce, terms.sums.num_tokens]).cpu()
     distiller.train()
     exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64

@@ -152,6 +152,19 @@ def test_the_run_does_not_depend_on_processes_sharding_or_accumulation(accelerat
     AutoModelForCausalLM.from_pretrained(tmp_path / "two" / "student")
 
 
+@pytest.mark.slow
+def test_a_sharded_run_in_bf16_counts_and_sums_in_float32(config_file, tmp_path):
+    run = ["--config", str(config_file), "student.dropout=0", "train.global_batch_size=64", "train.max_steps=3"]
+    run += ["train.micro_batch_size=32"]
+    train.main([*run, f"run_dir={tmp_path / 'exact'}"])
+    run_all((*FSDP[:-1], "bf16"), [run])
+    exact, rounded = ([x for x in read_metrics(tmp_path / n) if "loss" in x] for n in ("exact", "run"))
+    assert min(line["num_tokens"] for line in exact) > 1500  # more than bf16 can count
+    assert [line["num_tokens"] for line in rounded] == [line["num_tokens"] for line in exact]
+    for key, tolerance in (("loss", 3e-4), ("grad_norm", 5e-3)):
+        assert [line[key] for line in rounded] == pytest.approx([line[key] for line in exact], rel=tolerance)
+
+
 @pytest.mark.parametrize(
     "accelerate", [pytest.param(("cpu2.yaml",), id="ddp", marks=pytest.mark.slow), pytest.param(FSDP, id="fsdp2")]
 )
