@@ -101,7 +101,7 @@ class Distiller(nn.Module):
             each = hidden_distance(hidden[rows].float(), teacher_hidden[own].float())
             distances = torch.stack([each.sum(), (each * is_gendered[rows]).sum()])
             loss = loss + scale * weight * distances[0]
-        num_tokens = torch.stack([hidden.new_full((), positions.num_tokens), is_gendered.sum()])
+        num_tokens = torch.stack([parts.new_full((), positions.num_tokens), is_gendered.sum()])  # bf16 cannot count
         both = torch.cat([parts, distances.detach().unsqueeze(1), num_tokens.unsqueeze(1)], dim=1)
         return LossTerms(loss, TermSums(*both[0]), TermSums(*both[1]))
 
