@@ -63,7 +63,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a capitalised word alone because it belongs to a name of a work, group, place or institution."""
     source = text[start:end]
     if source.isupper() and len(source) > 1:
-        return None
+        shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
+        return "acronym" if source in _ACRONYMS and not shouted else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         return "name"
@@ -82,6 +83,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name of a work"
     if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
         return "name of a work"
+    if before.lower() in _TITLES:
+        return "surname"
     if before == "The" and detached and not _opens(text, start, token):
         return "name of a work"
     if initial and _PLURAL.search(source) and _SINGULAR_VERB.match(text, end):
@@ -106,6 +109,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
 _PLURAL = re.compile(r"(?:s|men)\Z")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
 _CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
+_ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD"})
+_TITLES = word_set("mr mrs ms dr professor prof judge")
 _ADDRESSES = word_set("sir madam ma'am lady ladies gentleman gentlemen lord")
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")

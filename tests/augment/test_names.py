@@ -21,6 +21,8 @@ from augment import swap
         "She-Ra fought.",
         "The Lord Warden spoke.",
         "The Dowager Countess frowned.",
+        "A group (GAL) is unknown to us.",
+        "Yet\nDr. Monk left.",
     ],
 )
 def test_left_alone(text: str) -> None:
@@ -40,6 +42,7 @@ def test_left_alone(text: str) -> None:
         ("It was _his_ idea, not _hers_.", "It was _her_ idea, not _his_."),
         ('<b class="his">her</b> room', '<b class="his">his</b> room'),
         ("a woman-owned firm", "a man-owned firm"),
+        ("HEY GAL, LOOK!", "HEY GUY, LOOK!"),
     ],
 )
 def test_persons_are_swapped(text: str, expected: str) -> None:
