@@ -54,7 +54,7 @@ SHARE_REMOVED = "log_odds/share_removed"
 def summarise(evaluation: Evaluation, config: EvalConfig) -> dict[str, Any]:
     """The content of results.json: every measurement with its comparison to the reference model."""
     comparisons = _comparisons(evaluation, config)
-    versions = _versions()
+    versions = current_versions()
     measurements = []
     for result in evaluation.results:
         label = result.info["label"]
@@ -197,7 +197,7 @@ def _model(result: ModelResult) -> dict[str, Any]:
     return {**result.info, "examples": f"{examples_name(result.info['label'])}.jsonl", "tasks": tasks}
 
 
-def _versions() -> dict[str, str | None]:
+def current_versions() -> dict[str, str | None]:
     return {
         "evenhand": distill.__version__,
         "git_revision": git_revision(),

@@ -1,0 +1,110 @@
+"""The study of all methods: one YAML file of configs/study in; runs, one results file, and RESULTS.md out.
+
+    python benchmarks/study.py plan CONFIG                               what would be run
+    python benchmarks/study.py run CONFIG [--jobs N] [--only ARM ...] [--seeds S ...]
+    python benchmarks/study.py collect CONFIG --out docs/results/NAME.json
+    python benchmarks/study.py report docs/results/*.json --out RESULTS.md
+
+`run` goes on where it was stopped. All but `report` take `--set key=value` for settings of the study, e.g.
+--set budget_hours=2; give the same ones to all commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+from benchmarks import study_collect, study_report, study_run  # noqa: E402
+from benchmarks.study_plan import UNTRAINED, load_study, plan_runs, teacher_run  # noqa: E402
+from distill.run_folder import write_text  # noqa: E402
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands; the exit code: 1 if a run failed, 2 if nothing could be started."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options) or 0)
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, text in (
+        ("plan", _plan, "say what would be run"),
+        ("run", _run, "train and measure all arms"),
+        ("collect", _collect, "write the results file"),
+        (UNTRAINED, _untrained, "write the student before its training (a part of run)"),
+    ):
+        sub = commands.add_parser(name, help=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("config", help="a file of configs/study")
+        sub.add_argument("--set", action="append", default=[], metavar="key=value", help="a setting of the study")
+        if name in ("plan", "run"):
+            sub.add_argument("--only", nargs="+", default=[], metavar="ARM", help="these arms, with their variants")
+            sub.add_argument("--seeds", nargs="+", type=int, default=[], help="some of the study's seeds")
+        if name == "run":
+            sub.add_argument("--jobs", type=_positive, default=1, help="how many at a time; the cores are shared out")
+        if name == "collect":
+            sub.add_argument("--out", type=Path, required=True)
+    sub = commands.add_parser("report", help="write RESULTS.md and the plots from results files")
+    sub.set_defaults(command=_report)
+    sub.add_argument("results", nargs="+", type=Path)
+    sub.add_argument("--out", type=Path, required=True)
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> None:
+    study = load_study(options.config, options.set)
+    runs = plan_runs(study, options.only, options.seeds)
+    teacher = teacher_run(study)
+    if teacher is not None:
+        print(f"teacher: {study.teacher_config} {' '.join(study.teacher_overrides)}")
+    print(f"arms share: {study.train_config} {' '.join(study.train_overrides)}")
+    for run in runs:
+        print(f"  {run.label}: {' '.join(run.overrides[len(study.train_overrides) :])}")
+    print(f"{len(runs)} runs of {study.budget_tokens:,} tokens; {study.budget_hours:g} h on {study.budget_machine}")
+
+
+def _run(options: argparse.Namespace) -> int:
+    study = load_study(options.config, options.set)
+    settings = (options.config, *(word for one in options.set for word in ("--set", one)))
+    return study_run.run_study(settings, study, options.only, options.seeds, options.jobs)
+
+
+def _untrained(options: argparse.Namespace) -> None:
+    study = load_study(options.config, options.set)
+    study_run.write_untrained(plan_runs(study, [UNTRAINED])[0])
+
+
+def _collect(options: argparse.Namespace) -> None:
+    results = study_collect.collect(load_study(options.config, options.set))
+    study_collect.write(results, options.out)
+    print(f"{options.out}: {len(results['arms'])} arms, {len(results['missing'])} models missing")
+
+
+def _report(options: argparse.Namespace) -> None:
+    text = study_report.report(options.results, options.out)
+    for path in options.results:
+        study_report.write_plot(path)
+    write_text(options.out, text)
+    print(f"{options.out} and {len(options.results)} plots written")
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The corpus of the study on real text: files of articles and of novels in; OUT/train.jsonl and OUT/heldout.jsonl out.
+
+    python benchmarks/study_corpus.py --out DIR FILE:GROUP [FILE:GROUP ...]
+
+FILE is a .jsonl.gz with the field `text`; GROUP is its field that says to which work a row belongs (`title`, `book`).
+Whole works are held out, chosen by a hash of the name, so that no article and no novel is on both sides. A work is cut
+into documents of paragraphs; documents come in an order that is fixed by a hash and mixes the files. A folder that is
+already there is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+from distill.run_folder import write_text  # noqa: E402
+
+MIN_CHARACTERS = 1500  # of a document, but for the last one of a work
+HELDOUT_FRACTION = 0.03  # of the works
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the folder; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sources", nargs="+", metavar="FILE:GROUP")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    try:
+        if (options.out / "train.jsonl").exists() and (options.out / "heldout.jsonl").exists():
+            print(f"{options.out} is there already, nothing to do")
+            return 0
+        train, heldout = split(options.sources)
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, documents in (("train", train), ("heldout", heldout)):
+            lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents]
+            write_text(options.out / f"{name}.jsonl", "".join(lines))
+        print(f"{options.out}: {len(train)} training and {len(heldout)} held-out documents")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def split(sources: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Training and held-out documents of all files. Raises FileNotFoundError or ValueError, naming file and field."""
+    parts: tuple[list[str], list[str]] = ([], [])
+    for source in sources:
+        path, _, group = source.rpartition(":")
+        for name, rows in groupby(_rows(Path(path), group), key=lambda row: row[group]):
+            is_heldout = _hash(str(name)) < HELDOUT_FRACTION
+            parts[is_heldout].extend(documents(row["text"] for row in rows))
+    for documents_of_part, where in zip(parts, ("training", "held-out"), strict=True):
+        if not documents_of_part:
+            raise ValueError(f"{', '.join(sources)}: no work is left for the {where} part; give more of them")
+        documents_of_part.sort(key=_hash)
+    return parts
+
+
+def documents(texts: Iterable[str]) -> Iterator[str]:
+    """The texts of one work as documents: whole paragraphs, joined until there are MIN_CHARACTERS."""
+    paragraphs: list[str] = []
+    for text in texts:
+        for paragraph in filter(None, map(str.strip, text.split("\n"))):
+            paragraphs.append(paragraph)
+            if sum(map(len, paragraphs)) >= MIN_CHARACTERS:
+                yield "\n".join(paragraphs)
+                paragraphs = []
+    if paragraphs:
+        yield "\n".join(paragraphs)
+
+
+def _rows(path: Path, group: str) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; give the path of a .jsonl.gz file and the field of its works")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            row = json.loads(line)
+            if not isinstance(row.get("text"), str) or group not in row:
+                raise ValueError(f"{path}:{number} lacks the field text or {group!r}; name the field of its works")
+            yield row
+
+
+def _hash(text: str) -> float:
+    """A number in [0, 1) that depends on nothing but the text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+if __name__ == "__main__":
+    sys.exit(main())

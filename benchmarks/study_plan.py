@@ -1,0 +1,197 @@
+"""The plan of a study: one YAML file of configs/study in; every run of it, validated and with an equal budget, out.
+
+An arm is a name and the overrides that make it; a variant is an arm with more overrides, called ARM+VARIANT. The arm
+`untrained` is what the student is before training, `teacher` what it is distilled from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictStr, model_validator
+
+from distill.config import Count, LocalPath, Positive, PositiveCount, RunConfig, load_config, section, to_dict
+from distill.evaluation.config import EvalConfig
+
+UNTRAINED, TEACHER = "untrained", "teacher"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@section
+class VariantsConfig:
+    """What is varied (`variants`: name -> overrides) on which arms (`of`)."""
+
+    of: Annotated[tuple[StrictStr, ...], Field(min_length=1)]
+    variants: Annotated[dict[StrictStr, tuple[StrictStr, ...]], Field(min_length=1)]
+
+
+@section
+class StudyConfig:
+    """A study of many arms with one budget.
+
+    name: of the results file. world: what a reader is told about data and models. run_dir: everything goes below it.
+    prepare: Python commands that come first (arguments of the interpreter), each able to see that it is done.
+    teacher_config, teacher_overrides: the training of the teacher, if it has to be trained.
+    train_config, train_overrides: what all arms share. eval_config, eval_overrides: how all are measured.
+    mixed_precision: of training, as accelerate calls it. seeds: of training; a seed has the same order of data in every
+    arm. budget_tokens: that every arm trains on. budget_hours: wall-clock hours of `budget_machine`; after so many no
+    run is started any more.
+    arms: name -> overrides. references: the arms that all are compared with; the first is plain distillation.
+    margins: of non-inferiority, measure -> how much worse than the reference does not count, in the measure's unit.
+    measures: those that are reported; the first is the disparity, the second the cost of the frontier plot.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    world: StrictStr
+    run_dir: LocalPath
+    prepare: tuple[tuple[StrictStr, ...], ...] = ()
+    teacher_config: StrictStr | None = None
+    teacher_overrides: tuple[StrictStr, ...] = ()
+    train_config: StrictStr
+    train_overrides: tuple[StrictStr, ...] = ()
+    eval_config: StrictStr
+    eval_overrides: tuple[StrictStr, ...] = ()
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0, 1, 2)
+    budget_tokens: PositiveCount
+    budget_hours: Positive
+    budget_machine: StrictStr
+    arms: dict[StrictStr, tuple[StrictStr, ...]]
+    variants: tuple[VariantsConfig, ...] = ()
+    references: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = ("plain",)
+    margins: dict[StrictStr, Positive] = Field(default_factory=dict)
+    measures: Annotated[tuple[StrictStr, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> StudyConfig:
+        for name in (UNTRAINED, TEACHER):
+            if name in self.arms:
+                raise ValueError(f"arms: {name} is there by itself; leave it out")
+        for name in (*self.references, *(one for group in self.variants for one in group.of)):
+            if name not in self.arms:
+                raise ValueError(f"{name!r} is not one of the arms ({', '.join(self.arms)})")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: {list(self.seeds)} names a seed twice")
+        for name in self.margins:
+            if name not in self.measures:
+                raise ValueError(f"margins: {name!r} is not one of the measures")
+        return self
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed. overrides: of the study's train_config. config: what train.py makes of them."""
+
+    arm: str
+    seed: int
+    overrides: tuple[str, ...]
+    config: RunConfig
+
+    @property
+    def label(self) -> str:
+        """What logs and messages call it."""
+        return f"{self.arm} seed {self.seed}"
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a study. Raises FileNotFoundError or ValueError with one line per fault."""
+    return load_config(StudyConfig, path, overrides)
+
+
+def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:
+    """All trained arms with their overrides: those named, and the variants of them. Raises ValueError for a repeat."""
+    arms = dict(study.arms)
+    for group in study.variants:
+        for base in group.of:
+            for name, overrides in group.variants.items():
+                if f"{base}+{name}" in arms:
+                    raise ValueError(f"variants: {base}+{name} is there twice; rename one")
+                arms[f"{base}+{name}"] = (*study.arms[base], *overrides)
+    return arms
+
+
+def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
+    """The runs of a study, seed by seed, the untrained student (which has no seed) first.
+
+    only: names of arms, of which each takes its variants along; all when empty. seeds: some of the study's. Raises
+    ValueError when an arm is not valid, does not have the study's budget, or is the same as another one.
+    """
+    arms = {UNTRAINED: (), **arms_of(study)}
+    for name in only:
+        if name not in arms and name != TEACHER:
+            raise ValueError(f"--only {name}: the study has no such arm; it has {', '.join(arms)}")
+    for seed in seeds:
+        if seed not in study.seeds:
+            raise ValueError(f"--seeds {seed}: the study's seeds are {list(study.seeds)}")
+    runs = [_run(study, name, study.seeds[0], ()) for name in arms if name == UNTRAINED]
+    runs += [_run(study, name, seed, arms[name]) for seed in study.seeds for name in arms if name != UNTRAINED]
+    _check(study, runs[1:])
+    wanted = {name for name in arms if not only or name in only or name.split("+")[0] in only}
+    return [run for run in runs if run.arm in wanted and (run.arm == UNTRAINED or not seeds or run.seed in seeds)]
+
+
+def num_tokens(config: RunConfig) -> int:
+    """How many tokens a run trains on (each view of an augmented pair counts). Raises ValueError if it has epochs."""
+    if config.train.max_steps is None:
+        raise ValueError("a study needs train.max_steps: the length of an epoch differs between arms")
+    return config.train.max_steps * config.train.global_batch_size * config.data.seq_len
+
+
+def evaluation_config(study: StudyConfig) -> EvalConfig:
+    """How every model of the study is measured."""
+    return load_config(EvalConfig, ROOT / study.eval_config, study.eval_overrides)
+
+
+def teacher_run(study: StudyConfig) -> RunConfig | None:
+    """The training of the teacher, if it has to be trained. Raises ValueError when the arms read another one."""
+    if study.teacher_config is None:
+        return None
+    teacher = load_config(RunConfig, ROOT / study.teacher_config, study.teacher_overrides)
+    shared = load_config(RunConfig, ROOT / study.train_config, study.train_overrides)
+    expected = f"{teacher.run_dir}/student"
+    if shared.teacher is None or shared.teacher.path != expected:
+        given = shared.teacher and shared.teacher.path
+        raise ValueError(f"the teacher is written to {expected}, but the arms read {given}; set teacher.path to it")
+    return teacher
+
+
+def teacher_model(study: StudyConfig) -> str:
+    """The teacher as eval.py names a model."""
+    teacher = load_config(RunConfig, ROOT / study.train_config, study.train_overrides).teacher
+    if teacher is None:
+        raise ValueError(f"{study.train_config} has no teacher; a study distils from one")
+    return teacher.path if teacher.gguf_file is None else f"{teacher.path}/{teacher.gguf_file}"
+
+
+def evaluation_folder(study: StudyConfig, arm: str, seed: int) -> Path:
+    """Where the evaluation of one model is."""
+    return Path(study.run_dir) / "evaluation" / arm / f"seed{seed}"
+
+
+def _run(study: StudyConfig, arm: str, seed: int, overrides: tuple[str, ...]) -> Run:
+    run_dir = f"run_dir={study.run_dir}/{arm}/seed{seed}"
+    together = (*study.train_overrides, *overrides, f"seed={seed}", run_dir)
+    try:
+        return Run(arm, seed, together, load_config(RunConfig, ROOT / study.train_config, together))
+    except ValueError as error:
+        raise ValueError(f"arm {arm}: {error}") from error
+
+
+def _check(study: StudyConfig, runs: Sequence[Run]) -> None:
+    """Raise ValueError for an arm with another budget than the study's, and for two arms that are the same."""
+    seen: dict[str, str] = {}
+    for run in runs:
+        tokens = num_tokens(run.config)
+        if tokens != study.budget_tokens:
+            raise ValueError(
+                f"arm {run.arm} trains on {tokens:,} tokens, the study's budget is {study.budget_tokens:,}; set "
+                "train.max_steps, train.global_batch_size or data.seq_len so that their product is the budget"
+            )
+        settings: dict[str, Any] = to_dict(run.config) | {"run_dir": None}
+        other = seen.setdefault(json.dumps(settings, sort_keys=True), run.arm)
+        if other != run.arm:
+            raise ValueError(f"the arms {other} and {run.arm} have the same settings; leave one out")

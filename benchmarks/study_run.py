@@ -1,0 +1,202 @@
+"""Running a study: the plan in; one run folder and one evaluation per model out.
+
+Each model is a job of two commands, train.py and eval.py, which both go on where they were stopped and skip what is
+complete; so does the study. A job that fails stops no other one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from benchmarks.study_plan import (
+    ROOT,
+    TEACHER,
+    UNTRAINED,
+    Run,
+    StudyConfig,
+    evaluation_config,
+    evaluation_folder,
+    plan_runs,
+    teacher_model,
+    teacher_run,
+)
+from distill.config import to_dict
+from distill.evaluation.comparison import read_results
+from distill.parts import load_parts
+from distill.run_folder import is_complete
+
+TIMES = "times.jsonl"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Commands that run one after another, while each succeeds, with their output in `log`."""
+
+    label: str
+    commands: tuple[tuple[str, ...], ...]
+    log: Path
+
+
+def run_study(
+    settings: tuple[str, ...], study: StudyConfig, only: Sequence[str], seeds: Sequence[int], num_jobs: int
+) -> int:
+    """Prepare, train the teacher, then all other jobs, `num_jobs` at a time; the exit code: 1 if anything failed.
+
+    settings: the words of the command line that make the study. only, seeds: as in `plan_runs`; `teacher` is an arm
+    here. Raises ValueError, before anything is started, when the study is not valid or a folder holds a run with other
+    settings.
+    """
+    logs = Path(study.run_dir) / "logs"
+    runs = plan_runs(study, only, seeds)
+    teacher = teacher_run(study)
+    jobs = [_evaluation_job(study, TEACHER, study.seeds[0], teacher_model(study), ())] if _is_wanted(only) else []
+    jobs += [_job(settings, study, run) for run in runs]
+    done = _complete(study, runs)
+    first = [
+        Job(f"prepare {number}", ((sys.executable, *words),), logs / f"prepare{number}.log")
+        for number, words in enumerate(study.prepare, start=1)
+    ]
+    if teacher is not None and not is_complete(teacher):
+        train = _train(str(study.teacher_config), study.teacher_overrides)
+        first.append(Job("the teacher's training", (train,), logs / "teacher_training.log"))
+    for job in first:
+        if _report(run_jobs([job], 1, study)):
+            return 1
+    left = [job for job in jobs if job.label not in done]
+    if len(left) < len(jobs):
+        print(f"{len(jobs) - len(left)} of {len(jobs)} models are trained and measured already")
+    return _report(run_jobs(left, num_jobs, study))
+
+
+def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig) -> dict[str, str]:
+    """Run the jobs, `num_jobs` at a time with the cores shared out among them; what failed, and why.
+
+    After the study's hours no job is started any more; those left out are named among the failures.
+    """
+    begin = time.monotonic()
+    failed: dict[str, str] = {}
+    deadline = begin + 3600 * study.budget_hours
+    environment = _environment(num_jobs, study.mixed_precision)
+    with ThreadPoolExecutor(num_jobs) as pool:
+        futures = {pool.submit(_run_job, job, environment, deadline): job for job in jobs}
+        try:
+            for number, future in enumerate(as_completed(futures), start=1):
+                job, (seconds, fault) = futures[future], future.result()
+                if fault is None:
+                    _note_time(study, job.label, seconds)
+                else:
+                    failed[job.label] = fault
+                elapsed = time.monotonic() - begin
+                left = timedelta(seconds=round(elapsed / number * (len(jobs) - number)))
+                outcome = "FAILED" if fault else "done"
+                print(
+                    f"[{number}/{len(jobs)}] {job.label}: {outcome} in {seconds:.0f} s; about {left} left", flush=True
+                )
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)  # the running commands have got the signal too, and save what they have
+            raise
+    return failed
+
+
+def write_untrained(run: Run) -> None:
+    """The student before its training, in run_dir/student. Raises what `load_parts` raises."""
+    final = Path(run.config.run_dir) / "student"
+    if final.exists():
+        return
+    tokenizer, _, student = load_parts(run.config)
+    aside = final.with_name("student.partial")
+    student.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    aside.rename(final)
+
+
+def _is_wanted(only: Sequence[str]) -> bool:
+    return not only or TEACHER in only
+
+
+def _report(failed: dict[str, str]) -> int:
+    """Print what failed; the exit code."""
+    for label, reason in failed.items():
+        print(f"error: {label}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
+    """The labels of the jobs that have nothing left to do: trained with these settings, and measured with these."""
+    done = set()
+    evaluation = to_dict(evaluation_config(study))
+    for arm, seed in [(TEACHER, study.seeds[0]), *((run.arm, run.seed) for run in runs)]:
+        file = evaluation_folder(study, arm, seed) / "results.json"
+        if file.is_file():
+            results = read_results(file)
+            if results["config"] == evaluation and not results["failures"]:
+                done.add(f"{arm} seed {seed}")
+    trained = {run.label for run in runs if run.arm == UNTRAINED or is_complete(run.config)}
+    return {label for label in done if label in trained or label.startswith(TEACHER)}
+
+
+def _job(settings: tuple[str, ...], study: StudyConfig, run: Run) -> Job:
+    if run.arm == UNTRAINED:
+        make: tuple[str, ...] = (sys.executable, str(ROOT / "benchmarks" / "study.py"), UNTRAINED, *settings)
+    else:
+        make = _train(study.train_config, run.overrides)
+    return _evaluation_job(study, run.arm, run.seed, f"{run.config.run_dir}/student", (make,))
+
+
+def _evaluation_job(study: StudyConfig, arm: str, seed: int, model: str, before: tuple[tuple[str, ...], ...]) -> Job:
+    """The job of one model: the commands that make it, and its evaluation."""
+    out = str(evaluation_folder(study, arm, seed))
+    config = ("--config", str(ROOT / study.eval_config), "--out", out)
+    measure = (sys.executable, str(ROOT / "eval.py"), f"{arm}={model}", *config, *study.eval_overrides)
+    return Job(f"{arm} seed {seed}", (*before, measure), Path(study.run_dir) / "logs" / f"{arm}.seed{seed}.log")
+
+
+def _train(config: str, overrides: Sequence[str]) -> tuple[str, ...]:
+    return (sys.executable, str(ROOT / "train.py"), "--config", str(ROOT / config), *overrides)
+
+
+def _environment(num_jobs: int, mixed_precision: str) -> dict[str, str]:
+    """The environment of the commands: their share of the cores, the precision, and where the project is."""
+    threads = str(max(1, (os.cpu_count() or 1) // num_jobs))
+    return {
+        "HF_HUB_OFFLINE": "1",
+        **os.environ,
+        "OMP_NUM_THREADS": threads,
+        "ACCELERATE_MIXED_PRECISION": mixed_precision,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+    }
+
+
+def _note_time(study: StudyConfig, label: str, seconds: float) -> None:
+    file = Path(study.run_dir) / TIMES
+    with file.open("a", encoding="utf-8") as times:
+        times.write(json.dumps({"label": label, "seconds": round(seconds, 1)}) + "\n")
+
+
+def _run_job(job: Job, environment: dict[str, str], deadline: float) -> tuple[float, str | None]:
+    """Seconds, and the reason if it failed."""
+    begin = time.monotonic()
+    if begin > deadline:
+        return 0.0, "not started: the study's budget_hours are over; give the same command again to go on"
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("a", encoding="utf-8") as log:
+        for command in job.commands:
+            print(f"$ {' '.join(command)}", file=log, flush=True)
+            done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
+            if done.returncode != 0:
+                return time.monotonic() - begin, f"exit code {done.returncode}: {_last_line(job.log)} ({job.log})"
+    return time.monotonic() - begin, None
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no output"

@@ -1,0 +1,243 @@
+"""The study: its plans, its runner, and a small study from training to RESULTS.md."""
+
+import itertools
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import eval as eval_main
+import train
+from benchmarks import study, study_collect, study_corpus, study_report, study_run
+from benchmarks.study_plan import StudyConfig, arms_of, evaluation_config, load_study, num_tokens, plan_runs
+from benchmarks.study_run import Job, run_jobs
+from distill.config import to_dict
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "configs" / "study").glob("*.yaml"))
+OPERATIONS = {"max", "mean", "expmean", "swap", "equalize", "equivariant", "equivariant_geometric"}
+
+
+@pytest.fixture
+def study_file(config_file, small_world, tmp_path) -> Path:
+    """A study of two arms and one variant on the tiny run of `config_file`."""
+    evaluation = {
+        "world": str(small_world),
+        "text": {"path": str(small_world / "heldout.jsonl"), "max_documents": 10},
+        "statistics": {"num_permutations": 999},
+        "counterfactual_gap": {"enabled": False},
+        "occupation_gap": {"enabled": True, "num_train": 60, "num_test": 60},
+    }
+    (tmp_path / "eval.yaml").write_text(yaml.safe_dump(evaluation))
+    settings = {
+        "name": "tiny",
+        "world": "A test.",
+        "run_dir": str(tmp_path / "study"),
+        "train_config": str(config_file),
+        "train_overrides": ["augment.mode=none", "perturb.operation=none", "train.max_steps=2", "train.eval_every=2"],
+        "eval_config": str(tmp_path / "eval.yaml"),
+        "seeds": [0, 1],
+        "budget_tokens": 2 * 8 * 32,
+        "budget_hours": 1,
+        "budget_machine": "anything",
+        "arms": {"plain": [], "equivariant": ["perturb.operation=equivariant"]},
+        "variants": [{"of": ["plain"], "variants": {"strong": ["loss.temperature=1"]}}],
+        "margins": {"agreement/accuracy": 0.5},
+        "measures": [
+            "log_odds/mean_abs",
+            "log_perplexity/token-stride",
+            "agreement/accuracy",
+            "occupation_gap/slope",
+            "log_odds/spread",
+        ],
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+# -- plans -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_one_order_of_data(path):
+    plan = load_study(path)
+    runs = plan_runs(plan)  # checks that no two are the same
+    assert {num_tokens(run.config) for run in runs} == {plan.budget_tokens}
+    for seed in plan.seeds:
+        chosen = [run.config for run in runs if run.seed == seed and "block" not in run.arm]
+        assert {(one.seed, one.data.path, one.data.seq_len, one.train.global_batch_size) for one in chosen} == {
+            (seed, chosen[0].data.path, chosen[0].data.seq_len, chosen[0].train.global_batch_size)
+        }
+    assert len({run.config.run_dir for run in runs}) == len(runs)
+    evaluation_config(plan)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
+    configs = {run.arm: run.config for run in plan_runs(load_study(path)) if "+" not in run.arm}
+    have = {(one.perturb.operation, one.augment.mode) for one in configs.values()}
+    assert have == {*itertools.product({"none", *OPERATIONS}, {"none", "augment"}), ("none", "substitute")}
+    assert configs["pairing"].loss.pairing_weight > 0
+    variants = {name.split("+")[1] for name in arms_of(load_study(path)) if "+" in name}
+    assert {"ce_0", "ce_0.5", "temperature_2", "strength_0.5"} <= variants
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("arms={plain: [], same: []}", "the arms plain and same have the same settings"),
+        ("arms={plain: [train.max_steps=3]}", "arm plain trains on 768 tokens, the study's budget is 512"),
+        ("arms={plain: [perturb.strenght=1]}", "arm plain: unknown config key perturb.strenght"),
+        ("arms={other: []}", "'plain' is not one of the arms"),
+        ("arms={plain: [], teacher: []}", "teacher is there by itself"),
+        ("margins={agreement/margin: 1}", "'agreement/margin' is not one of the measures"),
+        ("seeds=[1, 1]", "names a seed twice"),
+        ("train_overrides=[train.epochs=1, train.max_steps=null]", "a study needs train.max_steps"),
+    ],
+)
+def test_a_study_that_does_not_fit_is_refused(override, message, study_file, capsys):
+    overrides = [override]
+    if override.startswith("arms="):
+        overrides.append("variants=[]")
+    words = [word for one in overrides for word in ("--set", one)]
+    assert study.main(["plan", str(study_file), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_only_takes_an_arm_with_its_variants_and_an_unknown_one_is_refused(study_file):
+    plan = load_study(study_file)
+    assert [run.label for run in plan_runs(plan, ["plain"], [1])] == ["plain seed 1", "plain+strong seed 1"]
+    assert len(plan_runs(plan)) == 1 + 2 * 3
+    with pytest.raises(ValueError, match="--only nothing: the study has no such arm"):
+        plan_runs(plan, ["nothing"])
+    with pytest.raises(ValueError, match="--seeds 7"):
+        plan_runs(plan, [], [7])
+
+
+# -- the runner ------------------------------------------------------------------------------------------------------
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-S", "-c", code)
+
+
+def test_jobs_run_side_by_side_and_one_that_fails_does_not_stop_the_others(tmp_path, study_file, capsys):
+    plan = load_study(study_file, [f"run_dir={tmp_path}"])
+    wait = python("import time; time.sleep(0.5); print('waited')")
+    jobs = [
+        Job("good 0", (wait, python("import os; print(os.environ['OMP_NUM_THREADS'])")), tmp_path / "logs" / "0.log"),
+        Job("bad", (python("raise SystemExit('broken')"), python("print('never')")), tmp_path / "logs" / "bad.log"),
+        Job("good 1", (wait,), tmp_path / "logs" / "1.log"),
+    ]
+    begin = time.monotonic()
+    failed = run_jobs(jobs, 3, plan)
+    assert time.monotonic() - begin < 20
+    assert list(failed) == ["bad"]
+    assert failed["bad"].startswith("exit code 1: broken")
+    assert "never" not in (tmp_path / "logs" / "bad.log").read_text()
+    assert (tmp_path / "logs" / "0.log").read_text().splitlines()[-1].isdigit()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert "about 0:00:00 left" in lines[-1]
+    assert len((tmp_path / study_run.TIMES).read_text().splitlines()) == 2
+
+
+def test_no_job_is_started_after_the_hours_of_the_budget(tmp_path, study_file):
+    plan = load_study(study_file, [f"run_dir={tmp_path}", "budget_hours=0.00005"])
+    jobs = [Job(str(n), (python("import time; time.sleep(0.4)"),), tmp_path / f"{n}.log") for n in range(2)]
+    failed = run_jobs(jobs, 1, plan)
+    assert list(failed) == ["1"]
+    assert "budget_hours are over" in failed["1"]
+
+
+# -- from training to RESULTS.md -------------------------------------------------------------------------------------
+
+
+def in_process(job, environment, deadline):
+    """What a job does, without new processes."""
+    mains = {"train.py": train.main, "eval.py": eval_main.main, "study.py": study.main}
+    codes = [mains[Path(command[1]).name](list(command[2:])) for command in job.commands]
+    return 1.0, None if not any(codes) else f"exit codes {codes}"
+
+
+def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study_run, "_run_job", in_process)
+    assert study.main(["run", str(study_file)]) == 0
+    assert "[8/8]" in capsys.readouterr().out  # untrained, teacher, and three arms with two seeds
+    assert study.main(["run", str(study_file)]) == 0
+    assert "8 of 8 models are trained and measured already" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        study.main(["run"])
+
+    out = tmp_path / "docs" / "results" / "tiny.json"
+    assert study.main(["collect", str(study_file), "--out", str(out)]) == 0
+    results = study_collect.read(out)
+    assert results["missing"] == []
+    assert results["hours"]["students"] == pytest.approx(8 / 3600, abs=0.01)
+    assert results["study"] == to_dict(load_study(study_file))
+    found = study_collect.measures(results)
+    assert set(found["log_odds/mean_abs"].seeds["equivariant"]) == {0, 1}
+    (evaluated,) = study_collect.load_evaluations([tmp_path / "study" / "evaluation" / "equivariant" / "seed1"])[
+        0
+    ].results
+    for name, measure in found.items():
+        value = float(measure.statistic(measure.columns["equivariant"][1].sum(axis=0)))
+        assert value == pytest.approx(evaluated.estimates[name].measurement.value, rel=1e-4, abs=1e-4), name
+
+    markdown = tmp_path / "RESULTS.md"
+    assert study.main(["report", str(out), "--out", str(markdown)]) == 0
+    text = markdown.read_text()
+    assert "![Disparity against cost](docs/results/tiny.svg)" in text
+    assert out.with_suffix(".svg").read_text().startswith("<svg")
+    assert "| plain+strong | 2 |" in text
+    assert text == study_report.report([out], markdown)
+
+
+def test_a_run_with_other_settings_in_its_folder_is_refused_before_anything_starts(study_file, monkeypatch, capsys):
+    monkeypatch.setattr(study_run, "_run_job", in_process)
+    assert study.main(["run", str(study_file), "--only", "equivariant", "--seeds", "0"]) == 0
+    changed = ["--set", "arms={plain: [], equivariant: [perturb.operation=equivariant, optim.lr=1e-5]}"]
+    assert study.main(["run", str(study_file), "--only", "equivariant", *changed]) == 2
+    assert "optim.lr: 0.001 there, 1e-05 now" in capsys.readouterr().err
+
+
+def test_the_results_page_is_what_its_results_files_give():
+    page = ROOT / "RESULTS.md"
+    files = sorted((ROOT / "docs" / "results").glob("*.json"))
+    if not page.exists() and not files:
+        pytest.skip("there are no results yet")
+    assert page.read_text(encoding="utf-8") == study_report.report(files, page)
+    assert all(path.with_suffix(".svg").is_file() for path in files)
+
+
+# -- the corpus ------------------------------------------------------------------------------------------------------
+
+
+def test_works_are_held_out_whole(tmp_path, capsys):
+    import gzip
+    import json
+
+    rows = [{"book": f"b{n // 3}", "text": f"Book {n // 3}, part {n}. " + "word " * 200} for n in range(300)]
+    with gzip.open(tmp_path / "novels.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    words = [f"{tmp_path}/novels.jsonl.gz:book", "--out", str(tmp_path / "corpus")]
+    assert study_corpus.main(words) == 0
+    parts = [
+        [json.loads(line)["text"] for line in (tmp_path / "corpus" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "heldout")
+    ]
+    works = [{text.split(",")[0] for text in part} for part in parts]
+    assert works[0] and works[1] and not works[0] & works[1]
+    whole = "\n".join(text for part in parts for text in part)
+    assert sorted(whole.split("\n")) == sorted(row["text"].strip() for row in rows)
+    assert study_corpus.main(words) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert study_corpus.main([f"{tmp_path}/none.gz:book", "--out", str(tmp_path / "other")]) == 1
+
+
+def test_the_schema_is_that_of_the_files():
+    assert {path.stem for path in STUDIES} == {load_study(path).name for path in STUDIES}
+    assert all(isinstance(load_study(path), StudyConfig) for path in STUDIES)

@@ -1,0 +1,129 @@
+"""The tables of RESULTS.md on results with a known answer."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks import study_collect, study_report
+from benchmarks.study_collect import MAX_CLUSTERS, Measure
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measurement import estimate
+from distill.evaluation.statistics import Interval, ratio, two_way_interval
+
+
+def made(values: np.ndarray, name: str = "log_odds/mean_abs", convention: str = "c"):
+    """An estimate of a mean with one value per cluster."""
+    return estimate(
+        name,
+        [str(number) for number in range(len(values))],
+        np.stack([values, np.ones_like(values)], axis=1),
+        ratio,
+        unit="nats",
+        num_items=len(values),
+        higher_is_better=False,
+        convention=convention,
+        settings=StatisticsConfig(),
+    )
+
+
+@pytest.fixture
+def measure() -> Measure:
+    """Forty clusters: the teacher at about 1, plain exactly like it, good with exactly a fifth of it in each seed."""
+    base = np.random.default_rng(0).uniform(0.5, 1.5, 40)
+    found = {("teacher", 0): base}
+    for seed in (0, 1, 2):
+        found["plain", seed] = base + 0.01 * (seed - 1)
+        found["good", seed] = (base + 0.01 * (seed - 1)) / 5
+        found["same", seed] = base[::-1].copy() + 0.01 * (seed - 1)
+    stored = study_collect._measure(
+        "log_odds/mean_abs", {key: {"log_odds/mean_abs": made(values)} for key, values in found.items()}
+    )
+    assert list(stored["constant"]) == ["1"]  # the counts are stored once
+    return study_collect._read_measure("log_odds/mean_abs", json.loads(json.dumps(stored)))
+
+
+def test_the_share_removed_and_the_difference_are_those_planted(measure):
+    removed = study_report.compare(measure, "good", "plain", "removed")
+    assert (removed.value, removed.low, removed.high) == pytest.approx((0.8, 0.8, 0.8), abs=1e-4)
+    of_teacher = study_report.compare(measure, "good", "teacher", "removed")
+    assert of_teacher.value == pytest.approx(0.8, abs=1e-4)
+    assert of_teacher.low < 0.8 < of_teacher.high
+    difference = study_report.compare(measure, "good", "plain")
+    base = measure.columns["teacher"][0, :, 0].mean()
+    assert difference.value == pytest.approx(-0.8 * base, abs=1e-4)
+    assert difference.high < 0
+
+
+def test_p_values_find_the_difference_and_only_that_one(measure):
+    adjusted = study_report.holm_p_values(measure, ["teacher", "plain", "good", "same"], "plain")
+    assert set(adjusted) == {"good", "same"}
+    assert adjusted["good"] == pytest.approx(2e-4)
+    assert adjusted["same"] > 0.9
+
+
+def test_seeds_are_paired_by_their_number():
+    columns = {"a": np.ones((2, 3, 2)), "b": 2 * np.ones((2, 3, 2))}
+    columns["a"][1], columns["b"][0] = 5, 7
+    one = Measure("m", "nats", False, ratio, columns, {"a": (0, 2), "b": (2, 1)})
+    mine, theirs = study_report.paired(one, "a", "b")
+    assert mine.shape == theirs.shape == (1, 3, 2)
+    assert (mine[0, 0, 0], theirs[0, 0, 0]) == (5, 7)
+    alone = Measure("m", "nats", False, ratio, columns, {"a": (0, 2), "b": (1, 3)})
+    with pytest.raises(ValueError, match="no seed in common"):
+        study_report.paired(alone, "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "higher_is_better", "verdict"),
+    [
+        (-0.02, 0.005, False, "yes"),
+        (-0.02, 0.02, False, "open"),
+        (0.02, 0.03, False, "no"),
+        (-0.005, 0.5, True, "yes"),
+        (-0.05, 0.5, True, "open"),
+        (-0.05, -0.02, True, "no"),
+        (math.nan, math.nan, True, "open"),
+        (-0.1, 0.0, None, "open"),
+    ],
+)
+def test_the_verdict_on_a_margin(low, high, higher_is_better, verdict):
+    measure = Measure("m", "nats", higher_is_better, ratio, {}, {})
+    interval = Interval((low + high) / 2, low, high, 0.1)
+    assert study_report.not_inferior(measure, interval, 0.01) == verdict
+
+
+def test_merging_clusters_keeps_every_value():
+    values = np.random.default_rng(1).normal(size=400)
+    whole = np.stack([values, np.ones(400)], axis=1)
+    merged = study_collect._merged(whole)
+    assert len(merged) == MAX_CLUSTERS
+    assert ratio(merged.sum(axis=0)) == pytest.approx(values.mean())
+    widths = [i.high - i.low for i in (two_way_interval(c[None], ratio) for c in (whole, merged))]
+    assert widths[1] == pytest.approx(widths[0], rel=0.35)
+
+
+def test_models_that_were_not_measured_alike_are_refused():
+    name = "log_odds/mean_abs"
+    found = {("a", 0): {name: made(np.ones(3))}, ("b", 0): {name: made(np.ones(3), convention="d")}}
+    with pytest.raises(ValueError, match="b seed 0 was not measured as a seed 0"):
+        study_collect._measure(name, found)
+    with pytest.raises(ValueError, match="no model has other"):
+        study_collect._measure("other", found)
+
+
+def test_a_damaged_or_foreign_results_file_is_one_message(tmp_path):
+    file = tmp_path / "x.json"
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        study_collect.read(file)
+    for text, message in (("[1", "is not a results file"), ("{}", "is not a results"), ('{"schema_version": 9}', "9")):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            study_collect.read(file)
+
+
+def test_a_results_file_that_is_too_large_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="name fewer measures"):
+        study_collect.write({"x": "y" * 2_000_000}, tmp_path / "x.json")
+    assert not list(tmp_path.iterdir())
