@@ -9,8 +9,10 @@ Schema (schema_version 1), everything that the tables and tests of RESULTS.md ar
   statistic is a key of `STATISTICS`, values is {arm: {seed: columns}}, columns are [num_clusters][num_varying] numbers,
   and constant is {index: column} of the columns that all models share (counts, a known truth)
 
-A measure with more clusters than MAX_CLUSTERS has them added up, cluster i into i mod MAX_CLUSTERS: every statistic is
-one of sums, so that values stay what they are, and the unit of resampling becomes a little larger.
+Of variants (ARM+VARIANT) only the first two measures and those with a margin are kept. A measure with the columns of
+another one has columns_of, its name, in place of constant and values. One with more clusters than MAX_CLUSTERS has them
+added up, cluster i into i mod MAX_CLUSTERS: every statistic is one of sums, so that values stay what they are, and the
+unit of resampling becomes a little larger.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ from distill.evaluation.statistics import FloatArray, Statistic
 from distill.run_folder import read_jsonl, write_text
 
 SCHEMA_VERSION = 1
-MAX_CLUSTERS = 60
+MAX_CLUSTERS = 50
 MAX_BYTES = 1_000_000
-NUM_DIGITS = 6
+NUM_DIGITS = 5
 STATISTICS: dict[str, Statistic] = {
     one.__name__: one
     for one in (
@@ -98,7 +100,7 @@ def collect(study: StudyConfig) -> dict[str, Any]:
         "training": to_dict(runs[0].config),
         "missing": missing,
         "arms": {TEACHER: [], UNTRAINED: [], **{name: list(overrides) for name, overrides in arms_of(study).items()}},
-        "measures": {name: _measure(name, found) for name in study.measures},
+        "measures": _measures(study, found),
     }
 
 
@@ -131,7 +133,26 @@ def read(path: Path) -> dict[str, Any]:
 
 def measures(results: dict[str, Any]) -> dict[str, Measure]:
     """The measures of a results file, their columns whole again."""
-    return {name: _read_measure(name, stored) for name, stored in results["measures"].items()}
+    every = results["measures"]
+    return {
+        name: _read_measure(name, {**every[stored.get("columns_of", name)], **stored}) for name, stored in every.items()
+    }
+
+
+def _measures(study: StudyConfig, found: dict[tuple[str, int], dict[str, Estimate]]) -> dict[str, Any]:
+    """All measures, equal columns once."""
+    of_variants = (*study.measures[:2], *study.margins)
+    stored: dict[str, dict[str, Any]] = {}
+    for name in study.measures:
+        chosen = {key: one for key, one in found.items() if "+" not in key[0] or name in of_variants}
+        measure = _measure(name, chosen)
+        columns = {key: measure[key] for key in ("constant", "values")}
+        for other, earlier in stored.items():
+            if {key: earlier.get(key) for key in columns} == columns:
+                measure = {key: value for key, value in measure.items() if key not in columns} | {"columns_of": other}
+                break
+        stored[name] = measure
+    return stored
 
 
 def _measure(name: str, found: dict[tuple[str, int], dict[str, Estimate]]) -> dict[str, Any]:

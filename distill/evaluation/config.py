@@ -202,8 +202,8 @@ class OccupationGapConfig:
     """
 
     enabled: bool = False
-    num_train: PositiveCount = 4000
-    num_test: PositiveCount = 4000
+    num_train: PositiveCount = 2000
+    num_test: PositiveCount = 2000
     penalty: Positive = 1e-3
     seed: Count = 0
 

@@ -156,7 +156,7 @@ def fit_logistic(features: FloatArray, labels: np.ndarray, num_classes: int, pen
         optimizer = torch.optim.LBFGS(
             [weights],
             max_iter=MAX_ITERATIONS,
-            tolerance_grad=1e-6,
+            tolerance_grad=1e-5,
             tolerance_change=1e-10,
             line_search_fn="strong_wolfe",
         )

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import study_collect, study_report
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
+from benchmarks.study_plan import StudyConfig
+from distill.config import to_dict, validate
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import estimate
 from distill.evaluation.statistics import Interval, ratio, two_way_interval
@@ -127,3 +129,56 @@ def test_a_results_file_that_is_too_large_is_refused(tmp_path):
     with pytest.raises(ValueError, match="name fewer measures"):
         study_collect.write({"x": "y" * 2_000_000}, tmp_path / "x.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
+    base = np.random.default_rng(0).uniform(0.5, 1.5, 40)
+    factors = {"teacher": 1.0, "plain": 1.0, "good": 0.2, "good+weak": 0.5, "untrained": 1.0}
+    names = ("log_odds/mean_abs", "log_perplexity/token-stride", "log_odds/spread")
+    found = {
+        (arm, seed): {name: made(base * factor, name) for name in names}
+        for arm, factor in factors.items()
+        for seed in ((0,) if arm in ("teacher", "untrained") else (0, 1))
+    }
+    settings = {
+        "name": "planted",
+        "world": "Planted.",
+        "run_dir": "x",
+        "train_config": "t.yaml",
+        "eval_config": "e.yaml",
+        "seeds": [0, 1],
+        "budget_tokens": 1000,
+        "budget_hours": 1.5,
+        "budget_machine": "a machine",
+        "arms": {"plain": [], "good": ["a=1"]},
+        "margins": {"log_perplexity/token-stride": 0.01},
+        "measures": list(names),
+    }
+    study = validate(StudyConfig, settings)
+    measures = study_collect._measures(study, found)
+    assert measures["log_odds/spread"]["num_items"] == 40
+    assert measures["log_perplexity/token-stride"]["columns_of"] == "log_odds/mean_abs"
+    assert "good+weak" not in measures["log_odds/spread"]["values"]  # of variants, what is shown of them
+    results = {
+        "name": "planted",
+        "created": "2026-01-01T00:00:00",
+        "world": "Planted.",
+        "git_revision": "abc",
+        "versions": {"torch": "1", "transformers": "2"},
+        "hardware": "a machine",
+        "hours": {"teacher_and_data": 0.1, "students": 0.2},
+        "study": to_dict(study),
+        "missing": ["bad seed 1"],
+        "arms": {"teacher": [], "untrained": [], "plain": [], "good": ["a=1"], "good+weak": [], "bad": []},
+        "measures": measures,
+    }
+    text = study_report.section(json.loads(json.dumps(results)), "plot.svg")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    good = [row for row in rows if row[0] == "good"]
+    assert good[0][1:4] == ["2", *[good[0][2]] * 2]
+    assert good[0][3] == "0.800 [0.800, 0.800]"
+    assert good[1][-1] == "yes"  # a lower cost is not inferior
+    assert good[1][2] == "< 0.001"
+    assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("0.500")
+    assert "Missing: bad seed 1." in text
+    assert ["good", "`a=1`"] in rows
