@@ -38,6 +38,7 @@ HEAD = """# Results
 <!-- Written by benchmarks/study.py report from the results files; edit those, or notes.md beside them. -->
 
 """
+MAX_LISTED = 12
 HOW_TO_READ = """## How to read the tables
 
 A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters (occupations,
@@ -89,9 +90,14 @@ def section(results: dict[str, Any], plot: str) -> str:
             lines += [f"### Differences to `{reference}`\n", differences_table(found, arms, reference, study)]
     if variants:
         lines += ["### Variants\n", values_table(found, variants, study)]
-    rest = list(found)[2:]
+    rest = [name for name in list(found)[2:] if name not in study["margins"]]
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]
+    if rest and study["references"][0] in arms:
+        lines += [
+            f"### All other measures: differences to `{study['references'][0]}`, with p\n",
+            other_differences_table(found, rest, methods, study["references"][0]),
+        ]
     lines += ["### Settings\n", _settings(results)]
     return "\n".join(lines) + "\n"
 
@@ -205,9 +211,27 @@ def others_table(found: dict[str, Measure], names: Sequence[str], arms: Sequence
     return _table(["measure", *arms], rows)
 
 
+def other_differences_table(
+    found: dict[str, Measure], names: Sequence[str], arms: Sequence[str], reference: str
+) -> str:
+    """Per measure a row, per arm the paired difference to a reference with its Holm-adjusted p-value."""
+    tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference)]
+    rows = []
+    for name in names:
+        adjusted = holm_p_values(found[name], tested, reference)
+        cells = [
+            f"{_cell(compare(found[name], arm, reference))}; {_p(adjusted[arm])}" if arm in adjusted else "–"
+            for arm in tested
+        ]
+        rows.append([_title(found[name]), *cells])
+    return _table(["measure", *tested], rows)
+
+
 def _what(results: dict[str, Any]) -> str:
     study, hours = results["study"], results["hours"]
-    missing = f" Missing: {', '.join(results['missing'])}." if results["missing"] else ""
+    names = results["missing"]
+    listed = f"{', '.join(names[:MAX_LISTED])}{' and others' if len(names) > MAX_LISTED else ''}"
+    missing = f" Without results: {len(names)} models ({listed})." if names else ""
     return (
         f"{results['world']}\n\nEvery arm trained on {study['budget_tokens']:,} tokens; seeds "
         f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]}, revision "
@@ -230,7 +254,9 @@ def _settings(results: dict[str, Any]) -> str:
 def _title(measure: Measure | None) -> str:
     assert measure is not None
     description = DESCRIPTIONS.get(measure.name)
-    return f"{description.title if description else measure.name} ({measure.unit or 'no unit'})".replace("|", "\\|")
+    return f"{description.title if description else measure.name} ({measure.unit or 'without unit'})".replace(
+        "|", "\\|"
+    )
 
 
 def _value(measure: Measure, arm: str) -> str:

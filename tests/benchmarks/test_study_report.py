@@ -102,6 +102,11 @@ def test_merging_clusters_keeps_every_value():
     merged = study_collect._merged(whole)
     assert len(merged) == MAX_CLUSTERS
     assert ratio(merged.sum(axis=0)) == pytest.approx(values.mean())
+    alternating = np.stack([np.arange(400) % 2, np.ones(400)], axis=1)  # as probes of men and women in turn
+    errors = [
+        two_way_interval(c[None], ratio).standard_error for c in (alternating, study_collect._merged(alternating))
+    ]
+    assert errors[1] == pytest.approx(errors[0], rel=0.25)
     widths = [i.high - i.low for i in (two_way_interval(c[None], ratio) for c in (whole, merged))]
     assert widths[1] == pytest.approx(widths[0], rel=0.35)
 
@@ -180,5 +185,5 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
     assert good[1][-1] == "yes"  # a lower cost is not inferior
     assert good[1][2] == "< 0.001"
     assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("0.500")
-    assert "Missing: bad seed 1." in text
+    assert "Without results: 1 models (bad seed 1)." in text
     assert ["good", "`a=1`"] in rows
