@@ -231,7 +231,7 @@ def _what(results: dict[str, Any]) -> str:
     study, hours = results["study"], results["hours"]
     names = results["missing"]
     listed = f"{', '.join(names[:MAX_LISTED])}{' and others' if len(names) > MAX_LISTED else ''}"
-    missing = f" Without results: {len(names)} models ({listed})." if names else ""
+    missing = f" Without results ({len(names)}): {listed}." if names else ""
     return (
         f"{results['world']}\n\nEvery arm trained on {study['budget_tokens']:,} tokens; seeds "
         f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]}, revision "

@@ -185,5 +185,5 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
     assert good[1][-1] == "yes"  # a lower cost is not inferior
     assert good[1][2] == "< 0.001"
     assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("0.500")
-    assert "Without results: 1 models (bad seed 1)." in text
+    assert "Without results (1): bad seed 1." in text
     assert ["good", "`a=1`"] in rows
