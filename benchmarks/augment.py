@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--max-words", type=int, default=1_500_000, help="words of each file that are used")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the record")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     record: dict[str, object] = {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
