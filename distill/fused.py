@@ -212,7 +212,7 @@ class _Output:
     def open_gradients(self, of_hidden: bool, of_weight: bool, of_bias: bool) -> None:
         """Start the gradients that are wanted at 0."""
         if of_hidden:
-            self.hidden_gradient = torch.zeros_like(self.hidden)
+            self.hidden_gradient = torch.zeros_like(self.hidden, dtype=self.dtype)
         if of_weight:
             self.weight_gradient = torch.zeros_like(self.weight, dtype=self.dtype)
         if of_bias and self.bias is not None:
@@ -231,7 +231,7 @@ class _Output:
         """Take the gradient [..., V] of the logits of rows [...] to the hidden states and the layer."""
         flat, at = gradient.flatten(0, -2), rows.flatten()
         if self.hidden_gradient is not None:
-            self.hidden_gradient[at] = self._product(flat, self.weight).to(self.hidden_gradient.dtype)
+            self.hidden_gradient[at] = self._product(flat, self.weight)
         if self.weight_gradient is not None:
             self._product(flat.T, self.hidden[at], self.weight_gradient, add=True)
         if self.bias_gradient is not None:
