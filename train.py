@@ -56,19 +56,23 @@ def main(arguments: list[str] | None = None) -> None:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
+    caches = config.teacher is not None and config.teacher.targets == "cached"
+    teacher_hash = None
+    if config.teacher and teacher and (caches or accelerator.is_main_process):
+        teacher_hash = model_fingerprint(config.teacher.path, teacher)
     origin: dict[str, Any] = {}
     if accelerator.is_main_process:
         origin = provenance(
             blocks.info,
-            model_fingerprint(config.teacher.path, teacher) if config.teacher and teacher else None,
+            teacher_hash,
             model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
             tokenizer.backend_tokenizer.to_str(),
             accelerator.mixed_precision,
         )
     with contextlib.ExitStack() as held:
         on_main(accelerator, lambda: held.enter_context(open_run(config, origin)))
-        if config.teacher and teacher and config.teacher.targets == "cached":
-            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher).read)
+        if caches and teacher and teacher_hash:
+            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, teacher_hash).read)
         try:
             fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
         except Stopped:

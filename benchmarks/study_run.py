@@ -31,6 +31,7 @@ from benchmarks.study_plan import (
 )
 from distill.config import to_dict
 from distill.evaluation.comparison import read_results
+from distill.export import write_student
 from distill.parts import load_parts
 from distill.run_folder import is_complete
 
@@ -113,10 +114,7 @@ def write_untrained(run: Run) -> None:
     if final.exists():
         return
     tokenizer, _, student = load_parts(run.config)
-    aside = final.with_name("student.partial")
-    student.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    aside.rename(final)
+    write_student(final, student, tokenizer)
 
 
 def _is_wanted(only: Sequence[str]) -> bool:

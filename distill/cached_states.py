@@ -33,7 +33,6 @@ from distill.batches import BlockStates, batches
 from distill.config import RunConfig
 from distill.data import Blocks
 from distill.distiller import teacher_states
-from distill.models import model_fingerprint
 
 BLOCKS_PER_SHARD = 256
 # NumPy has no bfloat16: its bits are stored
@@ -64,12 +63,15 @@ class CachedStates(NamedTuple):
         return tensor.view(torch.bfloat16) if self.dtype == "bfloat16" else tensor
 
 
-def cache_states(config: RunConfig, accelerator: Accelerator, blocks: Blocks, teacher: PreTrainedModel) -> CachedStates:
-    """The teacher's states on the training blocks, computed where they are not stored yet. Call on all processes: each
-    does its share of the shards. Raises OSError when they do not fit on the disk.
+def cache_states(
+    config: RunConfig, accelerator: Accelerator, blocks: Blocks, teacher: PreTrainedModel, fingerprint: str
+) -> CachedStates:
+    """The teacher's states on the training blocks, computed where they are not stored yet. Call on all processes.
+
+    Each does its share of the shards. fingerprint: of the teacher's weights. Raises OSError when the disk is too full.
     """
     assert config.teacher is not None
-    folder = cached_states(config, accelerator.mixed_precision, blocks, teacher)
+    folder = cached_states(config, accelerator.mixed_precision, blocks, teacher, fingerprint)
     folder.path.mkdir(parents=True, exist_ok=True)
     num_shards = -(-len(blocks.train) // BLOCKS_PER_SHARD)
     missing = [number for number in range(num_shards) if not folder._shard(number).exists()]
@@ -79,7 +81,8 @@ def cache_states(config: RunConfig, accelerator: Accelerator, blocks: Blocks, te
     accelerator.wait_for_everyone()
     if missing:
         teacher.to(accelerator.device)
-    mine = missing[accelerator.process_index :: accelerator.num_processes]
+    # by number: what is missing another process may see otherwise, while another run stores the same states
+    mine = [number for number in missing if number % accelerator.num_processes == accelerator.process_index]
     quiet = not accelerator.is_main_process
     with tqdm(desc="caching the teacher's states", unit=" tokens", unit_scale=True, disable=quiet, leave=False) as bar:
         bar.total = len(mine) * BLOCKS_PER_SHARD * config.data.seq_len
@@ -91,12 +94,14 @@ def cache_states(config: RunConfig, accelerator: Accelerator, blocks: Blocks, te
     return folder
 
 
-def cached_states(config: RunConfig, mixed_precision: str, blocks: Blocks, teacher: PreTrainedModel) -> CachedStates:
+def cached_states(
+    config: RunConfig, mixed_precision: str, blocks: Blocks, teacher: PreTrainedModel, fingerprint: str
+) -> CachedStates:
     """Where the states of these blocks and this teacher belong, in data.cache_dir."""
     assert config.teacher is not None
     identity = [
         blocks.key,
-        model_fingerprint(config.teacher.path, teacher),
+        fingerprint,
         config.teacher.dtype,
         mixed_precision,
         config.data.mask_documents,

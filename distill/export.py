@@ -34,7 +34,7 @@ def save_student(
         own: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
         for tied in _repeated(student):  # gathered one by one, tied weights would come out as two
             own.pop(tied, None)
-        _write(run_dir / "student", student, own, tokenizer, card)
+        write_student(run_dir / "student", student, tokenizer, own, card)
     accelerator.wait_for_everyone()
 
 
@@ -44,19 +44,21 @@ def _repeated(student: PreTrainedModel) -> set[str]:
     return every - {name.replace("_orig_mod.", "") for name, _ in student.named_parameters()}
 
 
-def _write(
+def write_student(
     final: Path,
     student: PreTrainedModel,
-    weights: dict[str, Any],
     tokenizer: PreTrainedTokenizerFast,
-    card: str,
+    weights: dict[str, Any] | None = None,
+    card: str | None = None,
 ) -> None:
+    """Write a student's folder aside, bring it to the disk, rename it. weights: instead of its own. Raises OSError."""
     aside = final.with_name("student.partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
         student.save_pretrained(aside, state_dict=weights)
         tokenizer.save_pretrained(aside)
-        (aside / "README.md").write_text(card, encoding="utf-8")
+        if card is not None:
+            (aside / "README.md").write_text(card, encoding="utf-8")
         for path in (*aside.iterdir(), aside):
             sync(path)
         aside.rename(final)

@@ -65,37 +65,26 @@ def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
     cf_first_row = rows[:, 0].clone()
     cf_first_row[swapped] = (num_blocks + torch.arange(len(swapped))) * seq_len
     cf_rows = cf_first_row.unsqueeze(1) + torch.arange(seq_len)  # where the teacher's table has the counterfactual
-    is_gendered = [_is_gendered(view) for view in ((batch, batch.exchanged()) if both else (batch,))]
+    # each view with the student's rows of it, and the teacher's of it and of the other
+    student_rows = (rows, rows + rows.numel())
+    views = [(batch, *student_rows, rows, cf_rows), (batch.exchanged(), *student_rows[::-1], cf_rows, rows)]
 
-    if not paired:
-        groups = [Group(rows[batch.loss_mask][None], rows[batch.loss_mask][None], None)]
-        if both:
-            mask = batch.cf_loss_mask
-            groups.append(Group((rows + rows.numel())[mask][None], cf_rows[mask][None], None))
-        return Positions(tuple(groups), swapped, torch.cat(is_gendered).flatten())
-
-    alone, aligned = _partners(batch)
-    partner = cf_rows.gather(1, batch.align.clamp(min=0))
-    groups = [Group(rows[alone][None], rows[alone][None], batch.align[alone] >= 0)]
-    if not both:
-        groups.append(Group(rows[aligned][None], torch.stack([rows[aligned], partner[aligned]]), None))
-        return Positions(tuple(groups), swapped, torch.cat(is_gendered).flatten())
-
-    cf_alone, cf_aligned = _partners(batch.exchanged())
-    cf_student_rows, cf_partner = rows + rows.numel(), rows.gather(1, batch.cf_align.clamp(min=0))
-    mutual = aligned & batch.cf_loss_mask.gather(1, batch.align.clamp(min=0))
-    one_sided = aligned & ~mutual
-    cf_one_sided = cf_aligned & ~batch.loss_mask.gather(1, batch.cf_align.clamp(min=0))
-    mutual_partner = cf_student_rows.gather(1, batch.align.clamp(min=0))
-    groups += [
-        Group(cf_student_rows[cf_alone][None], cf_rows[cf_alone][None], batch.cf_align[cf_alone] >= 0),
-        Group(torch.stack([rows[mutual], mutual_partner[mutual]]), torch.stack([rows[mutual], partner[mutual]]), None),
-        Group(rows[one_sided][None], torch.stack([rows[one_sided], partner[one_sided]]), None),
-        Group(
-            cf_student_rows[cf_one_sided][None], torch.stack([cf_rows[cf_one_sided], cf_partner[cf_one_sided]]), None
-        ),
-    ]
-    return Positions(tuple(groups), swapped, torch.cat(is_gendered).flatten())
+    groups = []
+    for number, (side, mine, others, own, cf) in enumerate(views[: 1 + both]):
+        if not paired:
+            groups.append(Group(mine[side.loss_mask][None], own[side.loss_mask][None], None))
+            continue
+        alone, aligned = _partners(side)
+        groups.append(Group(mine[alone][None], own[alone][None], side.align[alone] >= 0))
+        place = side.align.clamp(min=0)
+        targets = torch.stack([own, cf.gather(1, place)])
+        mutual = aligned & side.cf_loss_mask.gather(1, place) & both  # the partner is scored too: once for the two
+        if number == 0 and both:
+            pair = torch.stack([mine, others.gather(1, place)])
+            groups.append(Group(pair[:, mutual], targets[:, mutual], None))
+        groups.append(Group(mine[aligned & ~mutual][None], targets[:, aligned & ~mutual], None))
+    is_gendered = torch.cat([_is_gendered(side) for side, *_ in views[: 1 + both]])
+    return Positions(tuple(groups), swapped, is_gendered.flatten())
 
 
 def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor]:

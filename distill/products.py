@@ -12,13 +12,9 @@ import torch
 def bfloat16_products(rounded: bool) -> Iterator[None]:
     """Inside, if `rounded`, a CPU with bfloat16 instructions rounds the operands of float32 products to it; sums and
     results stay float32, and it is several times faster. Operands that are bfloat16 numbers already lose nothing. If
-    not `rounded`, products are exact, whatever the caller of this process has chosen. torch 2.9 or later; before, all
-    are.
+    not `rounded`, products are exact, whatever the caller of this process has chosen.
     """
-    products = getattr(torch.backends.mkldnn, "matmul", None)
-    if products is None:
-        yield
-        return
+    products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = products.fp32_precision
     products.fp32_precision = "bf16" if rounded else "ieee"
     try:

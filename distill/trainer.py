@@ -1,9 +1,6 @@
 """Training: blocks, a teacher and a student in; a trained student in a run folder out.
 
-Reads top to bottom: `fit` is the run, `train_step` one optimizer step, `evaluate` the held-out perplexity.
-
-Normalisation: a step's loss is the sum over its scored positions, on all processes and in all micro-batches, divided
-once by their number. DDP averages gradients over processes, so each backward pass is scaled by their number again.
+Reads top to bottom: `fit` is the run, `_step` one optimizer step (distill/step.py), `evaluate` the held-out perplexity.
 """
 
 from __future__ import annotations

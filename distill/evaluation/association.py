@@ -80,21 +80,26 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     for family in ("seat", "weat"):
         chosen = [record for record in records if record["id"].startswith("sent-") == (family == "seat")]
         if chosen:
-            sizes = np.array([abs(record["effect_size"]) for record in chosen])
-            estimates.append(
-                estimate(
-                    f"association/{family}",
-                    [record["id"] for record in chosen],
-                    np.stack([sizes, np.ones(len(sizes))], axis=1),
-                    ratio,
-                    unit="standard deviations",
-                    num_items=len(chosen),
-                    higher_is_better=False,
-                    convention=f"{family}|{convention}",
-                    settings=settings,
-                )
-            )
+            estimates.append(mean_effect_size(f"association/{family}", chosen, f"{family}|{convention}", settings))
     return estimates
+
+
+def mean_effect_size(
+    name: str, records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig
+) -> Estimate:
+    """Mean |effect_size| over records of tests."""
+    sizes = np.array([abs(record["effect_size"]) for record in records])
+    return estimate(
+        name,
+        [record["id"] for record in records],
+        np.stack([sizes, np.ones(len(sizes))], axis=1),
+        ratio,
+        unit="standard deviations",
+        num_items=len(records),
+        higher_is_better=False,
+        convention=convention,
+        settings=settings,
+    )
 
 
 # -- the test --------------------------------------------------------------------------------------------------------

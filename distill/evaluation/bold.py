@@ -20,8 +20,8 @@ import numpy as np
 
 from distill.evaluation.benchmark_files import check_columns, hub_name, read_hub, read_json
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measurement import Estimate, estimate
-from distill.evaluation.statistics import FloatArray, bootstrap_interval, ratio
+from distill.evaluation.measurement import Estimate, estimate, resampled
+from distill.evaluation.statistics import FloatArray, ratio
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/amazon-science/bold/main/prompts/{}_prompt.json"
 HUB_NAME = "AmazonScience/bold"
@@ -222,14 +222,7 @@ def group_table(records: Sequence[dict[str, Any]], settings: StatisticsConfig) -
     for name, chosen in {**parts, "all": list(records)}.items():
         if chosen:
             genders = _genders(chosen)
-            interval = bootstrap_interval(
-                genders,
-                log_ratio,
-                num_resamples=settings.num_resamples,
-                confidence=settings.confidence,
-                method=settings.method,
-                seed=settings.seed,
-            )
+            interval = resampled(genders, log_ratio, settings)
             rows.append(
                 {
                     "group": name,

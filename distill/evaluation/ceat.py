@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from distill.evaluation import association
 from distill.evaluation.association import SAME, AssociationTest, represent
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measurement import Estimate, estimate
+from distill.evaluation.measurement import Estimate
 from distill.evaluation.scoring import Scorer
-from distill.evaluation.statistics import FloatArray, ratio
+from distill.evaluation.statistics import FloatArray
 
 TEMPLATES = (
     "They talked about {word}",
@@ -127,20 +128,7 @@ def score(scorer: Scorer, tests: Sequence[ContextTest], num_samples: int, seed: 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Mean |combined effect size| over the tests."""
-    sizes = np.array([abs(record["effect_size"]) for record in records])
-    return [
-        estimate(
-            "ceat/mean_abs",
-            [record["id"] for record in records],
-            np.stack([sizes, np.ones(len(sizes))], axis=1),
-            ratio,
-            unit="standard deviations",
-            num_items=len(records),
-            higher_is_better=False,
-            convention=convention,
-            settings=settings,
-        )
-    ]
+    return [association.mean_effect_size("ceat/mean_abs", records, convention, settings)]
 
 
 # -- the test --------------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def estimate(
     if len(set(clusters)) != len(clusters):
         raise ValueError(f"{name}: a cluster occurs twice, so that its items would be resampled apart")
     columns = np.asarray(columns, dtype=np.float64)
-    interval = _interval(columns, statistic, settings)
+    interval = resampled(columns, statistic, settings)
     measurement = Measurement(
         name,
         interval.value,
@@ -115,7 +115,7 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
         raise ValueError(f"{mine.name}: not comparable, the two models were not scored on the same items")
     num_columns = model.columns.shape[1]
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    difference = _interval(both, difference_of(model.statistic, num_columns), settings)
+    difference = resampled(both, difference_of(model.statistic, num_columns), settings)
     discordant = _discordant(model, reference)
     if discordant is not None:
         p_value = mcnemar_p(*discordant)
@@ -145,7 +145,7 @@ def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConf
     if model.clusters != reference.clusters:
         raise ValueError(f"{model.measurement.name}: not comparable, the two models were not scored on the same items")
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    return _interval(both, removed_share(model.statistic, model.columns.shape[1]), settings)
+    return resampled(both, removed_share(model.statistic, model.columns.shape[1]), settings)
 
 
 def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
@@ -170,7 +170,8 @@ def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
     return int((mine > theirs).sum()), int((mine < theirs).sum())
 
 
-def _interval(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
+def resampled(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
+    """A statistic of columns with its bootstrap interval, resampled as the settings say."""
     return bootstrap_interval(
         columns,
         statistic,

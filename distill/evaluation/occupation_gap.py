@@ -23,7 +23,7 @@ from distill.evaluation.config import EvalConfig, OccupationGapConfig, Statistic
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer, batches, hidden_states
 from distill.evaluation.statistics import FloatArray, joint_moments, moments, ratio, root_ratio, slope
-from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
+from distill.evaluation.task import Task, data_hash, items_task
 from distill.smallworld import World, default_world, generate_documents
 from distill.smallworld.folder import load_world
 
@@ -72,17 +72,11 @@ def task(config: EvalConfig) -> Task:
     test = biographies(world, how.num_test, how.seed, balanced=True)
     key = f"biographies:{data_hash([*train, *test])}|mean-pooled|last-layer|logistic:{how.penalty:g}"
 
-    def prepare(scorer: Scorer) -> Work:
-        convention = f"{key}|{scorer.start_convention}"
-        return Work(
-            [one.id for one in test],
-            test,
-            lambda part: score(scorer, train, part, how),
-            lambda _: (convention,),
-            divisible=False,  # the probe is fitted once
-        )
+    def score_all(scorer: Scorer, part: Sequence[Biography]) -> list[dict[str, Any]]:
+        return score(scorer, train, part, how)
 
-    return Task("occupation_gap", key, prepare, len(test), about_num_tokens([one.text for one in (*train, *test)]))
+    texts = [one.text for one in (*train, *test)]
+    return items_task("occupation_gap", key, test, score_all, texts, divisible=False)  # the probe is fitted once
 
 
 def score(

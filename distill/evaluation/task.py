@@ -76,15 +76,17 @@ def items_task(
     items: Sequence[Any],
     score: Callable[[Scorer, Sequence[Any]], Records],
     texts: Sequence[str],
+    divisible: bool = True,
 ) -> Task:
     """A task whose items have an id each and are scored apart. Its convention is its key and the start token.
 
-    texts: what the model has to read, for the progress bar.
+    texts: what the model has to read, for the progress bar. divisible: as in `Work`.
     """
 
     def prepare(scorer: Scorer) -> Work:
         convention = f"{key}|{scorer.start_convention}"
-        return Work([item.id for item in items], items, lambda part: score(scorer, part), lambda _: (convention,))
+        ids = [item.id for item in items]
+        return Work(ids, items, lambda part: score(scorer, part), lambda _: (convention,), divisible=divisible)
 
     return Task(name, key, prepare, len(items), about_num_tokens(texts))
 

@@ -17,10 +17,15 @@ from distill.cached_states import CachedStates, cache_states, cached_states
 from distill.config import RunConfig, load_config
 from distill.data import Blocks, prepare_blocks
 from distill.distiller import Distiller
-from distill.models import load_teacher, load_tokenizer
+from distill.models import load_teacher, load_tokenizer, model_fingerprint
 from distill.perturb import gender_classes
 from distill.run_folder import read_metrics
 from distill.step import forward_pairs, positions_of
+
+
+def fingerprint(config: RunConfig, teacher: PreTrainedModel) -> str:
+    """The hash of the teacher's files as they are now."""
+    return model_fingerprint(config.teacher.path, teacher)
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def parts(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Accelerat
 def test_the_loss_is_that_of_online_targets(mode, config, config_file, parts, tiny_model):
     accelerator, blocks, teacher = parts
     config = load_config(RunConfig, config_file, ["data.max_documents=60", f"augment.mode={mode}"])
-    states = cache_states(config, accelerator, blocks, teacher)
+    states = cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     classes = gender_classes(load_tokenizer(config.teacher.path), load_lexicon())
     losses, gradients = [], []
     for read in (None, states.read):
@@ -89,32 +94,36 @@ def test_what_was_stopped_goes_on_where_it_was(config, parts, monkeypatch):
 
     monkeypatch.setattr(module, "_store_shard", counted)
     with pytest.raises(KeyboardInterrupt):
-        cache_states(config, accelerator, blocks, teacher)
+        cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     assert made == [0, 1, 2]
-    states = cache_states(config, accelerator, blocks, teacher)
+    states = cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     num_shards = -(-len(blocks.train) // 6)
     assert made == [0, 1, 2, *range(2, num_shards)]
-    cache_states(config, accelerator, blocks, teacher)
+    cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     assert len(made) == num_shards + 1
     assert states.read(len(blocks.train) - 1).hidden.shape == (32, 16)
 
 
 def test_another_teacher_corpus_or_precision_has_other_states(config, config_file, parts, tiny_model):
     _, blocks, teacher = parts
-    paths = [cached_states(config, "no", blocks, teacher).path, cached_states(config, "bf16", blocks, teacher).path]
-    paths.append(cached_states(config, "no", blocks._replace(key="other"), teacher).path)
+    paths = [
+        cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path,
+        cached_states(config, "bf16", blocks, teacher, fingerprint(config, teacher)).path,
+    ]
+    other = blocks._replace(key="other")
+    paths.append(cached_states(config, "no", other, teacher, fingerprint(config, teacher)).path)
     half = load_config(RunConfig, config_file, ["teacher.dtype=bfloat16"])
-    paths.append(cached_states(half, "no", blocks, teacher).path)
+    paths.append(cached_states(half, "no", blocks, teacher, fingerprint(half, teacher)).path)
     tiny_model("gpt2", seed=9).save_pretrained(config.teacher.path)
-    paths.append(cached_states(config, "no", blocks, teacher).path)
+    paths.append(cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path)
     assert len(set(paths)) == 5
 
 
 def test_bfloat16_is_kept_bit_for_bit_at_half_the_size(config, config_file, parts):
     accelerator, blocks, teacher = parts
-    exact = cache_states(config, accelerator, blocks, teacher)
+    exact = cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     half_config = load_config(RunConfig, config_file, ["teacher.dtype=bfloat16", "data.max_documents=60"])
-    half = cache_states(half_config, accelerator, blocks, teacher)
+    half = cache_states(half_config, accelerator, blocks, teacher, fingerprint(half_config, teacher))
     for block in (0, len(blocks.train) - 1):
         assert torch.equal(half.read(block).hidden, exact.read(block).hidden.to(torch.bfloat16))
     sizes = [sum(f.stat().st_size for f in states.path.rglob("original.npy")) for states in (exact, half)]
@@ -127,8 +136,8 @@ def test_a_full_disk_and_a_damaged_shard_are_one_message(config, parts, monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "disk_usage", lambda _: usage)
         with pytest.raises(OSError, match=r"has 0.0 GB free; set data.cache_dir to a larger disk"):
-            cache_states(config, accelerator, blocks, teacher)
-    states = cache_states(config, accelerator, blocks, teacher)
+            cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
+    states = cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     module._open_shard.cache_clear()
     file = states.path / "shard_00001" / "original.npy"
     file.write_bytes(file.read_bytes()[:100])

@@ -184,6 +184,9 @@ def test_a_frozen_head_gets_no_gradient():
     pair_loss(hidden, frozen, *rest, GROUPS, teacher, objective("mean"), SCALE)[0].backward()
     assert hidden.grad is not None
     assert frozen.weight.grad is None
+    gradient, hidden.grad = hidden.grad, None
+    pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"), SCALE)[0].backward()
+    assert torch.equal(gradient, hidden.grad)
 
 
 def test_a_shift_of_the_teachers_logits_changes_nothing():
