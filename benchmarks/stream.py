@@ -2,7 +2,7 @@
 
     python benchmarks/stream.py --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
 
-Writes a synthetic corpus of that size (documents of the small world, each with a number of its own), prepares its
+Writes a synthetic corpus of that size (documents of ten texts of the small world, each with a number of its own), prepares its
 blocks in processes whose private memory (RssAnon, all of them together) is read every second, kills them when half of
 the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter of the samples is
 no higher than the second. Linux only; DIR needs five times the size.
@@ -32,6 +32,7 @@ from distill.smallworld.default_world import default_world  # noqa: E402
 from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E402
 
 NUM_BASE_DOCUMENTS = 5000
+TEXTS_PER_DOCUMENT = 10  # about 2.5 KB, a short article
 NUM_BATCHES = 2000
 SAMPLE_SECONDS = 1.0
 
@@ -74,7 +75,8 @@ def write_corpus(folder: Path, num_bytes: int) -> None:
     with corpus.open("w", encoding="utf-8") as file:
         while written < num_bytes:
             number += 1
-            written += file.write(json.dumps({"text": f"Text {number}. {texts[number % len(texts)]}"}) + "\n")
+            parts = [texts[(number * 7 + i) % len(texts)] for i in range(TEXTS_PER_DOCUMENT)]
+            written += file.write(json.dumps({"text": " ".join([f"Text {number}.", *parts])}) + "\n")
 
 
 def prepare(folder: Path, num_proc: int) -> Blocks:

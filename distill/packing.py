@@ -57,10 +57,10 @@ def pair_texts(
     """Swap, tokenise and align a batch of documents. prefix_ids, suffix_ids: the separators around each document."""
     pairs = [swap(text, lexicon) for text in texts]
     own = _encode(tokenizer, [pair.original for pair in pairs])
-    other = _encode(tokenizer, [pair.counterfactual for pair in pairs])
+    other = _encode(tokenizer, [pair.counterfactual for pair in pairs if pair.edits])
     return [
-        _paired_document(pair, ids, ends, cf_ids, cf_ends, prefix_ids, suffix_ids)
-        for pair, (ids, ends), (cf_ids, cf_ends) in zip(pairs, own, other, strict=True)
+        _paired_document(pair, encoded, next(other) if pair.edits else encoded, prefix_ids, suffix_ids)
+        for pair, encoded in zip(pairs, own, strict=True)
     ]
 
 
@@ -73,13 +73,12 @@ def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tu
 
 def _paired_document(
     pair: CounterfactualPair,
-    ids: list[int],
-    ends: IntArray,
-    cf_ids: list[int],
-    cf_ends: IntArray,
+    encoded: tuple[list[int], IntArray],
+    cf_encoded: tuple[list[int], IntArray],
     prefix_ids: Sequence[int],
     suffix_ids: Sequence[int],
 ) -> PairedDocument:
+    (ids, ends), (cf_ids, cf_ends) = encoded, cf_encoded
     align = align_tokens(ends, cf_ends, pair.edits)
     if len(align):
         align[-1] = len(cf_ids) - 1  # having read all of one view corresponds to having read all of the other
@@ -106,11 +105,11 @@ def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> tu
 
     The latter pair, complete a character and are not inside an edit.
     """
-    text = pair.original
     complete = np.append(np.diff(ends) > 0, True) if len(ends) else np.zeros(0, dtype=bool)  # a character's last token
     possible = complete & (align >= 0) & ~inside_edits(ends, pair.edits)
-    word_end = [end == len(text) or text[end].isspace() or text[end - 1].isspace() for end in ends.tolist()]
-    return np.flatnonzero(possible & np.array(word_end, dtype=bool)), np.flatnonzero(possible)
+    characters = np.frombuffer((pair.original + " ").encode("utf-32-le", "surrogatepass"), dtype="<U1")
+    is_space = np.char.isspace(characters)  # the end of the text ends a word
+    return np.flatnonzero(possible & (is_space[ends] | is_space[ends - 1])), np.flatnonzero(possible)
 
 
 # -- packing ---------------------------------------------------------------------------------------------------------
