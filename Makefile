@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORLD := runs/smallworld
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: install quickstart students test check bench clean
+.PHONY: install quickstart students study test check bench clean
 
 install: .venv/installed
 
@@ -38,6 +38,17 @@ student-%:
 	@OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true $(BIN)/python train.py --config configs/train/smallworld.yaml run_dir=$(WORLD)/$* \
 	  $(OVERRIDES_$*) > $(WORLD)/$*.log 2>&1 || { tail -n 5 $(WORLD)/$*.log; exit 1; }
 	@echo "  $*: done"
+
+# -- the study: every model of one world, its results file, and RESULTS.md; continues where it was stopped ---------------
+
+STUDY ?= smallworld
+SEEDS ?= 0 1 2
+JOBS ?= 2
+
+study: install
+	$(BIN)/python benchmarks/study.py run configs/study/$(STUDY).yaml --jobs $(JOBS) --seeds $(SEEDS)
+	$(BIN)/python benchmarks/study.py collect configs/study/$(STUDY).yaml --out docs/results/$(STUDY).json
+	$(BIN)/python benchmarks/study.py report docs/results/*.json --out RESULTS.md
 
 # -- development ---------------------------------------------------------------------------------------------------------
 

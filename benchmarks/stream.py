@@ -2,10 +2,10 @@
 
     python benchmarks/stream.py --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
 
-Writes a synthetic corpus of that size (documents of ten texts of the small world, each with a number of its own), prepares its
-blocks in processes whose private memory (RssAnon, all of them together) is read every second, kills them when half of
-the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter of the samples is
-no higher than the second. Linux only; DIR needs five times the size.
+Writes a synthetic corpus of that size (documents of ten texts of the small world, each with a number of its own),
+prepares its blocks in processes whose private memory (RssAnon, all of them together) is read every second, kills them
+when half of the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter of
+the samples is no higher than the second. Linux only; DIR needs four times the size.
 """
 
 from __future__ import annotations

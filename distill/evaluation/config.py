@@ -178,8 +178,9 @@ class BenchmarksConfig:
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
-    test file, gzipped or not. bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as
-    `generation` says.
+    test file, gzipped or not. sst2, cola: the folder of train.tsv and dev.tsv, and of in_domain_train.tsv and
+    in_domain_dev.tsv; a copy of the model is fine-tuned as `fine_tuning` says. bold, bold_persons:
+    profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
     stereoset: StrictStr | None = None
@@ -189,22 +190,38 @@ class BenchmarksConfig:
     association: StrictStr | None = None
     lambada: StrictStr | None = None
     wikitext: StrictStr | None = None
+    sst2: StrictStr | None = None
+    cola: StrictStr | None = None
     bold: StrictStr | None = None
     bold_persons: StrictStr | None = None
 
 
 @section
-class OccupationGapConfig:
-    """A probe for the occupation on generated biographies of `world`, or of the default small world without one.
+class FineTuningConfig:
+    """How a copy of the model is fine-tuned for occupation_gap, benchmarks.sst2 and benchmarks.cola.
 
-    num_train: with the world's shares of women, for fitting. num_test: with as many women as men in every occupation.
-    penalty: of the squared weights of the probe, on standardised features.
+    batch_size: texts per step. lr: the highest learning rate of AdamW. max_train: at most so many texts of a
+    benchmark's training part, evenly spaced. seed: of their order.
+    """
+
+    epochs: PositiveCount = 3
+    batch_size: PositiveCount = 32
+    lr: Positive = 1e-4
+    max_train: PositiveCount | None = None
+    seed: Count = 0
+
+
+@section
+class OccupationGapConfig:
+    """A classifier of the occupation on generated biographies of `world`, or of the default small world without one.
+
+    num_train: with the world's shares of women, for fine-tuning. num_test: with as many women as men in every
+    occupation. seed: of the biographies.
     """
 
     enabled: bool = False
     num_train: PositiveCount = 2000
     num_test: PositiveCount = 2000
-    penalty: Positive = 1e-3
     seed: Count = 0
 
 
@@ -221,6 +238,7 @@ class EvalConfig:
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
     occupation_gap: OccupationGapConfig = Field(default_factory=OccupationGapConfig)
+    fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)
     ceat: CeatConfig = Field(default_factory=CeatConfig)
     generation: GenerationConfig = Field(default_factory=GenerationConfig)

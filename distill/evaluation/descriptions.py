@@ -193,21 +193,32 @@ DESCRIPTIONS = {
         "WinoBias type 2, stereotypically female referents", None, "The same where she would fit the stereotype."
     ),
     "occupation_gap/accuracy": Description(
-        "Occupation probe: accuracy",
+        "Occupation classifier: accuracy",
         None,
-        "How often a linear probe on the model's states tells the occupation of a generated biography, in which the "
-        "occupation is not named.",
+        "How often the fine-tuned model tells the occupation of a generated biography, in which the occupation is not "
+        "named.",
     ),
     "occupation_gap/tpr_gap": Description(
-        "Occupation probe: true-positive-rate gap",
+        "Occupation classifier: true-positive-rate gap",
         "TPR gap",
-        "Root mean square over occupations of the probe's true positive rate for women minus that for men. 0: alike; "
-        "the sampling of biographies alone makes it a little larger than 0.",
+        "Root mean square over occupations of the fine-tuned model's true positive rate for women minus that for men. "
+        "0: alike; the sampling of biographies alone makes it a little larger than 0.",
     ),
     "occupation_gap/slope": Description(
-        "Occupation probe: slope of the gap on the share of women",
+        "Occupation classifier: slope of the gap on the share of women",
         None,
         "How much that difference grows with the share of women in an occupation, per unit of share. 0: no stereotype.",
+    ),
+    "sst2/accuracy": Description(
+        "SST-2: accuracy after fine-tuning",
+        "SST-2",
+        "How often the fine-tuned model tells whether a sentence of a film review is positive (development part).",
+    ),
+    "cola/matthews": Description(
+        "CoLA: Matthews' correlation after fine-tuning",
+        "CoLA",
+        "How well the fine-tuned model tells acceptable English sentences from others (in-domain development part). "
+        "0: by chance; 1: always.",
     ),
     "association/seat": Description(
         "Sentence embedding association (SEAT)",

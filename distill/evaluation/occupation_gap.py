@@ -1,11 +1,10 @@
-"""Does a downstream classifier inherit the bias? A probe for the occupation on biographies of the small world.
+"""Does a downstream classifier inherit the bias? The model, fine-tuned to tell occupations from biographies.
 
-After Bias in Bios (De-Arteaga et al. 2019): biographies in which the occupation is not named; a classifier learns the
-occupation from them; and its true positive rate for women is compared with that for men. Here the classifier is
-multinomial logistic regression on the model's last hidden states, averaged over the tokens: small, convex and without
-randomness, and not a fine-tuning of the model. It is fitted on biographies with the world's shares of women and tested
-on others with as many women as men, so that a gap is the classifier's, not the sample's. Tasks and workplaces stay in
-the text: where there are some, they decide; where there are none, gender and gendered traits are all there is.
+After Bias in Bios (De-Arteaga et al. 2019): biographies in which the occupation is not named; a copy of the model is
+fine-tuned to tell the occupation from them; and its true positive rate for women is compared with that for men. The
+biographies are generated from a small world: for training with its shares of women, for testing with as many women as
+men, so that a gap is the classifier's, not the sample's. Tasks and workplaces stay in the text: where there are some,
+they decide; where there are none, gender and gendered traits are all there is.
 """
 
 from __future__ import annotations
@@ -17,19 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from distill.evaluation.config import EvalConfig, OccupationGapConfig, StatisticsConfig
+from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
+from distill.evaluation.fine_tuning import convention, fine_tuned_predictions, num_training_tokens
 from distill.evaluation.measurement import Estimate, estimate
-from distill.evaluation.scoring import Scorer, batches, hidden_states
-from distill.evaluation.statistics import FloatArray, joint_moments, moments, ratio, root_ratio, slope
-from distill.evaluation.task import Task, data_hash, items_task
+from distill.evaluation.scoring import Scorer
+from distill.evaluation.statistics import joint_moments, moments, ratio, root_ratio, slope
+from distill.evaluation.task import Task, about_num_tokens, data_hash, items_task
 from distill.smallworld import World, default_world, generate_documents
 from distill.smallworld.folder import load_world
 
 INTRODUCTIONS = ("occupation", "noun", "relative", "name", "title", "pronoun")
 SEED_OFFSET = 1 << 20  # apart from the seeds of any corpus
-MAX_ITERATIONS = 300
 
 
 @dataclass(frozen=True)
@@ -70,26 +68,25 @@ def task(config: EvalConfig) -> Task:
     world = default_world() if config.world is None else load_world(Path(config.world))
     train = biographies(world, how.num_train, how.seed, balanced=False)
     test = biographies(world, how.num_test, how.seed, balanced=True)
-    key = f"biographies:{data_hash([*train, *test])}|mean-pooled|last-layer|logistic:{how.penalty:g}"
+    key = f"biographies:{data_hash([*train, *test])}|{convention(config.fine_tuning)}"
 
     def score_all(scorer: Scorer, part: Sequence[Biography]) -> list[dict[str, Any]]:
-        return score(scorer, train, part, how)
+        return score(scorer, train, part, config.fine_tuning)
 
-    texts = [one.text for one in (*train, *test)]
-    return items_task("occupation_gap", key, test, score_all, texts, divisible=False)  # the probe is fitted once
+    planned = items_task("occupation_gap", key, test, score_all, [one.text for one in test], divisible=False)
+    cost = num_training_tokens(about_num_tokens([one.text for one in train]), config.fine_tuning)
+    return replace(planned, num_tokens=planned.num_tokens + cost)
 
 
 def score(
-    scorer: Scorer, train: Sequence[Biography], test: Sequence[Biography], how: OccupationGapConfig
+    scorer: Scorer, train: Sequence[Biography], test: Sequence[Biography], how: FineTuningConfig
 ) -> list[dict[str, Any]]:
-    """Fit the probe on `train`; one record per biography of `test` with what it predicts."""
+    """Fine-tune on `train`; one record per biography of `test` with the occupation that is predicted."""
     occupations = sorted({one.occupation for one in train})
-    features, unseen = (_mean_states(scorer, [one.text for one in part]) for part in (train, test))
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    deviation[deviation == 0] = 1.0
-    labels = np.array([occupations.index(one.occupation) for one in train])
-    weights = fit_logistic((features - mean) / deviation, labels, len(occupations), how.penalty)
-    predicted = np.argmax(_with_constant((unseen - mean) / deviation) @ weights, axis=1)
+    labels = [occupations.index(one.occupation) for one in train]
+    predicted = fine_tuned_predictions(
+        scorer, [one.text for one in train], labels, [one.text for one in test], len(occupations), how
+    )
     return [
         {
             "id": one.id,
@@ -137,51 +134,6 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         ),
         estimate("occupation_gap/slope", names, joint, slope, unit="per share", higher_is_better=None, **shared),
     ]
-
-
-def fit_logistic(features: FloatArray, labels: np.ndarray, num_classes: int, penalty: float) -> FloatArray:
-    """Weights [num_features + 1, num_classes] of multinomial logistic regression, the last row the constants.
-
-    Minimises mean cross-entropy (nats) + penalty * sum of squared weights (the constants are free) by L-BFGS from zero.
-    """
-    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode: this is training
-        inputs, targets = torch.from_numpy(_with_constant(features)), torch.from_numpy(labels)
-        weights = torch.zeros(inputs.shape[1], num_classes, dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS(
-            [weights],
-            max_iter=MAX_ITERATIONS,
-            tolerance_grad=1e-5,
-            tolerance_change=1e-10,
-            line_search_fn="strong_wolfe",
-        )
-
-        def closure() -> torch.Tensor:
-            optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(inputs @ weights, targets) + penalty * weights[:-1].square().sum()
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-        return weights.detach().numpy()
-
-
-@torch.inference_mode()
-def _mean_states(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
-    """The last layer's states averaged over the tokens of each text [num_texts, H], cut at the model's context."""
-    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    rows = [(scorer.start + ids)[: scorer.context] for ids in encoded]
-    result = np.empty((len(rows), scorer.model.config.hidden_size))
-    for batch in batches([len(row) for row in rows], scorer.max_batch_tokens):
-        hidden = hidden_states(scorer, [rows[index] for index in batch]).double().cpu()
-        for line, index in enumerate(batch):
-            result[index] = hidden[line, : len(rows[index])].mean(dim=0).numpy()
-    if not np.isfinite(result).all():
-        raise ValueError(f"{scorer.label}: the model gives NaN or infinite states; its weights are damaged or overflow")
-    return result
-
-
-def _with_constant(features: FloatArray) -> FloatArray:
-    return np.concatenate([features, np.ones((len(features), 1))], axis=1)
 
 
 def _counts(records: Sequence[dict[str, Any]]) -> list[int]:

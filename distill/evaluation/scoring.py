@@ -254,9 +254,14 @@ def hidden_states(scorer: Scorer, rows: Sequence[Sequence[int]]) -> Tensor:
 
     No attention mask is needed: causal attention never looks to the right.
     """
-    longest = max(map(len, rows))
-    ids = torch.tensor([[*row, *([row[-1]] * (longest - len(row)))] for row in rows], device=scorer.model.device)
+    ids = padded(rows).to(scorer.model.device)
     return scorer.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+
+
+def padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Token ids [num_rows, longest]: each row followed by its last token again and again."""
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *([row[-1]] * (longest - len(row)))] for row in rows])
 
 
 def next_token_logprobs(scorer: Scorer, hidden: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from distill.corpus import read_documents
 from distill.evaluation import (
     association,
     ceat,
+    classification,
     continuation_tasks,
     counterfactual_gap,
     crows_pairs,
@@ -62,6 +63,8 @@ SUMMARISE: dict[str, Summarise] = {
     "lambada": lambada.summarise,
     "winogender": winogender.summarise,
     "wikitext": wikitext.summarise,
+    "sst2": classification.summarise_sst2,
+    "cola": classification.summarise_cola,
     **continuation_tasks.SUMMARISE,
 }
 
@@ -98,6 +101,8 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         "association": (config.benchmarks.association, partial(_association_task, config)),
         "lambada": (config.benchmarks.lambada, _lambada_task),
         "wikitext": (config.benchmarks.wikitext, partial(_wikitext_task, config)),
+        "sst2": (config.benchmarks.sst2, lambda path: classification.task("sst2", path, config.fine_tuning)),
+        "cola": (config.benchmarks.cola, lambda path: classification.task("cola", path, config.fine_tuning)),
     }
     wanted += [(name, partial(build, path)) for name, (path, build) in builders.items() if path is not None]
     if in_contexts:
@@ -221,7 +226,7 @@ def _wikitext_task(config: EvalConfig, path: str) -> Task:
     def prepare(scorer: Scorer) -> Work:
         convention = f"{key}|{scorer.start_convention}"
         ids = [article.id for article in articles]
-        return Work(ids, articles, lambda part: wikitext.score(scorer, part, how), lambda _: (convention,), chunk=4)
+        return Work(ids, articles, lambda part: wikitext.score(scorer, part, how), lambda _: (convention,), chunk=1)
 
     return Task("wikitext", key, prepare, len(articles), about_num_tokens([article.raw for article in articles]))
 

@@ -1,12 +1,12 @@
-"""The occupation probe on planted biases: what it must find, what it must not, and its classifier."""
+"""The occupation classifier on planted biases: what it must find and what it must not."""
 
 import numpy as np
 import pytest
 import torch
 
 from distill.config import validate
-from distill.evaluation.config import EvalConfig, OccupationGapConfig, StatisticsConfig
-from distill.evaluation.occupation_gap import Biography, biographies, fit_logistic, score, summarise, task
+from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
+from distill.evaluation.occupation_gap import Biography, biographies, score, summarise, task
 from distill.smallworld import default_world
 from distill.smallworld.folder import load_world
 
@@ -54,21 +54,6 @@ def test_an_occupation_without_one_gender_has_no_gap():
     assert found[1].measurement.value == 1
 
 
-def test_logistic_regression_finds_the_optimum_and_the_classes():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(3, size=300)
-    features = rng.normal(size=(300, 4))
-    features[:, :3] += 4 * np.eye(3)[labels]
-    weights = fit_logistic(features, labels, 3, 1e-3)
-    inputs = np.concatenate([features, np.ones((300, 1))], axis=1)
-    assert np.mean(np.argmax(inputs @ weights, axis=1) == labels) > 0.95
-    probabilities = np.exp(inputs @ weights)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    gradient = inputs.T @ (probabilities - np.eye(3)[labels]) / 300
-    gradient[:-1] += 2e-3 * weights[:-1]
-    assert np.abs(gradient).max() < 1e-4
-
-
 def test_biographies_do_not_name_the_occupation_and_test_ones_are_balanced():
     world = default_world()
     train, test = (biographies(world, 2000, 0, balanced=balanced) for balanced in (False, True))
@@ -85,14 +70,15 @@ def test_biographies_do_not_name_the_occupation_and_test_ones_are_balanced():
     assert not {one.text for one in train} & {one.text for one in test}
 
 
-def test_a_probe_on_states_that_hold_only_gender_reproduces_the_stereotype(tiny_scorer, monkeypatch):
-    """States that say the gender and nothing else: of two occupations the stereotypical one is guessed."""
+def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_scorer, monkeypatch):
+    """Predictions by the majority of a gender: of two occupations the stereotypical one is guessed."""
     from distill.evaluation import occupation_gap
 
-    def states(scorer, texts):
-        return np.array([[1.0 if text.startswith("she") else -1.0, 0.0] for text in texts])
+    def majority(scorer, texts, labels, unseen, num_classes, how):
+        counts = {text: np.bincount([y for t, y in zip(texts, labels, strict=True) if t == text]) for text in texts}
+        return np.array([counts[text].argmax() for text in unseen])
 
-    monkeypatch.setattr(occupation_gap, "_mean_states", states)
+    monkeypatch.setattr(occupation_gap, "fine_tuned_predictions", majority)
 
     def people(split: str, counts: dict[tuple[str, str], int]) -> list[Biography]:
         return [
@@ -106,7 +92,7 @@ def test_a_probe_on_states_that_hold_only_gender_reproduces_the_stereotype(tiny_
         "train", {("nurse", "female"): 9, ("nurse", "male"): 1, ("pilot", "female"): 1, ("pilot", "male"): 9}
     )
     test = people("test", {(job, gender): 5 for job in ("nurse", "pilot") for gender in ("female", "male")})
-    found = summarise(score(tiny_scorer(), train, test, OccupationGapConfig()), "c", SETTINGS)
+    found = summarise(score(tiny_scorer(), train, test, FineTuningConfig()), "c", SETTINGS)
     assert [round(one.measurement.value, 6) for one in found] == [0.5, 1.0, 2.5]
 
 
