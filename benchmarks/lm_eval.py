@@ -196,8 +196,10 @@ def measure(
     benchmark: Benchmark, scorer: Any, harness: Harness, repeats: int, batch_sizes: Sequence[int]
 ) -> dict[str, Any]:
     """Agreement item by item, and the best time of each, alternating. batch_sizes: lm-eval gets the fastest of them."""
-    rates = {size: harness.run(benchmark, size, CALIBRATION_ITEMS)["seconds"][1] for size in batch_sizes}
-    batch_size = min(rates, key=lambda size: rates[size])
+    batch_size = batch_sizes[0]
+    if len(batch_sizes) > 1:
+        rates = {size: harness.run(benchmark, size, CALIBRATION_ITEMS)["seconds"][1] for size in batch_sizes}
+        batch_size = min(rates, key=lambda size: rates[size])
     benchmark.score(scorer, benchmark.items[:1])  # both are warm now
     ours, theirs = [], []
     for _ in range(repeats):

@@ -3,9 +3,10 @@
     python benchmarks/stream.py --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
 
 Writes a synthetic corpus of that size (documents of ten texts of the small world, each with a number of its own),
-prepares its blocks in processes whose private memory (RssAnon, all of them together) is read every second, kills them
+prepares its blocks in processes whose private memory (RssAnon, all of them together) is read every few seconds, kills them
 when half of the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter of
-the samples is no higher than the second. Linux only; DIR needs four times the size.
+the samples is no higher than the second. A command that was interrupted goes on. Linux only; DIR needs four times the
+size.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E4
 NUM_BASE_DOCUMENTS = 5000
 TEXTS_PER_DOCUMENT = 10  # about 2.5 KB, a short article
 NUM_BATCHES = 2000
-SAMPLE_SECONDS = 1.0
+SAMPLE_SECONDS = 5.0
+SAMPLES = "samples.jsonl"
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def main() -> None:
         options.out.write_text(text + "\n", encoding="utf-8")
     if options.plot:
         plot(result, options.plot)
-    print(json.dumps({key: value for key, value in result.items() if not key.startswith("samples")}))
+    print(json.dumps({key: value for key, value in result.items() if key != "samples"}))
 
 
 def write_corpus(folder: Path, num_bytes: int) -> None:
@@ -100,50 +102,59 @@ def read(blocks: Blocks) -> None:
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """Run the phases and put their numbers together."""
+    """Run the phases, or what an interrupted command has left of them, and put the numbers together."""
     corpus = options.folder / "corpus.jsonl"
     half = max(1, round(corpus.stat().st_size / CHARACTERS_PER_SHARD / 2))
-    killed = run(options, "prepare", stop=lambda: num_shards(options.folder) >= half)
-    shards_at_kill = num_shards(options.folder)
-    continued = run(options, "prepare")
-    reading = run(options, "read")
-    first, second = ([mb for _, mb in samples["samples"]] for samples in (killed, continued))
-    quarter = max(1, len(second) // 4)
+    if not (options.folder / SAMPLES).exists():
+        run(options, "prepare", stop=lambda: num_shards(options.folder) >= half)
+    run(options, "prepare")
+    run(options, "read")
+    samples = [json.loads(line) for line in (options.folder / SAMPLES).read_text(encoding="utf-8").splitlines()]
+    building = [one for one in samples if one["child"] == "prepare"]
+    total = len(list(options.folder.glob("cache/*/train-*.arrow")))
+
+    def between(low: float, high: float) -> float:
+        """Mean private memory while that share of the shards was there."""
+        return round(mean([one["mb"] for one in building if low * total <= one["num_shards"] < high * total]), 1)
+
     return {
         "gigabytes": corpus.stat().st_size / 1e9,
         "num_proc": options.num_proc,
-        "num_shards_when_killed": shards_at_kill,
-        "num_shards": len(list(options.folder.glob("cache/*/train-*.arrow"))),
-        "seconds_until_killed": killed["seconds"],
-        "seconds_continued": continued["seconds"],
-        "private_mb_second_quarter": round(mean(second[quarter : 2 * quarter] or second), 1),
-        "private_mb_last_quarter": round(mean(second[-quarter:]), 1),
-        "private_mb_max": max(first + second),
-        "private_mb_max_reading": max(mb for _, mb in reading["samples"]),
-        "samples_killed": killed["samples"],
-        "samples_continued": continued["samples"],
-        "samples_reading": reading["samples"],
+        "num_shards": total,
+        "num_starts": len({one["started"] for one in building}),
+        "seconds_building": round(sum(one["seconds"] for one in last_of_each_run(building)), 1),
+        "private_mb_second_quarter": between(0.25, 0.5),
+        "private_mb_last_quarter": between(0.75, 1),
+        "private_mb_max": max(one["mb"] for one in building),
+        "private_mb_max_reading": max(one["mb"] for one in samples if one["child"] == "read"),
+        "samples": [[one["child"], one["started"], one["num_shards"], one["mb"]] for one in samples],
     }
 
 
+def last_of_each_run(samples: list[dict]) -> list[dict]:
+    return list({one["started"]: one for one in samples}.values())
+
+
 def num_shards(folder: Path) -> int:
-    return len(list(folder.glob("cache/*.partial/train-*.json")))
+    return len(list(folder.glob("cache/*/train-*.json")))
 
 
-def run(options: argparse.Namespace, child: str, stop=lambda: False) -> dict:
-    """Run one phase in a process group of its own until it ends or `stop` says so; sample its private memory."""
+def run(options: argparse.Namespace, child: str, stop=lambda: False) -> None:
+    """Run one phase in a process group of its own until it ends or `stop` says so; append its samples to the file."""
     command = [sys.executable, __file__, "--folder", str(options.folder), "--num-proc", str(options.num_proc)]
-    started, samples = time.monotonic(), []
+    started, begin = round(time.time()), time.monotonic()
     process = subprocess.Popen([*command, "--child", child], start_new_session=True, stdout=sys.stderr)
-    while process.poll() is None and not stop():
-        time.sleep(SAMPLE_SECONDS)
-        samples.append((round(time.monotonic() - started, 1), private_mb(process.pid)))
+    with (options.folder / SAMPLES).open("a", encoding="utf-8") as file:
+        while process.poll() is None and not stop():
+            time.sleep(SAMPLE_SECONDS)
+            sample = {"child": child, "started": started, "seconds": round(time.monotonic() - begin, 1)}
+            sample |= {"num_shards": num_shards(options.folder), "mb": private_mb(process.pid)}
+            print(json.dumps(sample), file=file, flush=True)
     if process.poll() is None:
         os.killpg(process.pid, 9)
         process.wait()
     elif process.returncode:
         raise RuntimeError(f"{child} ended with {process.returncode}")
-    return {"seconds": round(time.monotonic() - started, 1), "samples": samples}
 
 
 def private_mb(group: int) -> float:
@@ -167,10 +178,12 @@ def plot(result: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 3.5))
-    for name in ("killed", "continued", "reading"):
-        seconds, megabytes = zip(*result[f"samples_{name}"], strict=True)
-        axes.plot(seconds, megabytes, label=name)
-    axes.set(xlabel="seconds", ylabel="private memory, all processes (MB)", ylim=(0, None))
+    starts = sorted({started for _, started, *_ in result["samples"]})
+    for number, start in enumerate(starts, 1):
+        chosen = [sample for sample in result["samples"] if sample[1] == start]
+        share = [num_shards / result["num_shards"] * result["gigabytes"] for _, _, num_shards, _ in chosen]
+        axes.plot(share, [sample[3] for sample in chosen], ".", markersize=3, label=f"{chosen[0][0]}, start {number}")
+    axes.set(xlabel="GB of text done", ylabel="private memory, all processes (MB)", ylim=(0, None))
     axes.set_title(f"{result['gigabytes']:.1f} GB of text, {result['num_proc']} workers")
     axes.legend()
     figure.tight_layout()
