@@ -3,10 +3,10 @@
     python benchmarks/stream.py --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
 
 Writes a synthetic corpus of that size (documents of ten texts of the small world, each with a number of its own),
-prepares its blocks in processes whose private memory (RssAnon, all of them together) is read every few seconds, kills them
-when half of the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter of
-the samples is no higher than the second. A command that was interrupted goes on. Linux only; DIR needs four times the
-size.
+prepares its blocks in processes whose private memory (RssAnon, all of them together) is read every few seconds, kills
+them when half of the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter
+of the samples is no higher than the second. A command that was interrupted goes on. Linux only; DIR needs four times
+the size.
 """
 
 from __future__ import annotations
