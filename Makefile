@@ -48,7 +48,7 @@ JOBS ?= 2
 study: install
 	$(BIN)/python benchmarks/study.py run configs/study/$(STUDY).yaml --jobs $(JOBS) --seeds $(SEEDS)
 	$(BIN)/python benchmarks/study.py collect configs/study/$(STUDY).yaml --out docs/results/$(STUDY).json
-	$(BIN)/python benchmarks/study.py report docs/results/*.json --out RESULTS.md
+	$(BIN)/python benchmarks/study.py report docs/results/*.json --out RESULTS.md --readme README.md
 
 # -- development ---------------------------------------------------------------------------------------------------------
 

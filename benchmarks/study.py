@@ -3,7 +3,7 @@
     python benchmarks/study.py plan CONFIG                               what would be run
     python benchmarks/study.py run CONFIG [--jobs N] [--only ARM ...] [--seeds S ...]
     python benchmarks/study.py collect CONFIG --out docs/results/NAME.json
-    python benchmarks/study.py report docs/results/*.json --out RESULTS.md
+    python benchmarks/study.py report docs/results/*.json --out RESULTS.md [--readme README.md]
 
 `run` goes on where it was stopped. All but `report` take `--set key=value` for settings of the study, e.g.
 --set budget_hours=2; give the same ones to all commands.
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(command=_report)
     sub.add_argument("results", nargs="+", type=Path)
     sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--readme", type=Path, help="a README beside it whose marked part is written anew")
     return parser
 
 
@@ -96,6 +97,8 @@ def _report(options: argparse.Namespace) -> None:
     for path in options.results:
         study_report.write_plot(path)
     write_text(options.out, text)
+    if options.readme is not None:
+        write_text(options.readme, study_report.with_headline(options.readme, options.results, options.out))
     print(f"{options.out} and {len(options.results)} plots written")
 
 

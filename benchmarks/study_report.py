@@ -39,6 +39,7 @@ HEAD = """# Results
 
 """
 MAX_LISTED = 12
+README_BLOCK = "<!-- study: written by benchmarks/study.py report -->\n", "<!-- end of study -->\n"
 HOW_TO_READ = """## How to read the tables
 
 A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters (occupations,
@@ -64,6 +65,30 @@ def report(paths: Sequence[Path], out: Path) -> str:
         link = path.with_suffix(".svg").resolve().relative_to(out.resolve().parent)
         parts.append(section(results, link.as_posix()))
     return "".join(parts).rstrip() + "\n"
+
+
+def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
+    """The text of a README in which the part between the marks of README_BLOCK is what the results files say.
+
+    out: where the report is; it and the results files lie below the README's folder. Raises ValueError without marks.
+    """
+
+    def link(path: Path) -> str:
+        return path.resolve().relative_to(readme.resolve().parent).as_posix()
+
+    text, (begin, end) = readme.read_text(encoding="utf-8"), README_BLOCK
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"{readme} does not hold the lines {begin.strip()!r} and {end.strip()!r} once each; add them")
+    parts = []
+    for path in paths:
+        results = study_collect.read(path)
+        found = study_collect.measures(results)
+        arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
+        plot = f"![Disparity against cost, all arms]({link(path.with_suffix('.svg'))})"
+        parts.append(f"{results['world']}\n\n{values_table(found, arms, results['study'])}\n{plot}\n")
+    parts.append(f"All arms, differences, and how to read them: [{out.name}]({link(out)}).\n")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}"
 
 
 def write_plot(path: Path) -> None:

@@ -52,6 +52,7 @@ def study_file(config_file, small_world, tmp_path) -> Path:
             "occupation_gap/slope",
             "log_odds/spread",
         ],
+        "headline": ["teacher", "plain"],
     }
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(settings))
@@ -94,6 +95,7 @@ def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
         ("arms={other: []}", "'plain' is not one of the arms"),
         ("arms={plain: [], teacher: []}", "teacher is there by itself"),
         ("margins={agreement/margin: 1}", "'agreement/margin' is not one of the measures"),
+        ("headline=[fairest]", "headline: 'fairest' is not one of the arms"),
         ("seeds=[1, 1]", "names a seed twice"),
         ("train_overrides=[train.epochs=1, train.max_steps=null]", "a study needs train.max_steps"),
     ],
@@ -186,8 +188,17 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
         value = float(measure.statistic(measure.columns["equivariant"][1].sum(axis=0)))
         assert value == pytest.approx(evaluated.estimates[name].measurement.value, rel=1e-4, abs=1e-4), name
 
-    markdown = tmp_path / "RESULTS.md"
-    assert study.main(["report", str(out), "--out", str(markdown)]) == 0
+    markdown, readme = tmp_path / "RESULTS.md", tmp_path / "README.md"
+    words = ["report", str(out), "--out", str(markdown), "--readme", str(readme)]
+    readme.write_text("# Title\n")
+    assert study.main(words) == 2
+    assert "README.md does not hold the lines" in capsys.readouterr().err
+    readme.write_text("# Title\n" + "old\n".join(study_report.README_BLOCK) + "The end.\n")
+    assert study.main(words) == 0
+    assert readme.read_text().startswith("# Title\n<!-- study")
+    assert readme.read_text().endswith("(RESULTS.md).\n\n<!-- end of study -->\nThe end.\n")
+    assert "| teacher | 1 |" in readme.read_text() and "old" not in readme.read_text()
+    assert "(docs/results/tiny.svg)" in readme.read_text()
     text = markdown.read_text()
     assert "![Disparity against cost](docs/results/tiny.svg)" in text
     assert out.with_suffix(".svg").read_text().startswith("<svg")
@@ -209,6 +220,8 @@ def test_the_results_page_is_what_its_results_files_give():
     if not page.exists() and not files:
         pytest.skip("there are no results yet")
     assert page.read_text(encoding="utf-8") == study_report.report(files, page)
+    readme = ROOT / "README.md"
+    assert readme.read_text(encoding="utf-8") == study_report.with_headline(readme, files, page)
     assert all(path.with_suffix(".svg").is_file() for path in files)
 
 
