@@ -129,12 +129,26 @@ class StudentConfig:
 
 @section
 class PerturbConfig:
-    """How the teacher's two predictions become one target. strength 0 is plain distillation."""
+    """How the teacher's two predictions become one target. strength 0 is plain distillation.
+
+    gain: of the equivariant operations; the log-odds between gendered terms and their counterparts are multiplied by it
+    in the target. Parity stays parity; above 1 the words that tell the gender count more.
+    """
 
     operation: Literal["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"] = (
         "none"
     )
     strength: Proportion = 1.0
+    gain: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _gain_has_a_use(self) -> PerturbConfig:
+        if self.gain != 1 and not self.operation.startswith("equivariant"):
+            raise ValueError(
+                f"perturb.gain is {self.gain:g}, but only the equivariant operations have one and perturb.operation is "
+                f"{self.operation}; leave it out"
+            )
+        return self
 
 
 @section

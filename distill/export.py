@@ -102,7 +102,8 @@ tags: [knowledge-distillation, gender-bias, evenhand]
 # A student distilled with Evenhand
 
 - teacher: {teacher}
-- perturbation of the teacher: `{config.perturb.operation}`, strength {config.perturb.strength}
+- perturbation of the teacher: `{config.perturb.operation}`, strength {config.perturb.strength:g}, gain
+  {config.perturb.gain:g}
 - counterfactual augmentation: `{config.augment.mode}`
 - loss: knowledge distillation {config.loss.kd_weight} (`{config.loss.divergence}`, temperature
   {config.loss.temperature}), cross-entropy {config.loss.ce_weight}, hidden states {config.loss.hidden_weight}

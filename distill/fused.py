@@ -146,7 +146,7 @@ def _values_and_gradient(
     """[4, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
     are overwritten.
     """
-    loss, (operation, strength) = objective.loss, (objective.perturbation.operation, objective.perturbation.strength)
+    loss = objective.loss
     ce, gradient = cross_entropy(logits.log_softmax(-1), labels)
     gradient.mul_(loss.ce_weight)
     pairing = torch.zeros_like(ce)
@@ -157,7 +157,7 @@ def _values_and_gradient(
         return torch.stack([torch.zeros_like(ce), ce, pairing, torch.zeros_like(ce)]), gradient
     logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
     own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
-    target = perturb(own, counterpart, has_partner, operation, strength, objective.classes)
+    target = perturb(own, counterpart, has_partner, objective.perturbation, objective.classes)
     softened = logits.div_(loss.temperature).log_softmax(-1)
     kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
     gradient.add_(kd_gradient, alpha=loss.kd_weight * loss.temperature)  # tau^2 of the loss, 1 / tau of the logits

@@ -24,6 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon
+from distill.config import PerturbConfig
 from distill.losses import kl
 
 USES_CLASSES = frozenset({"equivariant", "equivariant_geometric", "equalize"})
@@ -161,24 +162,40 @@ def perturb(
     logprobs: Tensor,
     cf_logprobs: Tensor | None,
     has_partner: Tensor | None,
-    operation: str,
-    strength: float,
+    how: PerturbConfig,
     classes: GenderClasses | None,
 ) -> Tensor:
     """The target's log-probabilities [..., V], normalised.
 
     logprobs, cf_logprobs [..., V]: log p and log p' at aligned positions (log p' is not used by `none` and `equalize`).
-    has_partner [...]: where it is false the target is p. strength: the share of the perturbed distribution in the
+    has_partner [...]: where it is false the target is p. how.strength: the share of the perturbed distribution in the
     mixture with p; 0 returns `logprobs` itself.
     """
-    if operation == "none" or strength == 0:
+    if how.operation == "none" or how.strength == 0:
         return logprobs
-    target = _apply(logprobs, cf_logprobs, operation, classes)
-    if strength < 1:
-        target = torch.logaddexp(logprobs + math.log1p(-strength), target + math.log(strength))
-    if operation in USES_COUNTERFACTUAL and has_partner is not None:
+    target = _apply(logprobs, cf_logprobs, how.operation, classes)
+    if how.gain != 1:
+        assert classes is not None
+        target = amplify(target, how.gain, classes)
+    if how.strength < 1:
+        target = torch.logaddexp(logprobs + math.log1p(-how.strength), target + math.log(how.strength))
+    if how.operation in USES_COUNTERFACTUAL and has_partner is not None:
         target = torch.where(has_partner.unsqueeze(-1), target, logprobs)
     return target
+
+
+def amplify(logprobs: Tensor, gain: float, classes: GenderClasses) -> Tensor:
+    """The log-probabilities [..., V] with the log-odds between a class and its counterpart multiplied by `gain`.
+
+    Their joint mass stays, and the proportions within a class; so do parity (log-odds of 0) and equivariance. A gain
+    above 1 makes up for what averaging two views takes from the evidence of gendered words; 0 would leave parity
+    everywhere.
+    """
+    gendered = logprobs.index_select(-1, classes.ids)
+    mass = _class_mass(gendered, classes)
+    other = mass.index_select(-1, classes.partner)
+    shift = torch.logaddexp(mass, other) + torch.nn.functional.logsigmoid(gain * (mass - other)) - mass
+    return logprobs.index_copy(-1, classes.ids, gendered + shift.index_select(-1, classes.class_of))
 
 
 def inconsistency(logprobs: Tensor, classes: GenderClasses) -> Tensor:

@@ -49,9 +49,9 @@ def describe(
         f"{heldout['num_blocks']:,} held out",
         "teacher": "none" if teacher is None else _teacher(config, len(blocks.train), teacher),
         "student": f"{num_parameters(student):,} parameters",
-        "objective": f"{config.perturb.operation} (strength {config.perturb.strength}), augmentation "
-        f"{config.augment.mode}, kd {config.loss.kd_weight}, ce {config.loss.ce_weight}, "
-        f"temperature {config.loss.temperature}"
+        "objective": f"{config.perturb.operation} (strength {config.perturb.strength:g}, "
+        f"gain {config.perturb.gain:g}), augmentation {config.augment.mode}, kd {config.loss.kd_weight}, "
+        f"ce {config.loss.ce_weight}, temperature {config.loss.temperature}"
         + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (python -m distill.terms)"),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",

@@ -51,9 +51,9 @@ def inputs(dtype: torch.dtype, bias: bool = False) -> tuple[Tensor, Head, Tensor
 
 def objective(operation: str, divergence: str = "forward_kl", **settings: float) -> Objective:
     loss = {"kd_weight": 0.7, "ce_weight": 0.2, "temperature": 1.7, "beta": 0.3} | settings
-    return Objective(
-        LossConfig(divergence=divergence, **loss), PerturbConfig(operation=operation, strength=0.8), CLASSES
-    )
+    gain = 1.3 if operation.startswith("equivariant") else 1.0
+    perturbation = PerturbConfig(operation=operation, strength=0.8, gain=gain)
+    return Objective(LossConfig(divergence=divergence, **loss), perturbation, CLASSES)
 
 
 def eager_divergence(target: Tensor, logits: Tensor, kind: str, beta: float) -> Tensor:
@@ -93,7 +93,7 @@ def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, sc
                 other = logprobs[group.teacher_rows[view - 1, position]]
                 partner = torch.tensor(group.has_partner is None or bool(group.has_partner[position]))
                 perturbation = objective.perturbation
-                target = perturb(own, other, partner, perturbation.operation, perturbation.strength, CLASSES)
+                target = perturb(own, other, partner, perturbation, CLASSES)
                 loss = objective.loss
                 values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
                 values[3] = -(target.exp() * target).sum()

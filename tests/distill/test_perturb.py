@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from augment.lexicon import load_lexicon
+from distill.config import PerturbConfig, validate
 from distill.models import load_tokenizer
-from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, carry, gender_classes, perturb, surface_forms
+from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, amplify, carry, gender_classes, perturb, surface_forms
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 VOCABULARY = 12
@@ -67,7 +68,7 @@ def slow_target(p: list[float], p_cf: list[float], operation: str, strength: flo
 def test_operations_equal_a_slow_loop(operation: str, strength: float, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(5, seed=1), random_logprobs(5, seed=2)
     has_partner = torch.tensor([True, True, False, True, False])
-    target = perturb(logprobs, cf_logprobs, has_partner, operation, strength, classes)
+    target = perturb(logprobs, cf_logprobs, has_partner, PerturbConfig(operation=operation, strength=strength), classes)
     for row in range(5):
         alone = operation in USES_COUNTERFACTUAL and not has_partner[row]
         p, p_cf = logprobs[row].exp().tolist(), cf_logprobs[row].exp().tolist()
@@ -79,22 +80,28 @@ def test_operations_equal_a_slow_loop(operation: str, strength: float, classes: 
 def test_mass_is_one_and_strength_zero_is_the_teacher_itself(operation: str, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(4, 3, seed=1), random_logprobs(4, 3, seed=2)
     partner = torch.ones(4, 3, dtype=torch.bool)
-    total = perturb(logprobs, cf_logprobs, partner, operation, 0.7, classes).exp().sum(-1)
+    total = (
+        perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation, strength=0.7), classes).exp().sum(-1)
+    )
     torch.testing.assert_close(total, torch.ones_like(total), rtol=1e-12, atol=0)
-    assert perturb(logprobs, cf_logprobs, partner, operation, 0.0, classes) is logprobs
+    assert (
+        perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation, strength=0.0), classes) is logprobs
+    )
 
 
 @pytest.mark.parametrize("operation", ["none", "max", "mean", "expmean", "swap"])
 def test_an_identical_pair_changes_nothing_for_the_operations_of_the_paper(operation: str, classes: GenderClasses):
     logprobs = random_logprobs(6)
-    target = perturb(logprobs, logprobs, torch.ones(6, dtype=torch.bool), operation, 1.0, classes)
+    target = perturb(logprobs, logprobs, torch.ones(6, dtype=torch.bool), PerturbConfig(operation=operation), classes)
     torch.testing.assert_close(target, logprobs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric", "equalize"])
 def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses):
     logprobs = random_logprobs(6)  # a neutral prefix: both views are the same text
-    target = perturb(logprobs, logprobs, torch.ones(6, dtype=torch.bool), operation, 1.0, classes).exp()
+    target = perturb(
+        logprobs, logprobs, torch.ones(6, dtype=torch.bool), PerturbConfig(operation=operation), classes
+    ).exp()
     torch.testing.assert_close(target[:, 1], target[:, 2], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] + target[:, 4], target[:, 5] + target[:, 6], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] / target[:, 4], (logprobs[:, 3] - logprobs[:, 4]).exp())
@@ -104,8 +111,8 @@ def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses)
 def test_the_target_is_exactly_equivariant(operation: str, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
     partner = torch.ones(6, dtype=torch.bool)
-    target = perturb(logprobs, cf_logprobs, partner, operation, 1.0, classes)
-    cf_target = perturb(cf_logprobs, logprobs, partner, operation, 1.0, classes)
+    target = perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation), classes)
+    cf_target = perturb(cf_logprobs, logprobs, partner, PerturbConfig(operation=operation), classes)
     torch.testing.assert_close(carry(cf_target, target, classes), target, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(target[:, 7:], cf_target[:, 7:], rtol=1e-12, atol=1e-12)
 
@@ -117,11 +124,48 @@ def test_the_geometric_form_keeps_the_mean_agreement_margin_and_the_arithmetic_f
     cf_logprobs[0, 1:3] = torch.nn.functional.logsigmoid(torch.tensor([-1.0, 1.0], dtype=torch.float64))
     margins = {}
     for operation in ("equivariant", "equivariant_geometric"):
-        target = perturb(logprobs.log_softmax(-1), cf_logprobs.log_softmax(-1), None, operation, 1.0, classes)
+        target = perturb(
+            logprobs.log_softmax(-1), cf_logprobs.log_softmax(-1), None, PerturbConfig(operation=operation), classes
+        )
         margins[operation] = (target[0, 1] - target[0, 2]).item()
     assert margins["equivariant_geometric"] == pytest.approx(2.5, abs=1e-12)
     expected = (torch.tensor([4.0, 1.0]).sigmoid().sum() / torch.tensor([-4.0, -1.0]).sigmoid().sum()).log().item()
     assert margins["equivariant"] == pytest.approx(expected, abs=1e-6)  # 1.79
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.7])
+def test_a_gain_multiplies_the_log_odds_of_counterparts_and_nothing_else(gain: float, classes: GenderClasses):
+    logprobs = random_logprobs(6)
+    before, after = logprobs.exp(), amplify(logprobs, gain, classes).exp()
+    for left, right in ((GROUPS[0], GROUPS[1]), (GROUPS[2], GROUPS[3])):
+        odds = [(p[:, left].sum(-1) / p[:, right].sum(-1)).log() for p in (before, after)]
+        torch.testing.assert_close(odds[1], gain * odds[0], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(after[:, left + right].sum(-1), before[:, left + right].sum(-1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(after[:, 3] / after[:, 4], before[:, 3] / before[:, 4], rtol=1e-12, atol=0)
+    torch.testing.assert_close(after[:, 7:], before[:, 7:], rtol=0, atol=0)
+    torch.testing.assert_close(amplify(logprobs, 1.0, classes), logprobs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric"])
+def test_a_gain_keeps_parity_and_equivariance(operation: str, classes: GenderClasses):
+    logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
+    how, partner = PerturbConfig(operation=operation, gain=1.7), torch.ones(6, dtype=torch.bool)
+    target, cf_target = (
+        perturb(one, other, partner, how, classes) for one, other in ((logprobs, cf_logprobs), (cf_logprobs, logprobs))
+    )
+    torch.testing.assert_close(carry(cf_target, target, classes), target, rtol=1e-12, atol=1e-12)
+    neutral = perturb(logprobs, logprobs, partner, how, classes).exp()
+    torch.testing.assert_close(neutral[:, 1], neutral[:, 2], rtol=1e-12, atol=0)
+    without = perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation), classes)
+    margins = [one[:, 1] - one[:, 2] for one in (target, without)]
+    torch.testing.assert_close(margins[0], 1.7 * margins[1], rtol=1e-12, atol=1e-12)
+    alone = perturb(logprobs, cf_logprobs, ~partner, how, classes)
+    assert torch.equal(alone, logprobs)
+
+
+def test_a_gain_without_an_equivariant_operation_is_refused():
+    with pytest.raises(ValueError, match=r"perturb\.gain is 2, but only the equivariant .* perturb\.operation is max"):
+        validate(PerturbConfig, {"operation": "max", "gain": 2})
 
 
 def test_carrying_back_and_forth_is_the_identity(classes: GenderClasses):
