@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,7 +54,7 @@ def read(path: str, lexicon: Lexicon | None) -> dict[str, float]:
             found = {word: float(vector @ direction) for word, vector in kept}
         else:
             found = hard_debiased(dict(kept), pairs, direction)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{KEY}: {file} is not a file of word vectors ({error}). To get vectors: {SOURCE}") from error
     return {word: value for word, value in found.items() if value}
 
@@ -163,8 +164,18 @@ def _text(stream: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
 def _binary(stream: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
     num_words, width = (int(part) for part in stream.readline().split())
     for _ in range(num_words):
-        word = b"".join(iter(lambda: stream.read(1), b" ")).lstrip()
+        word = _word(stream).lstrip()
         raw = stream.read(4 * width)
         if len(raw) < 4 * width:
             raise ValueError("it ends in the middle of a vector")
         yield word.decode("utf-8", errors="replace"), np.frombuffer(raw, dtype="<f4").astype(np.float64)
+
+
+def _word(stream: BinaryIO) -> bytes:
+    """What stands before the next space. Raises ValueError at the end of the file."""
+    word = bytearray()
+    while (character := stream.read(1)) != b" ":
+        if not character:
+            raise ValueError("it ends before the last of its words")
+        word += character
+    return bytes(word)

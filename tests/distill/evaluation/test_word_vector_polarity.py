@@ -12,6 +12,9 @@ from augment.lexicon import load_lexicon
 from distill.evaluation import word_vector_polarity as polarity
 from distill.evaluation.config import StatisticsConfig
 
+# a header and then no valid stream
+CORRUPT_GZIP = gzip.compress(b"")[:10] + b"\xff" * 40
+
 # he and she lie symmetrically about the first axis; the direction she - he is the second axis
 VECTORS = {
     "he": (0.6, -0.8, 0.0),
@@ -110,6 +113,9 @@ def test_all_formats_give_the_same(tmp_path):
         ("v.txt", b"", "no vectors of he and she"),
         ("v.txt", b"he one two\n", "could not convert"),
         ("v.bin", b"2 3\nhe " + struct.pack("<2f", 1, 2), "ends in the middle"),
+        ("v.bin", b"2 2\nhe " + struct.pack("<2f", 1, 2) + b"\n", "ends before the last of its words"),
+        ("v.bin", b"2 2\nhe " + struct.pack("<2f", 1, 2) + b"\nsh", "ends before the last of its words"),
+        ("v.txt.gz", CORRUPT_GZIP, "invalid"),
         ("v.txt.gz", b"no gzip", "Not a gzipped file"),
     ],
 )
