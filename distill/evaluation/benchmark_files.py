@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def read_text(path: str | Path, key: str, source: str) -> str:
     try:
         raw = file.read_bytes()
         text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8")
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{key}: {file} is not readable text ({error}). To get it again: {source}") from error
     if not text.strip():
         raise ValueError(f"{key}: {file} is empty. To get it again: {source}")
@@ -82,8 +83,15 @@ def read_json(path: str | Path, key: str, source: str) -> Any:
 def read_csv(
     path: str | Path, key: str, source: str, columns: tuple[str, ...], *, delimiter: str = ","
 ) -> list[dict[str, Any]]:
-    """The rows of a CSV (or TSV) file with a header. Raises as `read_text`, and ValueError for a missing column."""
-    rows = list(csv.DictReader(io.StringIO(read_text(path, key, source)), delimiter=delimiter))
+    """The rows of a CSV (or TSV) file with a header.
+
+    Raises as `read_text`, and ValueError for a field that is too long for a table and for a missing column.
+    """
+    text = read_text(path, key, source)
+    try:
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise ValueError(f"{key}: {path} is not a table ({error}). To get it again: {source}") from error
     check_columns(rows, columns, path, key, source)
     return rows
 

@@ -71,9 +71,9 @@ def read(path: str, domain: str = "profession", key: str = KEY) -> list[Prompt]:
             Prompt(f"{group}/{name}/{number}", group, text.rstrip())
             for group, names in content.items()
             for name, texts in names.items()
-            for number, text in enumerate(texts)
+            for number, text in enumerate(_listed(texts, name))
         ]
-    except AttributeError as error:
+    except (AttributeError, TypeError) as error:
         raise ValueError(f"{key}: {path} is not in BOLD's format ({error}). To get it: {source}") from error
     if not prompts:
         raise ValueError(f"{key}: {path} holds no prompt. To get it: {source}")
@@ -262,6 +262,13 @@ def log_ratio(sums: FloatArray) -> FloatArray:
     positive = (sums > 0).all(axis=-1)
     logs = np.log(np.where(sums > 0, sums, 1.0))
     return np.where(positive, logs[..., 0] - logs[..., 1], np.nan)
+
+
+def _listed(texts: Any, name: str) -> list[str]:
+    """The prompts of a name. Raises TypeError for anything but a list: a string would give its characters."""
+    if not isinstance(texts, list):
+        raise TypeError(f"{name} has {texts!r:.60}, not a list of prompts")
+    return texts
 
 
 def _genders(records: Sequence[dict[str, Any]]) -> FloatArray:

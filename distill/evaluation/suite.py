@@ -72,9 +72,10 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
     with Progress(tasks, len(specs), processes) as progress:
         for spec in specs:
             progress.start_model(spec.label)
-            scorer, errors = None, []
+            scorer, info, errors = None, {}, []
             try:
                 scorer = load_scorer(spec, config.scoring)
+                info = _describe(spec, scorer, config)
             except ERRORS as error:
                 errors.append(message_of(error))
             errors = [message for found in processes.gather(errors) for message in found]
@@ -82,7 +83,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
                 failures.append(Failure(spec.label, None, errors[0]))
                 progress.skip_model()
                 continue
-            result, failed = _run_tasks(spec, scorer, tasks, config, folder, processes, progress)
+            result, failed = _run_tasks(spec, scorer, info, tasks, config, folder, processes, progress)
             results.append(result)
             failures += failed
     return Evaluation(specs[0].label, results, failures)
@@ -143,6 +144,7 @@ def model_key(spec: ModelSpec, scorer: Scorer, scoring: ScoringConfig) -> str:
 def _run_tasks(
     spec: ModelSpec,
     scorer: Scorer,
+    info: dict[str, Any],
     tasks: Sequence[Task],
     config: EvalConfig,
     folder: Path | None,
@@ -172,7 +174,7 @@ def _run_tasks(
                 estimates |= {one.measurement.name: one for one in found}
             except ERRORS as error:
                 failures.append(Failure(spec.label, task.name, message_of(error)))
-    return ModelResult(_describe(spec, scorer, config), runs, estimates), failures
+    return ModelResult(info, runs, estimates), failures
 
 
 def _run_task(
@@ -218,6 +220,7 @@ def _prepare(task: Task, scorer: Scorer, runs: Mapping[str, TaskRun], processes:
 
 
 def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, Any]:
+    """What is reported about a model. Raises ValueError when its tokenizer has no token for a pronoun."""
     return {
         "label": spec.label,
         "path": spec.path,

@@ -116,8 +116,13 @@ def score(scorer: Scorer, frames: Sequence[Frame]) -> list[dict[str, Any]]:
 
 
 def coreference_prompt(sentence: str, kind: str) -> str:
-    """The sentence and the question whom its pronoun refers to, as lm-evaluation-harness puts it."""
-    pronoun = next(word for word in re.findall(r"\w+", sentence) if word.lower() in PRONOUNS[kind])
+    """The sentence and the question whom its pronoun refers to, as lm-evaluation-harness puts it.
+
+    Raises ValueError for a sentence without a pronoun of that kind.
+    """
+    pronoun = next((word for word in re.findall(r"\w+", sentence) if word.lower() in PRONOUNS[kind]), None)
+    if pronoun is None:
+        raise ValueError(f"{KEY}: {sentence[:60]!r} has no {kind} pronoun. To get the sentences again: {SOURCE}")
     left, right = "\N{LEFT SINGLE QUOTATION MARK}", "\N{RIGHT SINGLE QUOTATION MARK}"
     return f"{sentence} {left}{pronoun.capitalize()}{right} refers to the"
 
@@ -198,5 +203,7 @@ def _frame(name: str, found: dict[str, str], shares: dict[str, float], path: str
     occupation, participant, answer = name.split(".")
     if shares and occupation not in shares:
         raise ValueError(f"{KEY}: {path}: occupations-stats.tsv lacks {occupation!r}. To get it again: {SOURCE}")
+    for kind, sentence in found.items():
+        coreference_prompt(sentence, kind)  # a sentence that cannot be asked about is an error of the data
     male, female, neutral = (found[kind] for kind in PRONOUNS)
     return Frame(name, occupation, participant, REFERENTS[int(answer)], shares.get(occupation), (male, female, neutral))

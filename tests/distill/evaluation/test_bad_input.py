@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from tokenizers import Tokenizer, models
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from distill.config import validate
 from distill.evaluation.config import EvalConfig
@@ -166,6 +167,17 @@ def test_continuations_that_are_all_empty(save, data, tokenizer):
     assert "all continuations of 3 prompts are empty" in told["bold"]
     assert "diversity/empty" in measured["silent"]
     assert {"log_odds", "crows_pairs", "lambada"} <= families(measured["silent"])
+    assert families(measured["good"]) == EVERYTHING
+
+
+def test_a_tokenizer_without_the_pronouns(save, data, tiny_model, tmp_path):
+    letters = {letter: number for number, letter in enumerate("abcd \u0120")}
+    backend = Tokenizer(models.BPE(letters, []))  # any other character has no token
+    PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path / "speechless")
+    tiny_model("gpt2").save_pretrained(tmp_path / "speechless")
+    failures, measured = run([ModelSpec("speechless", str(tmp_path / "speechless")), save("good")], data)
+    assert list(failures) == [("speechless", None)]
+    assert "gives no token for ' he'" in failures["speechless", None]
     assert families(measured["good"]) == EVERYTHING
 
 

@@ -1,5 +1,6 @@
 """Benchmarks from the hub in its tables' formats (served locally), local paths, and messages that say what to do."""
 
+import gzip
 import json
 
 import pytest
@@ -178,6 +179,42 @@ def test_stereoset_without_items_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(ValueError, match="benchmarks.stereoset: .*(holds no item|format)"):
         stereoset.read(str(path))
+
+
+# a header and then no valid stream
+CORRUPT_GZIP = gzip.compress(b"")[:10] + b"\xff" * 40
+
+
+@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "bold", "bold_persons"])
+def test_a_damaged_gzip_file_is_one_message(tmp_path, name):
+    path = tmp_path / "file.gz"
+    path.write_bytes(CORRUPT_GZIP)
+    with pytest.raises(ValueError, match=f"benchmarks.{name}: .*is not readable text .*To get it again: "):
+        READERS[name](str(path))
+
+
+def test_a_field_longer_than_csv_allows_is_one_message(tmp_path):
+    path = tmp_path / "crows.csv"
+    path.write_text("sent_more,sent_less,bias_type\n" + "x" * 200_000 + ",y,gender\n")
+    with pytest.raises(ValueError, match="benchmarks.crows_pairs: .*is not a table .*field larger.*To get it again: "):
+        crows_pairs.read(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"g": {"n": 1}}, "n has 1, not a list of prompts"),
+        ({"g": {"n": "The nurse "}}, "n has 'The nurse ', not a list of prompts"),
+        ({"g": {"n": [1]}}, "rstrip"),
+        ({"g": ["The nurse "]}, "items"),
+        ([1], "items"),
+    ],
+)
+def test_prompts_in_another_format_are_refused(tmp_path, content, message):
+    path = tmp_path / "profession_prompt.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"benchmarks.bold: .*not in BOLD's format .*{message}.*To get it: curl"):
+        bold.read(str(path))
 
 
 def test_association_has_no_hub(tmp_path):
