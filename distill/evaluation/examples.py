@@ -1,11 +1,12 @@
 """Per-example records on disk, which are the cache of an evaluation too: records in, JSON lines out, and back.
 
-    examples-LABEL.jsonl         all records of a model, written when the evaluation is complete
+    examples-LABEL.jsonl         all records of a model, written when the evaluation is complete, and after them what
+                                 earlier evaluations left there and this one had no use for (`write_examples`)
     examples-LABEL.part-N.jsonl  what process N has scored so far; removed when the former is written and no task failed
 
 A line is {task, key, id, ...}. The key is a hash of everything that a record depends on (`record_key`), so that a
-record is never used for another model, other data or other settings. A process that is killed leaves at most one line
-unfinished, which is not read.
+record is never used for another model, other data or other settings; results.json names the keys of its own records.
+A process that is killed leaves at most one line unfinished, which is not read.
 """
 
 from __future__ import annotations
@@ -38,14 +39,18 @@ def read_examples(folder: Path, name: str) -> Known:
     return known
 
 
-def read_records(path: Path) -> dict[str, Records]:
-    """The records of a complete file by task, in order, without task and key. Raises FileNotFoundError."""
+def read_records(path: Path, keys: Mapping[str, str]) -> dict[str, Records]:
+    """The records of a complete file by task, in order, without task and key. Raises FileNotFoundError.
+
+    keys: of the records of each task, as results.json names them; those under another key are of other evaluations.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"per-example records {path} do not exist; keep them beside their results.json")
     found: dict[str, Records] = {}
     for record in _lines(path):
-        del record["key"]
-        found.setdefault(record.pop("task"), []).append(record)
+        task = record.pop("task")
+        if record.pop("key") == keys.get(task):
+            found.setdefault(task, []).append(record)
     return found
 
 
@@ -67,9 +72,14 @@ class PartFile:
 def write_examples(folder: Path, name: str, tasks: Mapping[str, tuple[str, Records]], keep_parts: bool = False) -> None:
     """Write all records (by task: key and records) as one file, and remove the parts.
 
-    keep_parts: leave them, because some of their records belong to a task that failed and may be repeated.
+    Records that are there under other keys are kept after them, so that a task that was switched off, lacked its data
+    or had other settings this time need not be scored again: of every task those under the newest of its other keys.
+    keep_parts: leave the parts, because some of their records belong to a task that failed and may be repeated.
     """
-    write_text(folder / f"{name}.jsonl", "".join(_dump(task, key, records) for task, (key, records) in tasks.items()))
+    sources = [folder / f"{name}.jsonl", *([] if keep_parts else _parts(folder, name))]
+    kept = _newest_others(sources, {task: key for task, (key, _) in tasks.items()})
+    whole = [(task, key, records) for task, (key, records) in tasks.items()] + kept
+    write_text(folder / f"{name}.jsonl", "".join(_dump(*part) for part in whole))
     for path in [] if keep_parts else _parts(folder, name):
         path.unlink()
 
@@ -87,6 +97,27 @@ def plain(value: Any) -> Any:
 
 def _parts(folder: Path, name: str) -> list[Path]:
     return sorted(path for path in folder.glob("*.part-*.jsonl") if path.name.startswith(f"{name}.part-"))
+
+
+def _newest_others(paths: Sequence[Path], keys: Mapping[str, str]) -> list[tuple[str, str, Records]]:
+    """(task, key, records) of the newest key of every task that is not its key in `keys`.
+
+    paths: a complete file, in which the records of the evaluation that wrote it come before those that it kept, and
+    then parts, which are newer.
+    """
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}  # by task, by key, by id; keys from oldest to newest
+    for number, path in enumerate(paths):
+        here: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+        for record in _lines(path):
+            task, key = record.pop("task"), record.pop("key")
+            if key != keys.get(task):
+                here.setdefault(task, {}).setdefault(key, {})[record["id"]] = record
+        for task, by_key in here.items():
+            for key in by_key if number else reversed(by_key):
+                known = found.setdefault(task, {}).pop(key, {})
+                found[task][key] = known | by_key[key]
+    newest = {task: by_key.popitem() for task, by_key in found.items()}
+    return [(task, key, list(records.values())) for task, (key, records) in newest.items()]
 
 
 def _dump(task: str, key: str, records: Records) -> str:

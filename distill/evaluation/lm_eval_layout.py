@@ -34,7 +34,8 @@ def export(path: Path, out: Path) -> list[Path]:
     written = []
     date = results["created"].split("+")[0].replace(":", "-") + ".000000"
     for model in results["models"]:
-        records = read_records(file.parent / model["examples"])
+        keys = {task: entry["key"] for task, entry in model["tasks"].items()}
+        records = read_records(file.parent / model["examples"], keys)
         folder = out / re.sub(r'["<>:/\\|?*\[\]]+', "__", _model_name(model))
         folder.mkdir(parents=True, exist_ok=True)
         samples = {

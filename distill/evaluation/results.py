@@ -17,7 +17,8 @@ Schema of results.json (schema_version 2), all numbers in natural units, null wh
 - failures: [{model, task, message}]
 
 A line of the JSONL files is one record of a task: {task, key, id, ...} with the fields that the task's module
-documents. Measurements of the version before (schema_version 1) cannot be compared again, only read.
+documents; those under a key that `models` does not name are of earlier evaluations. Measurements of the version before
+(schema_version 1) cannot be compared again, only read.
 """
 
 from __future__ import annotations

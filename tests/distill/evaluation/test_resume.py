@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from distill.evaluation import log_odds
-from distill.evaluation.examples import PartFile, read_examples, record_key, write_examples
+from distill.evaluation.examples import PartFile, read_examples, read_records, record_key, write_examples
 from distill.evaluation.processes import ALONE
 from distill.evaluation.suite import score_items
 from distill.evaluation.task import Work
@@ -239,5 +239,47 @@ def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
     assert known["k2"] == {"x": {"id": "x", "v": 1}}
     write_examples(tmp_path, "examples-a", {"task": ("k1", list(known["k1"].values()))})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples-a.b.part-0.jsonl", "examples-a.jsonl"]
-    assert read_examples(tmp_path, "examples-a") == {"k1": known["k1"]}
+    assert read_examples(tmp_path, "examples-a") == known
+    assert read_records(tmp_path / "examples-a.jsonl", {"task": "k1"}) == {"task": list(known["k1"].values())}
     assert record_key("a", 1) == record_key("a", 1) != record_key("a1")
+
+
+def test_records_that_a_run_does_not_use_stay_those_of_the_newest_key(tmp_path):
+    def write(keep_parts=False, **keys):
+        tasks = {task: (key, [{"id": "x", "v": key}]) for task, key in keys.items()}
+        write_examples(tmp_path, "examples-a", tasks, keep_parts)
+
+    def kept():
+        return set(read_examples(tmp_path, "examples-a"))
+
+    write(long="l1", other="o1")
+    write(other="o2")  # without `long`, and with another setting of `other`
+    assert kept() == {"l1", "o2", "o1"}
+    assert read_records(tmp_path / "examples-a.jsonl", {"other": "o2"}) == {"other": [{"id": "x", "v": "o2"}]}
+    write(long="l1", other="o3")
+    assert kept() == {"l1", "o3", "o2"}  # one older key for a task
+    write(long="l1", other="o2")
+    assert kept() == {"l1", "o2", "o3"}
+    part = PartFile(tmp_path, "examples-a", 0)
+    part.append("long", "l2", [{"id": "x"}])  # of a run that was interrupted
+    write(keep_parts=True, other="o2")
+    assert kept() == {"l1", "l2", "o2", "o3"}
+    write(other="o2")
+    assert kept() == {"l2", "o2", "o3"}
+    assert not list(tmp_path.glob("*.part-*"))
+
+
+def test_a_benchmark_that_was_left_out_once_is_not_scored_again(words, tmp_path, monkeypatch):
+    calls, score = [], log_odds.score
+    monkeypatch.setattr(log_odds, "score", lambda scorer, prompts: calls.append(len(prompts)) or score(scorer, prompts))
+    words, out = [words[0], *words[2:], "--out", str(tmp_path / "out")], tmp_path / "out"
+    assert main(words) == 0
+    before, _ = outcome(out)
+    assert main([*words, "log_odds.enabled=false", "perplexity.separator=null"]) == 0
+    without, _ = outcome(out)
+    assert "log_odds" not in without["models"][0]["tasks"]
+    assert main(["compare", str(out), "--out", str(tmp_path / "compared")]) == 0  # its own records, and no others
+    assert outcome(tmp_path / "compared")[0]["measurements"] == without["measurements"]
+    assert main(words) == 0
+    assert outcome(out)[0] == before
+    assert calls == [256, 224]
