@@ -224,6 +224,7 @@ def _wikitext_task(config: EvalConfig, path: str) -> Task:
     key = f"lm-eval-wikitext|data:{data_hash(articles)}|raw-words|window:{how.window or 'own'}|stride:{how.stride}"
 
     def prepare(scorer: Scorer) -> Work:
+        wikitext.check_start(scorer)  # also where all records are there already
         convention = f"{key}|{scorer.start_convention}"
         ids = [article.id for article in articles]
         return Work(ids, articles, lambda part: wikitext.score(scorer, part, how), lambda _: (convention,), chunk=1)

@@ -2,8 +2,8 @@
 
 The raw file is divided into articles at its first-level headings. An article is scored in its detokenised form, after
 the start token and in windows of the model's whole context, but its words and bytes are counted in the raw form: the
-perplexity is per raw white-space word (those around the article's ends included). The article is the unit of
-resampling. GPT-2 (124M) has 37.37 on the test part of WikiText-2.
+perplexity is per raw white-space word (those around the article's ends included). Every word counts, so that every
+token must be scored, which takes a start token. The article is the unit of resampling. GPT-2 (124M) has 37.37 on the test part of WikiText-2.
 """
 
 from __future__ import annotations
@@ -93,7 +93,11 @@ def detokenise(raw: str) -> str:
 
 
 def score(scorer: Scorer, articles: Sequence[Article], config: PerplexityConfig) -> list[dict[str, Any]]:
-    """One record per article: log-likelihood (nats), scored tokens, and the words and bytes of its raw form."""
+    """One record per article: log-likelihood (nats), scored tokens, and the words and bytes of its raw form.
+
+    Raises ValueError as `check_start` and `perplexity.score`.
+    """
+    check_start(scorer)
     found = perplexity.score(scorer, [detokenise(article.raw) for article in articles], config)
     return [
         {
@@ -105,6 +109,16 @@ def score(scorer: Scorer, articles: Sequence[Article], config: PerplexityConfig)
         }
         for article, record in zip(articles, found, strict=True)
     ]
+
+
+def check_start(scorer: Scorer) -> None:
+    """Raise ValueError without a start token: first tokens would have no cost, and the perplexity would be too low."""
+    if scorer.start_id is None:
+        raise ValueError(
+            f"{scorer.label}: without a start token the first token of an article is not scored, but WikiText's "
+            "perplexity is over all its words; set scoring.bos=true, or name a token as scoring.start_token where the "
+            "tokenizer has neither BOS nor EOS"
+        )
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:

@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from distill.config import validate
 from distill.evaluation import perplexity, wikitext
-from distill.evaluation.config import PerplexityConfig, StatisticsConfig
+from distill.evaluation.config import EvalConfig, PerplexityConfig, StatisticsConfig
+from distill.evaluation.tasks import plan
 
 RAW = (
     " \n = The Bell = \n \n The bell , cast in 1 @,@ 204 ( or later ) , rang twice . \n"
@@ -58,3 +60,20 @@ def test_a_file_without_text_is_refused(tmp_path):
         wikitext.read(str(path))
     with pytest.raises(FileNotFoundError, match="benchmarks.wikitext"):
         wikitext.read(str(tmp_path / "none"))
+
+
+def test_without_a_start_token_words_would_be_counted_whose_tokens_are_not_scored(tiny_scorer):
+    articles = [wikitext.Article("article/0", RAW)]
+    with pytest.raises(ValueError, match="gpt2-0: without a start token .*scoring.bos=true"):
+        wikitext.score(tiny_scorer(bos=False), articles, PerplexityConfig())
+    assert wikitext.score(tiny_scorer(), articles, PerplexityConfig())[0]["num_words"] == 46
+
+
+def test_records_of_before_are_not_summarised_without_a_start_token(tiny_scorer, tmp_path):
+    path = tmp_path / "wiki.raw"
+    path.write_text(RAW)
+    settings = {"benchmarks": {"wikitext": str(path)}, "log_odds": {"enabled": False}, "agreement": {"enabled": False}}
+    (task,), failures = plan(validate(EvalConfig, settings))
+    assert failures == []
+    with pytest.raises(ValueError, match="without a start token"):
+        task.prepare(tiny_scorer(bos=False))
