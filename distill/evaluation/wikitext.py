@@ -3,7 +3,8 @@
 The raw file is divided into articles at its first-level headings. An article is scored in its detokenised form, after
 the start token and in windows of the model's whole context, but its words and bytes are counted in the raw form: the
 perplexity is per raw white-space word (those around the article's ends included). Every word counts, so that every
-token must be scored, which takes a start token. The article is the unit of resampling. GPT-2 (124M) has 37.37 on the test part of WikiText-2.
+token must be scored, which takes a start token. The article is the unit of resampling. GPT-2 (124M) has 37.37 on the
+test part of WikiText-2.
 """
 
 from __future__ import annotations
