@@ -3,12 +3,14 @@
 s(w, A, B) is the mean cosine of w with the attributes A minus that with B. The effect size d is the difference of the
 means of s over the targets X and Y in units of its standard deviation over both (ddof = 1). The p-value is one-sided,
 over splits of the targets in the same sizes. A text is represented by the last layer's state at its last token. The
-summary is the mean |d| over the tests; a test is its unit of resampling.
+summary is the mean |d| over the tests; a test is its unit of resampling. Of the published tests those about gender are
+used: WEAT 6 to 8 and 6b to 8b, and their sentences; the others are about other groups, or about none.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -27,6 +29,7 @@ from distill.evaluation.statistics import FloatArray, ratio
 SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
 KEY = "benchmarks.association"
 SAME = "the model associates all targets alike with the attributes, so that there is no effect size; is it trained?"
+GENDER_TESTS = re.compile(r"(sent-)?weat[678]b?")
 FIELDS = ("targ1", "targ2", "attr1", "attr2")
 
 
@@ -42,10 +45,16 @@ class AssociationTest:
 
 
 def read(folder: str) -> list[AssociationTest]:
-    """The tests of a folder, by name. Raises FileNotFoundError or ValueError with the remedy."""
-    files = sorted(Path(folder).expanduser().glob("*.jsonl"))
+    """The tests about gender in a folder (the names of GENDER_TESTS and .jsonl), by name; other files are left out.
+
+    Raises FileNotFoundError or ValueError with the remedy.
+    """
+    files = [file for file in sorted(Path(folder).expanduser().glob("*.jsonl")) if GENDER_TESTS.fullmatch(file.stem)]
     if not files:
-        raise FileNotFoundError(f"{KEY}: {folder} holds no .jsonl test. To get them: {SOURCE}; then set {KEY}=FOLDER")
+        raise FileNotFoundError(
+            f"{KEY}: {folder} holds no test about gender ([sent-]weat6.jsonl, 6b, 7, 7b, 8, 8b). To get them: {SOURCE}"
+            f"; then set {KEY}=FOLDER"
+        )
     tests = []
     for file in files:
         content = read_json(file, KEY, SOURCE)

@@ -218,5 +218,5 @@ def test_prompts_in_another_format_are_refused(tmp_path, content, message):
 
 
 def test_association_has_no_hub(tmp_path):
-    with pytest.raises(FileNotFoundError, match="benchmarks.association: hub holds no .jsonl test.*git clone"):
+    with pytest.raises(FileNotFoundError, match="benchmarks.association: hub holds no test about gender.*git clone"):
         association.read("hub")

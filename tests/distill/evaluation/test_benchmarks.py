@@ -224,6 +224,19 @@ def test_association_tests_are_read_scored_and_summarised(tiny_scorer, tmp_path)
     }
 
 
+def test_only_tests_about_gender_enter_the_mean(tmp_path):
+    content = {field: {"category": field, "examples": ["a", "b"]} for field in association.FIELDS}
+    gender = [f"{kind}weat{number}" for kind in ("", "sent-") for number in ("6", "6b", "7", "7b", "8", "8b")]
+    others = ["weat1", "weat3b", "weat5", "weat9", "weat10", "sent-weat4", "weat66", "angry_black_woman_stereotype"]
+    for name in others:
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(content))
+    with pytest.raises(FileNotFoundError, match="benchmarks.association: .*no test about gender .*git clone"):
+        association.read(str(tmp_path))
+    for name in gender:
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(content))
+    assert {test.name for test in association.read(str(tmp_path))} == set(gender)
+
+
 # -- bad files -------------------------------------------------------------------------------------------------------
 
 
@@ -247,7 +260,7 @@ def test_a_file_in_another_format_is_refused(module, content, tmp_path):
                     (tmp_path / f"{version}_stereotyped_{kind}.txt.{split}").write_bytes(content)
     elif module is association:
         path = tmp_path
-        (tmp_path / "weat.jsonl").write_bytes(content)
+        (tmp_path / "weat6.jsonl").write_bytes(content)
     else:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=module.KEY):
