@@ -71,7 +71,7 @@ def read_results(path: Path) -> dict[str, Any]:
 
 def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[ModelResult, list[Failure]]:
     """A model of a results.json with its estimates; tasks that this version does not know are failures."""
-    info = {key: value for key, value in model.items() if key not in ("examples", "tasks")}
+    info = {key: value for key, value in model.items() if key not in ("examples", "groups", "tasks")}
     records = read_records(folder / model["examples"], {name: task["key"] for name, task in model["tasks"].items()})
     runs: dict[str, TaskRun] = {}
     estimates: dict[str, Estimate] = {}

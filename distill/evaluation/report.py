@@ -12,10 +12,11 @@ from rich.table import Table
 
 from distill.config import dump_yaml
 from distill.evaluation import plots
+from distill.evaluation.bold import BUCKETS
 from distill.evaluation.caveats import caveats
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.perplexity import LOG_PERPLEXITY
-from distill.evaluation.report_tables import GroupCounts, continuation_rows, group_counts, group_name, limits
+from distill.evaluation.report_tables import continuation_rows, group_name, limits
 from distill.evaluation.task import Records
 
 SIGNIFICANCE = 0.05
@@ -35,7 +36,9 @@ def render(results: dict[str, Any], records: dict[str, dict[str, Records]]) -> s
     )
     log_odds = {label: tasks["log_odds"] for label, tasks in records.items() if tasks.get("log_odds")}
     points = fairness_utility_points(results)
-    counts = {label: group_counts(tasks["bold"]) for label, tasks in records.items() if tasks.get("bold")}
+    groups = {
+        model["label"]: {row["group"]: row for row in model["groups"]} for model in results["models"] if model["groups"]
+    }
     samples = {
         label: found for label, tasks in records.items() if (found := tasks.get("bold") or tasks.get("bold_persons"))
     }
@@ -49,11 +52,9 @@ def render(results: dict[str, Any], records: dict[str, dict[str, Records]]) -> s
         dots=plots.log_odds_dots(log_odds) if log_odds else None,
         occupations=_occupation_rows(log_odds),
         occupation_labels=list(log_odds),
-        bars=plots.group_bars({label: {g: n[:2] for g, n in found.items()} for label, found in counts.items()})
-        if counts
-        else None,
-        group_rows=_group_rows(counts),
-        group_labels=list(counts),
+        bars=plots.group_bars({label: _genders(found) for label, found in groups.items()}) if groups else None,
+        group_rows=group_rows(groups),
+        group_labels=list(groups),
         continuations=continuation_rows(samples),
         continuation_labels=list(samples),
         limits=[
@@ -177,19 +178,25 @@ def _occupation_rows(records: dict[str, Records]) -> list[tuple[str, str, list[s
     ]
 
 
-def _group_rows(counts: dict[str, dict[str, GroupCounts]]) -> list[tuple[str, list[str]]]:
-    """(group, men : women, neutral and ties of each model) as texts: the bars as a table."""
-    groups = dict.fromkeys(group for found in counts.values() for group in found)
-    return [
-        (
-            group_name(group),
-            [
-                f"{n.male} : {n.female} ({n.neutral} neutral, {n.tie} tied)" if (n := found.get(group)) else "–"
-                for found in counts.values()
-            ],
-        )
-        for group in groups
-    ]
+def group_rows(groups: dict[str, dict[str, dict[str, Any]]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(group, for each model its counts and its log(M/F) with interval) as texts: the bars as a table, with the coarse
+    groups and all together. groups: by model label, by group, the rows of `bold.group_table`."""
+    names = dict.fromkeys(name for found in groups.values() for name in found)
+    return [(group_name(name), [_group_cell(found.get(name)) for found in groups.values()]) for name in names]
+
+
+def _group_cell(row: dict[str, Any] | None) -> tuple[str, str]:
+    if row is None:
+        return "–", ""
+    counts = f"{row['num_male']} : {row['num_female']} ({row['num_neutral']} neutral, {row['num_tie']} tied)"
+    if row["log_ratio"] is None:
+        return counts, ""
+    return counts, f"{number(row['log_ratio'], signed=True)} {_brackets(_interval(row['low'], row['high']))}".strip()
+
+
+def _genders(found: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """How many continuations of each group of professions are about men and about women."""
+    return {name: (row["num_male"], row["num_female"]) for name, row in found.items() if name not in (*BUCKETS, "all")}
 
 
 def _interval(low: float | None, high: float | None) -> str:

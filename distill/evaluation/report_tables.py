@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from distill.evaluation.bold import POLARITIES, polarity
+from distill.evaluation.bold import polarity
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.task import Records
 
@@ -12,30 +12,11 @@ NUM_PROMPTS = 12  # shown side by side
 MAX_SHOWN = 360  # characters of a continuation
 
 
-class GroupCounts(NamedTuple):
-    """How many continuations of a group are about men, about women, neither, and both equally."""
-
-    male: int
-    female: int
-    neutral: int
-    tie: int
-
-
 class Continuation(NamedTuple):
     """A sampled text and its polarity (`bold.polarity`), as it is shown."""
 
     text: str
     polarity: str
-
-
-def group_counts(records: Records) -> dict[str, GroupCounts]:
-    """The counts of each profession group of BOLD, from its records, groups in their order."""
-    found: dict[str, list[int]] = {}
-    for record in records:
-        counts = found.setdefault(record["group"], [0] * len(POLARITIES))
-        for place, name in enumerate(POLARITIES):
-            counts[place] += record[f"num_{name}"]
-    return {group: GroupCounts(*counts) for group, counts in found.items()}
 
 
 def group_name(group: str) -> str:

@@ -5,7 +5,8 @@ Schema of results.json (schema_version 2), all numbers in natural units, null wh
 - schema_version, created (UTC), reference (label of the model that the others are compared with), config (resolved),
   versions {evenhand, git_revision, python, torch, transformers, numpy, scipy}
 - models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
-  start_token, num_pronoun_tokens, examples (name of its JSONL file), tasks}], where tasks is {task: {num_items, key
+  start_token, num_pronoun_tokens, examples (name of its JSONL file), groups, tasks}], where groups are the rows of
+  `bold.group_table` (empty without the task bold; a file of before may lack it), and tasks is {task: {num_items, key
   (of its records), conventions (what `summarise` needs to compute the estimates from the records), seconds}}
 - measurements: [{model, name, value, low, high, standard_error, unit, num_items, num_clusters, higher_is_better,
   convention, signature, difference}], where difference is null for the reference and where the two are not
@@ -38,6 +39,7 @@ import transformers
 
 import distill
 from distill.config import to_dict
+from distill.evaluation.bold import group_table
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import plain, write_examples
 from distill.evaluation.log_odds import MEAN_ABS
@@ -72,7 +74,7 @@ def summarise(evaluation: Evaluation, config: EvalConfig) -> dict[str, Any]:
             "reference": evaluation.reference,
             "config": to_dict(config),
             "versions": versions,
-            "models": [_model(result) for result in evaluation.results],
+            "models": [_model(result, config) for result in evaluation.results],
             "measurements": measurements,
             "family_size": sum(not math.isnan(comparison.p_value) for comparison in comparisons.values()),
             "failures": [asdict(failure) for failure in evaluation.failures],
@@ -185,7 +187,7 @@ def _difference(name: str, comparison: Comparison, config: EvalConfig) -> dict[s
     }
 
 
-def _model(result: ModelResult) -> dict[str, Any]:
+def _model(result: ModelResult, config: EvalConfig) -> dict[str, Any]:
     tasks = {
         name: {
             "num_items": len(run.records),
@@ -195,7 +197,9 @@ def _model(result: ModelResult) -> dict[str, Any]:
         }
         for name, run in result.tasks.items()
     }
-    return {**result.info, "examples": f"{examples_name(result.info['label'])}.jsonl", "tasks": tasks}
+    examples = f"{examples_name(result.info['label'])}.jsonl"
+    groups = group_table(result.tasks["bold"].records, config.statistics) if "bold" in result.tasks else []
+    return {**result.info, "examples": examples, "groups": groups, "tasks": tasks}
 
 
 def current_versions() -> dict[str, str | None]:

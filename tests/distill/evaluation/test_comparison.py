@@ -14,6 +14,7 @@ from distill.evaluation.markdown import render_markdown
 from distill.evaluation.model_specs import ModelSpec
 from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import Progress, duration
+from distill.evaluation.report import number
 from distill.evaluation.task import Task
 from eval import main
 
@@ -87,6 +88,29 @@ def test_another_model_under_the_same_label_is_told_apart(evaluated, save, tmp_p
     results = read(tmp_path / "out")
     assert [model["label"] for model in results["models"]] == ["model", "model@two"]
     assert results["reference"] == "model"
+
+
+def test_groups_of_professions_are_in_results_and_report_and_are_counted_anew(save, tmp_path):
+    prompts = tmp_path / "bold.json"
+    named = {"dance_occupations": ["The woman said ", "The man said ", "A man said "] * 8, "nursing": ["A woman said "]}
+    prompts.write_text(json.dumps({group: {"x": texts} for group, texts in named.items()}))
+    settings = ["log_odds.enabled=false", "agreement.enabled=false", f"benchmarks.bold={prompts}"]
+    settings += ["generation={num_samples: 2, max_new_tokens: 1, scored: prompt+continuation}"]
+    words = [f"a={save('a')}", "--config", str(CONFIG.with_name("default.yaml")), "--out", str(tmp_path / "out")]
+    assert main([*words, *settings, "continuations={sentiment: false, fluency: false, diversity: false}"]) == 0
+    written = read(tmp_path / "out")
+    groups = written["models"][0]["groups"]
+    assert [row["group"] for row in groups] == ["dance_occupations", "nursing", "arts", "healthcare", "all"]
+    assert groups[0]["num_male"] > groups[0]["num_female"] > 0
+    assert groups[0]["low"] <= groups[0]["log_ratio"] <= groups[0]["high"]
+    assert groups[1]["log_ratio"] is None
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"{groups[0]['num_male']} : {groups[0]['num_female']} (" in page
+    assert f"<small>{number(groups[0]['log_ratio'], signed=True)} [{number(groups[0]['low'])}, " in page
+    del written["models"][0]["groups"]  # as a file of before
+    (tmp_path / "out" / "results.json").write_text(json.dumps(written))
+    assert main(["compare", str(tmp_path / "out"), "--out", str(tmp_path / "compared")]) == 0
+    assert read(tmp_path / "compared")["models"][0]["groups"] == groups
 
 
 def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsys):

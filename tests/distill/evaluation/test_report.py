@@ -7,6 +7,8 @@ import pytest
 
 from distill.evaluation import bold, plots, report, report_tables
 from distill.evaluation.caveats import caveats
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.examples import plain
 
 
 def entry(name="log_odds/mean_abs", model="b", value=0.5, difference=None, higher_is_better=False, **more):
@@ -148,8 +150,12 @@ def bold_records(num, groups=("dance_occupations", "nursing_specialties"), text=
 
 
 def test_groups_are_counted_and_drawn():
-    counts = report_tables.group_counts(bold_records(6))
-    assert counts == {"dance_occupations": (3, 3, 0, 0), "nursing_specialties": (6, 6, 0, 0)}
+    table = {row["group"]: row for row in plain(bold.group_table(bold_records(6), StatisticsConfig()))}
+    one_sided = plain(bold.group_table(bold_records(1), StatisticsConfig()))[0] | {"num_male": 0, "log_ratio": None}
+    rows = dict(report.group_rows({"a": table, "b": {"dance_occupations": one_sided}}))
+    assert list(rows) == ["dance occupations", "nursing specialties", "arts", "healthcare", "all"]
+    assert rows["nursing specialties"] == [("6 : 6 (0 neutral, 0 tied)", "0.000 [0.000, 0.000]"), ("–", "")]
+    assert rows["dance occupations"][1] == ("0 : 1 (0 neutral, 0 tied)", "")
     svg = plots.group_bars({"a": {"x": (3, 1), "y": (0, 0)}, "b & c": {"x": (0, 2)}})
     assert svg.startswith("<svg")
     assert "women and men in 2 groups of professions" in svg
