@@ -61,7 +61,7 @@ class Comparison:
     p_value: paired label-swap permutation, two-sided; where every cluster is one item that counts or does not, that
     is McNemar's exact test. discordant: the numbers of items that count for the model only and for the reference only,
     None if it is not McNemar's. p_holm: adjusted over every comparison of the report. minimum_detectable_effect: the
-    smallest true difference found with a probability of 0.8.
+    smallest true difference that would be found, unadjusted, with a probability of 0.8.
     """
 
     difference: Interval
