@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distill.config import validate
+from distill.config import to_dict, validate
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import read_records
 from distill.evaluation.measurement import Estimate
@@ -25,14 +25,17 @@ from distill.evaluation.tasks import SUMMARISE
 def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     """All models of several results.json files (or of the folders that hold them) as one evaluation.
 
-    The reference and the statistics are those of the first. A model that several of them have is taken once; another
-    model under a label that is taken gets its folder's name added. Raises FileNotFoundError or ValueError with the
-    remedy.
+    The reference and the configuration are those of the first; of one that this version cannot read, the statistics
+    alone. A model that several of them have is taken once; another model under a label that is taken gets its folder's
+    name added. Raises FileNotFoundError or ValueError with the remedy.
     """
     found: list[ModelResult] = []
     failures: list[Failure] = []
     loaded = [(path, read_results(path)) for path in map(_file, paths)]
-    config = validate(EvalConfig, {"statistics": loaded[0][1]["config"]["statistics"]})
+    config, config_of = _config(paths[0], loaded[0][1]["config"])
+    settings = [_settings(results["config"]) for _, results in loaded]
+    names = dict.fromkeys(name for one in settings for name in one)
+    differences = tuple(name for name in names if len({one.get(name) for one in settings}) > 1)
     for path, results in loaded:
         for model in results["models"]:
             result, failed = _model(model, path.parent, config)
@@ -45,7 +48,34 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
             failures += failed
     if not found:
         raise ValueError(f"{paths[0]} holds no model that was measured, so there is nothing to compare")
-    return Evaluation(loaded[0][1]["reference"], found, failures), config
+    return Evaluation(loaded[0][1]["reference"], found, failures, config_of, differences), config
+
+
+def _config(path: Path, written: dict[str, Any]) -> tuple[EvalConfig, str]:
+    """The configuration of a results.json, and in words whose it is."""
+    config = _valid(written)
+    if config is not None:
+        return config, str(path)
+    statistics = validate(EvalConfig, {"statistics": written["statistics"]})
+    return statistics, f"{path} (its statistics; the rest, which this version cannot read, are defaults)"
+
+
+def _settings(written: dict[str, Any]) -> dict[str, str]:
+    """Every setting as JSON, by its dotted name; those that are not named too, where this version can read them."""
+    config = _valid(written)
+    found: dict[str, str] = {}
+    for section, value in (written if config is None else to_dict(config)).items():
+        parts = {f".{name}": part for name, part in value.items()} if isinstance(value, dict) else {"": value}
+        found |= {f"{section}{name}": json.dumps(part) for name, part in parts.items()}
+    return found
+
+
+def _valid(written: dict[str, Any]) -> EvalConfig | None:
+    """The configuration, or None for one of another version."""
+    try:
+        return validate(EvalConfig, written)
+    except ValueError:
+        return None
 
 
 def _file(path: Path) -> Path:

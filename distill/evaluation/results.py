@@ -3,7 +3,9 @@
 Schema of results.json (schema_version 2), all numbers in natural units, null where a number is not defined:
 
 - schema_version, created (UTC), reference (label of the model that the others are compared with), config (resolved),
-  versions {evenhand, git_revision, python, torch, transformers, numpy, scipy}
+  config_of (null; of a comparison of earlier evaluations, whose configuration that is), config_differences (dotted
+  names of the settings in which that of another one differs), versions {evenhand, git_revision, python, torch,
+  transformers, numpy, scipy}
 - models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
   start_token, num_pronoun_tokens, examples (name of its JSONL file), groups, tasks}], where groups are the rows of
   `bold.group_table` (empty without the task bold; a file of before may lack it), and tasks is {task: {num_items, key
@@ -73,6 +75,8 @@ def summarise(evaluation: Evaluation, config: EvalConfig) -> dict[str, Any]:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "reference": evaluation.reference,
             "config": to_dict(config),
+            "config_of": evaluation.config_of,
+            "config_differences": evaluation.config_differences,
             "versions": versions,
             "models": [_model(result, config) for result in evaluation.results],
             "measurements": measurements,

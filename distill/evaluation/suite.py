@@ -53,11 +53,17 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome of the suite. reference: the label of the first model named, whether or not it could be loaded."""
+    """The outcome of the suite. reference: the label of the first model named, whether or not it could be loaded.
+
+    config_of: of evaluations that were made before, whose configuration is given. config_differences: the settings in
+    which that of another one differs.
+    """
 
     reference: str
     results: list[ModelResult]
     failures: list[Failure]
+    config_of: str | None = None
+    config_differences: tuple[str, ...] = ()
 
 
 def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None = None) -> Evaluation:

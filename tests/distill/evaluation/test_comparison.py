@@ -90,6 +90,27 @@ def test_another_model_under_the_same_label_is_told_apart(evaluated, save, tmp_p
     assert results["reference"] == "model"
 
 
+def test_a_comparison_says_whose_configuration_it_shows(evaluated, save, tmp_path):
+    one = evaluated("one", f"a={save('a')}")
+    two = evaluated("two", f"b={save('b', seed=1)}", "scoring.max_batch_tokens=123", "perplexity.window=60")
+    out = tmp_path / "out"
+    assert main(["compare", str(one), str(two), "--out", str(out)]) == 0
+    assert read(out)["config"] == read(one)["config"]
+    assert read(one)["config_of"] is None
+    assert read(out)["config_of"] == str(one)
+    assert read(out)["config_differences"] == ["scoring.max_batch_tokens", "perplexity.window"]
+    shown = f"configuration of {one}; that of others differs in scoring.max_batch_tokens, perplexity.window<"
+    assert shown in (out / "report.html").read_text(encoding="utf-8")
+    older = read(one)
+    older["config"]["text"]["gone"] = 1  # a setting that this version does not know
+    (one / "results.json").write_text(json.dumps(older))
+    assert main(["compare", str(one), "--out", str(out)]) == 0
+    assert read(out)["config"]["statistics"] == older["config"]["statistics"]
+    assert read(out)["config"]["text"]["path"] is None
+    assert "(its statistics; the rest, which this version cannot read, are defaults)" in read(out)["config_of"]
+    assert read(out)["config_differences"] == []
+
+
 def test_groups_of_professions_are_in_results_and_report_and_are_counted_anew(save, tmp_path):
     prompts = tmp_path / "bold.json"
     named = {"dance_occupations": ["The woman said ", "The man said ", "A man said "] * 8, "nursing": ["A woman said "]}
