@@ -103,17 +103,18 @@ def _summary(results: dict[str, Any], model: dict[str, Any], samples: dict[str, 
 
 
 def _sample(number: int, record: dict[str, Any]) -> dict[str, Any]:
-    """A line of samples_TASK_DATE.jsonl. Log-likelihoods are responses; other numbers are the item's metrics."""
+    """A line of samples_TASK_DATE.jsonl. Log-likelihoods are responses; all numbers are the item's metrics, those that
+    are true or false as 1 or 0. Whether a response is the greedy one is known where the record has `is_greedy`."""
     prompt = str(record.get("prompt", ""))
     texts = record.get("continuations")
     scored = [key for key, value in record.items() if _is_number(value) and re.match("(cf_)?(logprob|score)", key)]
-    metrics = {key: float(value) for key, value in record.items() if _is_number(value)}
+    metrics = {key: float(value) for key, value in record.items() if isinstance(value, int | float)}
     if texts is not None:
         arguments = {"gen_args_0": {"arg_0": prompt, "arg_1": "{}"}}
         responses: list[Any] = [list(texts)]
     else:
         arguments = {f"gen_args_{place}": {"arg_0": prompt, "arg_1": key} for place, key in enumerate(scored)}
-        responses = [[[str(record[key]), "False"]] for key in scored]
+        responses = [[[str(record[key]), str(record.get("is_greedy", False))]] for key in scored]
     document = {key: value for key, value in record.items() if key not in metrics and key != "continuations"}
     target = str(record.get("gender", record.get("target", "")))
     return {

@@ -189,6 +189,27 @@ def test_export_has_the_layout_of_lm_evaluation_harness(evaluated, save, tmp_pat
     assert sample["doc_hash"] == hashlib.sha256(json.dumps(sample["doc"], indent=2).encode()).hexdigest()
 
 
+def test_samples_of_lambada_say_which_words_are_greedy(save, tmp_path):
+    lambada = tmp_path / "lambada.jsonl"
+    lambada.write_text('{"text": "The nurse said that she left"}\n{"text": "A pilot smiled when he left"}\n')
+    settings = ["log_odds.enabled=false", "agreement.enabled=false", f"benchmarks.lambada={lambada}"]
+    words = [f"a={save('a')}", "--config", str(CONFIG.with_name("default.yaml")), "--out", str(tmp_path / "out")]
+    assert main([*words, *settings]) == 0
+    records = tmp_path / "out" / "examples-a.jsonl"
+    first, second = map(json.loads, records.read_text(encoding="utf-8").splitlines())
+    lines = [json.dumps(first | {"is_greedy": True}), json.dumps(second | {"is_greedy": False})]
+    records.write_text("\n".join(lines))
+    assert main(["export", str(tmp_path / "out"), "--layout", "lm-eval", "--out", str(tmp_path / "lm")]) == 0
+    (file,) = (tmp_path / "lm").glob("*/samples_evenhand_lambada_*.jsonl")
+    samples = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [sample["filtered_resps"] for sample in samples] == [
+        [[str(first["logprob"]), "True"]],
+        [[str(second["logprob"]), "False"]],
+    ]
+    assert [sample["is_greedy"] for sample in samples] == [1, 0]
+    assert all("is_greedy" in sample["metrics"] and "is_greedy" not in sample["doc"] for sample in samples)
+
+
 def test_markdown_is_a_table_with_a_column_per_model(evaluated, save, tmp_path):
     folder = evaluated("out", f"a={save('a')}", f"b|c={save('b', 'llama', seed=1)}")
     text = (folder / "report.md").read_text(encoding="utf-8")
