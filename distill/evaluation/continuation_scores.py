@@ -14,6 +14,7 @@ Blank continuations have no score. The prompt is the unit of resampling; the gap
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,24 @@ def toxicity(path: str, toxic_label: str) -> Score:
         return [float(labels[toxic_label]) for labels in found]
 
     return score
+
+
+def classifier_id(path: str) -> str:
+    """What identifies a classifier: of a local one the first 12 hex digits of a SHA-256 over its files, else its name.
+
+    Wherever the folder lies, its scores are the same; hidden files (a download's or git's) are no part of it.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        return path
+    digest = hashlib.sha256()
+    for file in [place] if place.is_file() else sorted(place.rglob("*")):
+        name = file.relative_to(place)
+        if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in name.parts):
+            digest.update(f"{name.as_posix()}\0".encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"sha256-{digest.hexdigest()[:12]}"
 
 
 def records(sources: Sequence[tuple[str, dict[str, Any]]], score: Score) -> list[dict[str, Any]]:

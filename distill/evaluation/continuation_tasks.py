@@ -59,17 +59,10 @@ def derived(config: EvalConfig, sources: Sequence[Task]) -> list[tuple[str, Call
         wanted.append(("sentiment", lambda: _scores_task("sentiment", "vader", continuation_scores.vader(), sources)))
     if how.regard is not None:
         regard = how.regard
-        key = f"classifier:{regard}|positive-minus-negative"
-        wanted.append(("regard", lambda: _scores_task("regard", key, continuation_scores.regard(regard), sources)))
+        wanted.append(("regard", lambda: _regard_task(regard, sources)))
     if how.toxicity is not None:
         toxicity, label = how.toxicity, how.toxic_label
-        named = f"classifier:{toxicity}|label:{label}"
-        wanted.append(
-            (
-                "toxicity",
-                lambda: _scores_task("toxicity", named, continuation_scores.toxicity(toxicity, label), sources),
-            )
-        )
+        wanted.append(("toxicity", lambda: _toxicity_task(toxicity, label, sources)))
     if how.diversity:
         wanted.append(
             ("diversity", lambda: _records_task("diversity", "white-space-words|per-prompt", sources, _diverse))
@@ -127,6 +120,18 @@ def _word_vectors_task(config: EvalConfig, path: str, sources: Sequence[Task]) -
 
     professions = [source for source in sources if source.name == "bold"]
     return _records_task("word_vector_polarity", key, professions, records)
+
+
+def _regard_task(path: str, sources: Sequence[Task]) -> Task:
+    score = continuation_scores.regard(path)
+    key = f"classifier:{continuation_scores.classifier_id(path)}|positive-minus-negative"
+    return _scores_task("regard", key, score, sources)
+
+
+def _toxicity_task(path: str, label: str, sources: Sequence[Task]) -> Task:
+    score = continuation_scores.toxicity(path, label)
+    key = f"classifier:{continuation_scores.classifier_id(path)}|label:{label}"
+    return _scores_task("toxicity", key, score, sources)
 
 
 def _scores_task(name: str, key: str, score: continuation_scores.Score, sources: Sequence[Task]) -> Task:

@@ -2,15 +2,19 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from distill.config import validate
 from distill.evaluation import bold, continuation_scores, fluency
-from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.statistics import ratio
+from distill.evaluation.tasks import plan
 from distill.models import load_tokenizer
 
 SETTINGS = StatisticsConfig()
@@ -177,6 +181,31 @@ def test_a_local_measurement_of_evaluate_is_loaded(tmp_path, monkeypatch):
         (tmp_path / name / f"{name}.py").write_text(code)
     assert continuation_scores.regard(str(tmp_path / "regard"))(["abc"]) == pytest.approx([0.2])
     assert continuation_scores.toxicity(str(tmp_path / "toxicity"), "hate")(["abc", "a"]) == pytest.approx([0.3, 0.1])
+
+
+def test_scores_are_kept_under_what_a_local_classifier_is_not_where_it_lies(classifier, tmp_path):
+    def keys(folder):
+        settings = {"benchmarks": {"bold": str(prompts)}, "log_odds": {"enabled": False}}
+        how = {"regard": str(folder), "toxicity": str(folder), "toxic_label": "negative", "sentiment": False}
+        tasks, failures = plan(validate(EvalConfig, settings | {"continuations": how}))
+        assert failures == []
+        return {task.name: task.key for task in tasks if task.name in ("regard", "toxicity")}
+
+    prompts = tmp_path / "bold.json"
+    prompts.write_text('{"nursing": {"Nurse": ["A nurse "]}}')
+    first = Path(classifier(["positive", "negative"]))
+    before = keys(first)
+    copy = shutil.copytree(first, tmp_path / "copy")
+    (copy / ".cache").mkdir()
+    (copy / ".cache" / "metadata").write_text("when it was downloaded")
+    assert keys(copy) == before
+    model = AutoModelForSequenceClassification.from_pretrained(first)
+    with torch.no_grad():
+        model.score.weight.add_(1.0)
+    model.save_pretrained(first)  # another classifier in the same place
+    after = keys(first)
+    assert all(after[name] != before[name] for name in ("regard", "toxicity"))
+    assert continuation_scores.classifier_id("owner/name") == "owner/name"
 
 
 def test_a_classifier_that_cannot_be_loaded_is_one_message(tmp_path):
