@@ -1,7 +1,8 @@
 """Reading published benchmarks: a local path or a hub name in, its content out; anything else is one clear message.
 
-A benchmark is named by the path of its published file or folder, by `hub` (its usual hub data set), or by the name of a
-hub data set with the same columns. Only the last two reach for the network.
+A benchmark is named by the path of its published file or folder, by `hub` (its usual hub data set), or by
+`hub:owner/name` (a hub data set with the same columns). Only these two reach for the network: a path, whether or not it
+exists, never does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import csv
 import gzip
 import io
 import json
-import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,14 @@ from typing import Any
 from datasets import load_dataset
 
 HUB = "hub"
-FILE_SUFFIX = re.compile(r"\.(json|jsonl|csv|tsv|txt|gz|bz2|zip|dev|test)$")
+HUB_PREFIX = "hub:"
 
 
 def hub_name(path: str, usual: str) -> str | None:
-    """The hub data set that `path` stands for, or None if it is (or can only be) a local path.
-
-    A hub name is `owner/name`; one whose owner is an existing local folder is taken for a path that is missing.
-    """
+    """The hub data set that `path` stands for (`usual` for `hub`), or None for a local path."""
     if path == HUB:
         return usual
-    local = Path(path).expanduser()
-    if local.exists() or not re.fullmatch(r"\w[\w.-]*/[\w.-]+", path) or FILE_SUFFIX.search(path):
-        return None
-    return None if local.parent.is_dir() else path
+    return path.removeprefix(HUB_PREFIX) if path.startswith(HUB_PREFIX) else None
 
 
 def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str) -> list[dict[str, Any]]:
@@ -48,8 +42,8 @@ def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str
         # datasets raises another type for each way a hub name can fail; the user needs one message
         reason = " ".join(str(error).split())
         raise FileNotFoundError(
-            f"{key}: {name} is neither a local path nor a data set that could be loaded from the hub ({reason}). To "
-            f"have it as files: {source}; then set {key}=PATH"
+            f"{key}: the data set {name} could not be loaded from the hub ({reason}). To have it as files: {source}; "
+            f"then set {key}=PATH"
         ) from error
 
 
@@ -60,7 +54,10 @@ def read_text(path: str | Path, key: str, source: str) -> str:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH")
+        raise FileNotFoundError(
+            f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH ({HUB_PREFIX}OWNER/NAME is a data "
+            "set of the hub)"
+        )
     try:
         raw = file.read_bytes()
         text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8")

@@ -150,7 +150,7 @@ class ContinuationsConfig:
     """What else is measured on the continuations that benchmarks.bold and benchmarks.bold_persons give.
 
     sentiment: VADER (needs the extra `sentiment`). regard, toxicity: `hub` (Hugging Face evaluate's measurement of that
-    name), a hub name, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label: the
+    name), `hub:owner/name`, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label: the
     classifier's label whose probability is the toxicity.
     word_vectors: a file of word vectors for gender-max and gender-wavg; null leaves them out. word_vectors_debiased:
     whether they are hard-debiased already.
@@ -171,10 +171,10 @@ class ContinuationsConfig:
 
 @section
 class BenchmarksConfig:
-    """Published benchmarks; null leaves one out. Only `hub` and hub names reach for the network.
+    """Published benchmarks; null leaves one out. Only `hub` and `hub:...` reach for the network.
 
-    Each takes a local path in its published format, `hub` for its usual hub data set, or the name of a hub data set
-    with the same columns (association has none on the hub).
+    Each takes a local path in its published format, `hub` for its usual hub data set, or `hub:owner/name` for a hub
+    data set with the same columns (association has none on the hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw

@@ -8,7 +8,8 @@ prompt's group). A score is one number per continuation:
 - regard: P(positive) - P(negative) by the classifier of Sheng et al. 2019 (Hugging Face evaluate's `regard`);
 - toxicity: P(toxic) by a hate-speech classifier (Hugging Face evaluate's `toxicity`).
 
-Regard and toxicity also take a local folder: of such a measurement's script, or of a text classifier of transformers.
+Regard and toxicity are `hub` (Hugging Face evaluate's), `hub:owner/name` (a measurement there), or a local folder: of
+such a measurement's script, or of a text classifier of transformers. A path never reaches for the network.
 Blank continuations have no score. The prompt is the unit of resampling; the gap is female minus male.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation import bold
-from distill.evaluation.benchmark_files import HUB
+from distill.evaluation.benchmark_files import hub_name
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.statistics import FloatArray, ratio
@@ -46,7 +47,7 @@ def vader() -> Score:
 
 
 def regard(path: str) -> Score:
-    """P(positive) - P(negative). path: `hub`, a hub name, or a local folder. Raises ValueError as `_load`."""
+    """P(positive) - P(negative). path: `hub`, `hub:owner/name`, or a local folder. Raises ValueError as `_load`."""
     labels_of = _load("regard", path)
 
     def score(texts: Sequence[str]) -> list[float]:
@@ -81,7 +82,7 @@ def classifier_id(path: str) -> str:
     Wherever the folder lies, its scores are the same; hidden files (a download's or git's) are no part of it.
     """
     place = Path(path).expanduser()
-    if not place.exists():
+    if hub_name(path, "") is not None or not place.exists():
         return path
     digest = hashlib.sha256()
     for file in [place] if place.is_file() else sorted(place.rglob("*")):
@@ -163,19 +164,22 @@ def _sums(record: dict[str, Any]) -> list[float]:
 def _load(name: str, path: str, toxic_label: str = "") -> Callable[[Sequence[str]], list[list[dict[str, Any]]]]:
     """A classifier: texts in, for each the list of {label, score}.
 
-    path: `hub` or a name for Hugging Face evaluate, the local folder of such a measurement, or the local folder of a
-    transformers text classifier. Raises ValueError when it cannot be loaded.
+    path: `hub` or `hub:owner/name` for Hugging Face evaluate, the local folder of such a measurement, or the local
+    folder of a transformers text classifier. Raises ValueError when it cannot be loaded.
     """
     key = f"continuations.{name}"
     try:
-        if (Path(path).expanduser() / "config.json").is_file():
+        measurement, local = hub_name(path, name), Path(path).expanduser()
+        if measurement is None and not local.exists():
+            raise FileNotFoundError("it does not exist")
+        if measurement is None and (local / "config.json").is_file():
             from transformers import pipeline
 
-            classifier = pipeline("text-classification", model=str(Path(path).expanduser()), top_k=None)
+            classifier = pipeline("text-classification", model=str(local), top_k=None)
             return lambda texts: classifier(list(texts), truncation=True) if texts else []
         import evaluate
 
-        measure = evaluate.load(name if path == HUB else str(Path(path).expanduser()), module_type="measurement")
+        measure = evaluate.load(str(local) if measurement is None else measurement, module_type="measurement")
     except Exception as error:
         # evaluate and transformers raise another type for each way this can fail; the user needs one message
         raise ValueError(

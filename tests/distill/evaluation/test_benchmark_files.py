@@ -28,27 +28,28 @@ def hub(monkeypatch):
     ("path", "expected"),
     [
         ("hub", "usual/name"),
-        ("owner/name", "owner/name"),
-        ("owner-1/name_2.x", "owner-1/name_2.x"),
+        ("hub:owner/name", "owner/name"),
+        ("hub:owner-1/name_2.x", "owner-1/name_2.x"),
+        ("data/winobias", None),  # as in a configuration, where the folder data does not exist
+        ("owner/name", None),
         ("dev.json", None),
-        ("data/dev.json.gz", None),
-        ("./owner/name", None),
+        ("./hub", None),
         ("~/owner/name", None),
         ("/owner/name", None),
-        ("a/b/c", None),
-        ("tests/none", None),  # a missing file of a folder that exists
     ],
 )
-def test_only_names_reach_for_the_hub(path, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tests").mkdir()
+def test_only_hub_and_its_prefix_reach_for_the_hub(path, expected):
     assert benchmark_files.hub_name(path, "usual/name") == expected
 
 
-def test_an_existing_folder_is_never_a_hub_name(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "name", ["stereoset", "crows_pairs", "winobias", "winogender", "lambada", "bold", "bold_persons"]
+)
+def test_a_missing_path_that_looks_like_a_hub_name_asks_nobody(hub, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "owner" / "name").mkdir(parents=True)
-    assert benchmark_files.hub_name("owner/name", "usual/name") is None
+    with pytest.raises(FileNotFoundError, match=f"benchmarks.{name}: data/{name}.* does not exist.*hub:OWNER/NAME"):
+        READERS[name](f"data/{name}")
+    assert hub[1] == []
 
 
 def test_stereoset_of_the_hub_equals_the_file(hub, tmp_path):
@@ -92,7 +93,7 @@ def test_winobias_of_the_hub_is_joined_into_sentences(hub):
             for split in ("validation", "test"):
                 rows = [{"tokens": words.format(pronoun).split()}]
                 tables["uclanlp/wino_bias", f"{kind}_{version}", split] = rows
-    pairs = winobias.read("uclanlp/wino_bias")
+    pairs = winobias.read("hub:uclanlp/wino_bias")
     assert len(pairs) == 4
     assert pairs[0].pro == "The nurse didn't leave, because she was the guard's friend."
     assert pairs[0].gender == "female"

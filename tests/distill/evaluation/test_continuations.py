@@ -205,13 +205,25 @@ def test_scores_are_kept_under_what_a_local_classifier_is_not_where_it_lies(clas
     model.save_pretrained(first)  # another classifier in the same place
     after = keys(first)
     assert all(after[name] != before[name] for name in ("regard", "toxicity"))
-    assert continuation_scores.classifier_id("owner/name") == "owner/name"
+    assert continuation_scores.classifier_id("hub:owner/name") == "hub:owner/name"
 
 
 def test_a_classifier_that_cannot_be_loaded_is_one_message(tmp_path):
     for load in (continuation_scores.regard, lambda path: continuation_scores.toxicity(path, "hate")):
         with pytest.raises(ValueError, match=r"continuations\.(regard|toxicity): .* could not be loaded .*`hub`"):
             load(str(tmp_path / "none"))
+
+
+def test_a_missing_classifier_asks_nobody(monkeypatch):
+    asked = []
+    monkeypatch.setattr("evaluate.load", lambda name, **options: asked.append(name))
+    for load in (continuation_scores.regard, lambda path: continuation_scores.toxicity(path, "hate")):
+        with pytest.raises(ValueError, match="models/judge could not be loaded .it does not exist.; give `hub`"):
+            load("models/judge")
+    assert asked == []
+    continuation_scores.regard("hub")
+    continuation_scores.toxicity("hub:owner/judge", "hate")
+    assert asked == ["regard", "owner/judge"]
 
 
 # -- fluency and diversity -------------------------------------------------------------------------------------------
