@@ -15,7 +15,7 @@ from distill.evaluation.model_specs import load_scorer, parse_models
 from distill.evaluation.scoring import Scorer, start_token
 from distill.evaluation.suite import needed_records
 from distill.evaluation.task import Records
-from distill.evaluation.tasks import SUMMARISE, plan
+from distill.evaluation.tasks import SUMMARISE, plan, text_tasks
 from distill.models import check_head, check_vocabulary
 
 
@@ -44,10 +44,16 @@ def evaluate_model(
     wanted = set(names if tasks is None else tasks)
     failed = {failure.task: failure.message for failure in failures}
     for name, message in failed.items():
-        if tasks is None or name in wanted:
+        if tasks is None or name in wanted or (name == "text" and wanted & text_tasks(config)):
             raise ValueError(f"{name}: {message}")
     for name in sorted(wanted - set(names)):
         raise ValueError(f"{name!r} is not among the tasks that these settings switch on ({', '.join(names)})")
+    for task in planned:
+        need = next((name for name in task.needs if name not in wanted), None)
+        if task.name in wanted and need is not None:
+            raise ValueError(
+                f"{task.name} is computed from the records of {need}, which is not among the tasks; add {need!r}"
+            )
     scorer = _scorer(model, tokenizer, config.scoring)
     records: dict[str, Records] = {}
     found: dict[str, Measurement] = {}

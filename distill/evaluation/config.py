@@ -150,8 +150,8 @@ class ContinuationsConfig:
     """What else is measured on the continuations that benchmarks.bold and benchmarks.bold_persons give.
 
     sentiment: VADER (needs the extra `sentiment`). regard, toxicity: `hub` (Hugging Face evaluate's measurement of that
-    name), `hub:owner/name`, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label: the
-    classifier's label whose probability is the toxicity.
+    name), `hub:owner/name`, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label:
+    the classifier's label whose probability is the toxicity.
     word_vectors: a file of word vectors for gender-max and gender-wavg; null leaves them out. word_vectors_debiased:
     whether they are hard-debiased already.
     diversity: distinct-n and repetition. fluency: the perplexity under `reference` (folder, hub name or .gguf file),

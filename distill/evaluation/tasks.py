@@ -5,8 +5,9 @@ A task whose data cannot be read becomes a failure with its reason, and the othe
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 
@@ -81,9 +82,7 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         wanted.append(("agreement", lambda: _agreement_task(config)))
     if config.occupation_gap.enabled:
         wanted.append(("occupation_gap", lambda: occupation_gap.task(config)))
-    in_contexts = config.benchmarks.association is not None and config.ceat.enabled
-    reads_text = config.perplexity.enabled or config.counterfactual_gap.enabled
-    if config.text.path is not None and (reads_text or (in_contexts and config.ceat.contexts == "text")):
+    if config.text.path is not None and text_tasks(config):
         try:
             documents = _documents(config.text)
         except (ValueError, OSError) as error:
@@ -105,12 +104,23 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
         "cola": (config.benchmarks.cola, lambda path: classification.task("cola", path, config.fine_tuning)),
     }
     wanted += [(name, partial(build, path)) for name, (path, build) in builders.items() if path is not None]
-    if in_contexts:
+    if config.benchmarks.association is not None and config.ceat.enabled:
         wanted.append(("ceat", lambda: _ceat_task(config, str(config.benchmarks.association), documents)))
     tasks += _build([*wanted, *continuation_tasks.sampling(config)], failures)
     sources = [task for task in tasks if task.name in continuation_tasks.SETS]
     tasks += _build(continuation_tasks.derived(config, sources), failures)
     return tasks, failures
+
+
+def text_tasks(config: EvalConfig) -> set[str]:
+    """The names of the tasks that read the documents of `text`, among those that the configuration switches on."""
+    in_contexts = config.benchmarks.association is not None and config.ceat.enabled and config.ceat.contexts == "text"
+    enabled = {
+        "perplexity": config.perplexity.enabled,
+        "counterfactual_gap": config.counterfactual_gap.enabled,
+        "ceat": in_contexts,
+    }
+    return {name for name, is_enabled in enabled.items() if is_enabled}
 
 
 def _build(wanted: Sequence[tuple[str, Callable[[], Task]]], failures: list[Failure]) -> list[Task]:
@@ -296,5 +306,10 @@ def _gap_task(config: EvalConfig, documents: list[str]) -> Task:
 def _documents(text: TextConfig) -> list[str]:
     settings = {"path": text.path, "text_field": text.text_field, "txt_document": text.txt_document}
     reading = validate(DataConfig, settings)
-    documents: Iterable[str] = read_documents(reading)
-    return list(islice(documents, text.max_documents))
+    try:
+        return list(islice(read_documents(reading), text.max_documents))
+    except (ValueError, FileNotFoundError) as error:
+        # the corpus is read as training reads it, whose settings are called otherwise
+        message = re.sub(r"\b(set|check) data\.(path|text_field)\b", r"\1 text.\2", str(error))
+        message = re.sub(r"\bset data\.split$", "set text.path to the folder of one of them", message)
+        raise type(error)(message) from error

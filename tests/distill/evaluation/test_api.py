@@ -1,6 +1,7 @@
 """evaluate_model: the same numbers as eval.py's parts, from a path and from a loaded model; its messages."""
 
 import pytest
+from datasets import Dataset, DatasetDict
 
 from distill.evaluation import EvalConfig, Measurement, evaluate_model
 from distill.evaluation import log_odds as log_odds_module
@@ -44,7 +45,9 @@ def test_tasks_are_chosen_and_may_depend_on_each_other(tiny_model, tokenizer, tm
     settings = {"benchmarks": {"bold": str(prompts)}, "generation": {"num_samples": 2, "max_new_tokens": 8}}
     found = evaluate_model(tiny_model(), tokenizer, tasks=["bold", "diversity"], settings=settings)
     assert {name.split("/")[0] for name in found} == {"bold", "diversity"}
-    with pytest.raises(ValueError, match="diversity is computed from the records of bold"):
+    with pytest.raises(
+        ValueError, match="diversity is computed from the records of bold, which is not among the tasks"
+    ):
         evaluate_model(tiny_model(), tokenizer, tasks=["diversity"], settings=settings)
 
 
@@ -61,3 +64,34 @@ def test_messages(tiny_model, tokenizer, tmp_path):
     for tasks in (None, ["stereoset"]):
         with pytest.raises(ValueError, match="stereoset: benchmarks.stereoset: .*dev.json does not exist.*curl -LO"):
             evaluate_model(tiny_model(), tokenizer, tasks=tasks, settings=missing)
+
+
+def test_a_text_that_cannot_be_read_is_what_its_tasks_are_said_to_lack(tiny_model, tokenizer, tmp_path):
+    settings = {"text": {"path": str(tmp_path / "none.jsonl")}, "perplexity": {"enabled": True}}
+    for tasks in (None, ["perplexity"], ["log_odds", "counterfactual_gap"]):
+        with pytest.raises(ValueError, match="^text: corpus .*none.jsonl does not exist; set text.path to a file"):
+            evaluate_model(tiny_model(), tokenizer, tasks=tasks, settings=settings)
+    assert evaluate_model(tiny_model(), tokenizer, tasks=["log_odds"], settings=settings)
+    settings["perplexity"]["enabled"] = False
+    with pytest.raises(ValueError, match="'perplexity' is not among the tasks"):
+        evaluate_model(tiny_model(), tokenizer, tasks=["perplexity"], settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: path.mkdir(), "corpus folder .* holds no"),
+        (lambda path: path.write_text('{"body": "a"}'), r"has no field 'text' .*; set text.text_field or mend the row"),
+        (lambda path: path.write_text(""), "is empty: .*; check text.path"),
+        (
+            lambda path: DatasetDict({"test": Dataset.from_dict({"text": ["a"]})}).save_to_disk(path),
+            r"has no split 'train' \(it has test\); set text.path to the folder of one of them",
+        ),
+    ],
+)
+def test_messages_about_the_text_name_its_settings(tiny_model, tokenizer, tmp_path, write, message):
+    path = tmp_path / "text.jsonl"
+    write(path)
+    with pytest.raises(ValueError, match=f"^text: .*{message}") as caught:
+        evaluate_model(tiny_model(), tokenizer, tasks=["perplexity"], settings={"text": {"path": str(path)}})
+    assert "data." not in str(caught.value).replace(str(path), "")
