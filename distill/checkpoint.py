@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import torch.distributed.checkpoint as distributed_checkpoint
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object, set_seed
+from accelerate.utils import gather_object, set_seed
 from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
@@ -176,34 +176,46 @@ def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts
     """Restore all parts and every random state from the newest checkpoint that is whole; False if there is none at all.
 
     On another number of processes than it was written by, random states start anew from the seed and the step. Damaged
-    checkpoints are reported and set aside. Raises ValueError when all are damaged, or the newest one does not fit.
+    checkpoints are reported, and set aside once another one has been loaded. Raises ValueError when all are damaged, or
+    the newest whole one does not fit, and OSError when one cannot be read; all then stay as they are.
     """
-    present: list[Any] = [checkpoints(run_dir) if accelerator.is_main_process else None]
-    broadcast_object_list(present)
-    for checkpoint in reversed(present[0]):
-        look = partial(damage, checkpoint, accelerator.process_index, accelerator.num_processes)
-        faults = _together(accelerator, look)
-        found = [fault for share in faults for fault in share]
+    main, folder = accelerator.is_main_process, run_dir / "checkpoints"
+    present = _together(accelerator, lambda: checkpoints(run_dir) if main else [])[0]
+    for checkpoint in reversed(present):
+        try:
+            look = partial(damage, checkpoint, accelerator.process_index, accelerator.num_processes)
+            found = [fault for share in _together(accelerator, look) for fault in share]
+        except OSError as error:
+            raise OSError(
+                f"checkpoint {checkpoint} cannot be read ({error}); nothing was changed: see to the disk and give the "
+                "same command again, or remove that folder to continue from the checkpoint before it"
+            ) from error
         if not found:
             _read(accelerator, checkpoint, parts, seed)
+            if main:
+                for newer in present[present.index(checkpoint) + 1 :]:
+                    newer.rename(newer.with_name(newer.name + ".damaged"))
+            accelerator.wait_for_everyone()
             return True
         accelerator.print(f"{checkpoint} is damaged ({found[0]}); trying the checkpoint before it")
-        if accelerator.is_main_process:
-            checkpoint.rename(checkpoint.with_name(checkpoint.name + ".damaged"))
-        accelerator.wait_for_everyone()
-    if present[0]:
+    if present or any(_together(accelerator, lambda: main and any(folder.glob("*.damaged")))):
         raise ValueError(f"no checkpoint of {run_dir} is whole; remove its folder checkpoints to start the run again")
     return False
 
 
 def damage(checkpoint: Path, share: int = 0, num_shares: int = 1) -> list[str]:
-    """In what a checkpoint differs from its manifest; with shares, one process looks at every num_shares-th file."""
+    """In what a checkpoint differs from its manifest; with shares, one process looks at every num_shares-th file.
+
+    Raises OSError for a file that is there and cannot be read: that is the disk's fault and may pass.
+    """
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         own, entries = manifest.pop("sha256"), manifest["files"]
         if own != _own_digest(manifest):
             return [f"{MANIFEST} has another checksum than when it was written"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except FileNotFoundError:
+        return [f"{MANIFEST} is missing"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         return [f"{MANIFEST} cannot be read: {error}"]
     return [fault for entry in entries[share::num_shares] if (fault := _fault(checkpoint, entry))]
 
@@ -211,8 +223,8 @@ def damage(checkpoint: Path, share: int = 0, num_shares: int = 1) -> list[str]:
 def _fault(checkpoint: Path, entry: dict[str, Any]) -> str | None:
     try:
         found = _digest(checkpoint / entry["name"])
-    except OSError as error:
-        return f"{entry['name']} cannot be read: {error.strerror}"
+    except FileNotFoundError:
+        return f"{entry['name']} is missing"
     if found["num_bytes"] != entry["num_bytes"]:
         return f"{entry['name']} has {found['num_bytes']:,} bytes instead of {entry['num_bytes']:,}"
     if found["sha256"] != entry["sha256"]:

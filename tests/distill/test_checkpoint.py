@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import io
 import json
 import os
 import random
@@ -107,11 +108,41 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(
     assert damage(tmp_path / "checkpoints" / "step_00000004") == []
 
 
-def test_when_all_are_damaged_the_run_does_not_silently_start_again(run, accelerator, tmp_path):
+def test_when_all_are_damaged_no_launch_silently_starts_the_run_again(run, accelerator, tmp_path):
     for checkpoint in checkpoints(tmp_path):
         (checkpoint / "run.pt").unlink()
-    with pytest.raises(ValueError, match=r"no checkpoint of .* is whole; remove its folder checkpoints to start"):
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"no checkpoint of .* is whole; remove its folder checkpoints to start"):
+            load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+        assert names(tmp_path) == ["step_00000002", "step_00000004"]
+
+
+def test_only_checkpoints_that_were_set_aside_are_no_reason_to_start_again(run, accelerator, tmp_path):
+    (tmp_path / "checkpoints" / "step_00000004" / "run.pt").unlink()
+    assert load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+    shutil.rmtree(tmp_path / "checkpoints" / "step_00000002")
+    assert names(tmp_path) == ["step_00000004.damaged"]
+    with pytest.raises(ValueError, match=r"no checkpoint of .* is whole"):
         load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+
+
+@pytest.mark.parametrize("name", ["run.pt", "manifest.json"])
+def test_a_disk_that_cannot_be_read_stops_the_run_and_changes_nothing(name, run, accelerator, tmp_path, monkeypatch):
+    real = io.open
+
+    def failing(file, *arguments, **keywords):
+        if str(file).endswith(f"step_00000004/{name}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+        return real(file, *arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(io, "open", failing)  # what Path.open calls
+        with pytest.raises(OSError, match=r"step_0+4 cannot be read \(.*Input/output error.*; nothing was changed"):
+            load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+    assert names(tmp_path) == ["step_00000002", "step_00000004"]
+    resumed = build_parts(accelerator, seed=1)
+    assert load_newest_checkpoint(accelerator, tmp_path, resumed, seed=0)
+    assert resumed.state.step == 4
 
 
 def test_a_whole_checkpoint_of_another_model_is_refused(run, accelerator, tmp_path):
