@@ -40,6 +40,7 @@ def test_the_slurm_script_starts_every_node_and_requeues_what_was_stopped(stoppe
     """With stand-ins for srun, scontrol and accelerate that write down how they are called."""
     log, run_dir = tmp_path / "log", tmp_path / "run"
     run_dir.mkdir()
+    (run_dir / "stopped.json").touch()  # of the start before, which must not requeue a job that fails early
     scripts = {
         "scontrol": f'echo "scontrol $@" >> {log}; echo node1; echo node2',
         "srun": 'shift; SLURM_NODEID=0 "$@"; SLURM_NODEID=1 "$@"',

@@ -20,6 +20,9 @@ HEAD_NODE=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export HEAD_NODE
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=240 # how long the launcher waits for the checkpoint after SIGTERM, in seconds
 
+# one left by an earlier start of this job: a run that fails before it reads its checkpoint would be requeued for ever
+rm -f "$RUN_DIR/stopped.json"
+
 # exec: the signal must reach the launcher, not a shell that waits for it
 srun --kill-on-bad-exit=1 bash -c 'exec accelerate launch --quiet --config_file configs/accelerate/multi_node.yaml \
   --num_machines "$SLURM_NNODES" --num_processes "$((SLURM_NNODES * SLURM_GPUS_ON_NODE))" \
