@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from transformers.utils import logging as transformers_logging
@@ -16,13 +17,13 @@ from distill.cached_states import cache_states
 from distill.config import RunConfig, load_config
 from distill.data import prepare_blocks, separators
 from distill.documents import mask_documents
-from distill.interrupt import Stopped
+from distill.interrupt import Stopped, StopRequest
 from distill.launch import build_accelerator, leave, on_main
 from distill.models import model_fingerprint
 from distill.parts import load_parts
 from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
-from distill.run_folder import is_complete, open_run, provenance
+from distill.run_folder import is_complete, leave_note, open_run, provenance
 from distill.schedule import plan_schedule
 from distill.tracking import check_trackers
 from distill.trainer import fit
@@ -41,6 +42,17 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{config.run_dir}/student is there: this run is complete; remove the folder to train again")
         return
 
+    try:
+        with StopRequest(at_once=True):  # until the steps begin, which are finished first
+            run(config, options.dry_run)
+    except Stopped as stopped:
+        if stopped.step is None and not options.dry_run and os.environ.get("RANK", "0") == "0":
+            leave_note(Path(config.run_dir), stopped.note())
+        raise
+
+
+def run(config: RunConfig, dry_run: bool) -> None:
+    """Build the parts of a run and train, or print what would happen."""
     check_trackers(config.train.trackers)
     accelerator = build_accelerator(config)
     tokenizer, teacher, student = load_parts(config)
@@ -52,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
         for model in filter(None, (teacher, student)):
             mask_documents(model, separators(tokenizer, config.data.separator)[0][0])
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
-    if options.dry_run:
+    if dry_run:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
@@ -75,8 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
             blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, teacher_hash).read)
         try:
             fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
-        except Stopped:
-            leave(accelerator)
+        except Stopped as stopped:
+            if stopped.step is not None:  # all processes have ended it together
+                leave(accelerator)
             raise
     accelerator.print(f"done: {config.run_dir}/student")
     leave(accelerator)

@@ -262,11 +262,15 @@ _OPTIONS: list[RowOptions] = []  # one element, in worker processes only
 
 def _hold(options: RowOptions) -> None:
     _OPTIONS.append(options)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+def end_with_parent() -> None:
+    """In a worker: end when the parent is gone. Else, were that killed, it would wait for work for ever."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()

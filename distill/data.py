@@ -13,10 +13,12 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +31,7 @@ from transformers import PreTrainedTokenizerFast
 
 import augment
 from augment.lexicon import Lexicon
+from augment.stream import end_with_parent
 from distill import corpus, packing
 from distill.batches import BlockStates
 from distill.config import AugmentConfig, DataConfig
@@ -152,13 +155,13 @@ def _build(
     def write(name: str, texts: Iterator[str], fraction: float) -> None:
         done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(aside.glob(f"{name}-*.json"))]
         num_done = sum(counts["num_documents"] for counts in done)
-        documents = _pair_all(islice(texts, num_done, None), settings, data.num_proc)
-        for shard in _shards(_show(documents, name, num_done)):
-            counts: Counter[str] = Counter()
-            flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in shard)
-            file = aside / f"{name}-{len(done):05d}.arrow"
-            done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
-            write_text(file.with_suffix(".json"), json.dumps(done[-1]))
+        with closing(_pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
+            for shard in _shards(_show(documents, name, num_done)):
+                counts: Counter[str] = Counter()
+                flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in shard)
+                file = aside / f"{name}-{len(done):05d}.arrow"
+                done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
+                write_text(file.with_suffix(".json"), json.dumps(done[-1]))
         info[name] = {key: sum(counts[key] for counts in done) for key in (done[0] if done else ["num_blocks"])}
         if info[name]["num_blocks"] == 0:
             raise ValueError(
@@ -201,8 +204,11 @@ def _draw(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") / 2**64
 
 
-def _pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Iterator[PairedDocument]:
-    """`pair_texts` over chunks of texts, on `num_proc` processes, in order and with a bounded number in flight."""
+def _pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Generator[PairedDocument]:
+    """`pair_texts` over chunks of texts, on `num_proc` processes, in order and with a bounded number in flight.
+
+    Close it to end the processes when they have finished the chunks they are at.
+    """
     iterator = iter(texts)
     chunks = iter(lambda: list(islice(iterator, DOCUMENTS_PER_CHUNK)), [])
     if num_proc == 1:
@@ -223,10 +229,17 @@ def _pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> 
             raise OSError(
                 f"a worker that pairs text has died, most likely for want of memory; lower data.num_proc ({num_proc})"
             ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(settings: dict[str, Any]) -> None:
-    """Keep lexicon and tokenizer in a worker: they are sent once, not with every chunk."""
+    """Keep lexicon and tokenizer in a worker: they are sent once, not with every chunk.
+
+    Ctrl-C reaches all processes; the parent deals with it. A worker whose parent was killed ends by itself.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     _worker_settings.update(settings)
 
 

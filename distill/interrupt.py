@@ -1,4 +1,7 @@
-"""Ending a run in good order: SIGTERM or SIGINT in; a finished step, a checkpoint and an exit code out."""
+"""Ending a run in good order: SIGTERM or SIGINT in; a finished step, a checkpoint and an exit code out.
+
+Outside of the steps there is nothing to finish: what was prepared is kept by shards, and the run ends at once.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,23 @@ import torch
 from accelerate import Accelerator
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-STOPPED_FILE = "stopped.json"
 
 
-class Stopped(Exception):  # noqa: N818
-    """A run that ended early, on request, with a checkpoint that continues it."""
+class Stopped(BaseException):
+    """A run that ended early, on request: after `step`, with a checkpoint, or outside of the steps (None).
 
-    def __init__(self, number: int, step: int, max_steps: int) -> None:
+    Not an Exception: it can be raised anywhere, and what handles the errors of a library must not take it for one.
+    """
+
+    def __init__(self, number: int, step: int | None = None, max_steps: int | None = None) -> None:
         self.signal, self.step, self.max_steps = signal.Signals(number), step, max_steps
-        super().__init__(
-            f"stopped by {self.signal.name} after step {step} of {max_steps}, with a checkpoint; "
-            "the same command continues the run"
-        )
+        where = "outside of training, with all that was finished"
+        if step is not None:
+            where = f"after step {step} of {max_steps}, with a checkpoint"
+        super().__init__(f"stopped by {self.signal.name} {where}; the same command continues the run")
 
     def note(self) -> str:
-        """What STOPPED_FILE says, for launchers that do not hand on the exit code."""
+        """What RUN/stopped.json says, for launchers that do not hand on the exit code."""
         return json.dumps({"signal": self.signal.name, "step": self.step, "max_steps": self.max_steps}) + "\n"
 
     @property
@@ -38,10 +43,11 @@ class Stopped(Exception):  # noqa: N818
 class StopRequest:
     """Remembers the first of SIGNALS that arrives while it is entered; the handlers before it come back at the end.
 
-    Outside of the main thread, where Python allows no handlers, it does nothing.
+    at_once: raise Stopped there and then. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: bool = False) -> None:
+        self.at_once = at_once
         self.received = 0
         self.before: dict[signal.Signals, Any] = {}
 
@@ -55,7 +61,9 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _remember(self, number: int, _: FrameType | None) -> None:
-        self.received = self.received or number
+        first, self.received = not self.received, self.received or number
+        if self.at_once and first:
+            raise Stopped(number)
 
     def agreed(self, accelerator: Accelerator) -> int:
         """The number of a signal that any process has received, the same on all of them, or 0. Call after each step."""

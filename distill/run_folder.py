@@ -31,7 +31,7 @@ from yaml import YAMLError
 from distill.config import RunConfig, dump_yaml, load_yaml, to_dict
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
-LOCK_FILE, HOLDER_FILE = ".lock", ".lock.json"
+LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
 # settings that change how a run is watched or executed, not what it computes
 FREE_SETTINGS = {
     "run_dir",
@@ -97,16 +97,22 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
     """
     run_dir = Path(config.run_dir)
     file = run_dir / "config.yaml"
-    foreign = not file.exists() and run_dir.is_dir() and {path.name for path in run_dir.iterdir()}
-    if foreign and foreign - {LOCK_FILE, HOLDER_FILE, "config.yaml.partial"}:
+    names = {path.name.removesuffix(".partial") for path in run_dir.iterdir()} if run_dir.is_dir() else set()
+    if not file.exists() and names - {LOCK_FILE, HOLDER_FILE, STOPPED_FILE, file.name}:
         raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
     settings = to_dict(config) | {"provenance": origin}
-    if file.exists():
-        _check_same(file, settings)
     with _held(run_dir):
-        if not file.exists():
+        if file.exists():
+            _check_same(file, settings)
+        else:
             write_text(file, dump_yaml(settings))
         yield
+
+
+def leave_note(run_dir: Path, note: str) -> None:
+    """Write stopped.json into the folder of a run that is not open, if no other process holds it."""
+    with contextlib.suppress(OSError), _held(run_dir):  # whose run is not the one that was stopped
+        write_text(run_dir / STOPPED_FILE, note)
 
 
 @contextlib.contextmanager

@@ -23,11 +23,11 @@ from distill.data import Blocks
 from distill.distiller import Distiller
 from distill.export import model_card, push_student, save_student
 from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
-from distill.interrupt import STOPPED_FILE, Stopped, StopRequest
+from distill.interrupt import Stopped, StopRequest
 from distill.launch import checkpoint_activations, prepare, shard_teacher
 from distill.perturb import GenderClasses
 from distill.positions import find_positions
-from distill.run_folder import write_text
+from distill.run_folder import STOPPED_FILE, write_text
 from distill.samples import samples
 from distill.schedule import Schedule, blocks_from, build_scheduler
 from distill.step import forward_pairs, positions_of, train_step

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,37 @@ def test_several_workers_give_the_same_blocks(settings, tokenizer, tmp_path):
     together = prepare_blocks(other, AugmentConfig(), LEXICON, tokenizer, seed=0)
     assert rows(together.train) == rows(alone.train)
     assert together.info == alone.info
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def _worker_pids(settings, pipe):
+    def texts():
+        yield from ["The nurse said that she left."] * 600
+        pipe.send([worker.pid for worker in multiprocessing.active_children()])
+        time.sleep(600)
+
+    list(data_module._pair_all(texts(), settings, num_proc=2))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_a_parent_that_was_killed(tokenizer):
+    settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
+    ours, theirs = multiprocessing.Pipe()
+    parent = multiprocessing.get_context("spawn").Process(target=_worker_pids, args=(settings, theirs))
+    parent.start()
+    workers = ours.recv()
+    parent.kill()
+    parent.join()
+    deadline = time.monotonic() + 20
+    while any(_runs(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):

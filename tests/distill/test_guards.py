@@ -1,6 +1,7 @@
 """Steps that fail: which block it was, and what a skipped step leaves behind; signals; throughput."""
 
 import itertools
+import json
 import os
 import signal
 import threading
@@ -114,6 +115,29 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_that_continues_i
     assert not (tmp_path / "run" / "stopped.json").exists()
     ours, theirs = (tmp_path / name / "student" / "model.safetensors" for name in ("run", "whole"))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("interrupted", ["distill.data._write_blocks", "distill.cached_states._store_shard"])
+def test_a_signal_before_the_first_step_ends_the_run_at_once_and_is_noted(
+    interrupted, config_file, tmp_path, monkeypatch
+):
+    def signalled(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    arguments = ["--config", str(config_file), "teacher.targets=cached", "train.max_steps=1"]
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a handler of the test's, lest it end here
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(interrupted, signalled)
+            with pytest.raises(Stopped, match="stopped by SIGTERM outside of training, .*the same command") as stopped:
+                train.main(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stopped.value.exit_code == 143
+    assert json.loads((tmp_path / "run" / "stopped.json").read_text())["signal"] == "SIGTERM"
+    train.main(arguments)
+    assert (tmp_path / "run" / "student").exists() and not (tmp_path / "run" / "stopped.json").exists()
 
 
 def test_outside_of_the_main_thread_no_handler_is_set():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from distill.config import RunConfig, validate
-from distill.run_folder import open_run, read_jsonl, write_text
+from distill.run_folder import leave_note, open_run, read_jsonl, write_text
 
 ORIGIN = {"data": {"corpus": "abc"}}
 
@@ -83,6 +83,33 @@ def test_settings_that_only_watch_a_run_may_change_and_others_may_not(tmp_path):
         open_run(config(tmp_path), {"data": {"corpus": "abd"}}),
     ):
         pass
+
+
+def test_what_an_interrupted_start_left_is_no_foreign_folder(tmp_path):
+    for name in (".lock", ".lock.json.partial", "config.yaml.partial", "stopped.json"):
+        (tmp_path / name).write_text("")
+    with open_run(config(tmp_path), ORIGIN):
+        assert (tmp_path / "config.yaml").exists()
+
+
+def test_a_file_of_somebody_else_is_never_joined_by_a_run(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="is not empty and holds no run"), open_run(config(tmp_path), ORIGIN):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_settings_are_compared_by_the_holder_of_the_lock_only(other_process, tmp_path):
+    other = config(tmp_path / "run", train={"max_steps": 2})
+    with pytest.raises(OSError, match="in use by process"), open_run(other, ORIGIN):
+        pass
+
+
+def test_a_note_of_a_stop_is_not_left_in_a_folder_that_another_process_holds(other_process, tmp_path):
+    leave_note(tmp_path / "run", "{}")
+    assert not (tmp_path / "run" / "stopped.json").exists()
+    leave_note(tmp_path / "new", "{}")
+    assert (tmp_path / "new" / "stopped.json").read_text() == "{}"
 
 
 def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
