@@ -79,16 +79,18 @@ def prepare_blocks(
                 _build(folder, data, augmentation, lexicon, tokenizer, seed)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        train, heldout = (_read_shards(folder, name) for name in ("train", "heldout"))
-    except (OSError, ValueError, pa.ArrowException) as error:
+        train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
     return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, key)
 
 
-def _read_shards(folder: Path, name: str) -> Dataset:
+def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
     shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
+    if sum(map(len, shards)) != num_blocks:  # a shard is gone, and the others would be other blocks in another order
+        raise ValueError(f"{name} has {sum(map(len, shards)):,} blocks instead of {num_blocks:,}")
     return concatenate_datasets(shards).with_format("numpy")
 
 
