@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from augment.lexicon import load_lexicon
 from distill.cached_states import cache_states
-from distill.config import RunConfig, load_config
+from distill.config import RunConfig, StudentConfig, load_config
 from distill.data import prepare_blocks, separators
 from distill.documents import mask_documents
 from distill.interrupt import Stopped, StopRequest
@@ -25,6 +26,7 @@ from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
 from distill.run_folder import is_complete, leave_note, open_run, provenance
 from distill.schedule import plan_schedule
+from distill.student import read_settings
 from distill.tracking import check_trackers
 from distill.trainer import fit
 
@@ -77,7 +79,7 @@ def run(config: RunConfig, dry_run: bool) -> None:
         origin = provenance(
             blocks.info,
             teacher_hash,
-            model_fingerprint(config.student.checkpoint, student) if config.student.checkpoint else None,
+            _origin_of_student(config.student, student),
             tokenizer.backend_tokenizer.to_str(),
             accelerator.mixed_precision,
         )
@@ -93,6 +95,13 @@ def run(config: RunConfig, dry_run: bool) -> None:
             raise
     accelerator.print(f"done: {config.run_dir}/student")
     leave(accelerator)
+
+
+def _origin_of_student(config: StudentConfig, student: PreTrainedModel) -> str | dict[str, Any] | None:
+    """What the student starts from as far as config.yaml does not say it: the content of files it names."""
+    if config.checkpoint is not None:
+        return model_fingerprint(config.checkpoint, student)
+    return read_settings(config.config) if isinstance(config.config, str) else None
 
 
 if __name__ == "__main__":

@@ -59,9 +59,16 @@ FREE_SETTINGS = {
 
 
 def provenance(
-    data: dict[str, Any], teacher: str | None, student: str | None, tokenizer: str, mixed_precision: str
+    data: dict[str, Any],
+    teacher: str | None,
+    student: str | dict[str, Any] | None,
+    tokenizer: str,
+    mixed_precision: str,
 ) -> dict[str, Any]:
-    """Versions, git revision, fingerprints and precision, for config.yaml. teacher, student: those of given weights."""
+    """Versions, git revision, fingerprints and precision, for config.yaml.
+
+    teacher, student: the fingerprint of given weights; for a student of a configuration file, the settings in it.
+    """
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "git_revision": git_revision(),

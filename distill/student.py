@@ -75,15 +75,7 @@ def _random_student(
                 f"student.config: {settings['model_type']} has no setting {', '.join(unknown)}; mind the name"
             )
     else:
-        path = Path(source) / "config.json" if Path(source).is_dir() else Path(source)
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"student.config: {path} does not exist; give a folder with a config.json, or settings"
-            )
-        try:
-            settings = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"student.config: {path} is not JSON ({error}); mend it") from error
+        settings = read_settings(source)
     if "model_type" not in settings:
         raise ValueError("student.config has no model_type; name the architecture, e.g. model_type: gpt2")
     settings.setdefault("vocab_size", len(tokenizer))
@@ -99,6 +91,17 @@ def _random_student(
         raise ValueError(f"student.config does not make a model: {' '.join(str(error).split())}") from error
     check_head(student, "student.config")
     return student
+
+
+def read_settings(source: str) -> dict[str, Any]:
+    """The settings of a model: a folder with a config.json, or such a file. Raises FileNotFoundError or ValueError."""
+    path = Path(source) / "config.json" if Path(source).is_dir() else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"student.config: {path} does not exist; give a folder with a config.json, or settings")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"student.config: {path} is not JSON ({error}); mend it") from error
 
 
 def _config_of_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> PretrainedConfig:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import train
+from distill import data
 from distill.run_folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +130,20 @@ def test_a_tokenizer_that_has_changed_between_two_runs_is_refused(config_file, t
         train.main(["--config", str(config_file)])
 
 
+def test_a_student_configuration_that_has_changed_between_two_runs_is_refused(config_file, tmp_path):
+    file = tmp_path / "student.json"
+    settings = {"model_type": "gpt2", "n_embd": 16, "n_head": 2, "n_layer": 1, "n_positions": 64}
+    arguments = ["--config", str(config_file), f"student={{config: {file}}}", "train.max_steps=1"]
+    file.write_text(json.dumps(settings))
+    train.main(arguments)
+    shutil.rmtree(tmp_path / "run" / "student")
+    file.write_text(json.dumps(settings | {"activation_function": "relu"}))  # whose weights have the same shapes
+    with pytest.raises(ValueError, match=r"(?s)other settings:.*provenance.student.activation_function: None there"):
+        train.main(arguments)
+    file.write_text(json.dumps(settings))
+    train.main(arguments)
+
+
 def test_a_corrupt_row_is_named_by_file_and_line(config_file, tmp_path, small_world):
     corpus = tmp_path / "corpus.jsonl"
     lines = (small_world / "train.jsonl").read_text().splitlines()
@@ -145,6 +160,15 @@ def test_a_damaged_cache_says_which_folder_to_remove(name, config_file, tmp_path
     (file,) = (tmp_path / "cache").glob(f"*/{name}")
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(ValueError, match=rf"the cached blocks in {file.parent} cannot be read .*; remove that folder"):
+        train.main(["--config", str(config_file)])
+
+
+def test_a_cache_that_has_lost_a_shard_says_which_folder_to_remove(config_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "CHARACTERS_PER_SHARD", 20_000)
+    train.main(["--config", str(config_file), "--dry-run"])
+    (shard,) = (tmp_path / "cache").glob("*/train-00001.arrow")
+    shard.unlink()
+    with pytest.raises(ValueError, match=r"cannot be read \(train has \d+ blocks instead of \d+\); remove that folder"):
         train.main(["--config", str(config_file)])
 
 
