@@ -33,6 +33,8 @@ from distill.batches import BlockStates, batches
 from distill.config import RunConfig
 from distill.data import Blocks
 from distill.distiller import teacher_states
+from distill.launch import on_main
+from distill.run_folder import sync
 
 BLOCKS_PER_SHARD = 256
 # NumPy has no bfloat16: its bits are stored
@@ -75,10 +77,9 @@ def cache_states(
     folder.path.mkdir(parents=True, exist_ok=True)
     num_shards = -(-len(blocks.train) // BLOCKS_PER_SHARD)
     missing = [number for number in range(num_shards) if not folder._shard(number).exists()]
-    if missing and accelerator.is_main_process:
-        num_blocks = min(len(missing) * BLOCKS_PER_SHARD, len(blocks.train))
-        _check_space(folder.path, size_bytes(num_blocks, config.data.seq_len, teacher, config.teacher.dtype))
-    accelerator.wait_for_everyone()
+    num_blocks = min(len(missing) * BLOCKS_PER_SHARD, len(blocks.train))
+    needed = size_bytes(num_blocks, config.data.seq_len, teacher, config.teacher.dtype)
+    on_main(accelerator, lambda: _check_space(folder.path, needed))
     if missing:
         teacher.to(accelerator.device)
     # by number: what is missing another process may see otherwise, while another run stores the same states
@@ -162,7 +163,10 @@ def _store_shard(
         whole = torch.cat(parts)
         stored = whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole
         np.save(aside / f"{name}.npy", stored.numpy())
+        sync(aside / f"{name}.npy")
+    sync(aside)
     aside.rename(final)
+    sync(final.parent)
 
 
 @functools.lru_cache(maxsize=64)

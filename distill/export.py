@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.checkpoint import TrainState
 from distill.config import RunConfig, dump_yaml, to_dict
+from distill.launch import on_main
 from distill.run_folder import sync
 
 
@@ -29,13 +30,15 @@ def save_student(
     Call on all processes: the weights of a sharded student are gathered. Raises OSError when they cannot be written.
     """
     weights = get_model_state_dict(distiller, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
-    if accelerator.is_main_process:
+
+    def write() -> None:
         student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
         own: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
         for tied in _repeated(student):  # gathered one by one, tied weights would come out as two
             own.pop(tied, None)
         write_student(run_dir / "student", student, tokenizer, own, card)
-    accelerator.wait_for_everyone()
+
+    on_main(accelerator, write)
 
 
 def _repeated(student: PreTrainedModel) -> set[str]:

@@ -104,6 +104,16 @@ def test_what_was_stopped_goes_on_where_it_was(config, parts, monkeypatch):
     assert states.read(len(blocks.train) - 1).hidden.shape == (32, 16)
 
 
+def test_a_shard_is_on_the_disk_before_it_has_its_name(config, parts, monkeypatch):
+    accelerator, blocks, teacher = parts
+    synced = []
+    monkeypatch.setattr(module, "sync", lambda path: synced.append((path.name, path.exists())))
+    cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
+    files = [(f"{name}.npy", True) for name in ("original", "counterfactual", "has_swap")]
+    folder = cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path
+    assert synced[:5] == [*files, ("shard_00000.partial", True), (folder.name, True)]
+
+
 def test_another_teacher_corpus_or_precision_has_other_states(config, config_file, parts, tiny_model):
     _, blocks, teacher = parts
     paths = [
