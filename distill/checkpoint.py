@@ -37,7 +37,8 @@ MANIFEST = "manifest.json"
 
 @dataclasses.dataclass
 class TrainState:
-    """Where a run stands: optimizer steps done, tokens whose prediction has been scored, steps that were skipped.
+    """Where a run stands: optimizer steps done, tokens whose prediction has been scored, steps that were skipped by
+    train.on_nonfinite, steps that were skipped by the scaler of fp16.
 
     heldout_nats_per_token: the held-out cross-entropy, if it was measured at this very step.
     """
@@ -45,6 +46,7 @@ class TrainState:
     step: int = 0
     tokens_seen: int = 0
     num_skipped: int = 0
+    num_overflowed: int = 0
     heldout_nats_per_token: float | None = None
 
 

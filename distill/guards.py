@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,7 +17,28 @@ from transformers import PreTrainedTokenizerFast
 from distill.batches import PairedBatch
 
 MAX_CONSECUTIVE_SKIPS = 10
+MAX_CONSECUTIVE_OVERFLOWS = 50  # each halves the scale of the loss: by then it was not the scale
 NUM_QUOTED_CHARACTERS = 60
+
+
+@dataclasses.dataclass
+class Streaks:
+    """How many steps in a row have been skipped, by train.on_nonfinite or by the scaler of fp16."""
+
+    num_failed: int = 0
+    num_overflowed: int = 0
+
+    def count(self, step: int, metrics: dict[str, Any] | None) -> None:
+        """Count a step by its metrics, None if it failed. Raises FloatingPointError after too many in a row."""
+        self.num_failed = self.num_failed + 1 if metrics is None else 0
+        self.num_overflowed = self.num_overflowed + 1 if metrics is not None and metrics["overflowed"] else 0
+        if self.num_failed > MAX_CONSECUTIVE_SKIPS:
+            raise FloatingPointError(f"{self.num_failed} steps in a row failed, the last is {step}; lower optim.lr")
+        if self.num_overflowed > MAX_CONSECUTIVE_OVERFLOWS:
+            raise FloatingPointError(
+                f"{self.num_overflowed} steps in a row, the last is {step}, had gradients that are not finite at any "
+                "scale of the loss; train with --mixed_precision bf16 or no, or lower optim.lr"
+            )
 
 
 def abandon_step(accelerator: Accelerator, optimizer: Any, scheduler: Any) -> None:

@@ -58,7 +58,7 @@ def describe(
         "steps": f"{schedule.max_steps:,} optimizer steps of {config.train.global_batch_size} sequences "
         f"({schedule.max_steps * schedule.rows_per_step / len(blocks.train):.2f} epochs)",
         "memory": f"about {peak_bytes / 1e9:.1f} GB per process (measured on {PROBE_MICRO_STEPS} micro-steps, plus "
-        "optimizer states)",
+        f"optimizer states{', with the whole student on each process' if accelerator.is_fsdp2 else ''})",
         "time": f"about {_duration(seconds * schedule.micro_steps * schedule.max_steps)} "
         f"({seconds:.2f} s per micro-step)",
         "run folder": config.run_dir,

@@ -32,6 +32,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "tokens per second": ("tokens_per_second",),
     "peak memory (GB)": ("memory_bytes",),
     "share of the peak arithmetic (MFU)": ("mfu",),
+    "skipped steps": ("num_skipped", "num_overflowed"),
 }
 NOT_PLOTTED = frozenset({"step", "num_processes", "device", "heldout_perplexity", "tokens_seen", "num_tokens"})
 LOGARITHMIC = frozenset({"gradient norm"})

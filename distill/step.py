@@ -34,8 +34,9 @@ def train_step(
 ) -> dict[str, Any]:
     """One optimizer step over this process's micro-batches; returns the step's means over all processes.
 
-    Raises FloatingPointError when the loss or a gradient is not finite, before that reaches the weights. (Under fp16 a
-    gradient may be: the scaler then skips the step.)
+    lr: the learning rate of this step. overflowed: whether the scaler has skipped it, which under fp16 it does where a
+    gradient is not finite. Raises FloatingPointError when otherwise the loss or a gradient is not finite, before that
+    reaches the weights.
     """
     device = accelerator.device
     scored = [positions_of(batch, teacher, config) for batch in micro_batches]
@@ -63,11 +64,12 @@ def train_step(
             f"gradient norm {norm}; lower optim.lr, or train in float32 (mixed_precision: no). The last "
             "checkpoint is intact"
         )
+    metrics |= {"grad_norm": norm, "lr": scheduler.get_last_lr()[0]}
     optimizer.step()
     if not accelerator.optimizer_step_was_skipped:
         scheduler.step()
     optimizer.zero_grad()
-    return metrics | {"grad_norm": norm, "lr": scheduler.get_last_lr()[0]}
+    return metrics | {"overflowed": accelerator.optimizer_step_was_skipped}
 
 
 def positions_of(batch: PairedBatch, teacher: PreTrainedModel | None, config: RunConfig) -> Positions:

@@ -24,12 +24,16 @@ PEAK_FLOPS_PER_SECOND = {
 }
 
 
-def flops_per_token(student: PreTrainedModel, teacher: PreTrainedModel | None) -> float:
+def flops_per_token(student: PreTrainedModel, teacher: PreTrainedModel | None, cached: bool = False) -> float:
     """Multiplications and additions of one training step per scored token: 6 per parameter of the student, 2 per one of
-    the teacher (Kaplan et al. 2020, 2001.08361, section 2.1). Input embeddings that are not the head's, attention over
-    the context and the teacher's reading of a second view are left out, so that it is a lower bound.
+    the teacher (Kaplan et al. 2020, 2001.08361, section 2.1), of its output layer alone where its states are cached.
+    Input embeddings that are not the head's, attention over the context and the teacher's reading of a second view are
+    left out, so that it is a lower bound.
     """
-    return 6 * _num_matrix_parameters(student) + (2 * _num_matrix_parameters(teacher) if teacher is not None else 0)
+    flops = 6 * _num_matrix_parameters(student)
+    if teacher is not None:
+        flops += 2 * (teacher.get_output_embeddings().weight.numel() if cached else _num_matrix_parameters(teacher))
+    return flops
 
 
 def _num_matrix_parameters(model: PreTrainedModel) -> int:

@@ -22,7 +22,7 @@ from distill.config import RunConfig
 from distill.data import Blocks
 from distill.distiller import Distiller
 from distill.export import model_card, push_student, save_student
-from distill.guards import MAX_CONSECUTIVE_SKIPS, abandon_step, failing_blocks
+from distill.guards import Streaks, abandon_step, failing_blocks
 from distill.interrupt import Stopped, StopRequest
 from distill.launch import checkpoint_activations, prepare, shard_teacher
 from distill.perturb import GenderClasses
@@ -33,6 +33,8 @@ from distill.schedule import Schedule, blocks_from, build_scheduler
 from distill.step import forward_pairs, positions_of, train_step
 from distill.throughput import flops_per_token
 from distill.tracking import RunLog, start_trackers
+
+MAX_EXPONENT = 709  # of e, in float64
 
 # -- the run ---------------------------------------------------------------------------------------------------------
 
@@ -54,13 +56,9 @@ def fit(
     after SIGTERM or SIGINT, when the step has been finished and a checkpoint written.
     """
     run_dir = Path(config.run_dir)
-    if config.train.gradient_checkpointing:
-        checkpoint_activations(student)
-    if config.teacher and teacher and config.teacher.shard and accelerator.num_processes > 1:
-        shard_teacher(teacher, accelerator)
     distiller = build_distiller(config, accelerator, teacher, student, classes)
     optimizer = build_optimizer(config, distiller)
-    flops = flops_per_token(student, teacher)
+    flops = flops_per_token(student, teacher, cached=blocks.states is not None)
     distiller, optimizer = prepare(accelerator, distiller, optimizer)
     parts = Parts(distiller, optimizer, build_scheduler(config.optim, optimizer, schedule.max_steps), TrainState())
     state = parts.state
@@ -102,16 +100,15 @@ def _train(run: Run, log: RunLog, stop: StopRequest) -> dict[str, float]:
     loader = prefetched(iter(batches_to_come), run.schedule.micro_steps)
     if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
         results = _look(run, log)
-    num_skips = 0
+    streaks = Streaks()
     while state.step < max_steps:
         metrics = _step(run, list(itertools.islice(loader, run.schedule.micro_steps)), log)
-        num_skips = num_skips + 1 if metrics is None else 0
-        if num_skips > MAX_CONSECUTIVE_SKIPS:
-            raise FloatingPointError(f"{num_skips} steps in a row failed, the last is {state.step}; lower optim.lr")
+        streaks.count(state.step, metrics)
         last = state.step == max_steps
+        progress = {name: getattr(state, name) for name in ("tokens_seen", "num_skipped", "num_overflowed")}
         signal_number = stop.agreed(accelerator)
         if metrics is not None and (last or state.step % train.log_every == 0):
-            log.log_step(state.step, metrics | {"tokens_seen": state.tokens_seen, "num_skipped": state.num_skipped})
+            log.log_step(state.step, metrics | progress)
         state.heldout_nats_per_token = None
         if last or (not signal_number and state.step % train.eval_every == 0):
             results = _look(run, log)
@@ -164,6 +161,7 @@ def _step(run: Run, micro_batches: list[PairedBatch], log: RunLog) -> dict[str, 
         return None
     state.step += 1
     state.tokens_seen += metrics["num_tokens"]
+    state.num_overflowed += metrics["overflowed"]
     log.advance(metrics["num_tokens"])
     return metrics
 
@@ -186,7 +184,11 @@ def build_distiller(
     student: PreTrainedModel,
     classes: GenderClasses | None,
 ) -> Distiller:
-    """The module to be trained, and the teacher, on this process's device."""
+    """The module to be trained, and the teacher, on this process's device, set up to save memory as configured."""
+    if config.train.gradient_checkpointing:
+        checkpoint_activations(student)
+    if config.teacher and teacher and config.teacher.shard and accelerator.num_processes > 1:
+        shard_teacher(teacher, accelerator)
     head = None if teacher is None else teacher.to(accelerator.device).get_output_embeddings()
     classes = None if classes is None else classes.to(accelerator.device)
     return Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
@@ -228,4 +230,5 @@ def evaluate(
     exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64
     ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device, exact), "sum").tolist()
     nats_per_token = ce_sum / max(num_tokens, 1)
-    return {"heldout_nats_per_token": nats_per_token, "heldout_perplexity": math.exp(nats_per_token)}
+    perplexity = math.exp(nats_per_token) if nats_per_token < MAX_EXPONENT else math.inf
+    return {"heldout_nats_per_token": nats_per_token, "heldout_perplexity": perplexity}

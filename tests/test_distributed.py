@@ -83,7 +83,8 @@ def test_two_processes_distill_a_real_teacher_on_real_text(shared_data: Path, tm
     metrics = read_metrics(tmp_path / "run")
     assert metrics[0]["num_processes"] == 2
     rates = [line["lr"] for line in metrics if "lr" in line]
-    assert rates == pytest.approx([5e-4 * (12 - step) / 11 for step in range(1, 13)])  # one advance per step, not two
+    expected = [0.0, *(5e-4 * (13 - step) / 11 for step in range(2, 13))]  # one step of warm-up
+    assert rates == pytest.approx(expected)  # one advance per step, not two
     heldout = [line["heldout_nats_per_token"] for line in metrics if "heldout_nats_per_token" in line]
     assert heldout[-1] < heldout[0] - 0.5
     student = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "student")

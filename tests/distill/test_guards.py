@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 import train
-from distill import distiller
+from distill import distiller, trainer
 from distill.interrupt import Stopped, StopRequest
 from distill.run_folder import read_jsonl, read_metrics
 from distill.throughput import flops_per_token, peak_flops_per_second, peak_memory_bytes
@@ -78,6 +78,23 @@ def test_a_run_whose_steps_all_fail_ends(plain, tmp_path):
         train.main(arguments)
 
 
+def test_steps_that_the_scaler_skips_are_counted_and_too_many_in_a_row_end_the_run(plain, tmp_path, monkeypatch):
+    real, num_steps = trainer.train_step, itertools.count(1)
+
+    def overflowing(*arguments):
+        return real(*arguments) | {"overflowed": next(num_steps) != 2}
+
+    monkeypatch.setattr(trainer, "train_step", overflowing)
+    arguments = [*plain, "train.max_steps=60", "train.eval_every=100", "train.save_every=3"]
+    with pytest.raises(FloatingPointError, match=r"51 steps in a row, the last is 53, .*not finite .*bf16"):
+        train.main(arguments)
+    lines = [line for line in read_metrics(tmp_path / "run") if "loss" in line]
+    assert [line["num_overflowed"] for line in lines[:4]] == [1, 1, 2, 3]
+    monkeypatch.setattr(trainer, "train_step", real)
+    train.main(arguments)
+    assert read_metrics(tmp_path / "run")[-2]["num_overflowed"] == 50  # of 51 steps, up to the last checkpoint
+
+
 def test_an_exploding_gradient_stops_the_run_with_the_blocks_it_read(plain, tmp_path):
     with pytest.raises(
         FloatingPointError, match=r"step 1: .* the gradient norm .* no block fails alone; the step read"
@@ -92,8 +109,6 @@ def test_an_exploding_gradient_stops_the_run_with_the_blocks_it_read(plain, tmp_
 def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_that_continues_it(
     number, code, config_file, tmp_path, monkeypatch
 ):
-    from distill import trainer
-
     train.main(["--config", str(config_file), f"run_dir={tmp_path / 'whole'}"])
     real, calls = trainer.train_step, itertools.count(1)
 
@@ -173,7 +188,9 @@ def test_flops_count_the_head_once(tiny_model):
     every = sum(parameter.numel() for parameter in untied.parameters())
     embeddings = untied.get_input_embeddings().weight.numel()
     assert flops_per_token(untied, None) == 6 * (every - embeddings)
-    assert flops_per_token(tied, untied) == 6 * sum(p.numel() for p in tied.parameters()) + 2 * (every - embeddings)
+    ours = 6 * sum(p.numel() for p in tied.parameters())
+    assert flops_per_token(tied, untied) == ours + 2 * (every - embeddings)
+    assert flops_per_token(tied, untied, cached=True) == ours + 2 * embeddings  # its output layer is as large
 
 
 def test_a_cpu_has_memory_but_no_known_peak():

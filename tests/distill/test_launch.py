@@ -51,6 +51,18 @@ def test_gradient_checkpointing_gives_the_same_bits_dropout_included(config_file
     assert_same_weights(tmp_path / "run", tmp_path / "plain", 0.0)
 
 
+def test_a_dry_run_measures_with_gradient_checkpointing(config_file, monkeypatch):
+    num_calls, real = Counter(), GPT2MLP.forward
+
+    def forward(self, *arguments, **keywords):
+        num_calls["student"] += self.training
+        return real(self, *arguments, **keywords)
+
+    monkeypatch.setattr(GPT2MLP, "forward", forward)
+    train.main(["--config", str(config_file), "train.gradient_checkpointing=true", "--dry-run"])
+    assert num_calls["student"] == 2 * 3 * 2  # all of it twice: micro-steps, layers
+
+
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("backend", ["AOT_EAGER", pytest.param("INDUCTOR", marks=pytest.mark.slow)])
 def test_compiled_layers_give_the_same_run_and_a_plain_student(

@@ -267,6 +267,37 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights(world, tiny_mode
     assert all(torch.equal(weight, before[name]) for name, weight in student.state_dict().items())
 
 
+def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    config, accelerator = settings(), Accelerator(cpu=True)
+    accelerator.scaler = torch.amp.GradScaler("cpu")  # what fp16 has on a GPU
+    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), world.classes)
+    optimizer = accelerator.prepare(torch.optim.SGD(student.parameters(), lr=1.0))
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
+    batch = collate(examples_of(world, "none"), SEQ_LEN)
+    overflow = next(student.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    found = []
+    for _ in range(3):
+        weights = copy.deepcopy(student.state_dict())
+        metrics = train_step(accelerator, module, teacher, [batch], optimizer, scheduler, config)
+        changed = any(not torch.equal(weight, weights[name]) for name, weight in student.state_dict().items())
+        found.append((metrics["overflowed"], changed, metrics["lr"]))
+        overflow.remove()
+    assert found == [(True, False, 0.5), (False, True, 0.5), (False, True, 0.75)]
+
+
+def test_a_held_out_loss_too_large_for_a_perplexity_is_reported_as_infinity(world, tiny_model):
+    student = tiny_model(seed=2)
+    with torch.no_grad():
+        student.get_output_embeddings().weight.mul_(1e5)
+    rows = Dataset.from_list([examples_of(world, "none")[0]._asdict()]).with_format("numpy")
+    config = settings("none", "none")
+    module = Distiller(student, config.loss, config.perturb)
+    result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
+    assert 710 < result["heldout_nats_per_token"] < math.inf
+    assert result["heldout_perplexity"] == math.inf
+
+
 def test_held_out_perplexity_is_the_mean_over_scored_tokens(world, tiny_model):
     student, examples = tiny_model(seed=2, resid_pdrop=0.5), examples_of(world, "none")
     losses, num_tokens = 0.0, 0
