@@ -26,6 +26,7 @@ from distill.step import forward_pairs, positions_of, train_step
 from distill.trainer import evaluate
 
 SEQ_LEN = 32
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 TEXTS = [
     "The woman said that she lost her keys. My father went home because he was tired.",
@@ -213,19 +214,21 @@ def test_strength_zero_is_bitwise_plain_distillation(world, tiny_model):
         assert all(torch.equal(a, b) for a, b in zip(gradients, plain_gradients, strict=True))
 
 
-def test_bf16_changes_the_loss_and_its_gradient_by_rounding_only(world, tiny_model):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NEEDS_CUDA])])
+def test_bf16_changes_the_loss_and_its_gradient_by_rounding_only(device, world, tiny_model):
     teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
     examples, config = examples_of(world, "augment"), settings("augment", "equivariant")
     expected, gradients, _ = our_step(student, teacher, examples, 2, config, world.classes)
     AcceleratorState._reset_state(reset_partial_state=True)
     try:
-        half = Accelerator(cpu=True, mixed_precision="bf16")
-        loss, half_gradients, _ = our_step(student, teacher, examples, 2, config, world.classes, half)
+        half = Accelerator(cpu=device == "cpu", mixed_precision="bf16")
+        student, teacher, classes = (part.to(device) for part in (student, teacher, world.classes))
+        loss, half_gradients, _ = our_step(student, teacher, examples, 2, config, classes, half)
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
     assert loss != expected
     assert loss == pytest.approx(expected, rel=0.02)
-    mine, theirs = (torch.cat([g.flatten() for g in grads]) for grads in (half_gradients, gradients))
+    mine, theirs = (torch.cat([g.flatten().cpu() for g in grads]) for grads in (half_gradients, gradients))
     assert (mine - theirs).norm() < 0.05 * theirs.norm()
 
 
