@@ -25,7 +25,6 @@ from typing import Any
 from rich.console import Console
 from transformers.utils import logging
 
-from distill.config import load_config
 from distill.evaluation import report, results
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.config import EvalConfig
@@ -36,6 +35,7 @@ from distill.evaluation.model_specs import parse_models, split_arguments
 from distill.evaluation.processes import current_processes
 from distill.evaluation.suite import Evaluation, evaluate
 from distill.run_folder import write_text
+from distill.settings import load_config
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from augment.lexicon import load_lexicon
 from distill.cached_states import cache_states
-from distill.config import RunConfig, StudentConfig, load_config
+from distill.config import RunConfig, StudentConfig
 from distill.data import prepare_blocks, separators
 from distill.documents import mask_documents
 from distill.interrupt import Stopped, StopRequest
@@ -26,6 +26,7 @@ from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
 from distill.run_folder import is_complete, leave_note, open_run, provenance
 from distill.schedule import plan_schedule
+from distill.settings import load_config
 from distill.student import read_settings
 from distill.tracking import check_trackers
 from distill.trainer import fit

@@ -31,13 +31,13 @@ import torch
 
 from benchmarks.study_plan import TEACHER, UNTRAINED, StudyConfig, arms_of, evaluation_folder, plan_runs
 from benchmarks.study_run import TIMES
-from distill.config import to_dict
 from distill.evaluation import bold, statistics, stereoset
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.results import current_versions
 from distill.evaluation.statistics import FloatArray, Statistic
 from distill.run_folder import read_jsonl, write_text
+from distill.settings import to_dict
 
 SCHEMA_VERSION = 1
 MAX_CLUSTERS = 60

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictStr, model_validator
 
-from distill.config import Count, LocalPath, Positive, PositiveCount, RunConfig, load_config, section, to_dict
+from distill.config import RunConfig
 from distill.evaluation.config import EvalConfig
+from distill.settings import Count, LocalPath, Positive, PositiveCount, load_config, section, to_dict
 
 UNTRAINED, TEACHER = "untrained", "teacher"
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,11 +29,11 @@ from benchmarks.study_plan import (
     teacher_model,
     teacher_run,
 )
-from distill.config import to_dict
 from distill.evaluation.comparison import read_results
 from distill.export import write_student
 from distill.parts import load_parts
 from distill.run_folder import is_complete
+from distill.settings import to_dict
 
 TIMES = "times.jsonl"
 

@@ -1,31 +1,16 @@
-"""The configuration: YAML file and `key.sub=value` overrides in, one frozen, validated object out.
+"""The configuration of a training run: its sections with their defaults, and what they must satisfy together.
 
-Each room of the project owns one section. Defaults live here, a YAML file holds only what differs from them, and the
-command line wins over both. This is the only place where YAML is read.
+Each room of the project owns one section. A YAML file holds only what differs from the defaults, and the command line
+wins over both (`settings.load_config`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import os.path
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError, model_validator
-from pydantic.dataclasses import dataclass
+from pydantic import Field, StrictStr, model_validator
 
-section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", validate_default=True))
-
-Proportion = Annotated[float, Field(ge=0, le=1)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, strict=True)]
-PositiveCount = Annotated[int, Field(ge=1, strict=True)]
-LocalPath = Annotated[StrictStr, AfterValidator(os.path.expanduser)]  # ~ is the home directory
-T = TypeVar("T")
+from distill.settings import Count, LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, section
 
 
 @section
@@ -274,89 +259,3 @@ class RunConfig:
                 if getattr(self.train, key) % 2:
                     raise ValueError(f"train.{key} is odd, but augment.mode `augment` trains pairs: make it even")
         return self
-
-
-def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
-    """Read one YAML file, apply `key.sub=value` overrides (values are YAML too) and validate against `schema`.
-
-    Raises FileNotFoundError for a missing file and ValueError for anything else; the message has one line per fault and
-    names the dotted path, the value and the remedy.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"config file {path} does not exist; pass an existing YAML file with --config")
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from error
-    settings = {} if settings is None else settings
-    if not isinstance(settings, dict):
-        raise ValueError(f"config file {path} holds a {type(settings).__name__}, not `key: value` lines")
-    for override in overrides:
-        apply_override(settings, override)
-    return validate(schema, settings)
-
-
-def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set one `key.sub=value` in nested settings, in place. Raises ValueError if it is not of that form."""
-    key, equals, value = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ValueError(f"override {override!r} is not of the form key.sub=value, e.g. optim.lr=1e-4")
-    *parents, last = key.split(".")
-    node = settings
-    for depth, parent in enumerate(parents):
-        if node.get(parent) is None:
-            node[parent] = {}
-        node = node[parent]
-        if not isinstance(node, dict):
-            where = ".".join(parents[: depth + 1])
-            raise ValueError(f"override {override!r}: {where} is a single value, it has no keys below it")
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"override {override!r}: the value is not valid YAML") from error
-
-
-def validate(schema: type[T], settings: dict[str, Any]) -> T:
-    """Build `schema` from nested plain settings. Raises ValueError with one line per fault."""
-    try:
-        return TypeAdapter(schema).validate_python(settings)
-    except ValidationError as error:
-        raise ValueError("\n".join(_explain(schema, fault) for fault in error.errors())) from None
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A config as nested plain values, ready for YAML or JSON."""
-    return TypeAdapter(type(config)).dump_python(config, mode="json")
-
-
-def dump_yaml(settings: dict[str, Any]) -> str:
-    """Nested plain values as YAML, keys in the order of their definition."""
-    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120)
-
-
-def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Read back a file that `dump_yaml` wrote."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-
-
-def _explain(schema: type, fault: Any) -> str:
-    """One line for one pydantic fault: dotted path, what is wrong, the value given, what would be right."""
-    where = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "unexpected_keyword_argument":
-        known = _known_keys(schema, fault["loc"][:-1])
-        return f"unknown config key {where} (value {fault['input']!r}); known keys here: {', '.join(known)}"
-    if fault["type"] in ("missing", "missing_argument"):
-        return f"config key {where} is missing; set it in the YAML file or pass {where}=VALUE"
-    if fault["type"] == "value_error":
-        return f"config{' ' * bool(where)}{where}: {message}"
-    return f"config key {where} = {fault['input']!r}: {message}"
-
-
-def _known_keys(schema: Any, path: Sequence[Any]) -> list[str]:
-    """The keys of the section that a fault's path points at."""
-    for part in path:
-        hint = get_type_hints(schema)[part]
-        schema = next((option for option in (hint, *get_args(hint)) if dataclasses.is_dataclass(option)), schema)
-    return [field.name for field in dataclasses.fields(schema)]

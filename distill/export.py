@@ -13,9 +13,10 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.checkpoint import TrainState
-from distill.config import RunConfig, dump_yaml, to_dict
+from distill.config import RunConfig
 from distill.launch import on_main
 from distill.run_folder import sync
+from distill.settings import dump_yaml, to_dict
 
 
 def save_student(

@@ -28,7 +28,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from yaml import YAMLError
 
-from distill.config import RunConfig, dump_yaml, load_yaml, to_dict
+from distill.config import RunConfig
+from distill.settings import dump_yaml, load_yaml, to_dict
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"

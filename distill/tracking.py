@@ -14,8 +14,9 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from tqdm.auto import tqdm
 
-from distill.config import RunConfig, to_dict
+from distill.config import RunConfig
 from distill.run_folder import flatten, read_jsonl, write_text
+from distill.settings import to_dict
 from distill.throughput import peak_flops_per_second, peak_memory_bytes
 
 PROJECT = "evenhand"

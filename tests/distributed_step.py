@@ -12,11 +12,12 @@ from accelerate import Accelerator
 
 from augment.lexicon import load_lexicon
 from distill.batches import collate
-from distill.config import RunConfig, validate
+from distill.config import RunConfig
 from distill.distiller import Distiller
 from distill.models import load_causal_lm, load_tokenizer
 from distill.packing import pair_texts
 from distill.perturb import gender_classes
+from distill.settings import validate
 from distill.step import train_step
 
 SEQ_LEN = 32

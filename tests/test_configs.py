@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distill.config import RunConfig, load_config, load_yaml, to_dict
+from distill.config import RunConfig
 from distill.evaluation.config import EvalConfig
+from distill.settings import load_config, load_yaml, to_dict
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

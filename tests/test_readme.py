@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from distill.config import RunConfig, load_config
+from distill.config import RunConfig
 from distill.evaluation.config import EvalConfig
+from distill.settings import load_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,6 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.config import validate
 from distill.evaluation.config import EvalConfig, ScoringConfig
 from distill.evaluation.measurement import Measurement
 from distill.evaluation.model_specs import load_scorer, parse_models
@@ -17,6 +16,7 @@ from distill.evaluation.suite import needed_records
 from distill.evaluation.task import Records
 from distill.evaluation.tasks import SUMMARISE, plan, text_tasks
 from distill.models import check_head, check_vocabulary
+from distill.settings import validate
 
 
 def evaluate_model(

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distill.config import to_dict, validate
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import read_records
 from distill.evaluation.measurement import Estimate
@@ -20,6 +19,7 @@ from distill.evaluation.results import SCHEMA_VERSION
 from distill.evaluation.suite import Evaluation, ModelResult, TaskRun
 from distill.evaluation.task import Failure
 from distill.evaluation.tasks import SUMMARISE
+from distill.settings import to_dict, validate
 
 
 def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:

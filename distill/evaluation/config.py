@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictStr
 
-from distill.config import Count, Positive, PositiveCount, section
+from distill.settings import Count, Positive, PositiveCount, section
 
 NEUTRAL_TEMPLATES = (
     "The {occupation} said that",

@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.markup import escape
 from rich.table import Table
 
-from distill.config import dump_yaml
 from distill.evaluation import plots
 from distill.evaluation.bold import BUCKETS
 from distill.evaluation.caveats import caveats
@@ -18,6 +17,7 @@ from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.perplexity import LOG_PERPLEXITY
 from distill.evaluation.report_tables import continuation_rows, group_name, limits
 from distill.evaluation.task import Records
+from distill.settings import dump_yaml
 
 SIGNIFICANCE = 0.05
 

@@ -40,7 +40,6 @@ import torch
 import transformers
 
 import distill
-from distill.config import to_dict
 from distill.evaluation.bold import group_table
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import plain, write_examples
@@ -51,6 +50,7 @@ from distill.evaluation.perplexity import LOG_PERPLEXITY
 from distill.evaluation.statistics import non_inferior
 from distill.evaluation.suite import Evaluation, ModelResult
 from distill.run_folder import git_revision, write_text
+from distill.settings import to_dict
 
 SCHEMA_VERSION = 2
 SHARE_REMOVED = "log_odds/share_removed"

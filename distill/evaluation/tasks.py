@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 
 from augment.lexicon import load_lexicon
-from distill.config import DataConfig, validate
+from distill.config import DataConfig
 from distill.corpus import read_documents
 from distill.evaluation import (
     association,
@@ -48,6 +48,7 @@ from distill.evaluation.task import (
 )
 from distill.packing import PairedExample
 from distill.perturb import GenderClasses, gender_classes
+from distill.settings import validate
 
 # how the records of a task become estimates: (records, *conventions, settings)
 SUMMARISE: dict[str, Summarise] = {

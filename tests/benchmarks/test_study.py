@@ -13,7 +13,7 @@ import train
 from benchmarks import study, study_collect, study_corpus, study_report, study_run
 from benchmarks.study_plan import StudyConfig, arms_of, evaluation_config, load_study, num_tokens, plan_runs
 from benchmarks.study_run import Job, run_jobs
-from distill.config import to_dict
+from distill.settings import to_dict
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "study").glob("*.yaml"))

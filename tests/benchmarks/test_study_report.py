@@ -9,10 +9,10 @@ import pytest
 from benchmarks import study_collect, study_report
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
 from benchmarks.study_plan import StudyConfig
-from distill.config import to_dict, validate
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import estimate
 from distill.evaluation.statistics import Interval, ratio, two_way_interval
+from distill.settings import to_dict, validate
 
 
 def made(values: np.ndarray, name: str = "log_odds/mean_abs", convention: str = "c"):

@@ -14,12 +14,13 @@ from augment.lexicon import load_lexicon
 from distill import cached_states as module
 from distill.batches import batches
 from distill.cached_states import CachedStates, cache_states, cached_states
-from distill.config import RunConfig, load_config
+from distill.config import RunConfig
 from distill.data import Blocks, prepare_blocks
 from distill.distiller import Distiller
 from distill.models import load_teacher, load_tokenizer, model_fingerprint
 from distill.perturb import gender_classes
 from distill.run_folder import read_metrics
+from distill.settings import load_config
 from distill.step import forward_pairs, positions_of
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from distill.config import RunConfig, dump_yaml, load_config, load_yaml, to_dict
+from distill.config import RunConfig
+from distill.settings import dump_yaml, load_config, load_yaml, to_dict
 
 MINIMAL = """
 run_dir: runs/x

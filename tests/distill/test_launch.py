@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 import train
-from distill.config import RunConfig, validate
+from distill.config import RunConfig
 from distill.launch import build_accelerator
 from distill.run_folder import read_metrics
+from distill.settings import validate
 
 
 @pytest.fixture

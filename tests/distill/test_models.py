@@ -17,7 +17,7 @@ from transformers import (
     SmolLM3Config,
 )
 
-from distill.config import RunConfig, StudentConfig, TeacherConfig, validate
+from distill.config import RunConfig, StudentConfig, TeacherConfig
 from distill.models import (
     check_vocabulary,
     load_causal_lm,
@@ -27,6 +27,7 @@ from distill.models import (
     num_parameters,
 )
 from distill.parts import load_parts
+from distill.settings import validate
 from distill.student import build_student, student_from_layers
 
 

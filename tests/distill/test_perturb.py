@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from augment.lexicon import load_lexicon
-from distill.config import PerturbConfig, validate
+from distill.config import PerturbConfig
 from distill.models import load_tokenizer
 from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, amplify, carry, gender_classes, perturb, surface_forms
+from distill.settings import validate
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 VOCABULARY = 12

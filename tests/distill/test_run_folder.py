@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from distill.config import RunConfig, validate
+from distill.config import RunConfig
 from distill.run_folder import leave_note, open_run, read_jsonl, write_text
+from distill.settings import validate
 
 ORIGIN = {"data": {"corpus": "abc"}}
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from accelerate import Accelerator
 
-from distill.config import RunConfig, validate
+from distill.config import RunConfig
 from distill.run_folder import read_metrics
+from distill.settings import validate
 from distill.tracking import RunLog, check_trackers, tracker_options
 
 

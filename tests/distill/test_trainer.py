@@ -16,12 +16,13 @@ from torch import Tensor
 from augment.lexicon import load_lexicon
 from distill import fused
 from distill.batches import collate
-from distill.config import LossConfig, RunConfig, to_dict, validate
+from distill.config import LossConfig, RunConfig
 from distill.data import Blocks
 from distill.distiller import Distiller
 from distill.packing import PairedExample, pack, pair_texts
 from distill.perturb import GenderClasses, gender_classes
 from distill.schedule import Schedule, plan_schedule
+from distill.settings import to_dict, validate
 from distill.step import forward_pairs, positions_of, train_step
 from distill.trainer import evaluate
 

@@ -9,11 +9,11 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from distill.config import validate
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.model_specs import ModelSpec
 from distill.evaluation.suite import evaluate
+from distill.settings import validate
 
 WORLD_WORDS = ("The nurse said that", "A pilot smiled when", "My neighbour is a baker, and")
 

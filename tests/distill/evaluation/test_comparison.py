@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from distill.config import load_config
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
 from distill.evaluation.markdown import render_markdown
@@ -16,6 +15,7 @@ from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import Progress, duration
 from distill.evaluation.report import number
 from distill.evaluation.task import Task
+from distill.settings import load_config
 from eval import main
 
 NO_GAP = "counterfactual_gap.enabled=false"  # slow to prepare, and compared as the others are

@@ -10,12 +10,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from distill.config import validate
 from distill.evaluation import bold, continuation_scores, fluency
 from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.statistics import ratio
 from distill.evaluation.tasks import plan
 from distill.models import load_tokenizer
+from distill.settings import validate
 
 SETTINGS = StatisticsConfig()
 

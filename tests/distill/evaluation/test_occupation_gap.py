@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from distill.config import validate
 from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
 from distill.evaluation.occupation_gap import Biography, biographies, score, summarise, task
+from distill.settings import validate
 from distill.smallworld import default_world
 from distill.smallworld.folder import load_world
 

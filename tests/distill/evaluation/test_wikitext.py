@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from distill.config import validate
 from distill.evaluation import perplexity, wikitext
 from distill.evaluation.config import EvalConfig, PerplexityConfig, StatisticsConfig
 from distill.evaluation.tasks import plan
+from distill.settings import validate
 
 RAW = (
     " \n = The Bell = \n \n The bell , cast in 1 @,@ 204 ( or later ) , rang twice . \n"
