@@ -16,6 +16,7 @@ from distill.evaluation.task import Records, Summarise, Task, Work, about_num_to
 from distill.models import model_fingerprint
 
 # Only prompts with equally many tokens are sampled together, so that a chunk must be large for its batches to be.
+RECORDS_AT_ONCE = 256  # where no forward pass of the model says how many
 SAMPLES_AT_ONCE = 1024
 SETS = {"bold": "professions", "bold_persons": "persons"}
 SUMMARISE: dict[str, Summarise] = {
@@ -142,7 +143,11 @@ def _scores_task(name: str, key: str, score: continuation_scores.Score, sources:
 
         ids = [f"{prompts}/{record['id']}" for prompts, record in items]
         convention = f"{_key(key, sources)}|{scorer.start_convention}"
-        return Work(ids, items, lambda part: continuation_scores.records(part, score), lambda _: (convention,))
+
+        def records(part: Sequence[tuple[str, dict[str, Any]]]) -> Records:
+            return continuation_scores.records(part, score)
+
+        return Work(ids, items, records, lambda _: (convention,), chunk=RECORDS_AT_ONCE)
 
     return _task(name, key, prepare, sources)
 
@@ -175,7 +180,8 @@ def _records_task(
     def prepare(scorer: Scorer, *found: Records) -> Work:
         items = [record for records in found for record in records]
         convention = f"{_key(key, sources)}|{scorer.start_convention}"
-        return Work([record["id"] for record in items], items, records_of, lambda _: (convention,))
+        ids = [record["id"] for record in items]
+        return Work(ids, items, records_of, lambda _: (convention,), chunk=RECORDS_AT_ONCE)
 
     return _task(name, key, prepare, sources)
 

@@ -28,6 +28,7 @@ from distill.evaluation.task import Failure, Records, Task, Work
 from distill.evaluation.tasks import SUMMARISE, message_of, plan, tokenizer_hash
 from distill.models import model_fingerprint, num_parameters
 
+PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
 ERRORS = (ValueError, OSError, RuntimeError, SafetensorError)
 
 
@@ -104,23 +105,23 @@ def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:
 
 
 def score_items(
-    work: Work, known: Mapping[str, dict[str, Any]], processes: Processes, keep: Callable[[Records], None]
+    work: Work, chunk: int, known: Mapping[str, dict[str, Any]], processes: Processes, keep: Callable[[Records], None]
 ) -> Records:
     """The record of every item, in order: those known, and the others scored in chunks by all processes.
 
-    keep: called with the records of each chunk that this process has scored. Raises ValueError, on every process, with
-    the message of the first chunk that failed.
+    chunk: how many items are scored at once, where they need not all be. keep: called with the records of each chunk
+    that this process has scored. Raises ValueError, on every process, with the message of the first chunk that failed.
     """
-    size = work.chunk if work.divisible else max(1, len(work.ids))
-    chunks = [slice(start, start + size) for start in range(0, len(work.ids), size)]
-    missing = [chunk for chunk in chunks if not all(name in known for name in work.ids[chunk])]
+    size = chunk if work.divisible else max(1, len(work.ids))
+    parts = [slice(start, start + size) for start in range(0, len(work.ids), size)]
+    missing = [part for part in parts if not all(name in known for name in work.ids[part])]
     mine: Records = []
     failed: tuple[int, str] | None = None
-    for number, chunk in enumerate(missing):
+    for number, part in enumerate(missing):
         if work.divisible and number % processes.count != processes.index:
             continue
         try:
-            records = [plain(record) for record in work.score(work.items[chunk])]
+            records = [plain(record) for record in work.score(work.items[part])]
         except ERRORS as error:
             failed = number, message_of(error)
             break
@@ -133,6 +134,11 @@ def score_items(
         raise ValueError(min(failures)[1])
     found = {**known} | {record["id"]: record for records, _ in everything for record in records}
     return [found[name] for name in work.ids]
+
+
+def chunk_size(task: Task, max_batch_tokens: int) -> int:
+    """How many items of a task fill PASSES_PER_CHUNK forward passes, at least one."""
+    return max(1, PASSES_PER_CHUNK * max_batch_tokens * task.num_items // max(1, task.num_tokens))
 
 
 def model_key(spec: ModelSpec, scorer: Scorer, scoring: ScoringConfig) -> str:
@@ -204,7 +210,7 @@ def _run_task(
         progress.advance(task, len(records) / max(1, len(work.ids)))
 
     progress.advance(task, num_known / max(1, len(work.ids)) / processes.count)
-    records = score_items(work, known, processes, keep)
+    records = score_items(work, work.chunk or chunk_size(task, scorer.max_batch_tokens), known, processes, keep)
     seconds = time.perf_counter() - started if num_known < len(work.ids) else 0.0
     return TaskRun(records, key, work.conventions(records), seconds)
 

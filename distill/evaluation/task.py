@@ -26,7 +26,8 @@ class Work:
     ids [num_items]: the ids of the records, unique. items [num_items]: what is scored. score: any of the items, in
     order, to one record each, with the item's id. conventions: all records, in the order of the items, to the strings
     that `summarise` takes between the records and the settings. divisible: False when the items can only be scored all
-    together (one joined text). chunk: how many items are scored at once and then written to the disk.
+    together (one joined text). chunk: how many items are scored at once and then written to the disk; by default what
+    fills a few forward passes.
     """
 
     ids: Sequence[str]
@@ -34,7 +35,7 @@ class Work:
     score: Callable[[Sequence[Any]], Records]
     conventions: Callable[[Records], tuple[str, ...]]
     divisible: bool = True
-    chunk: int = 256
+    chunk: int | None = None
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def _wikitext_task(config: EvalConfig, path: str) -> Task:
         wikitext.check_start(scorer)  # also where all records are there already
         convention = f"{key}|{scorer.start_convention}"
         ids = [article.id for article in articles]
-        return Work(ids, articles, lambda part: wikitext.score(scorer, part, how), lambda _: (convention,), chunk=1)
+        return Work(ids, articles, lambda part: wikitext.score(scorer, part, how), lambda _: (convention,))
 
     return Task("wikitext", key, prepare, len(articles), about_num_tokens([article.raw for article in articles]))
 

@@ -41,6 +41,7 @@ def words(small_world, save, tmp_path, monkeypatch):
         f"benchmarks.bold={bold}",
         "generation={num_samples: 3, max_new_tokens: 5}",
         "counterfactual_gap.enabled=false",
+        "scoring.max_batch_tokens=600",  # the 480 prompts of log_odds are two chunks then
     ]
 
 
@@ -91,10 +92,10 @@ def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path,
     assert not (out / "results.json").exists()
     (part,) = out.glob("*.part-*.jsonl")
     lines = part.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 256  # the first chunk
+    assert len(lines) == 272  # the first chunk
     part.write_bytes(b"".join(lines) + lines[0][:50])  # and a line that was not finished
     assert main([*words, "--out", str(out)]) == 0
-    assert calls == [256, 224, 224]
+    assert calls == [272, 208, 208]
     assert outcome(out) == outcome(tmp_path / "whole")
     assert not list(out.glob("*.part-*"))
 
@@ -103,10 +104,10 @@ def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path,
     assert calls == []
     assert outcome(out) == outcome(tmp_path / "whole")
     assert main([*words, "--out", str(out), "--fresh"]) == 0
-    assert calls == [256, 224]
+    assert calls == [272, 208]
     calls.clear()
     assert main([*words, "--out", str(out), "scoring.bos=false"]) == 0  # another setting: all is scored again
-    assert calls == [256, 224]
+    assert calls == [272, 208]
 
 
 def test_a_changed_model_is_scored_again(words, save, tmp_path):
@@ -134,7 +135,7 @@ def test_what_a_failed_task_has_scored_is_kept(words, tmp_path, monkeypatch, cap
     assert main([*alone, "--out", str(out)]) == 1
     assert "error: one, log_odds: out of memory" in capsys.readouterr().err
     assert main([*alone, "--out", str(out)]) == 0
-    assert calls == [256, 224, 224]
+    assert calls == [272, 208, 208]
     assert not list(out.glob("*.part-*"))
 
 
@@ -187,9 +188,9 @@ def in_two_threads(function):
     return found
 
 
-def work(score, num_items=23, chunk=4, divisible=True):
+def work(score, num_items=23, divisible=True):
     ids = [f"item/{n}" for n in range(num_items)]
-    return Work(ids, range(num_items), score, lambda _: (), divisible, chunk)
+    return Work(ids, range(num_items), score, lambda _: (), divisible)
 
 
 def score(part):
@@ -199,19 +200,19 @@ def score(part):
 @pytest.mark.parametrize("divisible", [True, False])
 def test_items_are_shared_and_come_back_in_order(divisible):
     kept = []
-    alone = score_items(work(score, divisible=divisible), {}, ALONE, kept.append)
+    alone = score_items(work(score, divisible=divisible), 4, {}, ALONE, kept.append)
     assert [record["id"] for record in alone] == [f"item/{n}" for n in range(23)]
     assert alone[3] == {"id": "item/3", "value": 3 / 7, "parts": [3, None]}  # as JSON gives it back
     assert [len(records) for records in kept] == ([4, 4, 4, 4, 4, 3] if divisible else [23])
     parts = [[], []]
     found = in_two_threads(
-        lambda processes: score_items(work(score, divisible=divisible), {}, processes, parts[processes.index].append)
+        lambda processes: score_items(work(score, divisible=divisible), 4, {}, processes, parts[processes.index].append)
     )
     assert found == [alone, alone]
     assert [len(part) for part in parts] == ([3, 3] if divisible else [1, 0])
     known = {record["id"]: record for record in alone[:10]}
     kept.clear()
-    assert score_items(work(score, divisible=divisible), known, ALONE, kept.append) == alone
+    assert score_items(work(score, divisible=divisible), 4, known, ALONE, kept.append) == alone
     assert [len(records) for records in kept] == ([4, 4, 4, 3] if divisible else [23])  # a chunk is whole or not there
 
 
@@ -221,9 +222,9 @@ def test_the_first_chunk_that_fails_is_reported_by_all():
             raise RuntimeError(f"chunk of {part[0]}")
         return score(part)
 
-    assert in_two_threads(lambda processes: score_items(work(broken), {}, processes, len)) == ["chunk of 8"] * 2
+    assert in_two_threads(lambda processes: score_items(work(broken), 4, {}, processes, len)) == ["chunk of 8"] * 2
     with pytest.raises(ValueError, match="chunk of 8"):
-        score_items(work(broken), {}, ALONE, len)
+        score_items(work(broken), 4, {}, ALONE, len)
 
 
 def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
@@ -282,4 +283,4 @@ def test_a_benchmark_that_was_left_out_once_is_not_scored_again(words, tmp_path,
     assert outcome(tmp_path / "compared")[0]["measurements"] == without["measurements"]
     assert main(words) == 0
     assert outcome(out)[0] == before
-    assert calls == [256, 224]
+    assert calls == [272, 208]
