@@ -73,6 +73,7 @@ def _evaluate(words: list[str]) -> int:
     logging.disable_progress_bar()  # one bar per model would break up the suite's own
     if options.dry_run:
         tables, failures = dry_run(specs, config, options.out, processes.count)
+        processes.leave()
         if processes.is_main:
             _print_tables(tables)
         return _failed([asdict(failure) for failure in failures])
@@ -82,6 +83,7 @@ def _evaluate(words: list[str]) -> int:
             path.unlink()
     processes.gather(None)
     evaluation = evaluate(specs, config, options.out)
+    processes.leave()
     if not processes.is_main:
         return 0
     return _write(evaluation, config, options.out)

@@ -169,6 +169,10 @@ class Phrases(NamedTuple):
     around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
 
 
+# "cleaning ladies" is a term of its own, whose last word begins no phrase
+_PHRASE_BEGINS = r"(?<!\w)(?<!cleaning )"
+
+
 @cache
 def idioms() -> dict[str, Phrases]:
     """Per gendered word its fixed phrases.
@@ -182,7 +186,7 @@ def idioms() -> dict[str, Phrases]:
         left, rest = phrase.split("<")
         word, right = rest.split(">")
         if left:
-            before = re.compile(rf"(?<!\w){_flexible(left)}\Z", re.IGNORECASE)
+            before = re.compile(rf"{_PHRASE_BEGINS}{_flexible(left)}\Z", re.IGNORECASE)
             lefts.setdefault(word, []).append(_flexible(left))
             around.setdefault(word, []).append((before, re.compile(_flexible(right) + r"(?!\w)", re.IGNORECASE)))
         else:
@@ -190,7 +194,9 @@ def idioms() -> dict[str, Phrases]:
     return {
         word: Phrases(
             re.compile("(?:" + "|".join(after.get(word, [r"(?!)"])) + r")(?!\w)", re.IGNORECASE),
-            re.compile(r"(?<!\w)(?:" + "|".join(lefts[word]) + r")\Z", re.IGNORECASE) if word in lefts else None,
+            re.compile(rf"{_PHRASE_BEGINS}(?:" + "|".join(lefts[word]) + r")\Z", re.IGNORECASE)
+            if word in lefts
+            else None,
             tuple(around.get(word, ())),
         )
         for word in after.keys() | around.keys()
