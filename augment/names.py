@@ -64,7 +64,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     source = text[start:end]
     if source.isupper() and len(source) > 1:
         shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
-        return "acronym" if source in _ACRONYMS and not shouted else None
+        # the counterpart of an acronym is left alone too: GAL for GUY would not come back
+        return "acronym" if {source, term.target.upper()} & _ACRONYMS and not shouted else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         return "name"

@@ -169,8 +169,8 @@ class Phrases(NamedTuple):
     around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
 
 
-# "cleaning ladies" is a term of its own, whose last word begins no phrase
-_PHRASE_BEGINS = r"(?<!\w)(?<!cleaning )"
+# "cleaning ladies" is a term of its own, whose last word begins no phrase (ladies' man, gentlemen's man)
+_LONGER_TERM = r"(?<!cleaning )(?<!first )(?<!leading )"
 
 
 @cache
@@ -186,17 +186,16 @@ def idioms() -> dict[str, Phrases]:
         left, rest = phrase.split("<")
         word, right = rest.split(">")
         if left:
-            before = re.compile(rf"{_PHRASE_BEGINS}{_flexible(left)}\Z", re.IGNORECASE)
-            lefts.setdefault(word, []).append(_flexible(left))
+            begin = rf"(?<!\w){_LONGER_TERM if left.startswith(('ladies', 'gentlemen')) else ''}{_flexible(left)}"
+            before = re.compile(rf"{begin}\Z", re.IGNORECASE)
+            lefts.setdefault(word, []).append(begin)
             around.setdefault(word, []).append((before, re.compile(_flexible(right) + r"(?!\w)", re.IGNORECASE)))
         else:
             after.setdefault(word, []).append(_flexible(right))
     return {
         word: Phrases(
             re.compile("(?:" + "|".join(after.get(word, [r"(?!)"])) + r")(?!\w)", re.IGNORECASE),
-            re.compile(rf"{_PHRASE_BEGINS}(?:" + "|".join(lefts[word]) + r")\Z", re.IGNORECASE)
-            if word in lefts
-            else None,
+            re.compile(rf"(?:{'|'.join(lefts[word])})\Z", re.IGNORECASE) if word in lefts else None,
             tuple(around.get(word, ())),
         )
         for word in after.keys() | around.keys()

@@ -71,6 +71,10 @@ def test_text_without_a_gendered_term_is_identical(words: list[str]) -> None:
 
 @given(st.lists(st.sampled_from(ONE_TO_ONE + NEUTRAL), max_size=12), st.sampled_from([str.lower, str.upper]))
 @example(["cleaning ladies", "woman"], str.lower)  # no "ladies' man"
+@example(["leading men", "man"], str.lower)
+@example(["first gentlemen", "man"], str.upper)
+@example(["guy"], str.upper)
+@example(["lass"], str.upper)
 @settings(max_examples=1000, deadline=None)
 def test_one_to_one_terms_come_back(words: list[str], style: Callable[[str], str]) -> None:
     text = style(" ".join(words))
