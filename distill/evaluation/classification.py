@@ -9,7 +9,7 @@ interval holds for the classifier that came out, not for the luck of another ord
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +17,11 @@ import numpy as np
 
 from distill.evaluation.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.config import FineTuningConfig, StatisticsConfig
-from distill.evaluation.fine_tuning import convention, fine_tuned_predictions, num_training_tokens
+from distill.evaluation.fine_tuning import classifier_task, fine_tuned_predictions
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer
 from distill.evaluation.statistics import correlation, joint_moments, ratio
-from distill.evaluation.task import Task, about_num_tokens, data_hash, items_task
+from distill.evaluation.task import Task, data_hash
 
 HUB_NAME = "nyu-mll/glue"
 Name = Literal["sst2", "cola"]
@@ -89,14 +89,7 @@ def task(name: Name, path: str, how: FineTuningConfig) -> Task:
     train, test = read(name, path)
     if how.max_train is not None and how.max_train < len(train):
         train = [train[index] for index in np.linspace(0, len(train) - 1, how.max_train).round().astype(int)]
-
-    def score_all(scorer: Scorer, part: Sequence[LabelledText]) -> list[dict[str, Any]]:
-        return score(scorer, train, part, how)
-
-    key = f"data:{data_hash([*train, *test])}|{convention(how)}"
-    planned = items_task(name, key, test, score_all, [one.text for one in test], divisible=False)
-    cost = num_training_tokens(about_num_tokens([one.text for one in train]), how)
-    return replace(planned, num_tokens=planned.num_tokens + cost)
+    return classifier_task(name, f"data:{data_hash([*train, *test])}", train, test, score, how)
 
 
 def score(
@@ -113,17 +106,17 @@ def score(
     ]
 
 
-def summarise_sst2(records: Sequence[dict[str, Any]], how: str, settings: StatisticsConfig) -> list[Estimate]:
+def summarise_sst2(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Accuracy, a proportion."""
     right = np.array([[record["label"] == record["predicted"], 1.0] for record in records], dtype=np.float64)
-    return [_estimate("sst2/accuracy", records, right, ratio, "proportion", how, settings)]
+    return [_estimate("sst2/accuracy", records, right, ratio, "proportion", convention, settings)]
 
 
-def summarise_cola(records: Sequence[dict[str, Any]], how: str, settings: StatisticsConfig) -> list[Estimate]:
+def summarise_cola(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Matthews' correlation of the classes with the predictions, which is Pearson's of two binary variables."""
     labels, predicted = (np.array([float(record[name]) for record in records]) for name in ("label", "predicted"))
     columns = joint_moments(labels, predicted)
-    return [_estimate("cola/matthews", records, columns, correlation, "correlation", how, settings)]
+    return [_estimate("cola/matthews", records, columns, correlation, "correlation", convention, settings)]
 
 
 def _estimate(
@@ -132,7 +125,7 @@ def _estimate(
     columns: np.ndarray,
     statistic: Any,
     unit: str,
-    how: str,
+    convention: str,
     settings: StatisticsConfig,
 ) -> Estimate:
     return estimate(
@@ -143,7 +136,7 @@ def _estimate(
         unit=unit,
         higher_is_better=True,
         num_items=len(records),
-        convention=how,
+        convention=convention,
         settings=settings,
     )
 

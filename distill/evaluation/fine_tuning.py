@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from distill.evaluation.config import FineTuningConfig
 from distill.evaluation.scoring import Scorer, batches, padded
+from distill.evaluation.task import Records, Task, about_num_tokens, items_task
 
 WARMUP = 0.1
 MAX_GRAD_NORM = 1.0
@@ -69,14 +72,26 @@ def fine_tuned_predictions(
     return predicted
 
 
-def convention(how: FineTuningConfig) -> str:
-    """The settings in words, for keys and conventions."""
-    return f"fine-tuned:{how.epochs}x{how.batch_size}|lr:{how.lr:g}|seed:{how.seed}|mean-pooled"
+def classifier_task(
+    name: str,
+    data: str,
+    train: Sequence[Any],
+    test: Sequence[Any],
+    score: Callable[[Scorer, Sequence[Any], Sequence[Any], FineTuningConfig], Records],
+    how: FineTuningConfig,
+) -> Task:
+    """A task whose `score` fine-tunes on `train` and gives a record for each item of `test`.
 
+    data: what identifies both parts, whose items have a text each. A backward pass counts as two forward passes.
+    """
 
-def num_training_tokens(num_tokens: int, how: FineTuningConfig) -> int:
-    """What training on so many tokens costs, in tokens of a forward pass (a backward pass is two)."""
-    return 3 * how.epochs * num_tokens
+    def score_all(scorer: Scorer, part: Sequence[Any]) -> Records:
+        return score(scorer, train, part, how)
+
+    key = f"{data}|fine-tuned:{how.epochs}x{how.batch_size}|lr:{how.lr:g}|seed:{how.seed}|mean-pooled"
+    planned = items_task(name, key, test, score_all, [one.text for one in test], divisible=False)
+    cost = 3 * how.epochs * about_num_tokens([one.text for one in train])
+    return replace(planned, num_tokens=planned.num_tokens + cost)
 
 
 def _train(

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
-from distill.evaluation.fine_tuning import convention, fine_tuned_predictions, num_training_tokens
+from distill.evaluation.fine_tuning import classifier_task, fine_tuned_predictions
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer
 from distill.evaluation.statistics import joint_moments, moments, ratio, root_ratio, slope
-from distill.evaluation.task import Task, about_num_tokens, data_hash, items_task
+from distill.evaluation.task import Task, data_hash
 from distill.smallworld import World, default_world, generate_documents
 from distill.smallworld.folder import load_world
 
@@ -68,14 +68,8 @@ def task(config: EvalConfig) -> Task:
     world = default_world() if config.world is None else load_world(Path(config.world))
     train = biographies(world, how.num_train, how.seed, balanced=False)
     test = biographies(world, how.num_test, how.seed, balanced=True)
-    key = f"biographies:{data_hash([*train, *test])}|{convention(config.fine_tuning)}"
-
-    def score_all(scorer: Scorer, part: Sequence[Biography]) -> list[dict[str, Any]]:
-        return score(scorer, train, part, config.fine_tuning)
-
-    planned = items_task("occupation_gap", key, test, score_all, [one.text for one in test], divisible=False)
-    cost = num_training_tokens(about_num_tokens([one.text for one in train]), config.fine_tuning)
-    return replace(planned, num_tokens=planned.num_tokens + cost)
+    data = f"biographies:{data_hash([*train, *test])}"
+    return classifier_task("occupation_gap", data, train, test, score, config.fine_tuning)
 
 
 def score(
