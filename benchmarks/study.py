@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 from benchmarks import study_collect, study_report, study_run  # noqa: E402
@@ -49,8 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("config", help="a file of configs/study")
         sub.add_argument("--set", action="append", default=[], metavar="key=value", help="a setting of the study")
         if name in ("plan", "run"):
-            sub.add_argument("--only", nargs="+", default=[], metavar="ARM", help="these arms, with their variants")
-            sub.add_argument("--seeds", nargs="+", type=int, default=[], help="some of the study's seeds")
+            several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
+            sub.add_argument("--only", **several, metavar="ARM", help="these arms, with their variants")
+            sub.add_argument("--seeds", **several, type=int, help="some of the study's seeds")
         if name == "run":
             sub.add_argument("--jobs", type=_positive, default=1, help="how many at a time; the cores are shared out")
         if name == "collect":

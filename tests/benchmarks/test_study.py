@@ -119,6 +119,12 @@ def test_only_takes_an_arm_with_its_variants_and_an_unknown_one_is_refused(study
         plan_runs(plan, [], [7])
 
 
+def test_only_may_be_given_several_times(study_file, capsys):
+    assert study.main(["plan", str(study_file), "--only", "plain", "--only", "untrained", "--seeds", "1"]) in (0, None)
+    out = capsys.readouterr().out
+    assert "plain seed 1" in out and "untrained" in out and "plain seed 0" not in out
+
+
 # -- the runner ------------------------------------------------------------------------------------------------------
 
 
