@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
-from benchmarks import study_collect, study_report, study_run  # noqa: E402
+from benchmarks import study_card, study_collect, study_report, study_run  # noqa: E402
 from benchmarks.study_plan import UNTRAINED, load_study, plan_runs, teacher_run  # noqa: E402
 from distill.run_folder import write_text  # noqa: E402
 
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--jobs", type=_positive, default=1, help="how many at a time; the cores are shared out")
         if name == "collect":
             sub.add_argument("--out", type=Path, required=True)
-    sub = commands.add_parser("report", help="write RESULTS.md and the plots from results files")
+    sub = commands.add_parser("report", help="write RESULTS.md, plots and model cards from results files")
     sub.set_defaults(command=_report)
     sub.add_argument("results", nargs="+", type=Path)
     sub.add_argument("--out", type=Path, required=True)
@@ -98,6 +98,9 @@ def _report(options: argparse.Namespace) -> None:
     text = study_report.report(options.results, options.out)
     for path in options.results:
         study_report.write_plot(path)
+        results = study_collect.read(path)
+        if results["study"].get("recommended") is not None:
+            write_text(path.with_name(f"{path.stem}_model_card.md"), study_card.card(results))
     write_text(options.out, text)
     if options.readme is not None:
         write_text(options.readme, study_report.with_headline(options.readme, options.results, options.out))

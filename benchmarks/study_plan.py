@@ -44,7 +44,7 @@ class StudyConfig:
     arms: name -> overrides. references: the arms that all are compared with; the first is plain distillation.
     margins: of non-inferiority, measure -> how much worse than the reference does not count, in the measure's unit.
     measures: those that are reported; the first is the disparity, the second the cost of the frontier plot.
-    headline: the models that the README shows.
+    headline: the models that the README shows. recommended: the arm that gets a model card.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
@@ -68,6 +68,7 @@ class StudyConfig:
     margins: dict[StrictStr, Positive] = Field(default_factory=dict)
     measures: Annotated[tuple[StrictStr, ...], Field(min_length=2)]
     headline: tuple[StrictStr, ...] = ()
+    recommended: StrictStr | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> StudyConfig:
@@ -80,6 +81,8 @@ class StudyConfig:
         for name in self.headline:
             if name not in (TEACHER, UNTRAINED, *self.arms):
                 raise ValueError(f"headline: {name!r} is not one of the arms ({', '.join(self.arms)})")
+        if self.recommended not in (None, *self.arms):
+            raise ValueError(f"recommended: {self.recommended!r} is not one of the arms ({', '.join(self.arms)})")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {list(self.seeds)} names a seed twice")
         for name in self.margins:

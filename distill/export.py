@@ -98,6 +98,7 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float], 
     """The student's README.md: what it is, how it was made, what was measured on it."""
     teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
+    perturb, data, tokens = config.perturb, origin["data"]["train"], state.tokens_seen
     return f"""---
 library_name: transformers
 pipeline_tag: text-generation
@@ -106,15 +107,11 @@ tags: [knowledge-distillation, gender-bias, evenhand]
 # A student distilled with Evenhand
 
 - teacher: {teacher}
-- perturbation of the teacher: `{config.perturb.operation}`, strength {config.perturb.strength:g}, gain
-  {config.perturb.gain:g}
+- perturbation of the teacher: `{perturb.operation}`, strength {perturb.strength:g}, gain {perturb.gain:g}
 - counterfactual augmentation: `{config.augment.mode}`
-- loss: knowledge distillation {config.loss.kd_weight} (`{config.loss.divergence}`, temperature
-  {config.loss.temperature}), cross-entropy {config.loss.ce_weight}, hidden states {config.loss.hidden_weight}
-- data: `{config.data.path}` ({origin["data"]["train"]["num_documents"]} documents,
-  {origin["data"]["train"]["num_pairs"]} of them with a counterfactual)
-- training: {state.step} optimizer steps ({state.num_skipped} skipped), {state.tokens_seen} scored tokens, seed
-  {config.seed}
+- loss: {_loss_line(config)}
+- data: `{config.data.path}` ({data["num_documents"]} documents, {data["num_pairs"]} of them with a counterfactual)
+- training: {state.step} optimizer steps ({state.num_skipped} skipped), {tokens} scored tokens, seed {config.seed}
 
 | held-out measure | value |
 |---|---|
@@ -127,3 +124,15 @@ All settings, versions and hashes:
 ```yaml
 {dump_yaml(to_dict(config) | {"provenance": origin})}```
 """
+
+
+def _loss_line(config: RunConfig) -> str:
+    """The loss in words: its terms that have a weight."""
+    loss = config.loss
+    terms = {
+        f"knowledge distillation (`{loss.divergence}`, temperature {loss.temperature:g})": loss.kd_weight,
+        "cross-entropy": loss.ce_weight,
+        "hidden states": loss.hidden_weight,
+        "pairing": loss.pairing_weight,
+    }
+    return ", ".join(f"{name} {weight:g}" for name, weight in terms.items() if weight > 0)

@@ -10,7 +10,7 @@ import yaml
 
 import eval as eval_main
 import train
-from benchmarks import study, study_collect, study_corpus, study_report, study_run
+from benchmarks import study, study_card, study_collect, study_corpus, study_report, study_run
 from benchmarks.study_plan import StudyConfig, arms_of, evaluation_config, load_study, num_tokens, plan_runs
 from benchmarks.study_run import Job, run_jobs
 from distill.settings import to_dict
@@ -53,6 +53,7 @@ def study_file(config_file, small_world, tmp_path) -> Path:
             "log_odds/spread",
         ],
         "headline": ["teacher", "plain"],
+        "recommended": "equivariant",
     }
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(settings))
@@ -95,6 +96,7 @@ def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
         ("arms={other: []}", "'plain' is not one of the arms"),
         ("arms={plain: [], teacher: []}", "teacher is there by itself"),
         ("margins={agreement/margin: 1}", "'agreement/margin' is not one of the measures"),
+        ("recommended=fairest", "recommended: 'fairest' is not one of the arms"),
         ("headline=[fairest]", "headline: 'fairest' is not one of the arms"),
         ("seeds=[1, 1]", "names a seed twice"),
         ("train_overrides=[train.epochs=1, train.max_steps=null]", "a study needs train.max_steps"),
@@ -103,7 +105,7 @@ def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
 def test_a_study_that_does_not_fit_is_refused(override, message, study_file, capsys):
     overrides = [override]
     if override.startswith("arms="):
-        overrides.append("variants=[]")
+        overrides += ["variants=[]", "recommended=null"]
     words = [word for one in overrides for word in ("--set", one)]
     assert study.main(["plan", str(study_file), *words]) == 2
     assert message in capsys.readouterr().err
@@ -210,6 +212,11 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert out.with_suffix(".svg").read_text().startswith("<svg")
     assert "| equivariant | 2 |" in text
     assert text == study_report.report([out], markdown)
+    card = (out.parent / "tiny_model_card.md").read_text()
+    assert card == study_card.card(results)
+    assert card.startswith("---\nlibrary_name: transformers\n")
+    assert "`perturb.operation=equivariant`" in card and "--only equivariant" in card
+    assert card.count("| equivariant | 2 |") == 1 and "| plain | 2 |" in card and "| teacher | 1 |" in card
 
 
 def test_a_run_with_other_settings_in_its_folder_is_refused_before_anything_starts(study_file, monkeypatch, capsys):
@@ -228,6 +235,11 @@ def test_the_results_page_is_what_its_results_files_give():
     assert page.read_text(encoding="utf-8") == study_report.report(files, page)
     readme = ROOT / "README.md"
     assert readme.read_text(encoding="utf-8") == study_report.with_headline(readme, files, page)
+    for file in files:
+        results = study_collect.read(file)
+        if results["study"]["recommended"] is not None:
+            card = file.with_name(f"{file.stem}_model_card.md")
+            assert card.read_text(encoding="utf-8") == study_card.card(results)
     assert all(path.with_suffix(".svg").is_file() for path in files)
 
 

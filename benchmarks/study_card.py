@@ -1,0 +1,56 @@
+"""The model card of a study's recommended student: a results file in, Markdown out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks import study_collect
+from benchmarks.study_plan import TEACHER
+from benchmarks.study_report import differences_table, others_table, values_table
+from distill.settings import dump_yaml
+
+HEAD = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [knowledge-distillation, gender-bias, evenhand]
+---
+<!-- Written by benchmarks/study.py report from the results file. -->
+"""
+LIMITS = """- Gender here is binary and English: the pairs of terms of the lexicon. Nothing is claimed about other
+  genders, other groups, other languages, or terms that are not in it.
+- Parity was trained and measured between gendered words after texts that do not tell a gender. A classifier that is
+  fine-tuned on biased labels learns their bias again, whatever it starts from: see the occupation classifier.
+- It is made to compare methods, and its teacher is small; it is of little use for anything else.
+"""
+
+
+def card(results: dict[str, Any]) -> str:
+    """The card. Raises ValueError when the study recommends nothing, or the results lack the arm."""
+    study, found = results["study"], study_collect.measures(results)
+    arm, reference = study.get("recommended"), study["references"][0]
+    if arm is None or arm not in next(iter(found.values())).columns:
+        raise ValueError(
+            f"{results['name']}: no results of a recommended arm ({arm}); name one in the study and run it"
+        )
+    shown = [name for name in (TEACHER, reference, arm) if name in next(iter(found.values())).columns]
+    rest = [name for name in list(found)[2:] if name not in study["margins"]]
+    overrides = " ".join(f"`{one}`" for one in results["arms"][arm]) or "no override"
+    seeds = ", ".join(map(str, next(iter(found.values())).seeds[arm]))
+    student = f"{study['run_dir']}/{arm}/seed{study['seeds'][0]}/student"
+    command = f"python benchmarks/study.py run configs/study/{results['name']}.yaml --only {arm}"
+    parts = [
+        HEAD,
+        f"# `{arm}` of the study `{results['name']}`\n",
+        f"{results['world']}\n\nDistilled from the teacher on {study['budget_tokens']:,} tokens with {overrides}. This "
+        f"makes it again, in `{student}`:\n\n```bash\n{command}\n```\n",
+        "## What was measured\n",
+        f"Means over seeds {seeds} with 95 % intervals; docs/study.md says how they are made.\n",
+        values_table(found, shown, study),
+        f"Differences to `{reference}`, paired:\n",
+        differences_table(found, [arm], reference, study),
+        *([others_table(found, rest, shown)] if rest else []),
+        "## Limits\n",
+        LIMITS,
+        f"## Settings\n\nWhat all arms share.\n\n```yaml\n{dump_yaml(results['training'])}```\n",
+    ]
+    return "\n".join(parts)
