@@ -7,30 +7,17 @@ within clusters, with the seeds as they are, and are adjusted after Holm over al
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks import study_collect
+from benchmarks import study_collect, study_prose
 from benchmarks.study_collect import Measure
+from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text
 from benchmarks.study_plan import TEACHER, UNTRAINED
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.plots import Point, fairness_utility
-from distill.evaluation.statistics import (
-    FloatArray,
-    Interval,
-    Statistic,
-    difference_of,
-    holm,
-    mean_over_seeds,
-    non_inferior,
-    paired_permutation_p,
-    removed_share,
-    two_way_interval,
-)
+from distill.evaluation.statistics import Interval, two_way_interval
 from distill.run_folder import write_text
 
 HEAD = """# Results
@@ -39,6 +26,7 @@ HEAD = """# Results
 
 """
 MAX_LISTED = 12
+NOTES = "notes.md"
 README_BLOCK = "<!-- study: written by benchmarks/study.py report -->\n", "<!-- end of study -->\n"
 HOW_TO_READ = """## How to read the tables
 
@@ -54,21 +42,29 @@ bias than there.
 
 
 def report(paths: Sequence[Path], out: Path) -> str:
-    """The text of RESULTS.md from results files, in that order, with the text of notes.md beside the first on top.
+    """The text of RESULTS.md from results files, in that order, below `notes`.
 
     out: where it will be, for links to the plots, which lie beside the results files under the same names.
     """
-    notes = paths[0].parent / "notes.md"
-    parts = [HEAD, notes.read_text(encoding="utf-8").strip() + "\n\n" if notes.is_file() else "", HOW_TO_READ]
-    for path in paths:
-        results = study_collect.read(path)
+    every = [study_collect.read(path) for path in paths]
+    parts = [HEAD, notes(paths[0].parent, every), HOW_TO_READ]
+    for path, results in zip(paths, every, strict=True):
         link = path.with_suffix(".svg").resolve().relative_to(out.resolve().parent)
         parts.append(section(results, link.as_posix()))
     return "".join(parts).rstrip() + "\n"
 
 
+def notes(folder: Path, every: Sequence[dict[str, Any]]) -> str:
+    """The text of notes.md in the folder, its placeholders filled with the numbers of results files; "" without it."""
+    if not (folder / NOTES).is_file():
+        return ""
+    studies = {results["name"]: study_collect.measures(results) for results in every}
+    return study_prose.filled((folder / NOTES).read_text(encoding="utf-8").strip(), studies) + "\n\n"
+
+
 def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
-    """The text of a README in which the part between the marks of README_BLOCK is what the results files say.
+    """The text of a README in which the part between the marks of README_BLOCK is what the results files say: the notes
+    up to their first heading, and of each study a table and the plot.
 
     out: where the report is; it and the results files lie below the README's folder. Raises ValueError without marks.
     """
@@ -79,9 +75,9 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     text, (begin, end) = readme.read_text(encoding="utf-8"), README_BLOCK
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(f"{readme} does not hold the lines {begin.strip()!r} and {end.strip()!r} once each; add them")
-    parts = []
-    for path in paths:
-        results = study_collect.read(path)
+    every = [study_collect.read(path) for path in paths]
+    parts = [notes(paths[0].parent, every).partition("\n## ")[0].strip() + "\n"]
+    for path, results in zip(paths, every, strict=True):
         found = study_collect.measures(results)
         arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
         plot = f"![Disparity against cost, all arms]({link(path.with_suffix('.svg'))})"
@@ -127,68 +123,6 @@ def section(results: dict[str, Any], plot: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# -- numbers ---------------------------------------------------------------------------------------------------------
-
-
-def paired(measure: Measure, arm: str, reference: str) -> tuple[FloatArray, FloatArray]:
-    """The columns [num_seeds, num_clusters, num_columns] of both on the seeds that they share.
-
-    A model with a single seed (teacher, untrained) stands beside every seed of the other. Raises ValueError without
-    a common seed.
-    """
-    mine, theirs = measure.seeds[arm], measure.seeds[reference]
-    if TEACHER in (arm, reference) or UNTRAINED in (arm, reference):
-        num_seeds = max(len(mine), len(theirs))
-        return tuple(  # type: ignore[return-value]
-            np.broadcast_to(measure.columns[name], (num_seeds, *measure.columns[name].shape[1:]))
-            for name in (arm, reference)
-        )
-    common = [seed for seed in mine if seed in theirs]
-    if not common:
-        raise ValueError(f"{measure.name}: {arm} and {reference} have no seed in common; run both with the same seeds")
-    return tuple(  # type: ignore[return-value]
-        measure.columns[name][[measure.seeds[name].index(seed) for seed in common]] for name in (arm, reference)
-    )
-
-
-def compare(measure: Measure, arm: str, reference: str, kind: str = "difference") -> Interval:
-    """The paired difference of an arm to another, or the share that it removes of it (`kind` removed)."""
-    mine, theirs = paired(measure, arm, reference)
-    how = {"difference": difference_of, "removed": removed_share}[kind]
-    return two_way_interval(np.concatenate([mine, theirs], axis=2), how(measure.statistic, mine.shape[2]))
-
-
-def p_value(measure: Measure, arm: str, reference: str) -> float:
-    """Two-sided p of no difference, from swapping labels within clusters."""
-    mine, theirs = (_side_by_side(columns) for columns in paired(measure, arm, reference))
-    statistic: Statistic = mean_over_seeds(measure.statistic, len(paired(measure, arm, reference)[0]))
-    return paired_permutation_p(mine, theirs, statistic)
-
-
-def holm_p_values(measure: Measure, arms: Sequence[str], reference: str) -> dict[str, float]:
-    """Holm-adjusted p-values of the arms against a reference; teacher, untrained and reference are none."""
-    tested = [
-        arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference) and {arm, reference} <= measure.columns.keys()
-    ]
-    return dict(zip(tested, holm([p_value(measure, arm, reference) for arm in tested]), strict=True))
-
-
-def not_inferior(measure: Measure, difference: Interval, margin: float) -> str:
-    """`yes`, `no` or `open`: whether a difference is within the margin, in the direction in which more is worse."""
-    if measure.higher_is_better is None or math.isnan(difference.low):
-        return "open"
-    if measure.higher_is_better:
-        difference = Interval(-difference.value, -difference.high, -difference.low, difference.standard_error)
-    if non_inferior(difference, margin):
-        return "yes"
-    return "no" if difference.low > margin else "open"
-
-
-def _side_by_side(columns: FloatArray) -> FloatArray:
-    """[num_seeds, num_clusters, num_columns] as [num_clusters, num_seeds * num_columns]."""
-    return columns.transpose(1, 0, 2).reshape(columns.shape[1], -1)
-
-
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +134,7 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str
     header = ["arm", "seeds", *(f"share removed of {base}" for base in bases), *map(_title, map(found.get, shown))]
     rows = []
     for arm in arms:
-        shares = ["–" if arm in (TEACHER, base) else _cell(compare(disparity, arm, base, "removed")) for base in bases]
+        shares = ["–" if arm in (TEACHER, base) else cell(compare(disparity, arm, base, "removed")) for base in bases]
         rows.append([arm, str(len(disparity.seeds[arm])), *shares, *(_value(found[name], arm) for name in shown)])
     return _table(header, rows)
 
@@ -223,7 +157,7 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
                 row += ["–"] * (3 if name in study["margins"] else 2)
                 continue
             difference = compare(found[name], arm, reference)
-            row += [_cell(difference), _p(adjusted[name][arm])]
+            row += [cell(difference), p_text(adjusted[name][arm])]
             if name in study["margins"]:
                 row.append(not_inferior(found[name], difference, study["margins"][name]))
         rows.append(row)
@@ -245,7 +179,7 @@ def other_differences_table(
     for name in names:
         adjusted = holm_p_values(found[name], tested, reference)
         cells = [
-            f"{_cell(compare(found[name], arm, reference))}; {_p(adjusted[arm])}" if arm in adjusted else "–"
+            f"{cell(compare(found[name], arm, reference))}; {p_text(adjusted[arm])}" if arm in adjusted else "–"
             for arm in tested
         ]
         rows.append([_title(found[name]), *cells])
@@ -285,19 +219,7 @@ def _title(measure: Measure | None) -> str:
 
 
 def _value(measure: Measure, arm: str) -> str:
-    return _cell(two_way_interval(measure.columns[arm], measure.statistic)) if arm in measure.columns else "–"
-
-
-def _cell(interval: Interval) -> str:
-    if math.isnan(interval.value):
-        return "not defined"
-    digits = 1 if abs(interval.value) >= 100 else 3
-    value = f"{interval.value:.{digits}f}"
-    return value if math.isnan(interval.low) else f"{value} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
-
-
-def _p(p: float) -> str:
-    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return cell(two_way_interval(measure.columns[arm], measure.statistic)) if arm in measure.columns else "–"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

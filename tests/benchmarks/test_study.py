@@ -201,6 +201,7 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     readme.write_text("# Title\n")
     assert study.main(words) == 2
     assert "README.md does not hold the lines" in capsys.readouterr().err
+    (out.parent / "notes.md").write_text("It removes {{removed tiny equivariant plain}}.\n\n## More\n\nOther.\n")
     readme.write_text("# Title\n" + "old\n".join(study_report.README_BLOCK) + "The end.\n")
     assert study.main(words) == 0
     assert readme.read_text().startswith("# Title\n<!-- study")
@@ -209,6 +210,8 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert "(docs/results/tiny.svg)" in readme.read_text()
     text = markdown.read_text()
     assert "![Disparity against cost](docs/results/tiny.svg)" in text
+    assert "It removes " in readme.read_text() and "{{" not in text and "## More" in text
+    assert "## More" not in readme.read_text()
     assert out.with_suffix(".svg").read_text().startswith("<svg")
     assert "| equivariant | 2 |" in text
     assert text == study_report.report([out], markdown)

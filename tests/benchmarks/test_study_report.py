@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import study_collect, study_report
+from benchmarks import study_collect, study_numbers, study_prose, study_report
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
 from benchmarks.study_plan import StudyConfig
 from distill.evaluation.config import StatisticsConfig
@@ -47,19 +47,19 @@ def measure() -> Measure:
 
 
 def test_the_share_removed_and_the_difference_are_those_planted(measure):
-    removed = study_report.compare(measure, "good", "plain", "removed")
+    removed = study_numbers.compare(measure, "good", "plain", "removed")
     assert (removed.value, removed.low, removed.high) == pytest.approx((0.8, 0.8, 0.8), abs=1e-4)
-    of_teacher = study_report.compare(measure, "good", "teacher", "removed")
+    of_teacher = study_numbers.compare(measure, "good", "teacher", "removed")
     assert of_teacher.value == pytest.approx(0.8, abs=1e-4)
     assert of_teacher.low < 0.8 < of_teacher.high
-    difference = study_report.compare(measure, "good", "plain")
+    difference = study_numbers.compare(measure, "good", "plain")
     base = measure.columns["teacher"][0, :, 0].mean()
     assert difference.value == pytest.approx(-0.8 * base, abs=1e-4)
     assert difference.high < 0
 
 
 def test_p_values_find_the_difference_and_only_that_one(measure):
-    adjusted = study_report.holm_p_values(measure, ["teacher", "plain", "good", "same"], "plain")
+    adjusted = study_numbers.holm_p_values(measure, ["teacher", "plain", "good", "same"], "plain")
     assert set(adjusted) == {"good", "same"}
     assert adjusted["good"] == pytest.approx(2e-4)
     assert adjusted["same"] > 0.9
@@ -69,12 +69,12 @@ def test_seeds_are_paired_by_their_number():
     columns = {"a": np.ones((2, 3, 2)), "b": 2 * np.ones((2, 3, 2))}
     columns["a"][1], columns["b"][0] = 5, 7
     one = Measure("m", "nats", False, ratio, columns, {"a": (0, 2), "b": (2, 1)})
-    mine, theirs = study_report.paired(one, "a", "b")
+    mine, theirs = study_numbers.paired(one, "a", "b")
     assert mine.shape == theirs.shape == (1, 3, 2)
     assert (mine[0, 0, 0], theirs[0, 0, 0]) == (5, 7)
     alone = Measure("m", "nats", False, ratio, columns, {"a": (0, 2), "b": (1, 3)})
     with pytest.raises(ValueError, match="no seed in common"):
-        study_report.paired(alone, "a", "b")
+        study_numbers.paired(alone, "a", "b")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_seeds_are_paired_by_their_number():
 def test_the_verdict_on_a_margin(low, high, higher_is_better, verdict):
     measure = Measure("m", "nats", higher_is_better, ratio, {}, {})
     interval = Interval((low + high) / 2, low, high, 0.1)
-    assert study_report.not_inferior(measure, interval, 0.01) == verdict
+    assert study_numbers.not_inferior(measure, interval, 0.01) == verdict
 
 
 def test_merging_clusters_keeps_every_value():
@@ -187,3 +187,44 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
     assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("0.500")
     assert "Without results (1): bad seed 1." in text
     assert ["good", "`a=1`"] in rows
+
+
+# -- prose -----------------------------------------------------------------------------------------------------------
+
+
+def test_placeholders_become_the_numbers_of_the_tables(measure):
+    text = study_prose.filled(
+        "removes {{removed tiny good teacher}}, p {{ p  tiny good plain log_odds/mean_abs }}.",
+        {"tiny": {measure.name: measure}},
+    )
+    removed = study_numbers.compare(measure, "good", "teacher", "removed")
+    assert text.startswith(f"removes {removed.value:.3f} [{removed.low:.3f}, ")
+    assert text.endswith(", p < 0.001.")
+    value = study_prose.filled("{{value tiny good log_odds/mean_abs}}", {"tiny": {measure.name: measure}})
+    assert value == study_numbers.cell(two_way_interval(measure.columns["good"], measure.statistic))
+
+
+def test_a_difference_of_logarithms_is_told_in_percent(measure):
+    studies = {"tiny": {measure.name: measure}}
+    text = study_prose.filled("{{percent tiny good plain log_odds/mean_abs}}", studies)
+    difference = study_numbers.compare(measure, "good", "plain")
+    assert float(text.split()[0]) == pytest.approx(100 * (math.exp(difference.value) - 1), abs=1e-3)
+    assert study_prose.filled("{{difference tiny good plain log_odds/mean_abs}}", studies) == study_numbers.cell(
+        difference
+    )
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "message"),
+    [
+        ("{{mean tiny good log_odds/mean_abs}}", "none of the forms"),
+        ("{{value tiny good}}", "none of the forms"),
+        ("{{}}", "none of the forms"),
+        ("{{value other good log_odds/mean_abs}}", "no study other"),
+        ("{{value tiny good sst2/accuracy}}", "tiny has no measure sst2/accuracy"),
+        ("{{removed tiny good best}}", "no log_odds/mean_abs of best"),
+    ],
+)
+def test_a_placeholder_that_names_nothing_is_refused(placeholder, message, measure):
+    with pytest.raises(ValueError, match=message):
+        study_prose.filled(f"It is {placeholder}.", {"tiny": {measure.name: measure}})

@@ -1,0 +1,96 @@
+"""Numbers of a study: a measure of all its models in; paired differences, shares removed, p-values and verdicts out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.study_collect import Measure
+from benchmarks.study_plan import TEACHER, UNTRAINED
+from distill.evaluation.statistics import (
+    FloatArray,
+    Interval,
+    Statistic,
+    difference_of,
+    holm,
+    mean_over_seeds,
+    non_inferior,
+    paired_permutation_p,
+    removed_share,
+    two_way_interval,
+)
+
+
+def paired(measure: Measure, arm: str, reference: str) -> tuple[FloatArray, FloatArray]:
+    """The columns [num_seeds, num_clusters, num_columns] of both on the seeds that they share.
+
+    A model with a single seed (teacher, untrained) stands beside every seed of the other. Raises ValueError without
+    a common seed.
+    """
+    mine, theirs = measure.seeds[arm], measure.seeds[reference]
+    if TEACHER in (arm, reference) or UNTRAINED in (arm, reference):
+        num_seeds = max(len(mine), len(theirs))
+        return tuple(  # type: ignore[return-value]
+            np.broadcast_to(measure.columns[name], (num_seeds, *measure.columns[name].shape[1:]))
+            for name in (arm, reference)
+        )
+    common = [seed for seed in mine if seed in theirs]
+    if not common:
+        raise ValueError(f"{measure.name}: {arm} and {reference} have no seed in common; run both with the same seeds")
+    return tuple(  # type: ignore[return-value]
+        measure.columns[name][[measure.seeds[name].index(seed) for seed in common]] for name in (arm, reference)
+    )
+
+
+def compare(measure: Measure, arm: str, reference: str, kind: str = "difference") -> Interval:
+    """The paired difference of an arm to another, or the share that it removes of it (`kind` removed)."""
+    mine, theirs = paired(measure, arm, reference)
+    how = {"difference": difference_of, "removed": removed_share}[kind]
+    return two_way_interval(np.concatenate([mine, theirs], axis=2), how(measure.statistic, mine.shape[2]))
+
+
+def p_value(measure: Measure, arm: str, reference: str) -> float:
+    """Two-sided p of no difference, from swapping labels within clusters."""
+    mine, theirs = (_side_by_side(columns) for columns in paired(measure, arm, reference))
+    statistic: Statistic = mean_over_seeds(measure.statistic, len(paired(measure, arm, reference)[0]))
+    return paired_permutation_p(mine, theirs, statistic)
+
+
+def holm_p_values(measure: Measure, arms: Sequence[str], reference: str) -> dict[str, float]:
+    """Holm-adjusted p-values of the arms against a reference; teacher, untrained and reference are none."""
+    tested = [
+        arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference) and {arm, reference} <= measure.columns.keys()
+    ]
+    return dict(zip(tested, holm([p_value(measure, arm, reference) for arm in tested]), strict=True))
+
+
+def not_inferior(measure: Measure, difference: Interval, margin: float) -> str:
+    """`yes`, `no` or `open`: whether a difference is within the margin, in the direction in which more is worse."""
+    if measure.higher_is_better is None or math.isnan(difference.low):
+        return "open"
+    if measure.higher_is_better:
+        difference = Interval(-difference.value, -difference.high, -difference.low, difference.standard_error)
+    if non_inferior(difference, margin):
+        return "yes"
+    return "no" if difference.low > margin else "open"
+
+
+def _side_by_side(columns: FloatArray) -> FloatArray:
+    """[num_seeds, num_clusters, num_columns] as [num_clusters, num_seeds * num_columns]."""
+    return columns.transpose(1, 0, 2).reshape(columns.shape[1], -1)
+
+
+def cell(interval: Interval) -> str:
+    """A value with its interval."""
+    if math.isnan(interval.value):
+        return "not defined"
+    digits = 1 if abs(interval.value) >= 100 else 3
+    value = f"{interval.value:.{digits}f}"
+    return value if math.isnan(interval.low) else f"{value} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def p_text(p: float) -> str:
+    """A p-value as tables show it."""
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,61 @@
+"""Numbers in prose: a text with placeholders and results files in, the text with their numbers out.
+
+    {{value STUDY ARM MEASURE}}                     0.105 [0.091, 0.120]
+    {{difference STUDY ARM REFERENCE MEASURE}}      arm minus reference, paired
+    {{removed STUDY ARM REFERENCE}}                 the share of the reference's disparity that the arm removes
+    {{percent STUDY ARM REFERENCE MEASURE}}         100 (exp(difference) - 1), for a measure that is a logarithm
+    {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms
+
+Whoever writes about results writes these instead of numbers, so that no number can differ from its results file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from benchmarks.study_collect import Measure
+from benchmarks.study_numbers import cell, compare, holm_p_values, p_text
+from distill.evaluation.statistics import Interval, two_way_interval
+
+PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+FORMS = {"value": 2, "difference": 3, "removed": 2, "percent": 3, "p": 3}
+
+
+def filled(text: str, studies: Mapping[str, Mapping[str, Measure]]) -> str:
+    """The text with every placeholder replaced. studies: by name, the measures of each by name.
+
+    Raises ValueError, naming the placeholder, when it is not one of the forms or names something that is not there.
+    """
+    return PLACEHOLDER.sub(lambda match: _number(match[1].split(), studies), text)
+
+
+def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> str:
+    written = "{{" + " ".join(words) + "}}"
+    if len(words) < 2 or words[0] not in FORMS or len(words) != 2 + FORMS[words[0]]:
+        raise ValueError(f"{written} is none of the forms of benchmarks/study_prose.py")
+    kind, study, arm, *rest = words
+    if study not in studies:
+        raise ValueError(f"{written}: there is no study {study} among the results ({', '.join(studies)})")
+    found = studies[study]
+    name = next(iter(found)) if kind == "removed" else rest[-1]
+    if name not in found:
+        raise ValueError(f"{written}: {study} has no measure {name}")
+    measure = found[name]
+    for model in (arm, *(rest[:1] if kind != "value" else ())):
+        if model not in measure.columns:
+            raise ValueError(f"{written}: {study} has no {name} of {model}")
+    if kind == "value":
+        return cell(two_way_interval(measure.columns[arm], measure.statistic))
+    if kind == "p":
+        return p_text(holm_p_values(measure, list(measure.columns), rest[0])[arm])
+    if kind == "percent":
+        return cell(_percent(compare(measure, arm, rest[0])))
+    return cell(compare(measure, arm, rest[0], kind))
+
+
+def _percent(difference: Interval) -> Interval:
+    """A difference of logarithms as a change in percent."""
+    change = [100 * math.expm1(number) for number in (difference.value, difference.low, difference.high)]
+    return Interval(*change, 100 * difference.standard_error)
