@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work (a temporary folder that is removed when absent)")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
-    command = prepare(folder, num_steps=25 * options.kills)
+    command = prepare(folder, num_steps=40 * options.kills)
     started = time.monotonic()
     subprocess.run([*command, f"run_dir={folder / 'whole'}"], check=True, **quiet(folder))
     whole_seconds = time.monotonic() - started
