@@ -80,7 +80,7 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     for path, results in zip(paths, every, strict=True):
         found = study_collect.measures(results)
         arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
-        plot = f"![Disparity against cost, all arms]({link(path.with_suffix('.svg'))})"
+        plot = f"![Disparity against cost]({link(path.with_suffix('.svg'))})"
         parts.append(f"{results['world']}\n\n{values_table(found, arms, results['study'])}\n{plot}\n")
     parts.append(f"All arms, differences, and how to read them: [{out.name}]({link(out)}).\n")
     before, after = text.split(begin)[0], text.split(end)[1]
@@ -88,13 +88,17 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
 
 
 def write_plot(path: Path) -> None:
-    """Write the frontier plot of a results file beside it: disparity against cost, one point per arm (no variants)."""
+    """Write the frontier plot of a results file beside it: disparity against cost, a point per headline model.
+
+    Without a headline all arms are shown, variants left out.
+    """
     results = study_collect.read(path)
     disparity, cost = list(study_collect.measures(results).values())[:2]
+    arms = results["study"]["headline"] or [arm for arm in results["arms"] if "+" not in arm and arm != UNTRAINED]
     points = [
         Point(arm, *(_triple(two_way_interval(one.columns[arm], one.statistic)) for one in (cost, disparity)))
-        for arm in results["arms"]
-        if "+" not in arm and arm != UNTRAINED and arm in disparity.columns and arm in cost.columns
+        for arm in arms
+        if arm in disparity.columns and arm in cost.columns
     ]
     write_text(path.with_suffix(".svg"), fairness_utility(points, cost.unit) + "\n")
 
@@ -140,13 +144,16 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str
 
 
 def differences_table(found: dict[str, Measure], arms: Sequence[str], reference: str, study: dict[str, Any]) -> str:
-    """Per arm the paired differences of the disparity and of every measure with a margin, with the verdict on it."""
+    """Per arm the paired differences of the disparity and of every measure with a margin, with the verdict on it.
+
+    p-values are adjusted over all arms that there are, shown or not.
+    """
     shown = list(dict.fromkeys([next(iter(found)), *study["margins"]]))
     header = ["arm"]
     for name in shown:
         margin = study["margins"].get(name)
         header += [_title(found[name]), "p"] + ([f"not inferior by {margin:g}"] if margin else [])
-    adjusted = {name: holm_p_values(found[name], arms, reference) for name in shown}
+    adjusted = {name: holm_p_values(found[name], list(found[name].columns), reference) for name in shown}
     rows = []
     for arm in arms:
         if arm not in adjusted[shown[0]]:
