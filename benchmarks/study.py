@@ -99,7 +99,7 @@ def _report(options: argparse.Namespace) -> None:
     for path in options.results:
         study_report.write_plot(path)
         results = study_collect.read(path)
-        if results["study"].get("recommended") is not None:
+        if study_card.recommended(results) is not None:
             write_text(path.with_name(f"{path.stem}_model_card.md"), study_card.card(results))
     write_text(options.out, text)
     if options.readme is not None:

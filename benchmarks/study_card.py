@@ -6,16 +6,11 @@ from typing import Any
 
 from benchmarks import study_collect
 from benchmarks.study_plan import TEACHER
-from benchmarks.study_report import differences_table, others_table, values_table
+from benchmarks.study_report import differences_table, other_measures, others_table, values_table
+from distill.export import FRONT_MATTER
 from distill.settings import dump_yaml
 
-HEAD = """---
-library_name: transformers
-pipeline_tag: text-generation
-tags: [knowledge-distillation, gender-bias, evenhand]
----
-<!-- Written by benchmarks/study.py report from the results file. -->
-"""
+HEAD = FRONT_MATTER + "<!-- Written by benchmarks/study.py report from the results file. -->\n"
 LIMITS = """- Gender here is binary and English: the pairs of terms of the lexicon. Nothing is claimed about other
   genders, other groups, other languages, or terms that are not in it.
 - Parity was trained and measured between gendered words after texts that do not tell a gender. A classifier that is
@@ -24,18 +19,22 @@ LIMITS = """- Gender here is binary and English: the pairs of terms of the lexic
 """
 
 
+def recommended(results: dict[str, Any]) -> str | None:
+    """The arm that the study recommends, if it has been measured."""
+    arm = results["study"]["recommended"]
+    return arm if arm in next(iter(study_collect.measures(results).values())).columns else None
+
+
 def card(results: dict[str, Any]) -> str:
-    """The card. Raises ValueError when the study recommends nothing, or the results lack the arm."""
-    study, found = results["study"], study_collect.measures(results)
-    arm, reference = study.get("recommended"), study["references"][0]
-    if arm is None or arm not in next(iter(found.values())).columns:
-        raise ValueError(
-            f"{results['name']}: no results of a recommended arm ({arm}); name one in the study and run it"
-        )
-    shown = [name for name in (TEACHER, reference, arm) if name in next(iter(found.values())).columns]
-    rest = [name for name in list(found)[2:] if name not in study["margins"]]
+    """The card of the `recommended` arm. Raises ValueError when there is none."""
+    study, found, arm = results["study"], study_collect.measures(results), recommended(results)
+    if arm is None:
+        raise ValueError(f"{results['name']}: no results of a recommended arm; name one in the study and run it")
+    disparity, reference = next(iter(found.values())), study["references"][0]
+    shown = [name for name in (TEACHER, reference, arm) if name in disparity.columns]
+    rest = other_measures(found, study)
     overrides = " ".join(f"`{one}`" for one in results["arms"][arm]) or "no override"
-    seeds = ", ".join(map(str, next(iter(found.values())).seeds[arm]))
+    seeds = ", ".join(map(str, disparity.seeds[arm]))
     student = f"{study['run_dir']}/{arm}/seed{study['seeds'][0]}/student"
     command = f"python benchmarks/study.py run configs/study/{results['name']}.yaml --only {arm}"
     parts = [

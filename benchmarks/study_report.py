@@ -54,12 +54,16 @@ def report(paths: Sequence[Path], out: Path) -> str:
     return "".join(parts).rstrip() + "\n"
 
 
-def notes(folder: Path, every: Sequence[dict[str, Any]]) -> str:
-    """The text of notes.md in the folder, its placeholders filled with the numbers of results files; "" without it."""
+def notes(folder: Path, every: Sequence[dict[str, Any]], only_summary: bool = False) -> str:
+    """The text of notes.md in the folder, its placeholders filled with the numbers of results files; "" without it.
+
+    only_summary: what stands before its first heading.
+    """
     if not (folder / NOTES).is_file():
         return ""
+    text = (folder / NOTES).read_text(encoding="utf-8")
     studies = {results["name"]: study_collect.measures(results) for results in every}
-    return study_prose.filled((folder / NOTES).read_text(encoding="utf-8").strip(), studies) + "\n\n"
+    return study_prose.filled((text.partition("\n## ")[0] if only_summary else text).strip(), studies) + "\n\n"
 
 
 def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
@@ -76,7 +80,7 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(f"{readme} does not hold the lines {begin.strip()!r} and {end.strip()!r} once each; add them")
     every = [study_collect.read(path) for path in paths]
-    parts = [notes(paths[0].parent, every).partition("\n## ")[0].strip() + "\n"]
+    parts = [notes(paths[0].parent, every, only_summary=True).rstrip() + "\n"]
     for path, results in zip(paths, every, strict=True):
         found = study_collect.measures(results)
         arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
@@ -115,7 +119,7 @@ def section(results: dict[str, Any], plot: str) -> str:
             lines += [f"### Differences to `{reference}`\n", differences_table(found, arms, reference, study)]
     if variants:
         lines += ["### Variants\n", values_table(found, variants, study)]
-    rest = [name for name in list(found)[2:] if name not in study["margins"]]
+    rest = other_measures(found, study)
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]
     if rest and study["references"][0] in arms:
@@ -169,6 +173,11 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
                 row.append(not_inferior(found[name], difference, study["margins"][name]))
         rows.append(row)
     return _table(header, rows)
+
+
+def other_measures(found: dict[str, Measure], study: dict[str, Any]) -> list[str]:
+    """The measures that `values_table` leaves out."""
+    return [name for name in list(found)[2:] if name not in study["margins"]]
 
 
 def others_table(found: dict[str, Measure], names: Sequence[str], arms: Sequence[str]) -> str:

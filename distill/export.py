@@ -18,6 +18,13 @@ from distill.launch import on_main
 from distill.run_folder import sync
 from distill.settings import dump_yaml, to_dict
 
+FRONT_MATTER = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [knowledge-distillation, gender-bias, evenhand]
+---
+"""  # what model hubs read of a model card
+
 
 def save_student(
     accelerator: Accelerator,
@@ -99,12 +106,7 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float], 
     teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
     perturb, data, tokens = config.perturb, origin["data"]["train"], state.tokens_seen
-    return f"""---
-library_name: transformers
-pipeline_tag: text-generation
-tags: [knowledge-distillation, gender-bias, evenhand]
----
-# A student distilled with Evenhand
+    return f"""{FRONT_MATTER}# A student distilled with Evenhand
 
 - teacher: {teacher}
 - perturbation of the teacher: `{perturb.operation}`, strength {perturb.strength:g}, gain {perturb.gain:g}
