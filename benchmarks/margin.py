@@ -1,0 +1,100 @@
+"""How much of its target's he-she log-odds a student reaches: finished runs in, a Markdown table out.
+
+    python benchmarks/margin.py RUN [RUN ...] [--documents 1200]
+
+Every run is measured on its own held-out text, against the target it was trained towards, at the predictions whose
+pronoun the text settles: the teacher gives " he" and " she" at least 0.2 together, and the equivariant target of both
+views is not at parity. Towards the pronoun that this target prefers, the table has the mean log-odds of the teacher, of
+the run's target and of the student (nats), and the mean probability of the other pronoun, of target and student.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from augment.lexicon import load_lexicon  # noqa: E402
+from distill.config import PerturbConfig, RunConfig  # noqa: E402
+from distill.corpus import read_documents  # noqa: E402
+from distill.evaluation.counterfactual_gap import swapped_pairs  # noqa: E402
+from distill.evaluation.log_odds import PRONOUNS  # noqa: E402
+from distill.evaluation.scoring import start_token  # noqa: E402
+from distill.models import load_causal_lm, load_teacher, load_tokenizer  # noqa: E402
+from distill.perturb import gender_classes, perturb  # noqa: E402
+from distill.settings import load_config  # noqa: E402
+
+MIN_MASS = 0.2  # of both pronouns together, under the teacher
+MIN_LOG_ODDS = 0.05  # of the equivariant target, in nats: below it the text says nothing
+COLUMNS = ("run", "operation", "gain", "places", "teacher", "target", "student", "other: target", "other: student")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--documents", type=int, default=1200, help="of the held-out text, the first so many")
+    options = parser.parse_args(arguments)
+    try:
+        print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+        for run in options.runs:
+            print(_line(run, options.documents), flush=True)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _line(run: Path, num_documents: int) -> str:
+    config = load_config(RunConfig, run / "config.yaml")
+    if config.teacher is None or config.data.heldout_path is None:
+        raise ValueError(f"{run}: the run has no teacher or no data.heldout_path, so that there is nothing to compare")
+    teacher, target, student = log_odds(run, config, num_documents)
+    numbers = [teacher.mean(), target.mean(), student.mean()]
+    others = [torch.sigmoid(-target).mean(), torch.sigmoid(-student).mean()]
+    words = [run.parent.name if run.name.startswith("seed") else run.name, config.perturb.operation]
+    words += [f"{config.perturb.gain:g}", str(len(teacher))]
+    return f"| {' | '.join([*words, *(f'{n:.2f}' for n in numbers), *(f'{p:.4f}' for p in others)])} |"
+
+
+@torch.inference_mode()
+def log_odds(run: Path, config: RunConfig, num_documents: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-odds [N] in nats of teacher, target and student at the places looked at, towards the settled pronoun."""
+    assert config.teacher is not None
+    tokenizer, lexicon = load_tokenizer(str(run / "student")), load_lexicon()
+    pronouns = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in PRONOUNS]
+    if any(len(ids) != 1 for ids in pronouns):
+        raise ValueError(f"{run}: {PRONOUNS} are not single tokens of the run's tokenizer; this comparison needs that")
+    he_she = torch.tensor(pronouns).flatten()
+    classes = gender_classes(tokenizer, lexicon)
+    teacher, student = load_teacher(config.teacher), load_causal_lm(str(run / "student"))
+    documents = list(itertools.islice(read_documents(config.data, heldout=True), num_documents))
+    start = start_token(tokenizer)
+    settled = PerturbConfig(operation="equivariant")
+    found: list[Tensor] = []
+    for _, pair in swapped_pairs(documents, tokenizer, lexicon, [] if start is None else [start]):
+        views = [torch.from_numpy(ids[: config.data.seq_len])[None] for ids in pair[:2]]
+        where = np.flatnonzero((pair.align >= 0) & (pair.align < views[1].shape[1]))
+        where = torch.from_numpy(where[where < views[0].shape[1]])
+        own = teacher(views[0]).logits[0, where].float().log_softmax(-1)
+        likely = own[:, he_she].exp().sum(-1) >= MIN_MASS
+        where, own = where[likely], own[likely]
+        other = teacher(views[1]).logits[0, torch.from_numpy(pair.align)[where]].float().log_softmax(-1)
+        of_student = student(views[0]).logits[0, where].float().log_softmax(-1)
+        targets = [perturb(own, other, None, how, classes) for how in (settled, config.perturb)]
+        found.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in (*targets, own, of_student)]))
+    sides, target, own, of_student = torch.cat(found, dim=1).double()
+    kept = sides.abs() >= MIN_LOG_ODDS
+    return tuple((values * sides.sign())[kept] for values in (own, target, of_student))  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
