@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from benchmarks import study_collect
 from benchmarks.study_plan import TEACHER
 from benchmarks.study_report import differences_table, other_measures, others_table, values_table
 from distill.export import FRONT_MATTER
-from distill.settings import dump_yaml
+from distill.settings import apply_override, dump_yaml
 
 HEAD = FRONT_MATTER + "<!-- Written by benchmarks/study.py report from the results file. -->\n"
-LIMITS = """- Gender here is binary and English: the pairs of terms of the lexicon. Nothing is claimed about other
-  genders, other groups, other languages, or terms that are not in it.
-- Parity was trained and measured between gendered words after texts that do not tell a gender. A classifier that is
-  fine-tuned on biased labels learns their bias again, whatever it starts from: see the occupation classifier.
+LIMITS = """\
+- Gender here is binary and English: the pairs of terms of the lexicon. Nothing is claimed about other genders,
+  other groups, other languages, or terms that are not in it.
+- Parity was trained and measured between gendered words after texts that do not tell a gender. What else
+  differs between the genders falls less: see the counterfactual gap, and the occupation classifier, which is
+  fine-tuned on biased labels.
+- Where a text does tell the gender, how firmly the pronoun follows it changes too: see the agreement margin.
 - It is made to compare methods, and its teacher is small; it is of little use for anything else.
 """
 
@@ -50,6 +54,15 @@ def card(results: dict[str, Any]) -> str:
         *([others_table(found, rest, shown)] if rest else []),
         "## Limits\n",
         LIMITS,
-        f"## Settings\n\nWhat all arms share.\n\n```yaml\n{dump_yaml(results['training'])}```\n",
+        f"## Settings\n\n```yaml\n{dump_yaml(_settings(results, arm))}```\n",
     ]
     return "\n".join(parts)
+
+
+def _settings(results: dict[str, Any], arm: str) -> dict[str, Any]:
+    """The resolved settings of the arm's first seed."""
+    seed = results["study"]["seeds"][0]
+    settings = copy.deepcopy(results["training"])
+    for override in (*results["arms"][arm], f"seed={seed}", f"run_dir={results['study']['run_dir']}/{arm}/seed{seed}"):
+        apply_override(settings, override)
+    return settings

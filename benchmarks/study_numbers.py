@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,17 +52,30 @@ def compare(measure: Measure, arm: str, reference: str, kind: str = "difference"
 
 def p_value(measure: Measure, arm: str, reference: str) -> float:
     """Two-sided p of no difference, from swapping labels within clusters."""
-    mine, theirs = (_side_by_side(columns) for columns in paired(measure, arm, reference))
-    statistic: Statistic = mean_over_seeds(measure.statistic, len(paired(measure, arm, reference)[0]))
-    return paired_permutation_p(mine, theirs, statistic)
+    mine, theirs = paired(measure, arm, reference)
+    statistic: Statistic = mean_over_seeds(measure.statistic, len(mine))
+    return paired_permutation_p(_side_by_side(mine), _side_by_side(theirs), statistic)
 
 
-def holm_p_values(measure: Measure, arms: Sequence[str], reference: str) -> dict[str, float]:
-    """Holm-adjusted p-values of the arms against a reference; teacher, untrained and reference are none."""
-    tested = [
-        arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference) and {arm, reference} <= measure.columns.keys()
-    ]
-    return dict(zip(tested, holm([p_value(measure, arm, reference) for arm in tested]), strict=True))
+def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
+    """Holm-adjusted p-values of all arms against a reference; teacher, untrained and reference are none.
+
+    Arms are one family of hypotheses; variants (ARM+VARIANT) are another.
+    """
+    if reference not in measure.columns:
+        return {}
+    tested = [arm for arm in measure.columns if arm not in (TEACHER, UNTRAINED, reference)]
+    adjusted: dict[str, float] = {}
+    for is_variant in (False, True):
+        family = [arm for arm in tested if ("+" in arm) == is_variant]
+        adjusted |= zip(family, holm([p_value(measure, arm, reference) for arm in family]), strict=True)
+    return adjusted
+
+
+def percent(difference: Interval) -> Interval:
+    """A difference of logarithms as a change in percent."""
+    change = [100 * math.expm1(number) for number in (difference.value, difference.low, difference.high)]
+    return Interval(*change, 100 * math.exp(difference.value) * difference.standard_error)
 
 
 def not_inferior(measure: Measure, difference: Interval, margin: float) -> str:

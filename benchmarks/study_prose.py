@@ -4,20 +4,19 @@
     {{difference STUDY ARM REFERENCE MEASURE}}      arm minus reference, paired
     {{removed STUDY ARM REFERENCE}}                 the share of the reference's disparity that the arm removes
     {{percent STUDY ARM REFERENCE MEASURE}}         100 (exp(difference) - 1), for a measure that is a logarithm
-    {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms
+    {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms, or over all variants
 
 Whoever writes about results writes these instead of numbers, so that no number can differ from its results file.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 
 from benchmarks.study_collect import Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, p_text
-from distill.evaluation.statistics import Interval, two_way_interval
+from benchmarks.study_numbers import cell, compare, holm_p_values, p_text, percent
+from distill.evaluation.statistics import two_way_interval
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 FORMS = {"value": 2, "difference": 3, "removed": 2, "percent": 3, "p": 3}
@@ -49,13 +48,7 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
     if kind == "value":
         return cell(two_way_interval(measure.columns[arm], measure.statistic))
     if kind == "p":
-        return p_text(holm_p_values(measure, list(measure.columns), rest[0])[arm])
+        return p_text(holm_p_values(measure, rest[0])[arm])
     if kind == "percent":
-        return cell(_percent(compare(measure, arm, rest[0])))
+        return cell(percent(compare(measure, arm, rest[0])))
     return cell(compare(measure, arm, rest[0], kind))
-
-
-def _percent(difference: Interval) -> Interval:
-    """A difference of logarithms as a change in percent."""
-    change = [100 * math.expm1(number) for number in (difference.value, difference.low, difference.high)]
-    return Interval(*change, 100 * difference.standard_error)

@@ -7,13 +7,14 @@ within clusters, with the seeds as they are, and are adjusted after Holm over al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import study_collect, study_prose
-from benchmarks.study_collect import Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text
+from benchmarks.study_collect import MAX_CLUSTERS, Measure
+from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text, percent
 from benchmarks.study_plan import TEACHER, UNTRAINED
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.plots import Point, fairness_utility
@@ -28,15 +29,21 @@ HEAD = """# Results
 MAX_LISTED = 12
 NOTES = "notes.md"
 README_BLOCK = "<!-- study: written by benchmarks/study.py report -->\n", "<!-- end of study -->\n"
-HOW_TO_READ = """## How to read the tables
+HOW_TO_READ = f"""## How to read the tables
 
-A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters (occupations,
-prompts, documents) and seeds together. With few seeds such an interval is somewhat narrow in their direction. A
-difference is arm minus reference, paired by cluster and seed; p is from permutation within clusters with the seeds as
-they are, Holm-adjusted over all arms for that measure and reference. "Not inferior" says `yes` where the whole interval
-is better than the margin, `no` where all of it is worse, and `open` otherwise. `untrained` is the student before its
-training. Share removed is 1 - (disparity of the arm / that of the model named): 1 is parity, 0 nothing, below 0 more
-bias than there.
+- A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters and seeds
+  together. Clusters are occupations for the log-odds and the occupation classifier, and prompts or documents, in at
+  most {MAX_CLUSTERS} random groups, for the other measures. With few seeds an interval is somewhat narrow in their
+  direction; with one it says nothing about another training run. An interval such as [1.000, 1.000] comes from items
+  that are all right: no resample can differ.
+- A difference is arm minus reference, paired by cluster and seed. It uses the seeds that both have, where the means
+  in the other tables use all. p is from swapping the labels of the two models within clusters, with the trained
+  models as they are; it is adjusted after Holm over all arms (or all variants) for that measure and that reference.
+  With 10,000 permutations the smallest possible p is the number of arms / 10,001.
+- "Not inferior" says `yes` where the whole interval is better than the margin, `no` where all of it is worse, and
+  `open` otherwise.
+- Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 1 is parity, 0 nothing, below 0 more
+  bias than there. `untrained` is the student before its training.
 
 """
 
@@ -116,9 +123,11 @@ def section(results: dict[str, Any], plot: str) -> str:
     lines += ["### Arms\n", values_table(found, methods, study)]
     for reference in study["references"]:
         if reference in arms:
-            lines += [f"### Differences to `{reference}`\n", differences_table(found, arms, reference, study)]
+            lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference, study)]
     if variants:
         lines += ["### Variants\n", values_table(found, variants, study)]
+    if variants and study["references"][0] in arms:
+        lines += [differences_table(found, variants, study["references"][0], study)]
     rest = other_measures(found, study)
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]
@@ -139,7 +148,7 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str
     disparity = next(iter(found.values()))
     shown = list(dict.fromkeys([*list(found)[:2], *study["margins"]]))
     bases = [base for base in (TEACHER, study["references"][0]) if base in disparity.columns]
-    header = ["arm", "seeds", *(f"share removed of {base}" for base in bases), *map(_title, map(found.get, shown))]
+    header = ["arm", "seeds", *(f"bias removed, against {base}" for base in bases), *map(_title, map(found.get, shown))]
     rows = []
     for arm in arms:
         shares = ["–" if arm in (TEACHER, base) else cell(compare(disparity, arm, base, "removed")) for base in bases]
@@ -150,14 +159,15 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str
 def differences_table(found: dict[str, Measure], arms: Sequence[str], reference: str, study: dict[str, Any]) -> str:
     """Per arm the paired differences of the disparity and of every measure with a margin, with the verdict on it.
 
-    p-values are adjusted over all arms that there are, shown or not.
+    A difference of log-perplexities is shown as one of perplexities, in percent.
     """
     shown = list(dict.fromkeys([next(iter(found)), *study["margins"]]))
     header = ["arm"]
     for name in shown:
         margin = study["margins"].get(name)
-        header += [_title(found[name]), "p"] + ([f"not inferior by {margin:g}"] if margin else [])
-    adjusted = {name: holm_p_values(found[name], list(found[name].columns), reference) for name in shown}
+        header += [_difference_title(found[name]), "p"]
+        header += [f"not inferior by {_in_table(found[name], margin)}"] if margin else []
+    adjusted = {name: holm_p_values(found[name], reference) for name in shown}
     rows = []
     for arm in arms:
         if arm not in adjusted[shown[0]]:
@@ -168,7 +178,7 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
                 row += ["–"] * (3 if name in study["margins"] else 2)
                 continue
             difference = compare(found[name], arm, reference)
-            row += [cell(difference), p_text(adjusted[name][arm])]
+            row += [cell(percent(difference) if _is_log(found[name]) else difference), p_text(adjusted[name][arm])]
             if name in study["margins"]:
                 row.append(not_inferior(found[name], difference, study["margins"][name]))
         rows.append(row)
@@ -193,7 +203,7 @@ def other_differences_table(
     tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference)]
     rows = []
     for name in names:
-        adjusted = holm_p_values(found[name], tested, reference)
+        adjusted = holm_p_values(found[name], reference)
         cells = [
             f"{cell(compare(found[name], arm, reference))}; {p_text(adjusted[arm])}" if arm in adjusted else "–"
             for arm in tested
@@ -232,6 +242,18 @@ def _title(measure: Measure | None) -> str:
     return f"{description.title if description else measure.name} ({measure.unit or 'without unit'})".replace(
         "|", "\\|"
     )
+
+
+def _is_log(measure: Measure) -> bool:
+    return measure.name.startswith("log_perplexity/")
+
+
+def _difference_title(measure: Measure) -> str:
+    return "Perplexity (%)" if _is_log(measure) else _title(measure)
+
+
+def _in_table(measure: Measure, margin: float) -> str:
+    return f"{100 * math.expm1(margin):.3g} %" if _is_log(measure) else f"{margin:g}"
 
 
 def _value(measure: Measure, arm: str) -> str:

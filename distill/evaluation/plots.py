@@ -42,8 +42,19 @@ class Point:
     disparity: tuple[float, float, float]
 
 
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The points that no other one beats on both axes, by their values, the cheapest first."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost[0], point.disparity[0])):
+        if not kept or point.disparity[0] < kept[-1].disparity[0]:
+            kept.append(point)
+    return kept
+
+
 def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
-    """Mean |log-odds| against log-perplexity, a labelled point with error bars per model; lower is better on both."""
+    """Mean |log-odds| against log-perplexity, a labelled point with error bars per model; lower is better on both. A
+    dashed line joins the models that none of the others beats on both.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.8, 3.9), layout="constrained")
         axes = figure.subplots()
@@ -61,6 +72,16 @@ def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
                 elinewidth=1.2,
                 linestyle="none",
             )
+        best = frontier(points)
+        axes.plot(
+            [point.cost[0] for point in best],
+            [point.disparity[0] for point in best],
+            color="#9a9aa2",
+            linestyle="--",
+            linewidth=1,
+            drawstyle="steps-post",
+            zorder=1,
+        )
         axes.margins(x=0.1, y=0.1)
         axes.set_ylim(bottom=0)
         axes.set_xlabel(f"log-perplexity, {cost_label} (lower is better)")

@@ -223,6 +223,9 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert study_card.recommended(results) == "equivariant" and study_card.recommended(nothing) is None
     with pytest.raises(ValueError, match="tiny: no results of a recommended arm"):
         study_card.card(nothing)
+    stated = yaml.safe_load(card.partition("```yaml\n")[2].partition("```")[0])
+    run = yaml.safe_load((Path(results["study"]["run_dir"]) / "equivariant" / "seed0" / "config.yaml").read_text())
+    assert stated | {"provenance": None} == run | {"provenance": None}  # what that very student was trained with
     assert card.count("| equivariant | 2 |") == 1 and "| plain | 2 |" in card and "| teacher | 1 |" in card
 
 

@@ -1,5 +1,6 @@
 """The tables of RESULTS.md on results with a known answer."""
 
+import dataclasses
 import json
 import math
 
@@ -59,10 +60,22 @@ def test_the_share_removed_and_the_difference_are_those_planted(measure):
 
 
 def test_p_values_find_the_difference_and_only_that_one(measure):
-    adjusted = study_numbers.holm_p_values(measure, ["teacher", "plain", "good", "same"], "plain")
+    adjusted = study_numbers.holm_p_values(measure, "plain")
     assert set(adjusted) == {"good", "same"}
     assert adjusted["good"] == pytest.approx(2e-4)
     assert adjusted["same"] > 0.9
+
+
+def test_arms_and_variants_are_two_families_of_hypotheses(measure):
+    alone = study_numbers.holm_p_values(measure, "plain")
+    twice = {arm: measure.columns[arm] for arm in ("teacher", "plain", "good", "same")}
+    for number in range(5):
+        twice[f"good+{number}"] = measure.columns["good"]
+    seeds = {arm: measure.seeds[arm.partition("+")[0]] for arm in twice}
+    more = study_numbers.holm_p_values(dataclasses.replace(measure, columns=twice, seeds=seeds), "plain")
+    assert {arm: p for arm, p in more.items() if "+" not in arm} == alone
+    assert more["good+0"] == pytest.approx(5 / 10_001, rel=1e-3)
+    assert study_numbers.holm_p_values(measure, "missing") == {}
 
 
 def test_seeds_are_paired_by_their_number():
@@ -183,6 +196,9 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
     assert good[0][1:4] == ["2", *[good[0][2]] * 2]
     assert good[0][3] == "0.800 [0.800, 0.800]"
     assert good[1][-1] == "yes"  # a lower cost is not inferior
+    cost = study_numbers.compare(study_collect.measures(results)["log_perplexity/token-stride"], "good", "plain")
+    assert good[1][3] == study_numbers.cell(study_numbers.percent(cost))
+    assert "| Perplexity (%) | p | not inferior by 1.01 % |" in text
     assert good[1][2] == "< 0.001"
     assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("0.500")
     assert "Without results (1): bad seed 1." in text

@@ -113,6 +113,15 @@ def test_plots_are_self_contained_and_say_what_they_show():
     assert len({plots.look(index) for index in range(56)}) == 56
 
 
+def test_the_frontier_holds_what_no_other_point_beats_on_both_axes():
+    places = {"best": (1.0, 0.5), "same cost": (1.0, 0.6), "fair": (1.2, 0.1), "beaten": (1.3, 0.2), "tie": (1.4, 0.1)}
+    points = [plots.Point(name, (x, x, x), (y, y, y)) for name, (x, y) in reversed(places.items())]
+    assert [point.label for point in plots.frontier(points)] == ["best", "fair"]
+    for one in points:  # by the definition
+        beaten = any(p.cost[0] <= one.cost[0] and p.disparity[0] <= one.disparity[0] and p is not one for p in points)
+        assert beaten == (one not in plots.frontier(points))
+
+
 def test_labels_beside_the_plot_keep_their_distance():
     from matplotlib.figure import Figure
 
