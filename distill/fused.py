@@ -8,7 +8,7 @@ a time, which then stay in its cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distill.config import LossConfig, PerturbConfig
-from distill.losses import cross_entropy, divergence, entropy
+from distill.losses import cross_entropy, cross_entropy_gradient, divergence, entropy
 from distill.perturb import GenderClasses, inconsistency, perturb
 from distill.positions import Group
 from distill.products import bfloat16_products
@@ -147,21 +147,38 @@ def _values_and_gradient(
     are overwritten.
     """
     loss = objective.loss
-    ce, gradient = cross_entropy(logits.log_softmax(-1), labels)
-    gradient.mul_(loss.ce_weight)
-    pairing = torch.zeros_like(ce)
+    student = logits.log_softmax(-1)
+    ce, zero = cross_entropy(student, labels), torch.zeros_like(student[..., 0])
+    kd, pairing, target_entropy = zero, zero, zero
+    gradients: list[tuple[Tensor, float]] = []
     if loss.pairing_weight > 0 and (len(logits) == 2 or has_partner is not None):
-        pairing, pairing_gradient = _pairing(logits, has_partner, objective)
-        gradient.add_(pairing_gradient, alpha=loss.pairing_weight)
-    if teacher_logits is None:
-        return torch.stack([torch.zeros_like(ce), ce, pairing, torch.zeros_like(ce)]), gradient
-    logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
-    own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
-    target = perturb(own, counterpart, has_partner, objective.perturbation, objective.classes)
-    softened = logits.div_(loss.temperature).log_softmax(-1)
-    kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
-    gradient.add_(kd_gradient, alpha=loss.kd_weight * loss.temperature)  # tau^2 of the loss, 1 / tau of the logits
-    return torch.stack([kd, ce, pairing, entropy(target)]), gradient
+        pairing, of_pairing = _pairing(logits, has_partner, objective)
+        gradients.append((of_pairing, loss.pairing_weight))
+    if teacher_logits is not None:
+        logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
+        own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
+        target = perturb(own, counterpart, has_partner, objective.perturbation, objective.classes)
+        target_entropy = entropy(target)
+        if loss.temperature != 1:
+            softened = logits.div_(loss.temperature).log_softmax(-1)
+        else:  # what follows writes over it
+            softened = student.clone() if loss.ce_weight > 0 else student
+        kd, of_kd = divergence(target, softened, loss.divergence, loss.beta)
+        gradients.append((of_kd, loss.kd_weight * loss.temperature))  # tau^2 of the loss, 1 / tau of the logits
+    if loss.ce_weight > 0:
+        gradients.append((cross_entropy_gradient(student, labels), loss.ce_weight))
+    return torch.stack([kd, ce, pairing, target_entropy]), _weighted_sum(gradients, logits)
+
+
+def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Tensor:
+    """The sum of tensors with their weights, in the place of the first; zeros if there is none."""
+    if not gradients:
+        return torch.zeros_like(like)
+    (total, weight), *others = gradients
+    total.mul_(weight)
+    for gradient, weight in others:
+        total.add_(gradient, alpha=weight)
+    return total
 
 
 def _pairing(logits: Tensor, has_partner: Tensor | None, objective: Objective) -> tuple[Tensor, Tensor]:

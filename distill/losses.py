@@ -56,14 +56,18 @@ def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple
     raise ValueError(f"unknown divergence {kind!r}")
 
 
-def cross_entropy(logprobs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """-logprobs[label], [...] in nats, for log-probabilities [..., V] and labels [...], and its gradient [..., V] with
-    respect to the logits of which `logprobs` is the log-softmax; the gradient takes the place of `logprobs`.
+def cross_entropy(logprobs: Tensor, labels: Tensor) -> Tensor:
+    """-logprobs[label], [...] in nats, for log-probabilities [..., V] and labels [...]."""
+    return -logprobs.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+
+
+def cross_entropy_gradient(logprobs: Tensor, labels: Tensor) -> Tensor:
+    """The gradient [..., V] of `cross_entropy` with respect to the logits of which `logprobs` is the log-softmax, in
+    whose place it is put.
     """
     at_label = labels.unsqueeze(-1)
-    values = -logprobs.gather(-1, at_label).squeeze(-1)
     gradient = logprobs.exp_()
-    return values, gradient.scatter_add_(-1, at_label, -torch.ones_like(at_label, dtype=gradient.dtype))
+    return gradient.scatter_add_(-1, at_label, -torch.ones_like(at_label, dtype=gradient.dtype))
 
 
 def hidden_distance(student: Tensor, teacher: Tensor) -> Tensor:

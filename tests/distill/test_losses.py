@@ -57,7 +57,7 @@ def test_forward_kl_is_a_kl_and_not_a_cross_entropy(pair):
 def test_cross_entropy_entropy_and_hidden_distance_by_definition(pair):
     target, student = pair
     labels = torch.arange(7)
-    torch.testing.assert_close(cross_entropy(student.clone(), labels)[0], -student[labels, labels])
+    torch.testing.assert_close(cross_entropy(student, labels), -student[labels, labels])
     torch.testing.assert_close(entropy(target), -(target.exp() * target).sum(-1))
     torch.testing.assert_close(hidden_distance(target, 3 * target), torch.zeros(7, dtype=torch.float64))
     torch.testing.assert_close(hidden_distance(target, -target), torch.full((7,), 2.0, dtype=torch.float64))
