@@ -18,16 +18,15 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from augment.lexicon import load_lexicon  # noqa: E402
 from distill.config import PerturbConfig, RunConfig  # noqa: E402
 from distill.corpus import read_documents  # noqa: E402
-from distill.evaluation.counterfactual_gap import swapped_pairs  # noqa: E402
+from distill.data import separators  # noqa: E402
+from distill.evaluation.counterfactual_gap import cut_pair, swapped_pairs  # noqa: E402
 from distill.evaluation.log_odds import PRONOUNS  # noqa: E402
-from distill.evaluation.scoring import start_token  # noqa: E402
 from distill.models import load_causal_lm, load_teacher, load_tokenizer  # noqa: E402
 from distill.perturb import gender_classes, perturb  # noqa: E402
 from distill.settings import load_config  # noqa: E402
@@ -77,17 +76,17 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> tuple[Tensor, 
     classes = gender_classes(tokenizer, lexicon)
     teacher, student = load_teacher(config.teacher), load_causal_lm(str(run / "student"))
     documents = list(itertools.islice(read_documents(config.data, heldout=True), num_documents))
-    start = start_token(tokenizer)
+    prefix, _ = separators(tokenizer, config.data.separator)
     settled = PerturbConfig(operation="equivariant")
     found: list[Tensor] = []
-    for _, pair in swapped_pairs(documents, tokenizer, lexicon, [] if start is None else [start]):
-        views = [torch.from_numpy(ids[: config.data.seq_len])[None] for ids in pair[:2]]
-        where = np.flatnonzero((pair.align >= 0) & (pair.align < views[1].shape[1]))
-        where = torch.from_numpy(where[where < views[0].shape[1]])
+    for _, pair in swapped_pairs(documents, tokenizer, lexicon, prefix):
+        *ids, align = map(torch.from_numpy, cut_pair(pair, config.data.seq_len))
+        views = [one[None] for one in ids]
+        where = (align >= 0).nonzero().flatten()
         own = teacher(views[0]).logits[0, where].float().log_softmax(-1)
         likely = own[:, he_she].exp().sum(-1) >= MIN_MASS
         where, own = where[likely], own[likely]
-        other = teacher(views[1]).logits[0, torch.from_numpy(pair.align)[where]].float().log_softmax(-1)
+        other = teacher(views[1]).logits[0, align[where]].float().log_softmax(-1)
         of_student = student(views[0]).logits[0, where].float().log_softmax(-1)
         targets = [perturb(own, other, None, how, classes) for how in (settled, config.perturb)]
         found.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in (*targets, own, of_student)]))

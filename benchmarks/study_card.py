@@ -26,7 +26,8 @@ LIMITS = """\
 def recommended(results: dict[str, Any]) -> str | None:
     """The arm that the study recommends, if it has been measured."""
     arm = results["study"]["recommended"]
-    return arm if arm in next(iter(study_collect.measures(results).values())).columns else None
+    disparity = next(iter(results["measures"].values()))
+    return arm if arm in disparity["values"] else None
 
 
 def card(results: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 A value is the mean over training seeds; in brackets its 95 % interval from a bootstrap over clusters and seeds
 together. Differences are paired by cluster and by seed; their p-values come from swapping the labels of the two models
-within clusters, with the seeds as they are, and are adjusted after Holm over all arms for each measure and reference.
+within clusters, with the seeds as they are, and are adjusted after Holm over all arms, or all variants, for each
+measure and reference.
 """
 
 from __future__ import annotations

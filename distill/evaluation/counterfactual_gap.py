@@ -56,7 +56,7 @@ def score(scorer: Scorer, pairs: Sequence[tuple[int, PairedExample]], classes: G
     """
     classes = classes.to(scorer.model.device)
     limit = scorer.context or max(max(len(pair.input_ids), len(pair.cf_input_ids)) for _, pair in pairs)
-    cut = [(number, _cut(pair, limit)) for number, pair in pairs]
+    cut = [(number, cut_pair(pair, limit)) for number, pair in pairs]
     records: list[dict[str, Any]] = [{} for _ in cut]
     lengths = [2 * max(len(pair.input_ids), len(pair.cf_input_ids)) for _, pair in cut]
     for batch in batches(lengths, scorer.max_batch_tokens):
@@ -155,7 +155,7 @@ def _log_likelihoods(scorer: Scorer, hidden: Tensor, views: Sequence[np.ndarray]
     return np.split(found, np.cumsum([len(part) for part in where])[:-1])
 
 
-def _cut(pair: PairedExample, limit: int) -> PairedExample:
+def cut_pair(pair: PairedExample, limit: int) -> PairedExample:
     """Both views cut to their first `limit` tokens; a partner beyond is none."""
     align = pair.align[:limit]
     return PairedExample(pair.input_ids[:limit], pair.cf_input_ids[:limit], np.where(align < limit, align, -1))
