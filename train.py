@@ -88,14 +88,8 @@ def run(config: RunConfig, dry_run: bool) -> None:
         on_main(accelerator, lambda: held.enter_context(open_run(config, origin)))
         if caches and teacher and teacher_hash:
             blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, teacher_hash).read)
-        try:
-            fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
-        except Stopped as stopped:
-            if stopped.step is not None:  # all processes have ended it together
-                leave(accelerator)
-            raise
+        fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
-    leave(accelerator)
 
 
 def _origin_of_student(config: StudentConfig, student: PreTrainedModel) -> str | dict[str, Any] | None:
@@ -108,12 +102,16 @@ def _origin_of_student(config: StudentConfig, student: PreTrainedModel) -> str |
 if __name__ == "__main__":
     transformers_logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns of tied weights at every checkpoint
-    process = int(os.environ.get("RANK", "0"))
+    process, exit_code = int(os.environ.get("RANK", "0")), 0
     try:
         main()
     except Stopped as stopped:
+        exit_code = stopped.exit_code
         if process == 0:
             print(stopped, file=sys.stderr)
-        sys.exit(stopped.exit_code)
+        if stopped.step is None:  # on this process, wherever the others are
+            sys.exit(exit_code)
     except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"error (process {process}): {error}" if process else f"error: {error}")
+    leave()
+    sys.exit(exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -81,11 +82,15 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
     return result
 
 
-def leave(accelerator: Accelerator) -> None:
-    """Take leave of the other processes, after a run that has ended on all of them."""
-    # with gloo the last reference to the group dies with DDP's reducer, whose destructor can wait for ever
-    if accelerator.device.type != "cpu":
-        accelerator.state.destroy_process_group()
+def leave() -> None:
+    """Take leave of the other processes, at the end of this one, after runs that have ended on all of them: threads of
+    a process group that is left to the interpreter's end can crash it there.
+    """
+    # DDP first: with gloo, should the last reference to the group die with its reducer, that waits, holding the GIL,
+    # for a thread that needs the GIL
+    gc.collect()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:

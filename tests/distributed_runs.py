@@ -10,9 +10,11 @@ import sys
 import torch
 
 import train
+from distill.launch import leave
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for arguments in json.loads(sys.argv[1]):
         train.main(arguments)
     print("processes:", torch.distributed.get_world_size(), flush=True)
+    leave()

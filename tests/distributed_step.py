@@ -14,6 +14,7 @@ from augment.lexicon import load_lexicon
 from distill.batches import collate
 from distill.config import RunConfig
 from distill.distiller import Distiller
+from distill.launch import leave
 from distill.models import load_causal_lm, load_tokenizer
 from distill.packing import pair_texts
 from distill.perturb import gender_classes
@@ -79,3 +80,5 @@ if __name__ == "__main__":
     results = all_steps(parallel, sys.argv[1], [1, 2])
     if parallel.is_main_process:
         torch.save({"num_processes": parallel.num_processes, "steps": results}, sys.argv[2])
+    del parallel  # it holds the DDP modules
+    leave()
