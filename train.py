@@ -60,7 +60,8 @@ def run(config: RunConfig, dry_run: bool) -> None:
     accelerator = build_accelerator(config)
     tokenizer, teacher, student = load_parts(config)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
-    needs_classes = config.perturb.operation in USES_CLASSES or config.loss.pairing_weight > 0
+    weights = config.loss.pairing_weight, config.loss.counterpart_weight
+    needs_classes = config.perturb.operation in USES_CLASSES or any(weights)
     classes = gender_classes(tokenizer, lexicon) if needs_classes else None
     blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
     if config.data.mask_documents:

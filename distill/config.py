@@ -140,6 +140,8 @@ class PerturbConfig:
 class LossConfig:
     """Weights of the loss. `beta` is JSD's mixing weight, or skewed KL's share of the target.
 
+    counterpart_weight: of the part of the forward KL to the target that lies between gendered terms and their
+    counterparts, besides what kd_weight gives it; it is learnt sooner, the optimum stays.
     pairing_weight: of the student's inconsistency between the views of a pair (counterfactual logit pairing); it needs
     augment.mode `augment`, where the student reads both.
     """
@@ -148,6 +150,7 @@ class LossConfig:
     ce_weight: NonNegative = 0.5
     hidden_weight: NonNegative = 0.0
     pairing_weight: NonNegative = 0.0
+    counterpart_weight: NonNegative = 0.0
     temperature: Positive = 2.0
     divergence: Literal["forward_kl", "reverse_kl", "jsd", "skewed_kl"] = "forward_kl"
     beta: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -241,6 +244,7 @@ class RunConfig:
                 key
                 for key, used in {
                     "loss.kd_weight": self.loss.kd_weight > 0,
+                    "loss.counterpart_weight": self.loss.counterpart_weight > 0,
                     "loss.hidden_weight": self.loss.hidden_weight > 0,
                     "student.layers": self.student.layers is not None,
                     "perturb.operation": self.perturb.operation != "none",

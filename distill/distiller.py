@@ -24,13 +24,15 @@ from distill.positions import Positions
 class TermSums(NamedTuple):
     """Sums over predictions, in nats (hidden: in cosine distance), and the number of predictions.
 
-    kd is at the distillation temperature and without its factor tau^2; pairing is the student's inconsistency between
-    the views; entropy is the target's.
+    kd and counterpart, the part of it that lies between gendered terms and their counterparts, are at the distillation
+    temperature and without its factor tau^2; pairing is the student's inconsistency between the views; entropy is the
+    target's.
     """
 
     kd: Any
     ce: Any
     pairing: Any
+    counterpart: Any
     entropy: Any
     hidden: Any
     num_tokens: Any

@@ -136,5 +136,6 @@ def _loss_line(config: RunConfig) -> str:
         "cross-entropy": loss.ce_weight,
         "hidden states": loss.hidden_weight,
         "pairing": loss.pairing_weight,
+        "counterparts": loss.counterpart_weight,
     }
     return ", ".join(f"{name} {weight:g}" for name, weight in terms.items() if weight > 0)

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from distill.config import LossConfig, PerturbConfig
 from distill.losses import cross_entropy, cross_entropy_gradient, divergence, entropy
-from distill.perturb import GenderClasses, inconsistency, perturb
+from distill.perturb import GenderClasses, counterpart_divergence, inconsistency, perturb
 from distill.positions import Group
 from distill.products import bfloat16_products
 
@@ -60,9 +60,10 @@ def pair_loss(
     """The loss summed over the predictions of `groups`, to be differentiated by `hidden` and `head`, and its parts.
 
     hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is `scale` times
-    w_kd tau^2 kd + w_ce ce + w_pairing pairing, kd being 0 without a teacher. The parts [2, 4] are sums in nats of kd
-    (at the temperature, without tau^2), ce, pairing and the target's entropy: over all predictions, and over the
-    gendered ones. Under autocast, operands of matrix products are rounded to its type; sums and results are float32.
+    tau^2 (w_kd kd + w_counterpart counterpart) + w_ce ce + w_pairing pairing, kd and counterpart being 0 without a
+    teacher. The parts [2, 5] are sums in nats of kd and ce, pairing and counterpart (kd and counterpart at the
+    temperature, without tau^2) and the target's entropy: over all predictions, and over the gendered ones. Under
+    autocast, operands of matrix products are rounded to its type; sums and results are float32.
     """
     kind = hidden.device.type
     rounding = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
@@ -93,7 +94,7 @@ class _PairLoss(torch.autograd.Function):
             if needs_gradient:
                 student.open_gradients(*ctx.needs_input_grad[:3])
             target = None if teacher is None else _Output(teacher.hidden, teacher.head, rounding)
-            parts = torch.zeros(2, 4, device=hidden.device, dtype=student.dtype)
+            parts = torch.zeros(2, 5, device=hidden.device, dtype=student.dtype)
             for group in groups:
                 views = max(len(group.student_rows), len(group.teacher_rows))
                 for chunk in _split(group, student.rows_per_chunk // views):
@@ -102,9 +103,10 @@ class _PairLoss(torch.autograd.Function):
                     parts += torch.stack([values.sum((1, 2)), (values * is_gendered[rows]).sum((1, 2))])
         ctx.save_for_backward(student.hidden_gradient, student.weight_gradient, student.bias_gradient)
         ctx.mark_non_differentiable(parts)
-        kd, ce, pairing, _ = parts[0]
+        kd, ce, pairing, counterpart, _ = parts[0]
         loss = objective.loss
-        total = loss.kd_weight * loss.temperature**2 * kd + loss.ce_weight * ce + loss.pairing_weight * pairing
+        total = loss.temperature**2 * (loss.kd_weight * kd + loss.counterpart_weight * counterpart)
+        total = total + loss.ce_weight * ce + loss.pairing_weight * pairing
         return scale * total, parts
 
     @staticmethod
@@ -121,8 +123,8 @@ class _PairLoss(torch.autograd.Function):
 def _chunk_values(
     chunk: Group, labels: Tensor, student: _Output, teacher: _Output | None, objective: Objective, scale: Tensor
 ) -> Tensor:
-    """[4, S, N]: kd, ce, pairing and the target's entropy of a chunk's predictions, with labels [S, N]. Adds the
-    gradient of their scaled loss to the student's.
+    """[5, S, N]: kd, ce, pairing, counterpart and the target's entropy of a chunk's predictions, with labels [S, N].
+    Adds the gradient of their scaled loss to the student's.
     """
     logits = student.logits(chunk.student_rows)
     teacher_logits = None if teacher is None else teacher.logits(chunk.teacher_rows)
@@ -143,31 +145,39 @@ def _chunk_values(
 def _values_and_gradient(
     logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, has_partner: Tensor | None, objective: Objective
 ) -> tuple[Tensor, Tensor]:
-    """[4, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
+    """[5, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
     are overwritten.
     """
     loss = objective.loss
     student = logits.log_softmax(-1)
     ce, zero = cross_entropy(student, labels), torch.zeros_like(student[..., 0])
-    kd, pairing, target_entropy = zero, zero, zero
+    kd, pairing, counterpart, target_entropy = zero, zero, zero, zero
     gradients: list[tuple[Tensor, float]] = []
+    of_counterpart = None
     if loss.pairing_weight > 0 and (len(logits) == 2 or has_partner is not None):
         pairing, of_pairing = _pairing(logits, has_partner, objective)
         gradients.append((of_pairing, loss.pairing_weight))
     if teacher_logits is not None:
         logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
-        own, counterpart = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
-        target = perturb(own, counterpart, has_partner, objective.perturbation, objective.classes)
+        own, other = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
+        target = perturb(own, other, has_partner, objective.perturbation, objective.classes)
         target_entropy = entropy(target)
         if loss.temperature != 1:
             softened = logits.div_(loss.temperature).log_softmax(-1)
         else:  # what follows writes over it
             softened = student.clone() if loss.ce_weight > 0 else student
+        if loss.counterpart_weight > 0:
+            assert objective.classes is not None
+            counterpart, of_counterpart = counterpart_divergence(target, softened, objective.classes)
         kd, of_kd = divergence(target, softened, loss.divergence, loss.beta)
         gradients.append((of_kd, loss.kd_weight * loss.temperature))  # tau^2 of the loss, 1 / tau of the logits
     if loss.ce_weight > 0:
         gradients.append((cross_entropy_gradient(student, labels), loss.ce_weight))
-    return torch.stack([kd, ce, pairing, target_entropy]), _weighted_sum(gradients, logits)
+    gradient = _weighted_sum(gradients, logits)
+    if of_counterpart is not None and objective.classes is not None:
+        weight = loss.counterpart_weight * loss.temperature
+        gradient.index_add_(-1, objective.classes.ids, of_counterpart, alpha=weight)
+    return torch.stack([kd, ce, pairing, counterpart, target_entropy]), gradient
 
 
 def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon
@@ -194,7 +195,7 @@ def amplify(logprobs: Tensor, gain: float, classes: GenderClasses) -> Tensor:
     gendered = logprobs.index_select(-1, classes.ids)
     mass = _class_mass(gendered, classes)
     other = mass.index_select(-1, classes.partner)
-    shift = torch.logaddexp(mass, other) + torch.nn.functional.logsigmoid(gain * (mass - other)) - mass
+    shift = torch.logaddexp(mass, other) + logsigmoid(gain * (mass - other)) - mass
     return logprobs.index_copy(-1, classes.ids, gendered + shift.index_select(-1, classes.class_of))
 
 
@@ -206,6 +207,24 @@ def inconsistency(logprobs: Tensor, classes: GenderClasses) -> Tensor:
     compare a classifier's logit; between two texts, a language model's logits are known up to a shift only.
     """
     return kl(logprobs, carry(logprobs.flip(0), logprobs, classes))
+
+
+def counterpart_divergence(target: Tensor, student: Tensor, classes: GenderClasses) -> tuple[Tensor, Tensor]:
+    """The part of KL(target || student) [...] in nats that lies between counterparts, of log-probabilities [..., V],
+    and its gradient [..., G] with respect to the logits, at `classes.ids`, of which `student` is the log-softmax.
+
+    By the chain rule KL is the divergence of everything else plus sum_P Q_P KL(q_P || s_P), where q_P and s_P say how a
+    class and its counterpart share their joint mass, Q_P the target's. It is 0 where the student gets these shares
+    right, so that its minimum is that of KL.
+    """
+    q, s = (logprobs.index_select(-1, classes.ids) for logprobs in (target, student))
+    q_mass, s_mass = _class_mass(q, classes), _class_mass(s, classes)
+    q_share, s_share = (logsigmoid(mass - mass.index_select(-1, classes.partner)) for mass in (q_mass, s_mass))
+    values = ((q_share - s_share) * q_mass.exp()).sum(-1)
+    joint = q_mass.exp() + q_mass.index_select(-1, classes.partner).exp()
+    excess = joint * (s_share.exp() - q_share.exp())
+    within_class = (s - s_mass.index_select(-1, classes.class_of)).exp()
+    return values, within_class * excess.index_select(-1, classes.class_of)
 
 
 def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes: GenderClasses | None) -> Tensor:

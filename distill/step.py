@@ -101,9 +101,9 @@ def _means(sums: TermSums, gendered_sums: TermSums, loss: LossConfig) -> dict[st
     metrics: dict[str, Any] = {}
     for suffix, part in (("", sums), ("_gendered", gendered_sums), ("_ungendered", ungendered_sums)):
         *terms, num_tokens = part
-        names = ("kd", "ce", "pairing", "target_entropy", "hidden")
+        names = ("kd", "ce", "pairing", "counterpart", "target_entropy", "hidden")
         metrics |= {name + suffix: term / max(num_tokens, 1) for name, term in zip(names, terms, strict=True)}
-    total = loss.kd_weight * loss.temperature**2 * metrics["kd"]
+    total = loss.temperature**2 * (loss.kd_weight * metrics["kd"] + loss.counterpart_weight * metrics["counterpart"])
     total += sum(getattr(loss, f"{name}_weight") * metrics[name] for name in ("ce", "pairing", "hidden"))
     share_gendered = gendered_sums.num_tokens / max(sums.num_tokens, 1)
     return {"loss": total} | metrics | {"share_gendered": share_gendered, "num_tokens": round(sums.num_tokens)}

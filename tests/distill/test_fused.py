@@ -77,15 +77,28 @@ def eager_pairing(logits: Tensor, group: Group, view: int, position: int) -> Ten
     return (own.exp() * (own - carry(other, own, CLASSES))).sum()
 
 
+def eager_counterpart(target: Tensor, student: Tensor) -> Tensor:
+    """What the chain rule of KL gives to how counterparts share their mass, pair by pair, from probabilities [V]."""
+    q, s = target.exp(), student.exp()
+    total = q.new_zeros(())
+    for one, other in enumerate(CLASSES.partner.tolist()):
+        if one < other:
+            mine, theirs = (
+                torch.stack([p[CLASSES.ids[CLASSES.class_of == side]].sum() for side in (one, other)]) for p in (q, s)
+            )
+            total = total + mine.sum() * (mine / mine.sum() * (mine / mine.sum() / (theirs / theirs.sum())).log()).sum()
+    return total
+
+
 def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, scale) -> tuple[Tensor, Tensor]:
     """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
     logits, tau = F.linear(hidden, *head), objective.loss.temperature
     logprobs = None if teacher is None else (F.linear(teacher.hidden, *teacher.head) / tau).log_softmax(-1)
-    parts = torch.zeros(2, 4, dtype=hidden.dtype)
+    parts = torch.zeros(2, 5, dtype=hidden.dtype)
     for group in groups:
         for view, position in itertools.product(range(len(group.student_rows)), range(group.student_rows.shape[1])):
             row = group.student_rows[view, position]
-            values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), *hidden.new_zeros(2)]
+            values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), *hidden.new_zeros(3)]
             if objective.loss.pairing_weight > 0:
                 values[2] = eager_pairing(logits, group, view, position)
             if logprobs is not None:
@@ -96,11 +109,13 @@ def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, sc
                 target = perturb(own, other, partner, perturbation, CLASSES)
                 loss = objective.loss
                 values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
-                values[3] = -(target.exp() * target).sum()
+                if loss.counterpart_weight > 0:
+                    values[3] = eager_counterpart(target, (logits[row] / tau).log_softmax(-1))
+                values[4] = -(target.exp() * target).sum()
             parts = parts + torch.stack([torch.ones(()), is_gendered[row].float()]).unsqueeze(1) * torch.stack(values)
     loss = objective.loss
-    weights = torch.tensor([loss.kd_weight * tau**2, loss.ce_weight, loss.pairing_weight], dtype=hidden.dtype)
-    return scale * (weights * parts[0, :3]).sum(), parts
+    weights = [loss.kd_weight * tau**2, loss.ce_weight, loss.pairing_weight, loss.counterpart_weight * tau**2]
+    return scale * (torch.tensor(weights, dtype=hidden.dtype) * parts[0, :4]).sum(), parts
 
 
 def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teach: bool = True) -> None:
@@ -140,6 +155,10 @@ def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
         (objective("mean", temperature=1.0), False, True),
         (objective("mean", pairing_weight=0.4), False, True),
         (objective("swap", pairing_weight=0.4), True, False),
+        (objective("equivariant", temperature=1.0, ce_weight=0.0), False, True),
+        (objective("equivariant", counterpart_weight=3.0), False, True),
+        (objective("equivariant_geometric", counterpart_weight=3.0, temperature=1.0, ce_weight=0.0), True, True),
+        (objective("none", counterpart_weight=3.0, kd_weight=0.0, ce_weight=0.0), False, True),
     ],
 )
 def test_equals_the_eager_loss_with_a_bias_without_a_teacher_and_without_a_term(chosen, bias, teach):

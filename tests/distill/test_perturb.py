@@ -8,7 +8,16 @@ import torch
 from augment.lexicon import load_lexicon
 from distill.config import PerturbConfig
 from distill.models import load_tokenizer
-from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, amplify, carry, gender_classes, perturb, surface_forms
+from distill.perturb import (
+    USES_COUNTERFACTUAL,
+    GenderClasses,
+    amplify,
+    carry,
+    counterpart_divergence,
+    gender_classes,
+    perturb,
+    surface_forms,
+)
 from distill.settings import validate
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
@@ -167,6 +176,20 @@ def test_a_gain_keeps_parity_and_equivariance(operation: str, classes: GenderCla
 def test_a_gain_without_an_equivariant_operation_is_refused():
     with pytest.raises(ValueError, match=r"perturb\.gain is 2, but only the equivariant .* perturb\.operation is max"):
         validate(PerturbConfig, {"operation": "max", "gain": 2})
+
+
+def test_the_counterpart_divergence_is_what_kl_loses_when_the_student_gets_the_shares_right(classes: GenderClasses):
+    target, student = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
+    corrected = student.clone()
+    for left, right in ((GROUPS[0], GROUPS[1]), (GROUPS[2], GROUPS[3])):
+        q, s = ([p.exp()[:, side].sum(-1, keepdim=True) for side in (left, right)] for p in (target, student))
+        for side, mine, its in zip((left, right), q, s, strict=True):
+            corrected[:, side] += (mine / sum(q) * sum(s) / its).log()
+    kl, kl_corrected = ((target.exp() * (target - p)).sum(-1) for p in (student, corrected))
+    torch.testing.assert_close(counterpart_divergence(target, student, classes)[0], kl - kl_corrected)
+    values, gradient = counterpart_divergence(target, corrected, classes)
+    torch.testing.assert_close(values, torch.zeros_like(values), rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-12)
 
 
 def test_carrying_back_and_forth_is_the_identity(classes: GenderClasses):
