@@ -31,6 +31,7 @@ from benchmarks.study_plan import (
 )
 from distill.evaluation.comparison import read_results
 from distill.export import write_student
+from distill.models import folder_fingerprint
 from distill.parts import load_parts
 from distill.run_folder import is_complete
 from distill.settings import to_dict
@@ -110,7 +111,7 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig) -> dict[str
 
 def write_untrained(run: Run) -> None:
     """The student before its training, in run_dir/student. Raises what `load_parts` raises."""
-    final = Path(run.config.run_dir) / "student"
+    final = _student(run)
     if final.exists():
         return
     tokenizer, _, student = load_parts(run.config)
@@ -129,17 +130,28 @@ def _report(failed: dict[str, str]) -> int:
 
 
 def _complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
-    """The labels of the jobs that have nothing left to do: trained with these settings, and measured with these."""
+    """The labels of the jobs that have nothing left to do: trained with these settings, and measured with these as they
+    are now (a run that was removed is trained again, and its evaluation is that of the removed one).
+    """
+    models = {
+        (TEACHER, study.seeds[0]): Path(teacher_model(study)),
+        **{(run.arm, run.seed): _student(run) for run in runs},
+    }
     done = set()
     evaluation = to_dict(evaluation_config(study))
-    for arm, seed in [(TEACHER, study.seeds[0]), *((run.arm, run.seed) for run in runs)]:
+    for (arm, seed), model in models.items():
         file = evaluation_folder(study, arm, seed) / "results.json"
         if file.is_file():
             results = read_results(file)
-            if results["config"] == evaluation and not results["failures"]:
+            same = results["config"] == evaluation and not results["failures"]
+            if same and (not model.is_dir() or results["models"][0]["fingerprint"] == folder_fingerprint(model)):
                 done.add(f"{arm} seed {seed}")
     trained = {run.label for run in runs if run.arm == UNTRAINED or is_complete(run.config)}
     return {label for label in done if label in trained or label.startswith(TEACHER)}
+
+
+def _student(run: Run) -> Path:
+    return Path(run.config.run_dir) / "student"
 
 
 def _job(settings: tuple[str, ...], study: StudyConfig, run: Run) -> Job:
@@ -147,7 +159,7 @@ def _job(settings: tuple[str, ...], study: StudyConfig, run: Run) -> Job:
         make: tuple[str, ...] = (sys.executable, str(ROOT / "benchmarks" / "study.py"), UNTRAINED, *settings)
     else:
         make = _train(study.train_config, run.overrides)
-    return _evaluation_job(study, run.arm, run.seed, f"{run.config.run_dir}/student", (make,))
+    return _evaluation_job(study, run.arm, run.seed, str(_student(run)), (make,))
 
 
 def _evaluation_job(study: StudyConfig, arm: str, seed: int, model: str, before: tuple[tuple[str, ...], ...]) -> Job:

@@ -97,10 +97,13 @@ def num_parameters(model: nn.Module) -> int:
 
 
 def model_fingerprint(path: str, model: PreTrainedModel) -> str:
-    """What identifies the weights: the hub's commit, or a SHA-256 over the local files' contents."""
+    """What identifies the weights: the hub's commit, or the fingerprint of the local folder."""
     folder = Path(path)
-    if not folder.exists():
-        return f"{path}@{getattr(model.config, '_commit_hash', None)}"
+    return folder_fingerprint(folder) if folder.exists() else f"{path}@{getattr(model.config, '_commit_hash', None)}"
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """SHA-256 over the contents of a model folder's weights, settings and tokenizer."""
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
         if file.suffix in {".safetensors", ".bin", ".gguf", ".json"}:

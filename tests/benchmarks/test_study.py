@@ -1,6 +1,8 @@
 """The study: its plans, its runner, and a small study from training to RESULTS.md."""
 
 import itertools
+import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -69,7 +71,9 @@ def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_on
     runs = plan_runs(plan)  # checks that no two are the same
     assert {num_tokens(run.config) for run in runs} == {plan.budget_tokens}
     for seed in plan.seeds:
-        chosen = [run.config for run in runs if run.seed == seed and "block" not in run.arm]
+        chosen = [
+            run.config for run in runs if run.seed == seed and not {"block", "steps"} & {*re.split(r"[+_]", run.arm)}
+        ]
         assert {(one.seed, one.data.path, one.data.seq_len, one.train.global_batch_size) for one in chosen} == {
             (seed, chosen[0].data.path, chosen[0].data.seq_len, chosen[0].train.global_batch_size)
         }
@@ -180,6 +184,10 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert "[6/6]" in capsys.readouterr().out  # untrained, teacher, and two arms with two seeds
     assert study.main(["run", *words]) == 0
     assert "6 of 6 models are trained and measured already" in capsys.readouterr().out
+    students = [tmp_path / "study" / "plain" / f"seed{seed}" / "student" for seed in (0, 1)]
+    shutil.copytree(*students, dirs_exist_ok=True)  # an evaluation belongs to the weights that it measured
+    assert study.main(["run", *words]) == 0
+    assert "5 of 6 models are trained and measured already" in capsys.readouterr().out
 
     out = tmp_path / "docs" / "results" / "tiny.json"
     assert study.main(["collect", *words, "--out", str(out)]) == 0
