@@ -34,6 +34,7 @@ from distill.evaluation.markdown import render_markdown
 from distill.evaluation.model_specs import parse_models, split_arguments
 from distill.evaluation.processes import current_processes
 from distill.evaluation.suite import Evaluation, evaluate
+from distill.launch import leave
 from distill.run_folder import write_text
 from distill.settings import load_config
 
@@ -73,7 +74,7 @@ def _evaluate(words: list[str]) -> int:
     logging.disable_progress_bar()  # one bar per model would break up the suite's own
     if options.dry_run:
         tables, failures = dry_run(specs, config, options.out, processes.count)
-        processes.leave()
+        leave()
         if processes.is_main:
             _print_tables(tables)
         return _failed([asdict(failure) for failure in failures])
@@ -83,7 +84,7 @@ def _evaluate(words: list[str]) -> int:
             path.unlink()
     processes.gather(None)
     evaluation = evaluate(specs, config, options.out)
-    processes.leave()
+    leave()
     if not processes.is_main:
         return 0
     return _write(evaluation, config, options.out)

@@ -86,10 +86,10 @@ def leave() -> None:
     """Take leave of the other processes, at the end of this one, after runs that have ended on all of them: threads of
     a process group that is left to the interpreter's end can crash it there.
     """
-    # DDP first: with gloo, should the last reference to the group die with its reducer, that waits, holding the GIL,
-    # for a thread that needs the GIL
-    gc.collect()
     if torch.distributed.is_initialized():
+        # DDP first: with gloo, should the last reference to the group die with its reducer, that waits, holding the
+        # GIL, for a thread that needs the GIL
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 

@@ -219,10 +219,10 @@ def counterpart_divergence(target: Tensor, student: Tensor, classes: GenderClass
     """
     q, s = (logprobs.index_select(-1, classes.ids) for logprobs in (target, student))
     q_mass, s_mass = _class_mass(q, classes), _class_mass(s, classes)
-    q_share, s_share = (logsigmoid(mass - mass.index_select(-1, classes.partner)) for mass in (q_mass, s_mass))
+    q_other, s_other = (mass.index_select(-1, classes.partner) for mass in (q_mass, s_mass))
+    q_share, s_share = logsigmoid(q_mass - q_other), logsigmoid(s_mass - s_other)
     values = ((q_share - s_share) * q_mass.exp()).sum(-1)
-    joint = q_mass.exp() + q_mass.index_select(-1, classes.partner).exp()
-    excess = joint * (s_share.exp() - q_share.exp())
+    excess = (q_mass.exp() + q_other.exp()) * (s_share.exp() - q_share.exp())
     within_class = (s - s_mass.index_select(-1, classes.class_of)).exp()
     return values, within_class * excess.index_select(-1, classes.class_of)
 

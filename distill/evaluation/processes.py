@@ -27,11 +27,6 @@ class Processes:
         """The `value` of every process, in their order, on all of them. All must call this at the same point."""
         return [value] if self.count == 1 else gather_object([value])
 
-    def leave(self) -> None:
-        """Take leave of the others, in order. All must call this: left to the end of a process, it can crash there."""
-        if self.count > 1:
-            PartialState().destroy_process_group()
-
 
 ALONE = Processes()
 
