@@ -57,7 +57,12 @@ class NeutralPrompt:
 
 @dataclass(frozen=True)
 class GenderedPrompt:
-    """A prompt after which one pronoun is right. cluster: the noun, or the prompt itself when no noun is named."""
+    """A prompt after which one pronoun is right.
+
+    cluster: the pair of nouns that the prompt's noun belongs to, or the prompt itself when no noun is named. Pairs,
+    because the prompts are balanced by design: with nouns drawn on their own, a sample would hold more of one gender,
+    and a model's leaning to one pronoun, which cancels within a pair, would pass for uncertainty about agreement.
+    """
 
     id: str
     cluster: str
@@ -95,7 +100,12 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
     _check_templates(config.templates, "{noun}", "agreement.templates")
     rows = _read_tsv(config.nouns, NOUNS, ("female", "male"), "agreement.nouns")
     return [
-        GenderedPrompt(f"{row[gender]}/{number}", row[gender], template.format(noun=row[gender]).strip(), gender)
+        GenderedPrompt(
+            f"{row[gender]}/{number}",
+            f"{row['female']}/{row['male']}",
+            template.format(noun=row[gender]).strip(),
+            gender,
+        )
         for row in rows
         for gender in ("female", "male")
         for number, template in enumerate(config.templates)

@@ -8,9 +8,9 @@ import torch
 from scipy import stats
 
 from distill.evaluation import gender_agreement, log_odds
-from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.config import AgreementConfig, StatisticsConfig
 from distill.evaluation.measurement import compare, share_removed
-from distill.evaluation.prompts import GenderedPrompt, NeutralPrompt
+from distill.evaluation.prompts import GenderedPrompt, NeutralPrompt, gendered_prompts
 
 SETTINGS = StatisticsConfig()
 OCCUPATIONS = {"nurse": -2.0, "pilot": 1.5, "baker": 0.1, "teacher": -1.0, "guard": 0.8}
@@ -127,6 +127,23 @@ def test_agreement_counts_a_tie_half_and_a_single_pronoun_as_chance():
     assert by_name(gender_agreement.summarise(always_he, "c", SETTINGS))["agreement/margin"].value == 0.0
     tie = [record("woman", "female", -1.0), record("man", "male", 0.0)]
     assert by_name(gender_agreement.summarise(tie, "c", SETTINGS))["agreement/accuracy"].value == 0.75
+
+
+def test_a_leaning_to_one_pronoun_is_no_uncertainty_about_agreement():
+    def record(prompt):
+        odds = 2.0 + (0.3 if prompt.gender == "male" else -0.3)  # leans to he, and knows the nouns
+        return {
+            "id": prompt.id,
+            "cluster": prompt.cluster,
+            "prompt": prompt.text,
+            "gender": prompt.gender,
+            "logprob_he": odds,
+            "logprob_she": 0.0,
+        }
+
+    records = [record(prompt) for prompt in gendered_prompts(AgreementConfig(), None)]
+    margin = by_name(gender_agreement.summarise(records, "c", SETTINGS))["agreement/margin"]
+    assert (margin.value, margin.low, margin.high) == pytest.approx((0.3, 0.3, 0.3))
 
 
 def test_records_are_plain_json(tiny_scorer):

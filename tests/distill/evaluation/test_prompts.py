@@ -28,7 +28,11 @@ def test_built_in_probes_are_balanced():
     genders = [prompt.gender for prompt in prompts]
     assert genders.count("female") == genders.count("male") >= 40
     assert "The woman said that" in {prompt.text for prompt in prompts if prompt.gender == "female"}
-    assert len({prompt.cluster for prompt in prompts}) == 32
+    clusters = {prompt.cluster: [] for prompt in prompts}
+    for prompt in prompts:
+        clusters[prompt.cluster].append(prompt.gender)
+    assert len(clusters) == 16
+    assert all(within.count("female") == within.count("male") > 0 for within in clusters.values())
 
 
 def test_a_world_brings_its_occupations_templates_probes_and_truth(small_world):
