@@ -111,7 +111,7 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float], 
 - teacher: {teacher}
 - perturbation of the teacher: `{perturb.operation}`, strength {perturb.strength:g}, gain {perturb.gain:g}
 - counterfactual augmentation: `{config.augment.mode}`
-- loss: {_loss_line(config)}
+- loss: {loss_line(config)}
 - data: `{config.data.path}` ({data["num_documents"]} documents, {data["num_pairs"]} of them with a counterfactual)
 - training: {state.step} optimizer steps ({state.num_skipped} skipped), {tokens} scored tokens, seed {config.seed}
 
@@ -128,8 +128,8 @@ All settings, versions and hashes:
 """
 
 
-def _loss_line(config: RunConfig) -> str:
-    """The loss in words: its terms that have a weight."""
+def loss_line(config: RunConfig) -> str:
+    """The loss in words: its terms that have a weight, with the weight."""
     loss = config.loss
     terms = {
         f"knowledge distillation (`{loss.divergence}`, temperature {loss.temperature:g})": loss.kd_weight,

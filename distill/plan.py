@@ -15,6 +15,7 @@ from distill.config import RunConfig
 from distill.corpus import corpus_size_bytes
 from distill.data import Blocks
 from distill.distiller import Distiller
+from distill.export import loss_line
 from distill.models import num_parameters
 from distill.perturb import GenderClasses
 from distill.schedule import Schedule
@@ -50,8 +51,7 @@ def describe(
         "teacher": "none" if teacher is None else _teacher(config, len(blocks.train), teacher),
         "student": f"{num_parameters(student):,} parameters",
         "objective": f"{config.perturb.operation} (strength {config.perturb.strength:g}, "
-        f"gain {config.perturb.gain:g}), augmentation {config.augment.mode}, kd {config.loss.kd_weight}, "
-        f"ce {config.loss.ce_weight}, temperature {config.loss.temperature}"
+        f"gain {config.perturb.gain:g}), augmentation {config.augment.mode}; loss: {loss_line(config)}"
         + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (python -m distill.terms)"),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",

@@ -62,11 +62,12 @@ def test_a_run_ends_with_a_folder_that_explains_itself(config_file, tmp_path, ca
 
 
 def test_a_dry_run_prints_the_plan_and_writes_no_run(config_file, tmp_path, capsys):
-    train.main(["--config", str(config_file), "--dry-run"])
+    train.main(["--config", str(config_file), "--dry-run", "loss.counterpart_weight=2"])
     plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     for name in ("corpus", "documents", "pairs", "blocks", "teacher", "student", "steps", "memory", "time"):
         assert plan[name].strip(), name
     assert "6 optimizer steps of 8 sequences" in plan["steps"]
+    assert "counterparts 2" in plan["objective"]
     assert not (tmp_path / "run").exists()
 
 
