@@ -21,7 +21,10 @@ from distill.evaluation.statistics import FloatArray
 # A step reads one token per row, far from the budget of a forward pass; what limits a batch is the memory of its cache,
 # which may hold the tokens of so many full passes.
 CACHED_PASSES = 8
-MOST_LIKELY = 256  # the nucleus is looked for among so many tokens first: sorting a whole vocabulary is slow
+# The nucleus is looked for among so many tokens first, then among WIDENING times as many, and so on: sorting a whole
+# vocabulary is slow, and a model that is unsure needs some thousands of its tokens.
+MOST_LIKELY = 256
+WIDENING = 8
 
 
 @torch.inference_mode()
@@ -65,16 +68,31 @@ def pick(logprobs: Tensor, uniforms: Tensor, top_p: float, top_k: int | None = N
     First only the top_k likeliest tokens are kept, if top_k is given; then, of these, the nucleus: the smallest set of
     likeliest tokens with a share of at least top_p (Holtzman et al. 2020; transformers has the same order).
     """
-    probs, order = _likeliest(logprobs, min(top_k or MOST_LIKELY, logprobs.shape[-1]))
-    if top_k is not None:
-        probs = probs / probs.sum(dim=-1, keepdim=True)
+    count = min(top_k or MOST_LIKELY, logprobs.shape[-1])
+    if top_k is None:
+        return _from_nucleus(logprobs, uniforms, top_p, count)
+    probs, order = _likeliest(logprobs, count)
+    return _draw(probs / probs.sum(dim=-1, keepdim=True), order, uniforms, top_p)
+
+
+def _from_nucleus(logprobs: Tensor, uniforms: Tensor, top_p: float, count: int) -> Tensor:
+    """One token per row, looked for among `count` tokens, and where the nucleus is larger among ever more."""
+    probs, order = _likeliest(logprobs, count)
+    tokens = _draw(probs, order, uniforms, top_p)
+    larger = (probs.sum(dim=-1) < top_p).nonzero()[:, 0]
+    if count < logprobs.shape[-1] and len(larger):
+        more = min(WIDENING * count, logprobs.shape[-1])
+        tokens[larger] = _from_nucleus(logprobs[larger], uniforms[larger], top_p, more)
+    return tokens
+
+
+def _draw(probs: Tensor, order: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
+    """One id per row of `order` [N, K], whose probabilities are `probs` [N, K], the likeliest first."""
     mass = probs.cumsum(dim=-1)
-    if top_k is None and (mass[:, -1] < top_p).any():  # the nucleus of some row is larger
-        probs, order = _likeliest(logprobs, logprobs.shape[-1])
-        mass = probs.cumsum(dim=-1)
-    kept = torch.where(mass - probs < top_p, probs, 0.0).cumsum(dim=-1)
+    in_nucleus = mass - probs < top_p
+    kept = torch.where(in_nucleus, probs, 0.0).cumsum(dim=-1)
     chosen = torch.searchsorted(kept, (uniforms.to(kept) * kept[:, -1])[:, None], right=True)
-    last_kept = (mass - probs < top_p).sum(dim=-1, keepdim=True) - 1  # rounding may point past the nucleus
+    last_kept = in_nucleus.sum(dim=-1, keepdim=True) - 1  # rounding may point past the nucleus
     return order.gather(-1, torch.minimum(chosen, last_kept))[:, 0]
 
 
@@ -83,6 +101,9 @@ def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     Of equally likely ones the smaller id comes first.
     """
+    if count == logprobs.shape[-1]:
+        probs, ids = logprobs.exp().double().sort(dim=-1, descending=True, stable=True)
+        return probs, ids
     ids = logprobs.topk(count, dim=-1, sorted=False).indices.sort(dim=-1).values
     probs, order = logprobs.gather(-1, ids).exp().double().sort(dim=-1, descending=True, stable=True)
     return probs, ids.gather(-1, order)

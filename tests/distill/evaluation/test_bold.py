@@ -10,7 +10,7 @@ import torch
 
 from distill.evaluation import bold
 from distill.evaluation.config import ScoringConfig, StatisticsConfig
-from distill.evaluation.generation import pick, sample
+from distill.evaluation.generation import MOST_LIKELY, WIDENING, pick, sample
 from distill.evaluation.model_specs import ModelSpec, load_scorer
 
 BUCKETS = {
@@ -107,18 +107,21 @@ def test_pick_keeps_the_likeliest_before_the_nucleus():
 
 def test_a_nucleus_among_many_tokens_is_that_of_the_sorted_vocabulary():
     rng = np.random.default_rng(1)
-    flat, sharp = rng.normal(0, 0.5, (40, 3000)), rng.normal(0, 4, (40, 3000))
-    for logits in (flat, sharp):  # of flat ones the nucleus has more tokens than are tried first
-        logprobs = torch.from_numpy(logits).float().log_softmax(-1)
-        uniforms = torch.from_numpy(rng.random(40))
-        expected = []
-        for row, number in zip(logprobs.double().exp().numpy(), uniforms.numpy(), strict=True):
-            order = np.argsort(-row, kind="stable")
-            mass = np.cumsum(row[order])
-            nucleus = order[: int(np.searchsorted(mass, 0.9)) + 1]
-            kept = np.cumsum(row[nucleus])
-            expected.append(int(nucleus[np.searchsorted(kept, number * kept[-1], side="right")]))
-        assert pick(logprobs, uniforms, 0.9).tolist() == expected
+    # nuclei of a few tokens, of more than are tried first, of more than are tried next, and of nearly all
+    scales = rng.permutation(np.repeat([4.0, 3.0, 1.2, 0.2], 15))
+    logprobs = torch.from_numpy(rng.normal(0, 1, (60, 20_000)) * scales[:, None]).float().log_softmax(-1)
+    uniforms = torch.from_numpy(rng.random(60))
+    expected, sizes = [], []
+    for row, number in zip(logprobs.double().exp().numpy(), uniforms.numpy(), strict=True):
+        order = np.argsort(-row, kind="stable")
+        mass = np.cumsum(row[order])
+        nucleus = order[: int(np.searchsorted(mass, 0.9)) + 1]
+        kept = np.cumsum(row[nucleus])
+        expected.append(int(nucleus[np.searchsorted(kept, number * kept[-1], side="right")]))
+        sizes.append(len(nucleus))
+    assert min(sizes) < MOST_LIKELY < sorted(sizes)[20] < WIDENING * MOST_LIKELY < sorted(sizes)[35]
+    assert sorted(sizes)[35] < WIDENING**2 * MOST_LIKELY < max(sizes)
+    assert pick(logprobs, uniforms, 0.9).tolist() == expected
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
