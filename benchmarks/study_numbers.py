@@ -78,6 +78,11 @@ def percent(difference: Interval) -> Interval:
     return Interval(*change, 100 * math.exp(difference.value) * difference.standard_error)
 
 
+def in_percent(share: Interval) -> Interval:
+    """A proportion in percent."""
+    return Interval(*(100 * number for number in (share.value, share.low, share.high, share.standard_error)))
+
+
 def not_inferior(measure: Measure, difference: Interval, margin: float) -> str:
     """`yes`, `no` or `open`: whether a difference is within the margin, in the direction in which more is worse."""
     if measure.higher_is_better is None or math.isnan(difference.low):
@@ -94,11 +99,11 @@ def _side_by_side(columns: FloatArray) -> FloatArray:
     return columns.transpose(1, 0, 2).reshape(columns.shape[1], -1)
 
 
-def cell(interval: Interval) -> str:
-    """A value with its interval."""
+def cell(interval: Interval, digits: int = 3) -> str:
+    """A value with its interval. digits: after the point, of values below 100."""
     if math.isnan(interval.value):
         return "not defined"
-    digits = 1 if abs(interval.value) >= 100 else 3
+    digits = 1 if abs(interval.value) >= 100 else digits
     value = f"{interval.value:.{digits}f}"
     return value if math.isnan(interval.low) else f"{value} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 

@@ -2,7 +2,7 @@
 
     {{value STUDY ARM MEASURE}}                     0.105 [0.091, 0.120]
     {{difference STUDY ARM REFERENCE MEASURE}}      arm minus reference, paired
-    {{removed STUDY ARM REFERENCE}}                 the share of the reference's disparity that the arm removes
+    {{removed STUDY ARM REFERENCE}}                 how much of the reference's disparity the arm removes (%)
     {{percent STUDY ARM REFERENCE MEASURE}}         100 (exp(difference) - 1), for a measure that is a logarithm
     {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms, or over all variants
 
@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 
 from benchmarks.study_collect import Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, p_text, percent
+from benchmarks.study_numbers import cell, compare, holm_p_values, in_percent, p_text, percent
 from distill.evaluation.statistics import two_way_interval
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -50,5 +50,7 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
     if kind == "p":
         return p_text(holm_p_values(measure, rest[0])[arm])
     if kind == "percent":
-        return cell(percent(compare(measure, arm, rest[0])))
-    return cell(compare(measure, arm, rest[0], kind))
+        return cell(percent(compare(measure, arm, rest[0])), 2)
+    if kind == "removed":
+        return cell(in_percent(compare(measure, arm, rest[0], kind)), 1)
+    return cell(compare(measure, arm, rest[0]))

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import study_collect, study_prose
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text, percent
+from benchmarks.study_numbers import cell, compare, holm_p_values, in_percent, not_inferior, p_text, percent
 from benchmarks.study_plan import TEACHER, UNTRAINED
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.plots import Point, fairness_utility
@@ -33,18 +33,18 @@ README_BLOCK = "<!-- study: written by benchmarks/study.py report -->\n", "<!-- 
 HOW_TO_READ = f"""## How to read the tables
 
 - A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters and seeds
-  together. Clusters are occupations for the log-odds and the occupation classifier, and prompts or documents, in at
-  most {MAX_CLUSTERS} random groups, for the other measures. With few seeds an interval is somewhat narrow in their
-  direction; with one it says nothing about another training run. An interval such as [1.000, 1.000] comes from items
-  that are all right: no resample can differ.
+  together. Clusters are occupations for the log-odds and the occupation classifier, pairs of nouns (woman and man) for
+  gender agreement on real text, and prompts or documents, in at most {MAX_CLUSTERS} random groups, for the other
+  measures. With few seeds an interval is somewhat narrow in their direction; with one it says nothing about another
+  training run. An interval such as [1.000, 1.000] comes from items that are all right: no resample can differ.
 - A difference is arm minus reference, paired by cluster and seed. It uses the seeds that both have, where the means
   in the other tables use all. p is from swapping the labels of the two models within clusters, with the trained
   models as they are; it is adjusted after Holm over all arms (or all variants) for that measure and that reference.
   With 10,000 permutations the smallest possible p is the number of arms / 10,001.
 - "Not inferior" says `yes` where the whole interval is better than the margin, `no` where all of it is worse, and
   `open` otherwise.
-- Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 1 is parity, 0 nothing, below 0 more
-  bias than there. `untrained` is the student before its training.
+- Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 100 % is parity, 0 nothing, below 0
+  more bias than there. `untrained` is the student before its training.
 
 """
 
@@ -149,10 +149,18 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str
     disparity = next(iter(found.values()))
     shown = list(dict.fromkeys([*list(found)[:2], *study["margins"]]))
     bases = [base for base in (TEACHER, study["references"][0]) if base in disparity.columns]
-    header = ["arm", "seeds", *(f"bias removed, against {base}" for base in bases), *map(_title, map(found.get, shown))]
+    header = [
+        "arm",
+        "seeds",
+        *(f"bias removed, against {base} (%)" for base in bases),
+        *map(_title, map(found.get, shown)),
+    ]
     rows = []
     for arm in arms:
-        shares = ["–" if arm in (TEACHER, base) else cell(compare(disparity, arm, base, "removed")) for base in bases]
+        shares = [
+            "–" if arm in (TEACHER, base) else cell(in_percent(compare(disparity, arm, base, "removed")), 1)
+            for base in bases
+        ]
         rows.append([arm, str(len(disparity.seeds[arm])), *shares, *(_value(found[name], arm) for name in shown)])
     return _table(header, rows)
 
@@ -179,7 +187,8 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
                 row += ["–"] * (3 if name in study["margins"] else 2)
                 continue
             difference = compare(found[name], arm, reference)
-            row += [cell(percent(difference) if _is_log(found[name]) else difference), p_text(adjusted[name][arm])]
+            change = cell(percent(difference), 2) if _is_log(found[name]) else cell(difference)
+            row += [change, p_text(adjusted[name][arm])]
             if name in study["margins"]:
                 row.append(not_inferior(found[name], difference, study["margins"][name]))
         rows.append(row)

@@ -194,13 +194,13 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     good = [row for row in rows if row[0] == "good"]
     assert good[0][1:4] == ["2", *[good[0][2]] * 2]
-    assert good[0][3] == "0.800 [0.800, 0.800]"
+    assert good[0][3] == "80.0 [80.0, 80.0]"
     assert good[1][-1] == "yes"  # a lower cost is not inferior
     cost = study_numbers.compare(study_collect.measures(results)["log_perplexity/token-stride"], "good", "plain")
-    assert good[1][3] == study_numbers.cell(study_numbers.percent(cost))
+    assert good[1][3] == study_numbers.cell(study_numbers.percent(cost), 2)
     assert "| Perplexity (%) | p | not inferior by 1.01 % |" in text
     assert good[1][2] == "< 0.001"
-    assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("0.500")
+    assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("50.0")
     assert "Without results (1): bad seed 1." in text
     assert ["good", "`a=1`"] in rows
 
@@ -214,7 +214,7 @@ def test_placeholders_become_the_numbers_of_the_tables(measure):
         {"tiny": {measure.name: measure}},
     )
     removed = study_numbers.compare(measure, "good", "teacher", "removed")
-    assert text.startswith(f"removes {removed.value:.3f} [{removed.low:.3f}, ")
+    assert text.startswith(f"removes {100 * removed.value:.1f} [{100 * removed.low:.1f}, ")
     assert text.endswith(", p < 0.001.")
     value = study_prose.filled("{{value tiny good log_odds/mean_abs}}", {"tiny": {measure.name: measure}})
     assert value == study_numbers.cell(two_way_interval(measure.columns["good"], measure.statistic))
@@ -224,7 +224,7 @@ def test_a_difference_of_logarithms_is_told_in_percent(measure):
     studies = {"tiny": {measure.name: measure}}
     text = study_prose.filled("{{percent tiny good plain log_odds/mean_abs}}", studies)
     difference = study_numbers.compare(measure, "good", "plain")
-    assert float(text.split()[0]) == pytest.approx(100 * (math.exp(difference.value) - 1), abs=1e-3)
+    assert text.split()[0] == f"{100 * (math.exp(difference.value) - 1):.2f}"
     assert study_prose.filled("{{difference tiny good plain log_odds/mean_abs}}", studies) == study_numbers.cell(
         difference
     )
