@@ -34,8 +34,8 @@ HOW_TO_READ = f"""## How to read the tables
 
 - A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters and seeds
   together. Clusters are occupations for the log-odds and the occupation classifier, pairs of nouns (woman and man) for
-  gender agreement on real text, and prompts or documents, in at most {MAX_CLUSTERS} random groups, for the other
-  measures. With few seeds an interval is somewhat narrow in their direction; with one it says nothing about another
+  gender agreement, and prompts, terms, tests or documents for the other measures, in at most {MAX_CLUSTERS} random
+  groups. With few seeds an interval is somewhat narrow in their direction; with one it says nothing about another
   training run. An interval such as [1.000, 1.000] comes from items that are all right: no resample can differ.
 - A difference is arm minus reference, paired by cluster and seed. It uses the seeds that both have, where the means
   in the other tables use all. p is from swapping the labels of the two models within clusters, with the trained

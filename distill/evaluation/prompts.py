@@ -30,10 +30,11 @@ class WorldOccupation:
 
 @pydantic_dataclass(frozen=True)
 class AgreementProbe:
-    """A prompt of a small world whose pronoun is settled by a noun."""
+    """A prompt of a small world whose pronoun is settled by a noun. nouns: that noun and its counterpart."""
 
     prompt: str
     gender: Literal["female", "male"]
+    nouns: str
 
 
 @pydantic_dataclass(frozen=True)
@@ -59,9 +60,9 @@ class NeutralPrompt:
 class GenderedPrompt:
     """A prompt after which one pronoun is right.
 
-    cluster: the pair of nouns that the prompt's noun belongs to, or the prompt itself when no noun is named. Pairs,
-    because the prompts are balanced by design: with nouns drawn on their own, a sample would hold more of one gender,
-    and a model's leaning to one pronoun, which cancels within a pair, would pass for uncertainty about agreement.
+    cluster: the pair of nouns that the prompt's noun belongs to. Pairs, because the prompts are balanced by design:
+    with nouns drawn on their own, a sample would hold more of one gender, and a model's leaning to one pronoun, which
+    cancels within a pair, would pass for uncertainty about agreement.
     """
 
     id: str
@@ -94,7 +95,7 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
     """Every template with every noun, or the probes of the world when one is given. Raises as `neutral_prompts`."""
     if world is not None:
         return [
-            GenderedPrompt(f"probe/{number}", f"probe/{number}", probe.prompt.strip(), probe.gender)
+            GenderedPrompt(f"probe/{number}", probe.nouns, probe.prompt.strip(), probe.gender)
             for number, probe in enumerate(read_world(world).agreement_probes)
         ]
     _check_templates(config.templates, "{noun}", "agreement.templates")

@@ -98,7 +98,9 @@ class Grammar:
 
 
 def agreement_probes(world: World) -> list[dict[str, str]]:
-    """Prompts whose continuation by he or she is settled by a noun: [{"prompt": ..., "gender": ...}, ...].
+    """Prompts whose continuation by he or she is settled by a noun: [{"prompt": ..., "gender": ..., "nouns": ...}, ...].
+
+    nouns: that noun and its counterpart, "woman/man".
 
     Every definitional noun, somebody else's relative ("Her father"), and nouns with a counter-stereotypical occupation.
     """
@@ -108,8 +110,8 @@ def agreement_probes(world: World) -> list[dict[str, str]]:
     for index, (female, male, determiner) in enumerate(dict.fromkeys(nouns)):
         for template in (templates[0], templates[1], templates[2 + index % (len(templates) - 2)]):
             probes += [
-                _probe(template, f"{determiner} {female}", "female"),
-                _probe(template, f"{determiner} {male}", "male"),
+                _probe(template, f"{determiner} {female}", "female", f"{female}/{male}"),
+                _probe(template, f"{determiner} {male}", "male", f"{female}/{male}"),
             ]
     ranked = sorted(world.occupations, key=lambda occupation: occupation.female_share)
     for index, (male_typed, female_typed) in enumerate(zip(ranked[:10], ranked[::-1][:10], strict=True)):
@@ -117,12 +119,12 @@ def agreement_probes(world: World) -> list[dict[str, str]]:
         female, male, (determiner, *_) = ADULT_NOUNS[index % len(ADULT_NOUNS)]
         for noun, occupation, gender in ((female, male_typed, "female"), (male, female_typed, "male")):
             subject = f"{determiner} {noun}, {occupation.article} {occupation.name},"
-            probes.append(_probe(template, subject, gender))
+            probes.append(_probe(template, subject, gender, f"{female}/{male}"))
     return list({probe["prompt"]: probe for probe in probes}.values())
 
 
-def _probe(template: str, subject: str, gender: str) -> dict[str, str]:
-    return {"prompt": _capital(_OCCUPATION_SUBJECT.sub(subject, template)), "gender": gender}
+def _probe(template: str, subject: str, gender: str, nouns: str) -> dict[str, str]:
+    return {"prompt": _capital(_OCCUPATION_SUBJECT.sub(subject, template)), "gender": gender, "nouns": nouns}
 
 
 def _parse(text: str) -> tuple[tuple[str, str, str], ...]:

@@ -47,6 +47,10 @@ def test_a_world_brings_its_occupations_templates_probes_and_truth(small_world):
         assert prompt.reference_log_odds == pytest.approx(math.log((1 - share) / share))
     probes = gendered_prompts(AgreementConfig(), str(small_world))
     assert [probe.text for probe in probes] == [probe["prompt"].strip() for probe in truth["agreement_probes"]]
+    for nouns in {probe.cluster for probe in probes}:
+        female, male = ([p.text for p in probes if (p.cluster, p.gender) == (nouns, g)] for g in ("female", "male"))
+        assert len(female) == len(male)
+        assert all(noun in text for noun, texts in zip(nouns.split("/"), (female, male), strict=True) for text in texts)
 
 
 def test_own_list_with_shares(tmp_path):
