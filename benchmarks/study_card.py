@@ -16,8 +16,8 @@ LIMITS = """\
 - Gender here is binary and English: the pairs of terms of the lexicon. Nothing is claimed about other genders,
   other groups, other languages, or terms that are not in it.
 - Parity was trained and measured between gendered words after texts that do not tell a gender. What else
-  differs between the genders falls less: see the counterfactual gap, and the occupation classifier, which is
-  fine-tuned on biased labels.
+  differs between the genders falls less or not at all: see the counterfactual gap and, where it was measured, the
+  occupation classifier, which is fine-tuned on biased labels.
 - Where a text does tell the gender, how firmly the pronoun follows it changes too: see the agreement margin.
 - It is made to compare methods, and its teacher is small; it is of little use for anything else.
 """
@@ -35,13 +35,18 @@ def card(results: dict[str, Any]) -> str:
     study, found, arm = results["study"], study_collect.measures(results), recommended(results)
     if arm is None:
         raise ValueError(f"{results['name']}: no results of a recommended arm; name one in the study and run it")
-    disparity, reference = next(iter(found.values())), study["references"][0]
-    shown = [name for name in (TEACHER, reference, arm) if name in disparity.columns]
+    disparity = next(iter(found.values()))
+    references = [name for name in study["references"] if name in disparity.columns]
+    shown = [name for name in (TEACHER, *references, arm) if name in disparity.columns]
     rest = other_measures(found, study)
     overrides = " ".join(f"`{one}`" for one in results["arms"][arm]) or "no override"
     seeds = ", ".join(map(str, disparity.seeds[arm]))
-    student = f"{study['run_dir']}/{arm}/seed{study['seeds'][0]}/student"
-    command = f"python benchmarks/study.py run configs/study/{results['name']}.yaml --only {arm}"
+    seed = study["seeds"][0]
+    student = f"{study['run_dir']}/{arm}/seed{seed}/student"
+    command = (
+        f"python benchmarks/study.py run configs/study/{results['name']}.yaml --only {arm} --seeds {seed} "
+        "--set 'variants=[]'"
+    )
     parts = [
         HEAD,
         f"# `{arm}` of the study `{results['name']}`\n",
@@ -50,8 +55,11 @@ def card(results: dict[str, Any]) -> str:
         "## What was measured\n",
         f"Means over seeds {seeds} with 95 % intervals; docs/study.md says how they are made.\n",
         values_table(found, shown, study),
-        f"Differences to `{reference}`, paired:\n",
-        differences_table(found, [arm], reference, study),
+        *(
+            f"Differences to `{name}`, paired:\n\n{differences_table(found, [arm], name, study)}"
+            for name in references
+            if name != arm
+        ),
         *([others_table(found, rest, shown)] if rest else []),
         "## Limits\n",
         LIMITS,

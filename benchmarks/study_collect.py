@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.study_plan import TEACHER, UNTRAINED, StudyConfig, arms_of, evaluation_folder, plan_runs
-from benchmarks.study_run import TIMES
+from benchmarks.study_plan import TEACHER, UNTRAINED, StudyConfig, arms_of, evaluation_folder, is_variant, plan_runs
+from benchmarks.study_run import TIMES, complete
 from distill.evaluation import bold, statistics, stereoset
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.measurement import Estimate
@@ -40,7 +40,7 @@ from distill.run_folder import read_jsonl, write_text
 from distill.settings import to_dict
 
 SCHEMA_VERSION = 1
-MAX_CLUSTERS = 60
+MAX_CLUSTERS = 64
 MAX_BYTES = 1_000_000
 NUM_DIGITS = 5
 STATISTICS: dict[str, Statistic] = {
@@ -62,7 +62,10 @@ STATISTICS: dict[str, Statistic] = {
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of all models: columns[arm] is [num_seeds, num_clusters, num_columns], seeds[arm] their seeds."""
+    """A measure of all models: columns[arm] is [num_seeds, num_clusters, num_columns], seeds[arm] their seeds.
+
+    margin: by how much it may be worse than a reference's and still count as not inferior, where the study says so.
+    """
 
     name: str
     unit: str
@@ -70,22 +73,29 @@ class Measure:
     statistic: Statistic
     columns: dict[str, FloatArray]
     seeds: dict[str, tuple[int, ...]]
+    margin: float | None = None
 
 
 def collect(study: StudyConfig) -> dict[str, Any]:
-    """The content of the results file. Raises ValueError when nothing is there or the models do not compare."""
+    """The content of the results file. Raises ValueError when nothing is there or the models do not compare.
+
+    A model counts as missing whose evaluation is of other weights or settings than it has now (`complete`).
+    """
     runs = plan_runs(study)
+    done = complete(study, runs)
     found: dict[tuple[str, int], dict[str, Estimate]] = {}
     missing = []
     for arm, seed in [(TEACHER, study.seeds[0]), *((run.arm, run.seed) for run in runs)]:
-        folder = evaluation_folder(study, arm, seed)
-        if not (folder / "results.json").is_file():
+        if f"{arm} seed {seed}" not in done:
             missing.append(f"{arm} seed {seed}")
             continue
-        (result,) = load_evaluations([folder])[0].results
+        (result,) = load_evaluations([evaluation_folder(study, arm, seed)])[0].results
         found[arm, seed] = result.estimates
     if not found:
-        raise ValueError(f"{study.run_dir} holds no evaluation; run the study first: benchmarks/study.py run CONFIG")
+        raise ValueError(
+            f"{study.run_dir} holds no model that is trained and measured with these settings; run the study first: "
+            "benchmarks/study.py run CONFIG"
+        )
     known = current_versions()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -133,9 +143,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def measures(results: dict[str, Any]) -> dict[str, Measure]:
     """The measures of a results file, their columns whole again."""
-    every = results["measures"]
+    every, margins = results["measures"], results["study"]["margins"]
     return {
-        name: _read_measure(name, {**every[stored.get("columns_of", name)], **stored}) for name, stored in every.items()
+        name: _read_measure(name, {**every[stored.get("columns_of", name)], **stored}, margins.get(name))
+        for name, stored in every.items()
     }
 
 
@@ -144,7 +155,7 @@ def _measures(study: StudyConfig, found: dict[tuple[str, int], dict[str, Estimat
     of_variants = (*study.measures[:2], *study.margins)
     stored: dict[str, dict[str, Any]] = {}
     for name in study.measures:
-        chosen = {key: one for key, one in found.items() if "+" not in key[0] or name in of_variants}
+        chosen = {key: one for key, one in found.items() if not is_variant(key[0]) or name in of_variants}
         measure = _measure(name, chosen)
         columns = {key: measure[key] for key in ("constant", "values")}
         for other, earlier in stored.items():
@@ -165,7 +176,8 @@ def _measure(name: str, found: dict[tuple[str, int], dict[str, Estimate]]) -> di
         if (one.measurement.convention, one.clusters) != (first.measurement.convention, first.clusters):
             raise ValueError(
                 f"{name}: {arm} seed {seed} was not measured as {first_arm} seed {first_seed} was "
-                f"({one.measurement.convention!r}, {first.measurement.convention!r}); evaluate again with one config"
+                f"({one.measurement.convention!r}, {first.measurement.convention!r}); remove the results.json of the "
+                "older one and run the study again"
             )
     if STATISTICS.get(first.statistic.__name__) is not first.statistic:
         raise ValueError(f"{name}: its statistic {first.statistic.__name__} is not among {', '.join(STATISTICS)}")
@@ -187,7 +199,7 @@ def _measure(name: str, found: dict[tuple[str, int], dict[str, Estimate]]) -> di
     }
 
 
-def _read_measure(name: str, stored: dict[str, Any]) -> Measure:
+def _read_measure(name: str, stored: dict[str, Any], margin: float | None = None) -> Measure:
     constant = {int(index): column for index, column in stored["constant"].items()}
 
     def whole(varying: Sequence[Sequence[float]]) -> FloatArray:
@@ -205,6 +217,7 @@ def _read_measure(name: str, stored: dict[str, Any]) -> Measure:
         STATISTICS[stored["statistic"]],
         {arm: np.stack([whole(one) for one in by_seed.values()]) for arm, by_seed in stored["values"].items()},
         {arm: tuple(map(int, by_seed)) for arm, by_seed in stored["values"].items()},
+        margin,
     )
 
 

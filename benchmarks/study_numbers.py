@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from benchmarks.study_collect import Measure
-from benchmarks.study_plan import TEACHER, UNTRAINED
+from benchmarks.study_plan import TEACHER, UNTRAINED, is_variant
 from distill.evaluation.statistics import (
     FloatArray,
     Interval,
@@ -58,16 +58,16 @@ def p_value(measure: Measure, arm: str, reference: str) -> float:
 
 
 def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
-    """Holm-adjusted p-values of all arms against a reference; teacher, untrained and reference are none.
+    """Holm-adjusted p-values of all arms, and of the reference's own variants, against a reference.
 
-    Arms are one family of hypotheses; variants (ARM+VARIANT) are another.
+    Arms are one family of hypotheses, variants (REFERENCE+VARIANT) another. Teacher, untrained and reference are none.
     """
     if reference not in measure.columns:
         return {}
-    tested = [arm for arm in measure.columns if arm not in (TEACHER, UNTRAINED, reference)]
+    arms = [arm for arm in measure.columns if not is_variant(arm) and arm not in (TEACHER, UNTRAINED, reference)]
+    variants = [arm for arm in measure.columns if arm.startswith(f"{reference}+")]
     adjusted: dict[str, float] = {}
-    for is_variant in (False, True):
-        family = [arm for arm in tested if ("+" in arm) == is_variant]
+    for family in (arms, variants):
         adjusted |= zip(family, holm([p_value(measure, arm, reference) for arm in family]), strict=True)
     return adjusted
 
@@ -92,6 +92,11 @@ def not_inferior(measure: Measure, difference: Interval, margin: float) -> str:
     if non_inferior(difference, margin):
         return "yes"
     return "no" if difference.low > margin else "open"
+
+
+def at_least(interval: Interval, threshold: float) -> str:
+    """`yes`, `no` or `open`: whether the whole interval reaches the threshold, or all of it misses it."""
+    return "yes" if interval.low >= threshold else "no" if interval.high < threshold else "open"
 
 
 def _side_by_side(columns: FloatArray) -> FloatArray:

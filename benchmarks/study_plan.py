@@ -123,6 +123,11 @@ def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:
     return arms
 
 
+def is_variant(arm: str) -> bool:
+    """Whether a name is ARM+VARIANT."""
+    return "+" in arm
+
+
 def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
     """The runs of a study, seed by seed, the untrained student (which has no seed) first.
 

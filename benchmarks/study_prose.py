@@ -4,7 +4,9 @@
     {{difference STUDY ARM REFERENCE MEASURE}}      arm minus reference, paired
     {{removed STUDY ARM REFERENCE}}                 how much of the reference's disparity the arm removes (%)
     {{percent STUDY ARM REFERENCE MEASURE}}         100 (exp(difference) - 1), for a measure that is a logarithm
-    {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms, or over all variants
+    {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms, or over the reference's variants
+    {{verdict STUDY ARM REFERENCE MEASURE}}         yes, no or open: not inferior by the study's margin
+    {{at_least STUDY ARM REFERENCE PERCENT}}        yes, no or open: removes so much of the reference's disparity
 
 Whoever writes about results writes these instead of numbers, so that no number can differ from its results file.
 """
@@ -15,11 +17,11 @@ import re
 from collections.abc import Mapping
 
 from benchmarks.study_collect import Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, in_percent, p_text, percent
+from benchmarks.study_numbers import at_least, cell, compare, holm_p_values, in_percent, not_inferior, p_text, percent
 from distill.evaluation.statistics import two_way_interval
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
-FORMS = {"value": 2, "difference": 3, "removed": 2, "percent": 3, "p": 3}
+FORMS = {"value": 2, "difference": 3, "removed": 2, "percent": 3, "p": 3, "verdict": 3, "at_least": 3}
 
 
 def filled(text: str, studies: Mapping[str, Mapping[str, Measure]]) -> str:
@@ -38,7 +40,7 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
     if study not in studies:
         raise ValueError(f"{written}: there is no study {study} among the results ({', '.join(studies)})")
     found = studies[study]
-    name = next(iter(found)) if kind == "removed" else rest[-1]
+    name = next(iter(found)) if kind in ("removed", "at_least") else rest[-1]
     if name not in found:
         raise ValueError(f"{written}: {study} has no measure {name}")
     measure = found[name]
@@ -47,10 +49,21 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
             raise ValueError(f"{written}: {study} has no {name} of {model}")
     if kind == "value":
         return cell(two_way_interval(measure.columns[arm], measure.statistic))
+    reference, *threshold = rest
     if kind == "p":
-        return p_text(holm_p_values(measure, rest[0])[arm])
-    if kind == "percent":
-        return cell(percent(compare(measure, arm, rest[0])), 2)
+        adjusted = holm_p_values(measure, reference)
+        if arm not in adjusted:
+            raise ValueError(f"{written}: {arm} is not tested against {reference}")
+        return p_text(adjusted[arm])
     if kind == "removed":
-        return cell(in_percent(compare(measure, arm, rest[0], kind)), 1)
-    return cell(compare(measure, arm, rest[0]))
+        return cell(in_percent(compare(measure, arm, reference, "removed")), 1)
+    if kind == "at_least":
+        return at_least(in_percent(compare(measure, arm, reference, "removed")), float(threshold[0]))
+    difference = compare(measure, arm, reference)
+    if kind == "percent":
+        return cell(percent(difference), 2)
+    if kind == "verdict":
+        if measure.margin is None:
+            raise ValueError(f"{written}: {study} states no margin for {name}")
+        return not_inferior(measure, difference, measure.margin)
+    return cell(difference)

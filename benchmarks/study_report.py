@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import study_collect, study_prose
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
 from benchmarks.study_numbers import cell, compare, holm_p_values, in_percent, not_inferior, p_text, percent
-from benchmarks.study_plan import TEACHER, UNTRAINED
+from benchmarks.study_plan import TEACHER, UNTRAINED, is_variant
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.plots import Point, fairness_utility
 from distill.evaluation.statistics import Interval, two_way_interval
@@ -39,8 +39,8 @@ HOW_TO_READ = f"""## How to read the tables
   training run. An interval such as [1.000, 1.000] comes from items that are all right: no resample can differ.
 - A difference is arm minus reference, paired by cluster and seed. It uses the seeds that both have, where the means
   in the other tables use all. p is from swapping the labels of the two models within clusters, with the trained
-  models as they are; it is adjusted after Holm over all arms (or all variants) for that measure and that reference.
-  With 10,000 permutations the smallest possible p is the number of arms / 10,001.
+  models as they are; it is adjusted after Holm over the arms of the table, for that measure and that reference, and
+  so cannot be smaller than their number / 10,000 (with n clusters, fewer than 14, than their number / 2^(n - 1)).
 - "Not inferior" says `yes` where the whole interval is better than the margin, `no` where all of it is worse, and
   `open` otherwise.
 - Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 100 % is parity, 0 nothing, below 0
@@ -106,7 +106,7 @@ def write_plot(path: Path) -> None:
     """
     results = study_collect.read(path)
     disparity, cost = list(study_collect.measures(results).values())[:2]
-    arms = results["study"]["headline"] or [arm for arm in results["arms"] if "+" not in arm and arm != UNTRAINED]
+    arms = results["study"]["headline"] or [arm for arm in results["arms"] if not is_variant(arm) and arm != UNTRAINED]
     points = [
         Point(arm, *(_triple(two_way_interval(one.columns[arm], one.statistic)) for one in (cost, disparity)))
         for arm in arms
@@ -119,7 +119,8 @@ def section(results: dict[str, Any], plot: str) -> str:
     """The part of RESULTS.md about one study."""
     study, found = results["study"], study_collect.measures(results)
     arms = [arm for arm in results["arms"] if arm in next(iter(found.values())).columns]
-    methods, variants = ([arm for arm in arms if ("+" in arm) == is_variant] for is_variant in (False, True))
+    methods = [arm for arm in arms if not is_variant(arm)]
+    variants = [arm for arm in arms if is_variant(arm)]
     lines = [f"## {results['name']}\n", _what(results), f"![Disparity against cost]({plot})\n"]
     lines += ["### Arms\n", values_table(found, methods, study)]
     for reference in study["references"]:
@@ -127,8 +128,9 @@ def section(results: dict[str, Any], plot: str) -> str:
             lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference, study)]
     if variants:
         lines += ["### Variants\n", values_table(found, variants, study)]
-    if variants and study["references"][0] in arms:
-        lines += [differences_table(found, variants, study["references"][0], study)]
+    for base in dict.fromkeys(variant.split("+")[0] for variant in variants):
+        if base in arms:
+            lines += [f"### Variants: differences to `{base}`\n", differences_table(found, variants, base, study)]
     rest = other_measures(found, study)
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]

@@ -62,7 +62,7 @@ def run_study(
     teacher = teacher_run(study)
     jobs = [_evaluation_job(study, TEACHER, study.seeds[0], teacher_model(study), ())] if _is_wanted(only) else []
     jobs += [_job(settings, study, run) for run in runs]
-    done = _complete(study, runs)
+    done = complete(study, runs)
     first = [
         Job(f"prepare {number}", ((sys.executable, *words),), logs / f"prepare{number}.log")
         for number, words in enumerate(study.prepare, start=1)
@@ -118,18 +118,7 @@ def write_untrained(run: Run) -> None:
     write_student(final, student, tokenizer)
 
 
-def _is_wanted(only: Sequence[str]) -> bool:
-    return not only or TEACHER in only
-
-
-def _report(failed: dict[str, str]) -> int:
-    """Print what failed; the exit code."""
-    for label, reason in failed.items():
-        print(f"error: {label}: {reason}", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
+def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
     """The labels of the jobs that have nothing left to do: trained with these settings, and measured with these as they
     are now (a run that was removed is trained again, and its evaluation is that of the removed one).
     """
@@ -148,6 +137,17 @@ def _complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
                 done.add(f"{arm} seed {seed}")
     trained = {run.label for run in runs if run.arm == UNTRAINED or is_complete(run.config)}
     return {label for label in done if label in trained or label.startswith(TEACHER)}
+
+
+def _is_wanted(only: Sequence[str]) -> bool:
+    return not only or TEACHER in only
+
+
+def _report(failed: dict[str, str]) -> int:
+    """Print what failed; the exit code."""
+    for label, reason in failed.items():
+        print(f"error: {label}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _student(run: Run) -> Path:

@@ -167,7 +167,9 @@ def two_way_interval(
 
     A resample draws clusters, the same for all seeds, and seeds, both with replacement (the pigeonhole bootstrap,
     Owen 2007). With few seeds it is narrow in that direction, by a factor of about sqrt((n - 1) / n) in the standard
-    deviation; with one it covers the choice of clusters alone. Undefined as in `bootstrap_interval`.
+    deviation; with one it covers the choice of clusters alone. Where the statistic is so biased that its value lies
+    outside (a mean of minima over small groups), the interval is widened to hold it. Undefined as in
+    `bootstrap_interval`.
     """
     columns = np.asarray(columns, dtype=np.float64)
     num_seeds, num_clusters, _ = columns.shape
@@ -183,7 +185,7 @@ def two_way_interval(
         return Interval(value, math.nan, math.nan, math.nan)
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
+    return Interval(value, min(float(low), value), max(float(high), value), float(resampled.std(ddof=1)))
 
 
 def bootstrap_values(columns: FloatArray, statistic: Statistic, num_resamples: int, seed: int) -> FloatArray:

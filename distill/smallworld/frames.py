@@ -98,11 +98,10 @@ class Grammar:
 
 
 def agreement_probes(world: World) -> list[dict[str, str]]:
-    """Prompts whose continuation by he or she is settled by a noun: [{"prompt": ..., "gender": ..., "nouns": ...}, ...].
+    """Prompts whose continuation by he or she is settled by a noun: rows of prompt, gender and nouns.
 
-    nouns: that noun and its counterpart, "woman/man".
-
-    Every definitional noun, somebody else's relative ("Her father"), and nouns with a counter-stereotypical occupation.
+    nouns are that noun and its counterpart ("woman/man"). Every definitional noun, somebody else's relative ("Her
+    father"), and nouns with a counter-stereotypical occupation.
     """
     templates = list(NEUTRAL_TEMPLATES)
     probes = []

@@ -189,6 +189,9 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert "5 of 6 models are trained and measured already" in capsys.readouterr().out
 
     out = tmp_path / "docs" / "results" / "tiny.json"
+    other = [*words, "--set", "eval_overrides=[world=null]"]  # other settings than they were measured with
+    assert study.main(["collect", *other, "--out", str(out)]) == 2
+    assert "no model that is trained and measured with these settings" in capsys.readouterr().err
     assert study.main(["collect", *words, "--out", str(out)]) == 0
     results = study_collect.read(out)
     assert results["missing"] == []
@@ -225,7 +228,7 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     card = (out.parent / "tiny_model_card.md").read_text()
     assert card == study_card.card(results)
     assert card.startswith("---\nlibrary_name: transformers\n")
-    assert "`perturb.operation=equivariant`" in card and "--only equivariant" in card
+    assert "`perturb.operation=equivariant`" in card and "--only equivariant --seeds 0 --set 'variants=[]'" in card
     nothing = {**results, "study": {**results["study"], "recommended": None}}
     assert study_card.recommended(results) == "equivariant" and study_card.recommended(nothing) is None
     with pytest.raises(ValueError, match="tiny: no results of a recommended arm"):

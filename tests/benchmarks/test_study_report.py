@@ -70,11 +70,13 @@ def test_arms_and_variants_are_two_families_of_hypotheses(measure):
     alone = study_numbers.holm_p_values(measure, "plain")
     twice = {arm: measure.columns[arm] for arm in ("teacher", "plain", "good", "same")}
     for number in range(5):
-        twice[f"good+{number}"] = measure.columns["good"]
+        twice[f"plain+{number}"] = measure.columns["good"]
+    twice["good+0"] = measure.columns["same"]  # of another arm, and so not compared with this one
     seeds = {arm: measure.seeds[arm.partition("+")[0]] for arm in twice}
     more = study_numbers.holm_p_values(dataclasses.replace(measure, columns=twice, seeds=seeds), "plain")
     assert {arm: p for arm, p in more.items() if "+" not in arm} == alone
-    assert more["good+0"] == pytest.approx(5 / 10_001, rel=1e-3)
+    assert set(more) - set(alone) == {f"plain+{number}" for number in range(5)}
+    assert more["plain+0"] == pytest.approx(5 / 10_000)
     assert study_numbers.holm_p_values(measure, "missing") == {}
 
 
@@ -191,6 +193,9 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
         "measures": measures,
     }
     text = study_report.section(json.loads(json.dumps(results)), "plot.svg")
+    weaker = text.partition("### Variants: differences to `good`")[2].partition("###")[0]
+    assert "| good+weak |" in weaker and "| good |" not in weaker
+    assert "### Variants: differences to `plain`" not in text  # it has none
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     good = [row for row in rows if row[0] == "good"]
     assert good[0][1:4] == ["2", *[good[0][2]] * 2]
@@ -216,6 +221,12 @@ def test_placeholders_become_the_numbers_of_the_tables(measure):
     removed = study_numbers.compare(measure, "good", "teacher", "removed")
     assert text.startswith(f"removes {100 * removed.value:.1f} [{100 * removed.low:.1f}, ")
     assert text.endswith(", p < 0.001.")
+    verdict = "{{verdict tiny good plain log_odds/mean_abs}} {{verdict tiny plain good log_odds/mean_abs}}"
+    cautious = dataclasses.replace(measure, margin=0.1)
+    assert study_prose.filled(verdict, {"tiny": {measure.name: cautious}}) == "yes no"
+    reached = " ".join(f"{{{{at_least tiny good plain {percent}}}}}" for percent in (79, 81))
+    assert study_prose.filled(reached, {"tiny": {measure.name: measure}}) == "yes no"
+    assert study_numbers.at_least(removed, removed.value) == "open"
     value = study_prose.filled("{{value tiny good log_odds/mean_abs}}", {"tiny": {measure.name: measure}})
     assert value == study_numbers.cell(two_way_interval(measure.columns["good"], measure.statistic))
 
@@ -239,6 +250,8 @@ def test_a_difference_of_logarithms_is_told_in_percent(measure):
         ("{{value other good log_odds/mean_abs}}", "no study other"),
         ("{{value tiny good sst2/accuracy}}", "tiny has no measure sst2/accuracy"),
         ("{{removed tiny good best}}", "no log_odds/mean_abs of best"),
+        ("{{verdict tiny good plain log_odds/mean_abs}}", "states no margin"),
+        ("{{p tiny teacher plain log_odds/mean_abs}}", "teacher is not tested against plain"),
     ],
 )
 def test_a_placeholder_that_names_nothing_is_refused(placeholder, message, measure):
