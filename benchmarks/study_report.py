@@ -139,7 +139,7 @@ def section(results: dict[str, Any], plot: str) -> str:
             f"### All other measures: differences to `{study['references'][0]}`, with p\n",
             other_differences_table(found, rest, methods, study["references"][0]),
         ]
-    lines += ["### Settings\n", _settings(results)]
+    lines += ["### What was measured on what\n", _items_table(results), "### Settings\n", _settings(results)]
     return "\n".join(lines) + "\n"
 
 
@@ -237,6 +237,15 @@ def _what(results: dict[str, Any]) -> str:
         f"for teacher and data, {hours['students']:g} h for students (budget {study['budget_hours']:g} h on "
         f"{study['budget_machine']}).{missing}\n"
     )
+
+
+def _items_table(results: dict[str, Any]) -> str:
+    """Per measure how many items and clusters it has, and its convention: only equal ones are comparable."""
+    rows = [
+        [f"`{name}`", f"{one['num_items']:,}", str(one["num_clusters"]), f"`{one['convention']}`".replace("|", "\\|")]
+        for name, one in results["measures"].items()
+    ]
+    return _table(["measure", "items", "clusters", "convention"], rows)
 
 
 def _settings(results: dict[str, Any]) -> str:
