@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import study_collect
 from benchmarks.study_plan import TEACHER
-from benchmarks.study_report import differences_table, other_measures, others_table, values_table
+from benchmarks.study_report import differences_table, main_measures, others_table, values_table
 from distill.export import FRONT_MATTER
 from distill.settings import apply_override, dump_yaml
 
@@ -38,7 +38,7 @@ def card(results: dict[str, Any]) -> str:
     disparity = next(iter(found.values()))
     references = [name for name in study["references"] if name in disparity.columns]
     shown = [name for name in (TEACHER, *references, arm) if name in disparity.columns]
-    rest = other_measures(found, study)
+    rest = [name for name in found if name not in main_measures(found)]
     overrides = " ".join(f"`{one}`" for one in results["arms"][arm]) or "no override"
     seeds = ", ".join(map(str, disparity.seeds[arm]))
     seed = study["seeds"][0]
@@ -54,9 +54,9 @@ def card(results: dict[str, Any]) -> str:
         f"makes it again, in `{student}`:\n\n```bash\n{command}\n```\n",
         "## What was measured\n",
         f"Means over seeds {seeds} with 95 % intervals; docs/study.md says how they are made.\n",
-        values_table(found, shown, study),
+        values_table(found, shown, study["references"][0]),
         *(
-            f"Differences to `{name}`, paired:\n\n{differences_table(found, [arm], name, study)}"
+            f"Differences to `{name}`, paired:\n\n{differences_table(found, [arm], name)}"
             for name in references
             if name != arm
         ),

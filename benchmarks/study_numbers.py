@@ -83,15 +83,20 @@ def in_percent(share: Interval) -> Interval:
     return Interval(*(100 * number for number in (share.value, share.low, share.high, share.standard_error)))
 
 
-def not_inferior(measure: Measure, difference: Interval, margin: float) -> str:
-    """`yes`, `no` or `open`: whether a difference is within the margin, in the direction in which more is worse."""
+def not_inferior(measure: Measure, difference: Interval) -> str:
+    """`yes`, `no` or `open`: whether a difference is within the measure's margin, in the direction that is worse.
+
+    Raises ValueError for a measure without a margin.
+    """
+    if measure.margin is None:
+        raise ValueError(f"the study states no margin for {measure.name}")
     if measure.higher_is_better is None or math.isnan(difference.low):
         return "open"
     if measure.higher_is_better:
         difference = Interval(-difference.value, -difference.high, -difference.low, difference.standard_error)
-    if non_inferior(difference, margin):
+    if non_inferior(difference, measure.margin):
         return "yes"
-    return "no" if difference.low > margin else "open"
+    return "no" if difference.low > measure.margin else "open"
 
 
 def at_least(interval: Interval, threshold: float) -> str:

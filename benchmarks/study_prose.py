@@ -63,7 +63,5 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
     if kind == "percent":
         return cell(percent(difference), 2)
     if kind == "verdict":
-        if measure.margin is None:
-            raise ValueError(f"{written}: {study} states no margin for {name}")
-        return not_inferior(measure, difference, measure.margin)
+        return not_inferior(measure, difference)
     return cell(difference)

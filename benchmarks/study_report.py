@@ -93,7 +93,7 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
         found = study_collect.measures(results)
         arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
         plot = f"![Disparity against cost]({link(path.with_suffix('.svg'))})"
-        parts.append(f"{results['world']}\n\n{values_table(found, arms, results['study'])}\n{plot}\n")
+        parts.append(f"{results['world']}\n\n{values_table(found, arms, results['study']['references'][0])}\n{plot}\n")
     parts.append(f"All arms, differences, and how to read them: [{out.name}]({link(out)}).\n")
     before, after = text.split(begin)[0], text.split(end)[1]
     return f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}"
@@ -118,26 +118,27 @@ def write_plot(path: Path) -> None:
 def section(results: dict[str, Any], plot: str) -> str:
     """The part of RESULTS.md about one study."""
     study, found = results["study"], study_collect.measures(results)
+    plain = study["references"][0]
     arms = [arm for arm in results["arms"] if arm in next(iter(found.values())).columns]
     methods = [arm for arm in arms if not is_variant(arm)]
     variants = [arm for arm in arms if is_variant(arm)]
     lines = [f"## {results['name']}\n", _what(results), f"![Disparity against cost]({plot})\n"]
-    lines += ["### Arms\n", values_table(found, methods, study)]
+    lines += ["### Arms\n", values_table(found, methods, plain)]
     for reference in study["references"]:
         if reference in arms:
-            lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference, study)]
+            lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference)]
     if variants:
-        lines += ["### Variants\n", values_table(found, variants, study)]
+        lines += ["### Variants\n", values_table(found, variants, plain)]
     for base in dict.fromkeys(variant.split("+")[0] for variant in variants):
         if base in arms:
-            lines += [f"### Variants: differences to `{base}`\n", differences_table(found, variants, base, study)]
-    rest = other_measures(found, study)
+            lines += [f"### Variants: differences to `{base}`\n", differences_table(found, variants, base)]
+    rest = [name for name in found if name not in main_measures(found)]
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]
-    if rest and study["references"][0] in arms:
+    if rest and plain in arms:
         lines += [
-            f"### All other measures: differences to `{study['references'][0]}`, with p\n",
-            other_differences_table(found, rest, methods, study["references"][0]),
+            f"### All other measures: differences to `{plain}`, with p\n",
+            other_differences_table(found, rest, methods, plain),
         ]
     lines += ["### What was measured on what\n", _items_table(results), "### Settings\n", _settings(results)]
     return "\n".join(lines) + "\n"
@@ -146,17 +147,18 @@ def section(results: dict[str, Any], plot: str) -> str:
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
-def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str, Any]) -> str:
-    """Per arm the shares removed, the disparity, the cost, and the measures that have a margin."""
+def main_measures(found: dict[str, Measure]) -> list[str]:
+    """The disparity, the cost, and the measures that have a margin."""
+    return list(dict.fromkeys([*list(found)[:2], *(name for name, one in found.items() if one.margin)]))
+
+
+def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> str:
+    """Per arm the shares removed, against the teacher and against `plain`, and the main measures."""
     disparity = next(iter(found.values()))
-    shown = list(dict.fromkeys([*list(found)[:2], *study["margins"]]))
-    bases = [base for base in (TEACHER, study["references"][0]) if base in disparity.columns]
-    header = [
-        "arm",
-        "seeds",
-        *(f"bias removed, against {base} (%)" for base in bases),
-        *map(_title, map(found.get, shown)),
-    ]
+    shown = main_measures(found)
+    bases = [base for base in (TEACHER, plain) if base in disparity.columns]
+    removed = [f"bias removed, against {base} (%)" for base in bases]
+    header = ["arm", "seeds", *removed, *(_title(found[name]) for name in shown)]
     rows = []
     for arm in arms:
         shares = [
@@ -167,15 +169,16 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], study: dict[str
     return _table(header, rows)
 
 
-def differences_table(found: dict[str, Measure], arms: Sequence[str], reference: str, study: dict[str, Any]) -> str:
+def differences_table(found: dict[str, Measure], arms: Sequence[str], reference: str) -> str:
     """Per arm the paired differences of the disparity and of every measure with a margin, with the verdict on it.
 
     A difference of log-perplexities is shown as one of perplexities, in percent.
     """
-    shown = list(dict.fromkeys([next(iter(found)), *study["margins"]]))
+    first = next(iter(found))
+    shown = [name for name in main_measures(found) if name == first or found[name].margin]
     header = ["arm"]
     for name in shown:
-        margin = study["margins"].get(name)
+        margin = found[name].margin
         header += [_difference_title(found[name]), "p"]
         header += [f"not inferior by {_in_table(found[name], margin)}"] if margin else []
     adjusted = {name: holm_p_values(found[name], reference) for name in shown}
@@ -186,20 +189,15 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
         row = [arm]
         for name in shown:
             if arm not in adjusted[name]:
-                row += ["–"] * (3 if name in study["margins"] else 2)
+                row += ["–"] * (3 if found[name].margin else 2)
                 continue
             difference = compare(found[name], arm, reference)
             change = cell(percent(difference), 2) if _is_log(found[name]) else cell(difference)
             row += [change, p_text(adjusted[name][arm])]
-            if name in study["margins"]:
-                row.append(not_inferior(found[name], difference, study["margins"][name]))
+            if found[name].margin:
+                row.append(not_inferior(found[name], difference))
         rows.append(row)
     return _table(header, rows)
-
-
-def other_measures(found: dict[str, Measure], study: dict[str, Any]) -> list[str]:
-    """The measures that `values_table` leaves out."""
-    return [name for name in list(found)[2:] if name not in study["margins"]]
 
 
 def others_table(found: dict[str, Measure], names: Sequence[str], arms: Sequence[str]) -> str:
@@ -257,8 +255,7 @@ def _settings(results: dict[str, Any]) -> str:
     )
 
 
-def _title(measure: Measure | None) -> str:
-    assert measure is not None
+def _title(measure: Measure) -> str:
     description = DESCRIPTIONS.get(measure.name)
     return f"{description.title if description else measure.name} ({measure.unit or 'without unit'})".replace(
         "|", "\\|"

@@ -106,9 +106,9 @@ def test_seeds_are_paired_by_their_number():
     ],
 )
 def test_the_verdict_on_a_margin(low, high, higher_is_better, verdict):
-    measure = Measure("m", "nats", higher_is_better, ratio, {}, {})
+    measure = Measure("m", "nats", higher_is_better, ratio, {}, {}, margin=0.01)
     interval = Interval((low + high) / 2, low, high, 0.1)
-    assert study_numbers.not_inferior(measure, interval, 0.01) == verdict
+    assert study_numbers.not_inferior(measure, interval) == verdict
 
 
 def test_merging_clusters_keeps_every_value():
