@@ -37,7 +37,8 @@ class StudyConfig:
     name: of the results file. world: what a reader is told about data and models. run_dir: everything goes below it.
     prepare: Python commands that come first (arguments of the interpreter), each able to see that it is done.
     teacher_config, teacher_overrides: the training of the teacher, if it has to be trained.
-    train_config, train_overrides: what all arms share. eval_config, eval_overrides: how all are measured.
+    train_config, train_overrides: what all arms share. eval_config, eval_overrides: how all are measured;
+    variant_eval_overrides: what is not measured of variants, of which only the main measures are shown.
     mixed_precision: of training, as accelerate calls it. seeds: of training; a seed has the same order of data in every
     arm. budget_tokens: that every arm trains on. budget_hours: wall-clock hours of `budget_machine`; after so many no
     run is started any more.
@@ -57,6 +58,7 @@ class StudyConfig:
     train_overrides: tuple[StrictStr, ...] = ()
     eval_config: StrictStr
     eval_overrides: tuple[StrictStr, ...] = ()
+    variant_eval_overrides: tuple[StrictStr, ...] = ()
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0, 1, 2)
     budget_tokens: PositiveCount
@@ -155,9 +157,14 @@ def num_tokens(config: RunConfig) -> int:
     return config.train.max_steps * config.train.global_batch_size * config.data.seq_len
 
 
-def evaluation_config(study: StudyConfig) -> EvalConfig:
-    """How every model of the study is measured."""
-    return load_config(EvalConfig, ROOT / study.eval_config, study.eval_overrides)
+def evaluation_overrides(study: StudyConfig, arm: str) -> tuple[str, ...]:
+    """What a model of the study is measured with, over eval_config."""
+    return (*study.eval_overrides, *(study.variant_eval_overrides if is_variant(arm) else ()))
+
+
+def evaluation_config(study: StudyConfig, arm: str) -> EvalConfig:
+    """How a model of the study is measured."""
+    return load_config(EvalConfig, ROOT / study.eval_config, evaluation_overrides(study, arm))
 
 
 def teacher_run(study: StudyConfig) -> RunConfig | None:

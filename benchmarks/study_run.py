@@ -25,6 +25,7 @@ from benchmarks.study_plan import (
     StudyConfig,
     evaluation_config,
     evaluation_folder,
+    evaluation_overrides,
     plan_runs,
     teacher_model,
     teacher_run,
@@ -127,12 +128,12 @@ def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
         **{(run.arm, run.seed): _student(run) for run in runs},
     }
     done = set()
-    evaluation = to_dict(evaluation_config(study))
+    evaluations = {arm: to_dict(evaluation_config(study, arm)) for arm, _ in models}
     for (arm, seed), model in models.items():
         file = evaluation_folder(study, arm, seed) / "results.json"
         if file.is_file():
             results = read_results(file)
-            same = results["config"] == evaluation and not results["failures"]
+            same = results["config"] == evaluations[arm] and not results["failures"]
             if same and (not model.is_dir() or results["models"][0]["fingerprint"] == folder_fingerprint(model)):
                 done.add(f"{arm} seed {seed}")
     trained = {run.label for run in runs if run.arm == UNTRAINED or is_complete(run.config)}
@@ -166,7 +167,7 @@ def _evaluation_job(study: StudyConfig, arm: str, seed: int, model: str, before:
     """The job of one model: the commands that make it, and its evaluation."""
     out = str(evaluation_folder(study, arm, seed))
     config = ("--config", str(ROOT / study.eval_config), "--out", out)
-    measure = (sys.executable, str(ROOT / "eval.py"), f"{arm}={model}", *config, *study.eval_overrides)
+    measure = (sys.executable, str(ROOT / "eval.py"), f"{arm}={model}", *config, *evaluation_overrides(study, arm))
     return Job(f"{arm} seed {seed}", (*before, measure), Path(study.run_dir) / "logs" / f"{arm}.seed{seed}.log")
 
 

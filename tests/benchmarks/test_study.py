@@ -44,6 +44,7 @@ def study_file(config_file, small_world, tmp_path) -> Path:
         "budget_hours": 1,
         "budget_machine": "anything",
         "arms": {"plain": [], "equivariant": ["perturb.operation=equivariant"]},
+        "variant_eval_overrides": ["occupation_gap.enabled=false"],
         "variants": [{"of": ["plain"], "variants": {"strong": ["loss.temperature=1"]}}],
         "margins": {"agreement/accuracy": 0.5},
         "measures": [
@@ -77,7 +78,9 @@ def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_on
         sizes = {one.train.global_batch_size for arm, one in chosen.items() if "steps_of" not in arm}
         assert len(sizes) == 1
     assert len({run.config.run_dir for run in runs}) == len(runs)
-    evaluation_config(plan)
+    whole, of_variants = (evaluation_config(plan, arm) for arm in ("plain", "plain+temperature_2"))
+    assert whole.occupation_gap.enabled and not of_variants.occupation_gap.enabled
+    assert of_variants.log_odds == whole.log_odds and of_variants.text == whole.text  # what variants are shown with
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
