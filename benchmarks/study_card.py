@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import study_collect
 from benchmarks.study_plan import TEACHER
-from benchmarks.study_report import differences_table, main_measures, others_table, values_table
+from benchmarks.study_report import differences_table, other_measures, others_table, values_table
 from distill.export import FRONT_MATTER
 from distill.settings import apply_override, dump_yaml
 
@@ -38,7 +38,7 @@ def card(results: dict[str, Any]) -> str:
     disparity = next(iter(found.values()))
     references = [name for name in study["references"] if name in disparity.columns]
     shown = [name for name in (TEACHER, *references, arm) if name in disparity.columns]
-    rest = [name for name in found if name not in main_measures(found)]
+    rest = other_measures(found)
     overrides = " ".join(f"`{one}`" for one in results["arms"][arm]) or "no override"
     seeds = ", ".join(map(str, disparity.seeds[arm]))
     seed = study["seeds"][0]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from benchmarks.study_collect import Measure
-from benchmarks.study_plan import TEACHER, UNTRAINED, is_variant
+from benchmarks.study_plan import TEACHER, UNTRAINED, base_of, is_variant
 from distill.evaluation.statistics import (
     FloatArray,
     Interval,
@@ -65,7 +65,7 @@ def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
     if reference not in measure.columns:
         return {}
     arms = [arm for arm in measure.columns if not is_variant(arm) and arm not in (TEACHER, UNTRAINED, reference)]
-    variants = [arm for arm in measure.columns if arm.startswith(f"{reference}+")]
+    variants = [arm for arm in measure.columns if is_variant(arm) and base_of(arm) == reference]
     adjusted: dict[str, float] = {}
     for family in (arms, variants):
         adjusted |= zip(family, holm([p_value(measure, arm, reference) for arm in family]), strict=True)
@@ -78,8 +78,9 @@ def percent(difference: Interval) -> Interval:
     return Interval(*change, 100 * math.exp(difference.value) * difference.standard_error)
 
 
-def in_percent(share: Interval) -> Interval:
-    """A proportion in percent."""
+def removed_percent(measure: Measure, arm: str, reference: str) -> Interval:
+    """How much of the reference's disparity an arm removes, in percent."""
+    share = compare(measure, arm, reference, "removed")
     return Interval(*(100 * number for number in (share.value, share.low, share.high, share.standard_error)))
 
 

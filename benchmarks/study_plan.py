@@ -125,9 +125,14 @@ def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:
     return arms
 
 
+def base_of(arm: str) -> str:
+    """The arm that ARM+VARIANT is a variant of; of an arm, itself."""
+    return arm.split("+")[0]
+
+
 def is_variant(arm: str) -> bool:
     """Whether a name is ARM+VARIANT."""
-    return "+" in arm
+    return base_of(arm) != arm
 
 
 def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
@@ -146,7 +151,7 @@ def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int]
     runs = [_run(study, name, study.seeds[0], ()) for name in arms if name == UNTRAINED]
     runs += [_run(study, name, seed, arms[name]) for seed in study.seeds for name in arms if name != UNTRAINED]
     _check(study, runs[1:])
-    wanted = {name for name in arms if not only or name in only or name.split("+")[0] in only}
+    wanted = {name for name in arms if not only or name in only or base_of(name) in only}
     return [run for run in runs if run.arm in wanted and (run.arm == UNTRAINED or not seeds or run.seed in seeds)]
 
 

@@ -17,7 +17,16 @@ import re
 from collections.abc import Mapping
 
 from benchmarks.study_collect import Measure
-from benchmarks.study_numbers import at_least, cell, compare, holm_p_values, in_percent, not_inferior, p_text, percent
+from benchmarks.study_numbers import (
+    at_least,
+    cell,
+    compare,
+    holm_p_values,
+    not_inferior,
+    p_text,
+    percent,
+    removed_percent,
+)
 from distill.evaluation.statistics import two_way_interval
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -56,9 +65,9 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
             raise ValueError(f"{written}: {arm} is not tested against {reference}")
         return p_text(adjusted[arm])
     if kind == "removed":
-        return cell(in_percent(compare(measure, arm, reference, "removed")), 1)
+        return cell(removed_percent(measure, arm, reference), 1)
     if kind == "at_least":
-        return at_least(in_percent(compare(measure, arm, reference, "removed")), float(threshold[0]))
+        return at_least(removed_percent(measure, arm, reference), float(threshold[0]))
     difference = compare(measure, arm, reference)
     if kind == "percent":
         return cell(percent(difference), 2)

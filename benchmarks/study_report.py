@@ -15,8 +15,8 @@ from typing import Any
 
 from benchmarks import study_collect, study_prose
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, in_percent, not_inferior, p_text, percent
-from benchmarks.study_plan import TEACHER, UNTRAINED, is_variant
+from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text, percent, removed_percent
+from benchmarks.study_plan import TEACHER, UNTRAINED, base_of, is_variant
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.plots import Point, fairness_utility
 from distill.evaluation.statistics import Interval, two_way_interval
@@ -129,10 +129,10 @@ def section(results: dict[str, Any], plot: str) -> str:
             lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference)]
     if variants:
         lines += ["### Variants\n", values_table(found, variants, plain)]
-    for base in dict.fromkeys(variant.split("+")[0] for variant in variants):
+    for base in dict.fromkeys(map(base_of, variants)):
         if base in arms:
             lines += [f"### Variants: differences to `{base}`\n", differences_table(found, variants, base)]
-    rest = [name for name in found if name not in main_measures(found)]
+    rest = other_measures(found)
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]
     if rest and plain in arms:
@@ -152,6 +152,12 @@ def main_measures(found: dict[str, Measure]) -> list[str]:
     return list(dict.fromkeys([*list(found)[:2], *(name for name, one in found.items() if one.margin)]))
 
 
+def other_measures(found: dict[str, Measure]) -> list[str]:
+    """All others."""
+    main = main_measures(found)
+    return [name for name in found if name not in main]
+
+
 def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> str:
     """Per arm the shares removed, against the teacher and against `plain`, and the main measures."""
     disparity = next(iter(found.values()))
@@ -161,10 +167,7 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> 
     header = ["arm", "seeds", *removed, *(_title(found[name]) for name in shown)]
     rows = []
     for arm in arms:
-        shares = [
-            "–" if arm in (TEACHER, base) else cell(in_percent(compare(disparity, arm, base, "removed")), 1)
-            for base in bases
-        ]
+        shares = ["–" if arm in (TEACHER, base) else cell(removed_percent(disparity, arm, base), 1) for base in bases]
         rows.append([arm, str(len(disparity.seeds[arm])), *shares, *(_value(found[name], arm) for name in shown)])
     return _table(header, rows)
 
