@@ -109,10 +109,12 @@ if __name__ == "__main__":
     except Stopped as stopped:
         exit_code = stopped.exit_code
         if process == 0:
-            print(stopped, file=sys.stderr)
+            sys.stderr.write(f"{stopped}\n")
         if stopped.step is None:  # on this process, wherever the others are
             sys.exit(exit_code)
     except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"error (process {process}): {error}" if process else f"error: {error}")
+        # in one write, so that no other process writes between the message and its end (print and sys.exit need two)
+        sys.stderr.write(f"error (process {process}): {error}\n" if process else f"error: {error}\n")
+        sys.exit(1)
     leave()
     sys.exit(exit_code)

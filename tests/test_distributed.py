@@ -1,5 +1,6 @@
 """Two CPU processes (gloo), DDP and FSDP2: they know each other and give the step and the run of one process."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -214,6 +215,21 @@ def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(uneven, tmp_pat
     message = f"run_dir {tmp_path / 'run'} is not empty and holds no run (no config.yaml); choose another folder"
     assert f"error: {message}" in done.stderr.splitlines()
     assert "Gloo" not in done.stderr and "gloo" not in done.stderr
+
+
+def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_lines(tmp_path):
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps the bounds of every write
+    command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "missing.yaml")]
+    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), stderr=writer, timeout=120, check=False)
+    writer.close()
+    reader.setblocking(False)
+    writes = []
+    with reader, contextlib.suppress(BlockingIOError, ConnectionError):  # nothing more to read
+        while write := reader.recv(65536):
+            writes.append(write)
+    assert done.returncode == 1
+    assert [text for text in writes if b"missing.yaml" in text] == writes[-1:]
+    assert writes[-1].startswith(b"error: ") and writes[-1].endswith(b"\n")
 
 
 def read_text(path: Path) -> str:
