@@ -29,7 +29,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.study_plan import TEACHER, UNTRAINED, StudyConfig, arms_of, evaluation_folder, is_variant, plan_runs
+from benchmarks.study_plan import (
+    TEACHER,
+    UNTRAINED,
+    StudyConfig,
+    arms_of,
+    evaluation_folder,
+    is_variant,
+    main_measures,
+    plan_runs,
+)
 from benchmarks.study_run import TIMES, complete
 from distill.evaluation import bold, statistics, stereoset
 from distill.evaluation.comparison import load_evaluations
@@ -152,7 +161,7 @@ def measures(results: dict[str, Any]) -> dict[str, Measure]:
 
 def _measures(study: StudyConfig, found: dict[tuple[str, int], dict[str, Estimate]]) -> dict[str, Any]:
     """All measures, equal columns once."""
-    of_variants = (*study.measures[:2], *study.margins)
+    of_variants = main_measures(study.measures, study.margins)
     stored: dict[str, dict[str, Any]] = {}
     for name in study.measures:
         chosen = {key: one for key, one in found.items() if not is_variant(key[0]) or name in of_variants}

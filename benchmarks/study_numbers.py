@@ -91,18 +91,30 @@ def not_inferior(measure: Measure, difference: Interval) -> str:
     """
     if measure.margin is None:
         raise ValueError(f"the study states no margin for {measure.name}")
-    if measure.higher_is_better is None or math.isnan(difference.low):
-        return "open"
-    if measure.higher_is_better:
-        difference = Interval(-difference.value, -difference.high, -difference.low, difference.standard_error)
-    if non_inferior(difference, measure.margin):
+    worsening = _worsening(measure, difference)
+    if non_inferior(worsening, measure.margin):
         return "yes"
-    return "no" if difference.low > measure.margin else "open"
+    return "no" if worsening.low > measure.margin else "open"
+
+
+def better(measure: Measure, difference: Interval) -> str:
+    """`yes`, `no` or `open`: whether the whole interval of a difference is on the better side of 0, or on the other."""
+    worsening = _worsening(measure, difference)
+    return "yes" if worsening.high < 0 else "no" if worsening.low > 0 else "open"
 
 
 def at_least(interval: Interval, threshold: float) -> str:
     """`yes`, `no` or `open`: whether the whole interval reaches the threshold, or all of it misses it."""
     return "yes" if interval.low >= threshold else "no" if interval.high < threshold else "open"
+
+
+def _worsening(measure: Measure, difference: Interval) -> Interval:
+    """A difference so that more is worse. Raises ValueError for a measure of which neither is."""
+    if measure.higher_is_better is None:
+        raise ValueError(f"of {measure.name} neither more nor less is better")
+    if not measure.higher_is_better:
+        return difference
+    return Interval(-difference.value, -difference.high, -difference.low, difference.standard_error)
 
 
 def _side_by_side(columns: FloatArray) -> FloatArray:

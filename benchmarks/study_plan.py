@@ -7,7 +7,7 @@ An arm is a name and the overrides that make it; a variant is an arm with more o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -133,6 +133,11 @@ def base_of(arm: str) -> str:
 def is_variant(arm: str) -> bool:
     """Whether a name is ARM+VARIANT."""
     return base_of(arm) != arm
+
+
+def main_measures(measures: Sequence[str], with_margin: Collection[str]) -> list[str]:
+    """The disparity, the cost (the first two of a study), and those that have a margin: all that variants are for."""
+    return list(dict.fromkeys([*measures[:2], *(name for name in measures if name in with_margin)]))
 
 
 def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:

@@ -6,6 +6,7 @@
     {{percent STUDY ARM REFERENCE MEASURE}}         100 (exp(difference) - 1), for a measure that is a logarithm
     {{p STUDY ARM REFERENCE MEASURE}}               Holm-adjusted over all arms, or over the reference's variants
     {{verdict STUDY ARM REFERENCE MEASURE}}         yes, no or open: not inferior by the study's margin
+    {{better STUDY ARM REFERENCE MEASURE}}          yes, no or open: better with the whole interval
     {{at_least STUDY ARM REFERENCE PERCENT}}        yes, no or open: removes so much of the reference's disparity
 
 Whoever writes about results writes these instead of numbers, so that no number can differ from its results file.
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from benchmarks.study_collect import Measure
 from benchmarks.study_numbers import (
     at_least,
+    better,
     cell,
     compare,
     holm_p_values,
@@ -30,7 +32,7 @@ from benchmarks.study_numbers import (
 from distill.evaluation.statistics import two_way_interval
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
-FORMS = {"value": 2, "difference": 3, "removed": 2, "percent": 3, "p": 3, "verdict": 3, "at_least": 3}
+FORMS = {"value": 2, "difference": 3, "removed": 2, "percent": 3, "p": 3, "verdict": 3, "better": 3, "at_least": 3}
 
 
 def filled(text: str, studies: Mapping[str, Mapping[str, Measure]]) -> str:
@@ -67,10 +69,12 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
     if kind == "removed":
         return cell(removed_percent(measure, arm, reference), 1)
     if kind == "at_least":
-        return at_least(removed_percent(measure, arm, reference), float(threshold[0]))
+        if not threshold[0].isdigit():
+            raise ValueError(f"{written}: {threshold[0]!r} is not a whole number of percent")
+        return at_least(removed_percent(measure, arm, reference), int(threshold[0]))
     difference = compare(measure, arm, reference)
     if kind == "percent":
         return cell(percent(difference), 2)
-    if kind == "verdict":
-        return not_inferior(measure, difference)
+    if kind in ("verdict", "better"):
+        return (not_inferior if kind == "verdict" else better)(measure, difference)
     return cell(difference)

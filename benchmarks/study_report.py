@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import study_collect, study_prose
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
 from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text, percent, removed_percent
-from benchmarks.study_plan import TEACHER, UNTRAINED, base_of, is_variant
+from benchmarks.study_plan import TEACHER, UNTRAINED, base_of, is_variant, main_measures
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.plots import Point, fairness_utility
 from distill.evaluation.statistics import Interval, two_way_interval
@@ -147,21 +147,16 @@ def section(results: dict[str, Any], plot: str) -> str:
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
-def main_measures(found: dict[str, Measure]) -> list[str]:
-    """The disparity, the cost, and the measures that have a margin."""
-    return list(dict.fromkeys([*list(found)[:2], *(name for name, one in found.items() if one.margin)]))
-
-
 def other_measures(found: dict[str, Measure]) -> list[str]:
-    """All others."""
-    main = main_measures(found)
+    """All that are not main measures."""
+    main = _main_measures(found)
     return [name for name in found if name not in main]
 
 
 def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> str:
     """Per arm the shares removed, against the teacher and against `plain`, and the main measures."""
     disparity = next(iter(found.values()))
-    shown = main_measures(found)
+    shown = _main_measures(found)
     bases = [base for base in (TEACHER, plain) if base in disparity.columns]
     removed = [f"bias removed, against {base} (%)" for base in bases]
     header = ["arm", "seeds", *removed, *(_title(found[name]) for name in shown)]
@@ -178,7 +173,7 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
     A difference of log-perplexities is shown as one of perplexities, in percent.
     """
     first = next(iter(found))
-    shown = [name for name in main_measures(found) if name == first or found[name].margin]
+    shown = [name for name in _main_measures(found) if name == first or found[name].margin]
     header = ["arm"]
     for name in shown:
         margin = found[name].margin
@@ -238,6 +233,10 @@ def _what(results: dict[str, Any]) -> str:
         f"for teacher and data, {hours['students']:g} h for students (budget {study['budget_hours']:g} h on "
         f"{study['budget_machine']}).{missing}\n"
     )
+
+
+def _main_measures(found: dict[str, Measure]) -> list[str]:
+    return main_measures(list(found), [name for name, one in found.items() if one.margin])
 
 
 def _items_table(results: dict[str, Any]) -> str:

@@ -95,20 +95,27 @@ def test_seeds_are_paired_by_their_number():
 @pytest.mark.parametrize(
     ("low", "high", "higher_is_better", "verdict"),
     [
-        (-0.02, 0.005, False, "yes"),
-        (-0.02, 0.02, False, "open"),
-        (0.02, 0.03, False, "no"),
-        (-0.005, 0.5, True, "yes"),
-        (-0.05, 0.5, True, "open"),
-        (-0.05, -0.02, True, "no"),
-        (math.nan, math.nan, True, "open"),
-        (-0.1, 0.0, None, "open"),
+        (-0.02, 0.005, False, ("yes", "open")),
+        (-0.02, 0.02, False, ("open", "open")),
+        (0.02, 0.03, False, ("no", "no")),
+        (-0.02, -0.01, False, ("yes", "yes")),
+        (-0.005, 0.5, True, ("yes", "open")),
+        (-0.05, 0.5, True, ("open", "open")),
+        (-0.05, -0.02, True, ("no", "no")),
+        (0.001, 0.5, True, ("yes", "yes")),
+        (math.nan, math.nan, True, ("open", "open")),
     ],
 )
-def test_the_verdict_on_a_margin(low, high, higher_is_better, verdict):
+def test_the_verdicts_on_a_difference(low, high, higher_is_better, verdict):
     measure = Measure("m", "nats", higher_is_better, ratio, {}, {}, margin=0.01)
     interval = Interval((low + high) / 2, low, high, 0.1)
-    assert study_numbers.not_inferior(measure, interval) == verdict
+    assert (study_numbers.not_inferior(measure, interval), study_numbers.better(measure, interval)) == verdict
+
+
+def test_a_measure_without_a_better_direction_has_no_verdict():
+    measure = Measure("m", "nats", None, ratio, {}, {}, margin=0.01)
+    with pytest.raises(ValueError, match="of m neither more nor less is better"):
+        study_numbers.not_inferior(measure, Interval(0.0, -0.1, 0.1, 0.05))
 
 
 def test_merging_clusters_keeps_every_value():
@@ -225,6 +232,7 @@ def test_placeholders_become_the_numbers_of_the_tables(measure):
     verdict = "{{verdict tiny good plain log_odds/mean_abs}} {{verdict tiny plain good log_odds/mean_abs}}"
     cautious = dataclasses.replace(measure, margin=0.1)
     assert study_prose.filled(verdict, {"tiny": {measure.name: cautious}}) == "yes no"
+    assert study_prose.filled(verdict.replace("verdict", "better"), {"tiny": {measure.name: measure}}) == "yes no"
     reached = " ".join(f"{{{{at_least tiny good plain {percent}}}}}" for percent in (79, 81))
     assert study_prose.filled(reached, {"tiny": {measure.name: measure}}) == "yes no"
     assert study_numbers.at_least(removed, removed.value) == "open"
@@ -252,6 +260,7 @@ def test_a_difference_of_logarithms_is_told_in_percent(measure):
         ("{{value tiny good sst2/accuracy}}", "tiny has no measure sst2/accuracy"),
         ("{{removed tiny good best}}", "no log_odds/mean_abs of best"),
         ("{{verdict tiny good plain log_odds/mean_abs}}", "states no margin"),
+        ("{{at_least tiny good plain most}}", "'most' is not a whole number of percent"),
         ("{{p tiny teacher plain log_odds/mean_abs}}", "teacher is not tested against plain"),
     ],
 )
