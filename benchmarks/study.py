@@ -96,15 +96,16 @@ def _collect(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     text = study_report.report(options.results, options.out)
+    num_plots = 0
     for path in options.results:
-        study_report.write_plot(path)
+        num_plots += study_report.write_plots(path)
         results = study_collect.read(path)
         if study_card.recommended(results) is not None:
             write_text(path.with_name(f"{path.stem}_model_card.md"), study_card.card(results))
     write_text(options.out, text)
     if options.readme is not None:
         write_text(options.readme, study_report.with_headline(options.readme, options.results, options.out))
-    print(f"{options.out} and {len(options.results)} plots written")
+    print(f"{options.out} and {num_plots} plots written")
 
 
 def _positive(word: str) -> int:

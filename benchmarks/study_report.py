@@ -57,8 +57,7 @@ def report(paths: Sequence[Path], out: Path) -> str:
     every = [study_collect.read(path) for path in paths]
     parts = [HEAD, notes(paths[0].parent, every), HOW_TO_READ]
     for path, results in zip(paths, every, strict=True):
-        link = path.with_suffix(".svg").resolve().relative_to(out.resolve().parent)
-        parts.append(section(results, link.as_posix()))
+        parts.append(section(results, path.resolve().relative_to(out.resolve().parent)))
     return "".join(parts).rstrip() + "\n"
 
 
@@ -99,29 +98,36 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     return f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}"
 
 
-def write_plot(path: Path) -> None:
-    """Write the frontier plot of a results file beside it: disparity against cost, a point per headline model.
+def write_plots(path: Path) -> int:
+    """Write the plots of a results file beside it, disparity against cost: of the headline's models, and of every arm
+    with its variants. Returns how many.
 
     Without a headline all arms are shown, variants left out.
     """
     results = study_collect.read(path)
     disparity, cost = list(study_collect.measures(results).values())[:2]
     arms = results["study"]["headline"] or [arm for arm in results["arms"] if not is_variant(arm) and arm != UNTRAINED]
-    points = [
-        Point(arm, *(_triple(two_way_interval(one.columns[arm], one.statistic)) for one in (cost, disparity)))
-        for arm in arms
-        if arm in disparity.columns and arm in cost.columns
-    ]
-    write_text(path.with_suffix(".svg"), fairness_utility(points, cost.unit) + "\n")
+    bases = _bases([arm for arm in results["arms"] if arm in disparity.columns])
+    plots = {path.with_suffix(".svg"): arms}
+    plots |= {_variants_plot(path, base): [base, *variants] for base, variants in bases.items()}
+    for file, shown in plots.items():
+        points = [
+            Point(arm, *(_triple(two_way_interval(one.columns[arm], one.statistic)) for one in (cost, disparity)))
+            for arm in shown
+            if arm in disparity.columns and arm in cost.columns
+        ]
+        write_text(file, fairness_utility(points, cost.unit) + "\n")
+    return len(plots)
 
 
-def section(results: dict[str, Any], plot: str) -> str:
-    """The part of RESULTS.md about one study."""
+def section(results: dict[str, Any], path: Path) -> str:
+    """The part of RESULTS.md about one study. path: from there, of the results file, beside which the plots are."""
     study, found = results["study"], study_collect.measures(results)
     plain = study["references"][0]
     arms = [arm for arm in results["arms"] if arm in next(iter(found.values())).columns]
     methods = [arm for arm in arms if not is_variant(arm)]
     variants = [arm for arm in arms if is_variant(arm)]
+    plot = path.with_suffix(".svg").as_posix()
     lines = [f"## {results['name']}\n", _what(results), f"![Disparity against cost]({plot})\n"]
     lines += ["### Arms\n", values_table(found, methods, plain)]
     for reference in study["references"]:
@@ -129,9 +135,10 @@ def section(results: dict[str, Any], plot: str) -> str:
             lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference)]
     if variants:
         lines += ["### Variants\n", values_table(found, variants, plain)]
-    for base in dict.fromkeys(map(base_of, variants)):
-        if base in arms:
-            lines += [f"### Variants: differences to `{base}`\n", differences_table(found, variants, base)]
+    for base in _bases(arms):
+        plot = _variants_plot(path, base).as_posix()
+        lines += [f"### Variants: differences to `{base}`\n", f"![Disparity against cost]({plot})\n"]
+        lines += [differences_table(found, variants, base)]
     rest = other_measures(found)
     if rest:
         lines += ["### All other measures\n", others_table(found, rest, methods)]
@@ -233,6 +240,19 @@ def _what(results: dict[str, Any]) -> str:
         f"for teacher and data, {hours['students']:g} h for students (budget {study['budget_hours']:g} h on "
         f"{study['budget_machine']}).{missing}\n"
     )
+
+
+def _bases(arms: Sequence[str]) -> dict[str, list[str]]:
+    """The arms that have variants, with these."""
+    bases: dict[str, list[str]] = {}
+    for arm in arms:
+        if is_variant(arm) and base_of(arm) in arms:
+            bases.setdefault(base_of(arm), []).append(arm)
+    return bases
+
+
+def _variants_plot(path: Path, base: str) -> Path:
+    return path.with_name(f"{path.stem}_{base}.svg")
 
 
 def _main_measures(found: dict[str, Measure]) -> list[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_a_results_file_that_is_too_large_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
+def test_a_section_shows_what_was_planted_and_leaves_no_arm_out(tmp_path):
     base = np.random.default_rng(0).uniform(0.5, 1.5, 40)
     factors = {"teacher": 1.0, "plain": 1.0, "good": 0.2, "good+weak": 0.5, "untrained": 1.0}
     names = ("log_odds/mean_abs", "log_perplexity/token-stride", "log_odds/spread")
@@ -187,6 +188,7 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
     assert measures["log_perplexity/token-stride"]["columns_of"] == "log_odds/mean_abs"
     assert "good+weak" not in measures["log_odds/spread"]["values"]  # of variants, what is shown of them
     results = {
+        "schema_version": study_collect.SCHEMA_VERSION,
         "name": "planted",
         "created": "2026-01-01T00:00:00",
         "world": "Planted.",
@@ -199,7 +201,14 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out():
         "arms": {"teacher": [], "untrained": [], "plain": [], "good": ["a=1"], "good+weak": [], "bad": []},
         "measures": measures,
     }
-    text = study_report.section(json.loads(json.dumps(results)), "plot.svg")
+    (tmp_path / "planted.json").write_text(json.dumps(results))
+    assert study_report.write_plots(tmp_path / "planted.json") == 2
+    assert {plot.name for plot in tmp_path.glob("*.svg")} == {"planted.svg", "planted_good.svg"}
+    assert "good+weak: log-perplexity" in (tmp_path / "planted_good.svg").read_text()
+    assert "good+weak" not in (tmp_path / "planted.svg").read_text()
+    text = study_report.section(json.loads(json.dumps(results)), Path("results/planted.json"))
+    assert "![Disparity against cost](results/planted.svg)" in text
+    assert "![Disparity against cost](results/planted_good.svg)" in text
     weaker = text.partition("### Variants: differences to `good`")[2].partition("###")[0]
     assert "| good+weak |" in weaker and "| good |" not in weaker
     assert "### Variants: differences to `plain`" not in text  # it has none
