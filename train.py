@@ -60,8 +60,9 @@ def run(config: RunConfig, dry_run: bool) -> None:
     accelerator = build_accelerator(config)
     tokenizer, teacher, student = load_parts(config)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
-    weights = config.loss.pairing_weight, config.loss.counterpart_weight
-    needs_classes = config.perturb.operation in USES_CLASSES or any(weights)
+    loss = config.loss
+    has_term = loss.pairing_weight > 0 or loss.counterpart_weight > 0 or not loss.ce_counterparts
+    needs_classes = config.perturb.operation in USES_CLASSES or has_term
     classes = gender_classes(tokenizer, lexicon) if needs_classes else None
     blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
     if config.data.mask_documents:

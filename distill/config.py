@@ -142,12 +142,15 @@ class LossConfig:
 
     counterpart_weight: of the part of the forward KL to the target that lies between gendered terms and their
     counterparts, besides what kd_weight gives it; it is learnt sooner, the optimum stays.
+    ce_counterparts: whether the cross-entropy also asks for the text's own choice between a gendered term and its
+    counterpart; `false` leaves that choice to the target.
     pairing_weight: of the student's inconsistency between the views of a pair (counterfactual logit pairing); it needs
     augment.mode `augment`, where the student reads both.
     """
 
     kd_weight: NonNegative = 0.5
     ce_weight: NonNegative = 0.5
+    ce_counterparts: bool = True
     hidden_weight: NonNegative = 0.0
     pairing_weight: NonNegative = 0.0
     counterpart_weight: NonNegative = 0.0
@@ -235,6 +238,11 @@ class RunConfig:
     def _consistent(self) -> RunConfig:
         if self.loss.kd_weight + self.loss.ce_weight + self.loss.hidden_weight == 0:
             raise ValueError("loss: kd_weight, ce_weight and hidden_weight are all 0: nothing would be learned")
+        if not self.loss.ce_counterparts and 0 in (self.loss.kd_weight, self.loss.ce_weight):
+            raise ValueError(
+                "loss.ce_counterparts is false, which leaves to the target what cross-entropy no longer asks for, but "
+                f"kd_weight is {self.loss.kd_weight:g} and ce_weight {self.loss.ce_weight:g}; give both a weight"
+            )
         if self.perturb.operation != "none" and self.loss.kd_weight == 0:
             raise ValueError(
                 "perturb.operation changes the distillation target, but loss.kd_weight is 0; set one of them"

@@ -133,7 +133,7 @@ def loss_line(config: RunConfig) -> str:
     loss = config.loss
     terms = {
         f"knowledge distillation (`{loss.divergence}`, temperature {loss.temperature:g})": loss.kd_weight,
-        "cross-entropy": loss.ce_weight,
+        "cross-entropy" + " (except between counterparts)" * (not loss.ce_counterparts): loss.ce_weight,
         "hidden states": loss.hidden_weight,
         "pairing": loss.pairing_weight,
         "counterparts": loss.counterpart_weight,

@@ -17,7 +17,13 @@ from torch.autograd.function import once_differentiable
 
 from distill.config import LossConfig, PerturbConfig
 from distill.losses import cross_entropy, cross_entropy_gradient, divergence, entropy
-from distill.perturb import GenderClasses, counterpart_divergence, inconsistency, perturb
+from distill.perturb import (
+    GenderClasses,
+    counterpart_cross_entropy,
+    counterpart_divergence,
+    inconsistency,
+    perturb,
+)
 from distill.positions import Group
 from distill.products import bfloat16_products
 
@@ -153,7 +159,7 @@ def _values_and_gradient(
     ce, zero = cross_entropy(student, labels), torch.zeros_like(student[..., 0])
     kd, pairing, counterpart, target_entropy = zero, zero, zero, zero
     gradients: list[tuple[Tensor, float]] = []
-    of_counterpart = None
+    gradients_of_gendered: list[tuple[Tensor, float]] = []  # [S, N, G], at the ids of the classes
     if loss.pairing_weight > 0 and (len(logits) == 2 or has_partner is not None):
         pairing, of_pairing = _pairing(logits, has_partner, objective)
         gradients.append((of_pairing, loss.pairing_weight))
@@ -169,14 +175,20 @@ def _values_and_gradient(
         if loss.counterpart_weight > 0:
             assert objective.classes is not None
             counterpart, of_counterpart = counterpart_divergence(target, softened, objective.classes)
+            gradients_of_gendered.append((of_counterpart, loss.counterpart_weight * loss.temperature))
         kd, of_kd = divergence(target, softened, loss.divergence, loss.beta)
         gradients.append((of_kd, loss.kd_weight * loss.temperature))  # tau^2 of the loss, 1 / tau of the logits
     if loss.ce_weight > 0:
+        if not loss.ce_counterparts:
+            assert objective.classes is not None
+            left_out, of_left_out = counterpart_cross_entropy(student, labels, objective.classes)
+            ce = ce - left_out
+            gradients_of_gendered.append((of_left_out, -loss.ce_weight))
         gradients.append((cross_entropy_gradient(student, labels), loss.ce_weight))
     gradient = _weighted_sum(gradients, logits)
-    if of_counterpart is not None and objective.classes is not None:
-        weight = loss.counterpart_weight * loss.temperature
-        gradient.index_add_(-1, objective.classes.ids, of_counterpart, alpha=weight)
+    for of_gendered, weight in gradients_of_gendered:
+        assert objective.classes is not None
+        gradient.index_add_(-1, objective.classes.ids, of_gendered, alpha=weight)
     return torch.stack([kd, ce, pairing, counterpart, target_entropy]), gradient
 
 

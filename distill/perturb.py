@@ -227,6 +227,25 @@ def counterpart_divergence(target: Tensor, student: Tensor, classes: GenderClass
     return values, within_class * excess.index_select(-1, classes.class_of)
 
 
+def counterpart_cross_entropy(student: Tensor, labels: Tensor, classes: GenderClasses) -> tuple[Tensor, Tensor]:
+    """The part of the cross-entropy [...] in nats that lies between counterparts, of log-probabilities [..., V] and
+    labels [...], and its gradient [..., G] with respect to the logits, at `classes.ids`, of which `student` is the
+    log-softmax.
+
+    By the chain rule the cross-entropy of a gendered label is that of its class and the counterpart together, of the
+    class among the two (this part), and of the label within its class. It is 0 where the label is not gendered.
+    """
+    s = student.index_select(-1, classes.ids)
+    mass = _class_mass(s, classes)
+    advantage = mass - mass.index_select(-1, classes.partner)
+    is_label = (labels.unsqueeze(-1) == classes.ids).to(s.dtype)
+    is_class = torch.zeros_like(mass).index_add_(-1, classes.class_of, is_label)
+    missing = is_class * logsigmoid(-advantage).exp()  # of a share of 1
+    excess = missing.index_select(-1, classes.partner) - missing
+    within_class = (s - mass.index_select(-1, classes.class_of)).exp()
+    return -(is_class * logsigmoid(advantage)).sum(-1), within_class * excess.index_select(-1, classes.class_of)
+
+
 def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes: GenderClasses | None) -> Tensor:
     """The operation at full strength."""
     if operation == "equalize":  # the geometric mean of p with its own mirror image: no second view is involved

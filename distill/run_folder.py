@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from yaml import YAMLError
 
 from distill.config import RunConfig
-from distill.settings import dump_yaml, load_yaml, to_dict
+from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
@@ -170,7 +170,7 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
     Provenance is compared if it is given.
     """
     try:
-        written = dict(load_yaml(file))
+        written = to_dict(validate(RunConfig, load_yaml(file)))  # a setting newer than the run has its default
         if settings["provenance"] is None:
             written["provenance"] = None
     except (OSError, ValueError, TypeError, YAMLError) as error:

@@ -62,12 +62,13 @@ def test_a_run_ends_with_a_folder_that_explains_itself(config_file, tmp_path, ca
 
 
 def test_a_dry_run_prints_the_plan_and_writes_no_run(config_file, tmp_path, capsys):
-    train.main(["--config", str(config_file), "--dry-run", "loss.counterpart_weight=2"])
+    train.main(["--config", str(config_file), "--dry-run", "loss.counterpart_weight=2", "loss.ce_counterparts=false"])
     plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     for name in ("corpus", "documents", "pairs", "blocks", "teacher", "student", "steps", "memory", "time"):
         assert plan[name].strip(), name
     assert "6 optimizer steps of 8 sequences" in plan["steps"]
     assert "counterparts 2" in plan["objective"]
+    assert "cross-entropy (except between counterparts)" in plan["objective"]
     assert not (tmp_path / "run").exists()
 
 
@@ -129,6 +130,18 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_weights(config_file, t
     train.main(["--config", str(config_file), *overrides])
     expected = weights(tmp_path / "whole")
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path / "run").items())
+
+
+def test_a_setting_that_is_newer_than_the_run_has_its_default_there(config_file, tmp_path, capsys):
+    train.main(["--config", str(config_file)])
+    file = tmp_path / "run" / "config.yaml"
+    written = file.read_text()
+    file.write_text(written.replace("  ce_counterparts: true\n", ""))
+    assert file.read_text() != written
+    train.main(["--config", str(config_file)])
+    assert "is complete" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="loss.ce_counterparts: True there, False now"):
+        train.main(["--config", str(config_file), "loss.ce_counterparts=false"])
 
 
 def test_another_run_in_the_same_folder_is_refused_with_the_differences(config_file, tmp_path):

@@ -90,6 +90,16 @@ def eager_counterpart(target: Tensor, student: Tensor) -> Tensor:
     return total
 
 
+def eager_joint_cross_entropy(student: Tensor, label: int) -> Tensor:
+    """-log of the joint probability of the label's class and its counterpart, times the label's part of its class."""
+    where = (CLASSES.ids == label).nonzero()
+    if len(where) == 0:
+        return -student[label]
+    own = CLASSES.class_of[where.item()]
+    mine, theirs = (student.exp()[CLASSES.ids[CLASSES.class_of == one]].sum() for one in (own, CLASSES.partner[own]))
+    return -((mine + theirs) * student[label].exp() / mine).log()
+
+
 def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, scale) -> tuple[Tensor, Tensor]:
     """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
     logits, tau = F.linear(hidden, *head), objective.loss.temperature
@@ -99,6 +109,8 @@ def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, sc
         for view, position in itertools.product(range(len(group.student_rows)), range(group.student_rows.shape[1])):
             row = group.student_rows[view, position]
             values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), *hidden.new_zeros(3)]
+            if not objective.loss.ce_counterparts:
+                values[1] = eager_joint_cross_entropy(logits[row].log_softmax(-1), int(labels[row]))
             if objective.loss.pairing_weight > 0:
                 values[2] = eager_pairing(logits, group, view, position)
             if logprobs is not None:
@@ -159,6 +171,8 @@ def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
         (objective("equivariant", counterpart_weight=3.0), False, True),
         (objective("equivariant_geometric", counterpart_weight=3.0, temperature=1.0, ce_weight=0.0), True, True),
         (objective("none", counterpart_weight=3.0, kd_weight=0.0, ce_weight=0.0), False, True),
+        (objective("equivariant", ce_counterparts=False), True, True),
+        (objective("equivariant", counterpart_weight=3.0, temperature=1.0, ce_counterparts=False), False, True),
     ],
 )
 def test_equals_the_eager_loss_with_a_bias_without_a_teacher_and_without_a_term(chosen, bias, teach):

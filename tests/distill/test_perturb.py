@@ -13,6 +13,7 @@ from distill.perturb import (
     GenderClasses,
     amplify,
     carry,
+    counterpart_cross_entropy,
     counterpart_divergence,
     gender_classes,
     perturb,
@@ -190,6 +191,18 @@ def test_the_counterpart_divergence_is_what_kl_loses_when_the_student_gets_the_s
     values, gradient = counterpart_divergence(target, corrected, classes)
     torch.testing.assert_close(values, torch.zeros_like(values), rtol=0, atol=1e-12)
     torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-12)
+
+
+def test_the_counterparts_part_of_the_cross_entropy_is_what_a_student_sure_of_the_gender_would_not_have(classes):
+    student, labels = random_logprobs(6), torch.tensor([0, 1, 2, 3, 6, 11])
+    values, gradient = counterpart_cross_entropy(student, labels, classes)
+    assert values[[0, 5]].tolist() == [0, 0]  # not gendered
+    assert not gradient[[0, 5]].any()
+    for row, (mine, other) in enumerate([([1], [2]), ([2], [1]), ([3, 4], [5, 6]), ([5, 6], [3, 4])], start=1):
+        probability = student[row].exp()
+        own = probability[mine].sum()
+        sure = probability[labels[row]] * (own + probability[other].sum()) / own  # the counterpart's mass is its own
+        torch.testing.assert_close(values[row], sure.log() - student[row, labels[row]])
 
 
 def test_carrying_back_and_forth_is_the_identity(classes: GenderClasses):
