@@ -79,7 +79,8 @@ def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_on
         assert len(sizes) == 1
     assert len({run.config.run_dir for run in runs}) == len(runs)
     whole, of_variants = (evaluation_config(plan, arm) for arm in ("plain", "plain+temperature_2"))
-    assert whole.occupation_gap.enabled and not of_variants.occupation_gap.enabled
+    assert not of_variants.occupation_gap.enabled
+    assert whole.occupation_gap.enabled == bool(plan.variants)
     assert of_variants.log_odds == whole.log_odds and of_variants.text == whole.text  # what variants are shown with
 
 
@@ -87,6 +88,10 @@ def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_on
 def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
     configs = {run.arm: run.config for run in plan_runs(load_study(path)) if "+" not in run.arm}
     have = {(one.perturb.operation, one.augment.mode) for one in configs.values()}
+    if path.stem == "smollm2":  # a pretrained teacher on two cores: the paper's operations and ours, not all of both
+        operations = {"none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"}
+        assert have == {*((one, "none") for one in operations), ("none", "augment"), ("max", "augment")}
+        return
     assert have == {*itertools.product({"none", *OPERATIONS}, {"none", "augment"}), ("none", "substitute")}
     assert configs["pairing"].loss.pairing_weight > 0
     variants = {name.split("+")[1] for name in arms_of(load_study(path)) if "+" in name}
