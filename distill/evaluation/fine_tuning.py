@@ -99,7 +99,7 @@ def _train(
 ) -> None:
     targets = torch.as_tensor(labels)
     num_steps = how.epochs * math.ceil(len(rows) / how.batch_size)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=how.lr)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=how.lr, fused=True)  # one pass: faster on CPUs too
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(WARMUP * num_steps), num_steps)
     generator = torch.Generator().manual_seed(how.seed)
     for _ in range(how.epochs):
