@@ -250,23 +250,28 @@ def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes
     """The operation at full strength."""
     if operation == "equalize":  # the geometric mean of p with its own mirror image: no second view is involved
         assert classes is not None
-        return ((logprobs + carry(logprobs, logprobs, classes)) / 2).log_softmax(-1)
+        return _geometric_mean(logprobs, carry(logprobs, logprobs, classes))
     assert cf_logprobs is not None
     if operation.startswith("equivariant"):
         assert classes is not None
         carried = carry(cf_logprobs, logprobs, classes)
         if operation == "equivariant_geometric":
-            return ((logprobs + carried) / 2).log_softmax(-1)
+            return _geometric_mean(logprobs, carried)
         return torch.logaddexp(logprobs, carried) - math.log(2)
     if operation == "max":
         return torch.maximum(logprobs, cf_logprobs).log_softmax(-1)
     if operation == "mean":
-        return ((logprobs + cf_logprobs) / 2).log_softmax(-1)
+        return _geometric_mean(logprobs, cf_logprobs.clone())
     if operation == "expmean":
         return torch.logaddexp(logprobs, cf_logprobs) - math.log(2)
     if operation == "swap":
         return cf_logprobs
     raise ValueError(f"unknown operation {operation!r}")
+
+
+def _geometric_mean(logprobs: Tensor, other: Tensor) -> Tensor:
+    """log of sqrt(p q), normalised, of log-probabilities [..., V]; `other` is written over."""
+    return other.add_(logprobs).div_(2).log_softmax(-1)
 
 
 def _class_mass(gendered: Tensor, classes: GenderClasses) -> Tensor:
