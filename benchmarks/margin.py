@@ -88,7 +88,7 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> tuple[Tensor, 
         where, own = where[likely], own[likely]
         other = teacher(views[1]).logits[0, align[where]].float().log_softmax(-1)
         of_student = student(views[0]).logits[0, where].float().log_softmax(-1)
-        targets = [perturb(own, other, None, how, classes) for how in (settled, config.perturb)]
+        targets = [perturb(own, other, how, classes) for how in (settled, config.perturb)]
         found.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in (*targets, own, of_student)]))
     sides, target, own, of_student = torch.cat(found, dim=1).double()
     kept = sides.abs() >= MIN_LOG_ODDS

@@ -284,7 +284,7 @@ def loss_memory(num_ids: int, num: int, width: int, device: torch.device) -> dic
     weight.requires_grad_()
     labels, rows = torch.randint(num_ids, (num,), device=device), torch.arange(num, device=device)[None]
     objective = Objective(LossConfig(temperature=TEMPERATURE), PerturbConfig(operation="none"), None)
-    teacher, groups = Teacher(teacher_hidden, Head(teacher_weight, None)), (Group(rows, rows, None),)
+    teacher, groups = Teacher(teacher_hidden, Head(teacher_weight, None)), (Group(rows, rows, False),)
     gendered, scale = torch.zeros(num, dtype=torch.bool, device=device), torch.ones((), device=device)
 
     def ours() -> None:

@@ -140,8 +140,7 @@ def _chunk_values(
     for few in (slice(start, start + step) for start in range(0, num_rows, step)):
         few_logits = logits[:, few]
         few_teacher = None if teacher_logits is None else teacher_logits[:, few]
-        has_partner = None if chunk.has_partner is None else chunk.has_partner[few]
-        few_values, gradient = _values_and_gradient(few_logits, few_teacher, labels[:, few], has_partner, objective)
+        few_values, gradient = _values_and_gradient(few_logits, few_teacher, labels[:, few], chunk, objective)
         values.append(few_values)
         torch.mul(gradient, scale, out=few_logits)  # the logits have served
     student.add_gradient(chunk.student_rows, logits)
@@ -149,10 +148,10 @@ def _chunk_values(
 
 
 def _values_and_gradient(
-    logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, has_partner: Tensor | None, objective: Objective
+    logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, kind: Group, objective: Objective
 ) -> tuple[Tensor, Tensor]:
     """[5, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
-    are overwritten.
+    are overwritten. kind: the group that they are from.
     """
     loss = objective.loss
     student = logits.log_softmax(-1)
@@ -160,13 +159,14 @@ def _values_and_gradient(
     kd, pairing, counterpart, target_entropy = zero, zero, zero, zero
     gradients: list[tuple[Tensor, float]] = []
     gradients_of_gendered: list[tuple[Tensor, float]] = []  # [S, N, G], at the ids of the classes
-    if loss.pairing_weight > 0 and (len(logits) == 2 or has_partner is not None):
-        pairing, of_pairing = _pairing(logits, has_partner, objective)
+    if loss.pairing_weight > 0 and kind.student_reads_partner:
+        pairing, of_pairing = _pairing(logits, objective)
         gradients.append((of_pairing, loss.pairing_weight))
     if teacher_logits is not None:
         logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
-        own, other = logprobs[: len(logits)], logprobs.flip(0)[: len(logits)]
-        target = perturb(own, other, has_partner, objective.perturbation, objective.classes)
+        own = logprobs[: len(logits)]
+        other = logprobs.flip(0)[: len(logits)] if kind.has_partner else None
+        target = perturb(own, other, objective.perturbation, objective.classes)
         target_entropy = entropy(target)
         if loss.temperature != 1:
             softened = logits.div_(loss.temperature).log_softmax(-1)
@@ -203,13 +203,12 @@ def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Te
     return total
 
 
-def _pairing(logits: Tensor, has_partner: Tensor | None, objective: Objective) -> tuple[Tensor, Tensor]:
+def _pairing(logits: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     """The inconsistency [S, N] of logits [S, N, V] with their counterparts, and its gradient."""
     assert objective.classes is not None
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
         values = inconsistency(leaf.log_softmax(-1), objective.classes)
-        values = values if has_partner is None else values * has_partner
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
     return values.detach(), gradient
 
@@ -219,8 +218,7 @@ def _split(group: Group, num_positions: int) -> Iterator[Group]:
     size = max(1, num_positions)
     for start in range(0, group.student_rows.shape[1], size):
         part = slice(start, start + size)
-        has_partner = None if group.has_partner is None else group.has_partner[part]
-        yield Group(group.student_rows[:, part], group.teacher_rows[:, part], has_partner)
+        yield Group(group.student_rows[:, part], group.teacher_rows[:, part], group.has_partner)
 
 
 # -- matrix products -------------------------------------------------------------------------------------------------

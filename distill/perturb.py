@@ -162,17 +162,17 @@ def carry(cf_logprobs: Tensor, logprobs: Tensor, classes: GenderClasses) -> Tens
 def perturb(
     logprobs: Tensor,
     cf_logprobs: Tensor | None,
-    has_partner: Tensor | None,
     how: PerturbConfig,
     classes: GenderClasses | None,
 ) -> Tensor:
     """The target's log-probabilities [..., V], normalised.
 
-    logprobs, cf_logprobs [..., V]: log p and log p' at aligned positions (log p' is not used by `none` and `equalize`).
-    has_partner [...]: where it is false the target is p. how.strength: the share of the perturbed distribution in the
-    mixture with p; 0 returns `logprobs` itself.
+    logprobs, cf_logprobs [..., V]: log p and log p' at aligned positions; log p' is None where there is no partner, and
+    not used by `none` and `equalize`. Without a partner the target of all other operations is p. how.strength: the
+    share of the perturbed distribution in the mixture with p; 0 returns `logprobs` itself.
     """
-    if how.operation == "none" or how.strength == 0:
+    has_no_partner = how.operation in USES_COUNTERFACTUAL and cf_logprobs is None
+    if how.operation == "none" or how.strength == 0 or has_no_partner:
         return logprobs
     target = _apply(logprobs, cf_logprobs, how.operation, classes)
     if how.gain != 1:
@@ -180,8 +180,6 @@ def perturb(
         target = amplify(target, how.gain, classes)
     if how.strength < 1:
         target = torch.logaddexp(logprobs + math.log1p(-how.strength), target + math.log(how.strength))
-    if how.operation in USES_COUNTERFACTUAL and has_partner is not None:
-        target = torch.where(has_partner.unsqueeze(-1), target, logprobs)
     return target
 
 

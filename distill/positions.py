@@ -18,13 +18,18 @@ class Group(NamedTuple):
     """Scored predictions of one kind, as rows of flat tables of hidden states.
 
     student_rows [S, N], S views of N positions; teacher_rows [M, N]: the teacher's rows in the same order, and with
-    M = 2 > S that of the counterpart. M = 1: the counterpart is the prediction itself (the texts up to there are the
-    same) where `has_partner` [N], and is missing elsewhere. M = 2: every position has its counterpart in the other row.
+    M = 2 > S that of the counterpart. has_partner: whether predictions are compared with a counterpart; with M = 2 that
+    is the one in the other row, with M = 1 the prediction itself (the texts up to there are the same).
     """
 
     student_rows: Tensor
     teacher_rows: Tensor
-    has_partner: Tensor | None
+    has_partner: bool
+
+    @property
+    def student_reads_partner(self) -> bool:
+        """Whether the student, too, has made the prediction that these are compared with."""
+        return self.has_partner and len(self.student_rows) == len(self.teacher_rows)
 
 
 class Positions(NamedTuple):
@@ -48,11 +53,11 @@ class Positions(NamedTuple):
     def to(self, device: torch.device) -> Positions:
         """The same on a device; the copies do not wait."""
 
-        def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
 
-        groups = tuple(Group(*(move(part) for part in group)) for group in self.groups)  # type: ignore[arg-type]
-        return Positions(groups, move(self.swapped), move(self.is_gendered))  # type: ignore[arg-type]
+        groups = tuple(Group(move(one.student_rows), move(one.teacher_rows), one.has_partner) for one in self.groups)
+        return Positions(groups, move(self.swapped), move(self.is_gendered))
 
 
 def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
@@ -72,28 +77,30 @@ def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
     groups = []
     for number, (side, mine, others, own, cf) in enumerate(views[: 1 + both]):
         if not paired:
-            groups.append(Group(mine[side.loss_mask][None], own[side.loss_mask][None], None))
+            groups.append(Group(mine[side.loss_mask][None], own[side.loss_mask][None], False))
             continue
-        alone, aligned = _partners(side)
-        groups.append(Group(mine[alone][None], own[alone][None], side.align[alone] >= 0))
+        alone, same, aligned = _partners(side)
+        groups.append(Group(mine[alone][None], own[alone][None], False))
+        groups.append(Group(mine[same][None], own[same][None], True))
         place = side.align.clamp(min=0)
         targets = torch.stack([own, cf.gather(1, place)])
         mutual = aligned & side.cf_loss_mask.gather(1, place) & both  # the partner is scored too: once for the two
         if number == 0 and both:
             pair = torch.stack([mine, others.gather(1, place)])
-            groups.append(Group(pair[:, mutual], targets[:, mutual], None))
-        groups.append(Group(mine[aligned & ~mutual][None], targets[:, aligned & ~mutual], None))
+            groups.append(Group(pair[:, mutual], targets[:, mutual], True))
+        groups.append(Group(mine[aligned & ~mutual][None], targets[:, aligned & ~mutual], True))
     is_gendered = torch.cat([_is_gendered(side) for side, *_ in views[: 1 + both]])
     return Positions(tuple(groups), swapped, is_gendered.flatten())
 
 
-def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor]:
-    """[B, T] twice, of the scored predictions of the first view: made after a text that is its own counterfactual, or
-    without a partner; and those with a partner after another text.
+def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, T] three times, of the scored predictions of the first view: those without a partner; those made after a text
+    that is its own counterfactual; and those with a partner after another text.
     """
     same_text = (batch.input_ids == batch.cf_input_ids).cumprod(1).bool() | ~batch.has_swap.unsqueeze(1)
-    aligned = batch.loss_mask & (batch.align >= 0) & ~same_text
-    return batch.loss_mask & ~aligned, aligned
+    has_partner = batch.align >= 0
+    scored = batch.loss_mask
+    return scored & ~has_partner, scored & has_partner & same_text, scored & has_partner & ~same_text
 
 
 def _is_gendered(batch: PairedBatch) -> Tensor:

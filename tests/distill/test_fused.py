@@ -29,11 +29,12 @@ CLASSES = GenderClasses(
 )
 # every kind of group: predictions alone, with and without partner; pairs of which one is trained, or both
 GROUPS = (
-    Group(torch.tensor([[0, 3, 5, 1]]), torch.tensor([[2, 7, 1, 4]]), torch.tensor([True, False, True, True])),
-    Group(torch.tensor([[2, 8, 11]]), torch.tensor([[0, 3, 5], [12, 10, 6]]), None),
-    Group(torch.tensor([[4, 6, 9, 12, 14], [7, 10, 13, 15, 17]]), torch.arange(10).view(2, 5) + 3, None),
+    Group(torch.tensor([[0, 5, 1]]), torch.tensor([[2, 1, 4]]), True),
+    Group(torch.tensor([[3]]), torch.tensor([[7]]), False),
+    Group(torch.tensor([[2, 8, 11]]), torch.tensor([[0, 3, 5], [12, 10, 6]]), True),
+    Group(torch.tensor([[4, 6, 9, 12, 14], [7, 10, 13, 15, 17]]), torch.arange(10).view(2, 5) + 3, True),
 )
-ALONE = tuple(Group(g.student_rows, g.teacher_rows[: len(g.student_rows)], None) for g in GROUPS)
+ALONE = tuple(Group(g.student_rows, g.teacher_rows[: len(g.student_rows)], False) for g in GROUPS)
 
 
 def inputs(dtype: torch.dtype, bias: bool = False) -> tuple[Tensor, Head, Tensor, Tensor, Teacher]:
@@ -70,8 +71,7 @@ def eager_divergence(target: Tensor, logits: Tensor, kind: str, beta: float) -> 
 
 def eager_pairing(logits: Tensor, group: Group, view: int, position: int) -> Tensor:
     """KL(s || M s') where the student has read both views, or the texts up to there are the same."""
-    paired = len(group.student_rows) == 2 or (group.has_partner is not None and group.has_partner[position])
-    if not paired:
+    if not group.has_partner or len(group.student_rows) < len(group.teacher_rows):
         return logits.new_zeros(())
     own, other = (logits[group.student_rows[v, position]].log_softmax(-1) for v in (view, view - 1))
     return (own.exp() * (own - carry(other, own, CLASSES))).sum()
@@ -115,10 +115,8 @@ def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, sc
                 values[2] = eager_pairing(logits, group, view, position)
             if logprobs is not None:
                 own = logprobs[group.teacher_rows[view, position]]
-                other = logprobs[group.teacher_rows[view - 1, position]]
-                partner = torch.tensor(group.has_partner is None or bool(group.has_partner[position]))
-                perturbation = objective.perturbation
-                target = perturb(own, other, partner, perturbation, CLASSES)
+                other = logprobs[group.teacher_rows[view - 1, position]] if group.has_partner else None
+                target = perturb(own, other, objective.perturbation, CLASSES)
                 loss = objective.loss
                 values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
                 if loss.counterpart_weight > 0:

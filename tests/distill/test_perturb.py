@@ -78,41 +78,35 @@ def slow_target(p: list[float], p_cf: list[float], operation: str, strength: flo
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operations_equal_a_slow_loop(operation: str, strength: float, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(5, seed=1), random_logprobs(5, seed=2)
-    has_partner = torch.tensor([True, True, False, True, False])
-    target = perturb(logprobs, cf_logprobs, has_partner, PerturbConfig(operation=operation, strength=strength), classes)
+    how = PerturbConfig(operation=operation, strength=strength)
+    target = perturb(logprobs, cf_logprobs, how, classes)
     for row in range(5):
-        alone = operation in USES_COUNTERFACTUAL and not has_partner[row]
         p, p_cf = logprobs[row].exp().tolist(), cf_logprobs[row].exp().tolist()
-        expected = p if alone else slow_target(p, p_cf, operation, strength)
-        torch.testing.assert_close(target[row].exp(), torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
+        expected = torch.tensor(slow_target(p, p_cf, operation, strength), dtype=torch.float64)
+        torch.testing.assert_close(target[row].exp(), expected, rtol=1e-10, atol=0)
+    alone = perturb(logprobs, None, how, classes)
+    assert torch.equal(alone, logprobs if operation in USES_COUNTERFACTUAL else target)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_mass_is_one_and_strength_zero_is_the_teacher_itself(operation: str, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(4, 3, seed=1), random_logprobs(4, 3, seed=2)
-    partner = torch.ones(4, 3, dtype=torch.bool)
-    total = (
-        perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation, strength=0.7), classes).exp().sum(-1)
-    )
+    total = perturb(logprobs, cf_logprobs, PerturbConfig(operation=operation, strength=0.7), classes).exp().sum(-1)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=1e-12, atol=0)
-    assert (
-        perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation, strength=0.0), classes) is logprobs
-    )
+    assert perturb(logprobs, cf_logprobs, PerturbConfig(operation=operation, strength=0.0), classes) is logprobs
 
 
 @pytest.mark.parametrize("operation", ["none", "max", "mean", "expmean", "swap"])
 def test_an_identical_pair_changes_nothing_for_the_operations_of_the_paper(operation: str, classes: GenderClasses):
     logprobs = random_logprobs(6)
-    target = perturb(logprobs, logprobs, torch.ones(6, dtype=torch.bool), PerturbConfig(operation=operation), classes)
+    target = perturb(logprobs, logprobs, PerturbConfig(operation=operation), classes)
     torch.testing.assert_close(target, logprobs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric", "equalize"])
 def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses):
     logprobs = random_logprobs(6)  # a neutral prefix: both views are the same text
-    target = perturb(
-        logprobs, logprobs, torch.ones(6, dtype=torch.bool), PerturbConfig(operation=operation), classes
-    ).exp()
+    target = perturb(logprobs, logprobs, PerturbConfig(operation=operation), classes).exp()
     torch.testing.assert_close(target[:, 1], target[:, 2], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] + target[:, 4], target[:, 5] + target[:, 6], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] / target[:, 4], (logprobs[:, 3] - logprobs[:, 4]).exp())
@@ -121,9 +115,8 @@ def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses)
 @pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric"])
 def test_the_target_is_exactly_equivariant(operation: str, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
-    partner = torch.ones(6, dtype=torch.bool)
-    target = perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation), classes)
-    cf_target = perturb(cf_logprobs, logprobs, partner, PerturbConfig(operation=operation), classes)
+    target = perturb(logprobs, cf_logprobs, PerturbConfig(operation=operation), classes)
+    cf_target = perturb(cf_logprobs, logprobs, PerturbConfig(operation=operation), classes)
     torch.testing.assert_close(carry(cf_target, target, classes), target, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(target[:, 7:], cf_target[:, 7:], rtol=1e-12, atol=1e-12)
 
@@ -135,9 +128,8 @@ def test_the_geometric_form_keeps_the_mean_agreement_margin_and_the_arithmetic_f
     cf_logprobs[0, 1:3] = torch.nn.functional.logsigmoid(torch.tensor([-1.0, 1.0], dtype=torch.float64))
     margins = {}
     for operation in ("equivariant", "equivariant_geometric"):
-        target = perturb(
-            logprobs.log_softmax(-1), cf_logprobs.log_softmax(-1), None, PerturbConfig(operation=operation), classes
-        )
+        how = PerturbConfig(operation=operation)
+        target = perturb(logprobs.log_softmax(-1), cf_logprobs.log_softmax(-1), how, classes)
         margins[operation] = (target[0, 1] - target[0, 2]).item()
     assert margins["equivariant_geometric"] == pytest.approx(2.5, abs=1e-12)
     expected = (torch.tensor([4.0, 1.0]).sigmoid().sum() / torch.tensor([-4.0, -1.0]).sigmoid().sum()).log().item()
@@ -160,18 +152,17 @@ def test_a_gain_multiplies_the_log_odds_of_counterparts_and_nothing_else(gain: f
 @pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric"])
 def test_a_gain_keeps_parity_and_equivariance(operation: str, classes: GenderClasses):
     logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
-    how, partner = PerturbConfig(operation=operation, gain=1.7), torch.ones(6, dtype=torch.bool)
+    how = PerturbConfig(operation=operation, gain=1.7)
     target, cf_target = (
-        perturb(one, other, partner, how, classes) for one, other in ((logprobs, cf_logprobs), (cf_logprobs, logprobs))
+        perturb(one, other, how, classes) for one, other in ((logprobs, cf_logprobs), (cf_logprobs, logprobs))
     )
     torch.testing.assert_close(carry(cf_target, target, classes), target, rtol=1e-12, atol=1e-12)
-    neutral = perturb(logprobs, logprobs, partner, how, classes).exp()
+    neutral = perturb(logprobs, logprobs, how, classes).exp()
     torch.testing.assert_close(neutral[:, 1], neutral[:, 2], rtol=1e-12, atol=0)
-    without = perturb(logprobs, cf_logprobs, partner, PerturbConfig(operation=operation), classes)
+    without = perturb(logprobs, cf_logprobs, PerturbConfig(operation=operation), classes)
     margins = [one[:, 1] - one[:, 2] for one in (target, without)]
     torch.testing.assert_close(margins[0], 1.7 * margins[1], rtol=1e-12, atol=1e-12)
-    alone = perturb(logprobs, cf_logprobs, ~partner, how, classes)
-    assert torch.equal(alone, logprobs)
+    assert torch.equal(perturb(logprobs, None, how, classes), logprobs)
 
 
 def test_a_gain_without_an_equivariant_operation_is_refused():

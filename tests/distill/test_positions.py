@@ -23,7 +23,7 @@ def batch(tokenizer) -> PairedBatch:
 
 
 def found(positions: Positions, batch: PairedBatch) -> dict[tuple[int, int, int], tuple | str]:
-    """(view, block, t) of each prediction -> (view, block, t) of its partner, "none" or "irrelevant".
+    """(view, block, t) of each prediction -> (view, block, t) of its partner, or "none".
 
     The teacher's rows are translated back, and checked to be the prediction's own.
     """
@@ -53,10 +53,8 @@ def found(positions: Positions, batch: PairedBatch) -> dict[tuple[int, int, int]
                 assert same(place, teacher_place[int(group.teacher_rows[view, index])])
                 if len(group.teacher_rows) == 2:
                     result[place] = teacher_place[int(group.teacher_rows[1 - view, index])]
-                elif group.has_partner is None:
-                    result[place] = "irrelevant"
                 else:
-                    result[place] = (1 - place[0], *place[1:]) if group.has_partner[index] else "none"
+                    result[place] = (1 - place[0], *place[1:]) if group.has_partner else "none"
     return result
 
 
@@ -74,7 +72,7 @@ def test_every_scored_prediction_is_found_once_with_its_partner(batch, both, pai
     assert result.keys() == expected.keys()
     assert positions.num_tokens == len(expected)
     if not paired:
-        assert set(result.values()) == {"irrelevant"}
+        assert set(result.values()) == {"none"}
         return
     for (view, block, t), align in expected.items():
         assert result[view, block, t] == ("none" if align < 0 else (1 - view, block, align))
