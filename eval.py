@@ -46,11 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _evaluate(words) if command is None else command(words[1:])
     except KeyboardInterrupt:
-        print("error: interrupted; the same command continues where this one stopped", file=sys.stderr)
+        _print_error("interrupted; the same command continues where this one stopped")
         return 130
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print_error(str(error))
         return 2
+
+
+def _print_error(message: str) -> None:
+    """In one write, so that no other process writes into the line."""
+    sys.stderr.write(f"error: {message}\n")
 
 
 def _evaluate(words: list[str]) -> int:
@@ -153,7 +158,7 @@ def _failed(failures: Sequence[dict[str, Any]]) -> int:
     """Print what could not be measured; the exit code."""
     for failure in failures:
         where = ", ".join(part for part in (failure["model"], failure["task"]) if part)
-        print(f"error: {where}: {failure['message']}", file=sys.stderr)
+        _print_error(f"{where}: {failure['message']}")
     return 1 if failures else 0
 
 

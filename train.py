@@ -114,7 +114,7 @@ if __name__ == "__main__":
         if stopped.step is None:  # on this process, wherever the others are
             sys.exit(exit_code)
     except (ValueError, OSError, FloatingPointError) as error:
-        # in one write, so that no other process writes between the message and its end (print and sys.exit need two)
+        # in one write, so that no other process writes into it (unbuffered, print and sys.exit need two)
         sys.stderr.write(f"error (process {process}): {error}\n" if process else f"error: {error}\n")
         sys.exit(1)
     leave()

@@ -87,7 +87,7 @@ def removed_percent(measure: Measure, arm: str, reference: str) -> Interval:
 def not_inferior(measure: Measure, difference: Interval) -> str:
     """`yes`, `no` or `open`: whether a difference is within the measure's margin, in the direction that is worse.
 
-    Raises ValueError for a measure without a margin.
+    Raises ValueError for a measure without a margin, or without a better direction.
     """
     if measure.margin is None:
         raise ValueError(f"the study states no margin for {measure.name}")
@@ -98,7 +98,10 @@ def not_inferior(measure: Measure, difference: Interval) -> str:
 
 
 def better(measure: Measure, difference: Interval) -> str:
-    """`yes`, `no` or `open`: whether the whole interval of a difference is on the better side of 0, or on the other."""
+    """`yes`, `no` or `open`: whether the whole interval of a difference is on the better side of 0, or on the other.
+
+    Raises ValueError for a measure without a better direction.
+    """
     worsening = _worsening(measure, difference)
     return "yes" if worsening.high < 0 else "no" if worsening.low > 0 else "open"
 
@@ -111,7 +114,7 @@ def at_least(interval: Interval, threshold: float) -> str:
 def _worsening(measure: Measure, difference: Interval) -> Interval:
     """A difference so that more is worse. Raises ValueError for a measure of which neither is."""
     if measure.higher_is_better is None:
-        raise ValueError(f"of {measure.name} neither more nor less is better")
+        raise ValueError(f"of {measure.name} neither more nor less is better; take it out of the study's margins")
     if not measure.higher_is_better:
         return difference
     return Interval(-difference.value, -difference.high, -difference.low, difference.standard_error)

@@ -217,7 +217,8 @@ class TrainConfig:
 
 @section
 class RunConfig:
-    """All that train.py needs. `teacher: null` with `loss.kd_weight: 0` is plain language-model training.
+    """All that train.py needs. The default of a setting that older versions do not have is what they did: their run
+    folders go on with it. `teacher: null` with `loss.kd_weight: 0` is plain language-model training.
 
     provenance: what the config.yaml of a run folder records beside the settings; ignored when it is read back.
     """
@@ -238,12 +239,13 @@ class RunConfig:
     def _consistent(self) -> RunConfig:
         if self.loss.kd_weight + self.loss.ce_weight + self.loss.hidden_weight == 0:
             raise ValueError("loss: kd_weight, ce_weight and hidden_weight are all 0: nothing would be learned")
-        if not self.loss.ce_counterparts and 0 in (self.loss.kd_weight, self.loss.ce_weight):
+        has_target = self.loss.kd_weight + self.loss.counterpart_weight > 0
+        if not self.loss.ce_counterparts and not (has_target and self.loss.ce_weight > 0):
             raise ValueError(
                 "loss.ce_counterparts is false, which leaves to the target what cross-entropy no longer asks for, but "
                 f"kd_weight is {self.loss.kd_weight:g} and ce_weight {self.loss.ce_weight:g}; give both a weight"
             )
-        if self.perturb.operation != "none" and self.loss.kd_weight == 0:
+        if self.perturb.operation != "none" and not has_target:
             raise ValueError(
                 "perturb.operation changes the distillation target, but loss.kd_weight is 0; set one of them"
             )

@@ -67,9 +67,10 @@ def pair_loss(
 
     hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is `scale` times
     tau^2 (w_kd kd + w_counterpart counterpart) + w_ce ce + w_pairing pairing, kd and counterpart being 0 without a
-    teacher. The parts [2, 5] are sums in nats of kd and ce, pairing and counterpart (kd and counterpart at the
-    temperature, without tau^2) and the target's entropy: over all predictions, and over the gendered ones. Under
-    autocast, operands of matrix products are rounded to its type; sums and results are float32.
+    teacher, and ce without `counterpart_cross_entropy` where loss.ce_counterparts is false. The parts [2, 5] are sums
+    in nats of kd and ce, pairing and counterpart (kd and counterpart at the temperature, without tau^2) and the
+    target's entropy: over all predictions, and over the gendered ones. Under autocast, operands of matrix products are
+    rounded to its type; sums and results are float32.
     """
     kind = hidden.device.type
     rounding = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
@@ -165,7 +166,7 @@ def _values_and_gradient(
     if teacher_logits is not None:
         logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
         own = logprobs[: len(logits)]
-        other = logprobs.flip(0)[: len(logits)] if kind.has_partner else None
+        other = (logprobs[1:] if len(own) < len(logprobs) else logprobs.flip(0)) if kind.has_partner else None
         target = perturb(own, other, objective.perturbation, objective.classes)
         target_entropy = entropy(target)
         if loss.temperature != 1:

@@ -215,14 +215,10 @@ def counterpart_divergence(target: Tensor, student: Tensor, classes: GenderClass
     class and its counterpart share their joint mass, Q_P the target's. It is 0 where the student gets these shares
     right, so that its minimum is that of KL.
     """
-    q, s = (logprobs.index_select(-1, classes.ids) for logprobs in (target, student))
-    q_mass, s_mass = _class_mass(q, classes), _class_mass(s, classes)
-    q_other, s_other = (mass.index_select(-1, classes.partner) for mass in (q_mass, s_mass))
-    q_share, s_share = logsigmoid(q_mass - q_other), logsigmoid(s_mass - s_other)
-    values = ((q_share - s_share) * q_mass.exp()).sum(-1)
-    excess = (q_mass.exp() + q_other.exp()) * (s_share.exp() - q_share.exp())
-    within_class = (s - s_mass.index_select(-1, classes.class_of)).exp()
-    return values, within_class * excess.index_select(-1, classes.class_of)
+    q = _class_mass(target.index_select(-1, classes.ids), classes)
+    share, wanted = _share(q, classes), q.exp()
+    values, gradient = _shares_cross_entropy(wanted, student, classes)
+    return values + (share * wanted).sum(-1), gradient
 
 
 def counterpart_cross_entropy(student: Tensor, labels: Tensor, classes: GenderClasses) -> tuple[Tensor, Tensor]:
@@ -233,15 +229,9 @@ def counterpart_cross_entropy(student: Tensor, labels: Tensor, classes: GenderCl
     By the chain rule the cross-entropy of a gendered label is that of its class and the counterpart together, of the
     class among the two (this part), and of the label within its class. It is 0 where the label is not gendered.
     """
-    s = student.index_select(-1, classes.ids)
-    mass = _class_mass(s, classes)
-    advantage = mass - mass.index_select(-1, classes.partner)
-    is_label = (labels.unsqueeze(-1) == classes.ids).to(s.dtype)
-    is_class = torch.zeros_like(mass).index_add_(-1, classes.class_of, is_label)
-    missing = is_class * logsigmoid(-advantage).exp()  # of a share of 1
-    excess = missing.index_select(-1, classes.partner) - missing
-    within_class = (s - mass.index_select(-1, classes.class_of)).exp()
-    return -(is_class * logsigmoid(advantage)).sum(-1), within_class * excess.index_select(-1, classes.class_of)
+    is_label = (labels.unsqueeze(-1) == classes.ids).to(student.dtype)
+    is_class = is_label.new_zeros(*labels.shape, len(classes.partner)).index_add_(-1, classes.class_of, is_label)
+    return _shares_cross_entropy(is_class, student, classes)
 
 
 def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes: GenderClasses | None) -> Tensor:
@@ -265,6 +255,24 @@ def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes
     if operation == "swap":
         return cf_logprobs
     raise ValueError(f"unknown operation {operation!r}")
+
+
+def _shares_cross_entropy(wanted: Tensor, student: Tensor, classes: GenderClasses) -> tuple[Tensor, Tensor]:
+    """-sum_c wanted_c log share_c [...] for wanted mass [..., C], where share_c is what a class has of the student's
+    joint mass of the class and its counterpart; and the gradient [..., G] as in `counterpart_divergence`.
+    """
+    s = student.index_select(-1, classes.ids)
+    mass = _class_mass(s, classes)
+    share = _share(mass, classes)
+    together = wanted + wanted.index_select(-1, classes.partner)
+    within_class = (s - mass.index_select(-1, classes.class_of)).exp()
+    excess = together * share.exp() - wanted
+    return -(wanted * share).sum(-1), within_class * excess.index_select(-1, classes.class_of)
+
+
+def _share(mass: Tensor, classes: GenderClasses) -> Tensor:
+    """The log of the share [..., C] that each class has of its joint mass with its counterpart, from log-masses."""
+    return logsigmoid(mass - mass.index_select(-1, classes.partner))
 
 
 def _geometric_mean(logprobs: Tensor, other: Tensor) -> Tensor:

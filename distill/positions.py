@@ -74,14 +74,16 @@ def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
     student_rows = (rows, rows + rows.numel())
     views = [(batch, *student_rows, rows, cf_rows), (batch.exchanged(), *student_rows[::-1], cf_rows, rows)]
 
+    alone: list[tuple[Tensor, Tensor]] = []  # the student's and the teacher's rows, of either view
+    same: list[tuple[Tensor, Tensor]] = []
     groups = []
     for number, (side, mine, others, own, cf) in enumerate(views[: 1 + both]):
         if not paired:
-            groups.append(Group(mine[side.loss_mask][None], own[side.loss_mask][None], False))
+            alone.append((mine[side.loss_mask], own[side.loss_mask]))
             continue
-        alone, same, aligned = _partners(side)
-        groups.append(Group(mine[alone][None], own[alone][None], False))
-        groups.append(Group(mine[same][None], own[same][None], True))
+        is_alone, is_same, aligned = _partners(side)
+        alone.append((mine[is_alone], own[is_alone]))
+        same.append((mine[is_same], own[is_same]))
         place = side.align.clamp(min=0)
         targets = torch.stack([own, cf.gather(1, place)])
         mutual = aligned & side.cf_loss_mask.gather(1, place) & both  # the partner is scored too: once for the two
@@ -89,6 +91,10 @@ def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
             pair = torch.stack([mine, others.gather(1, place)])
             groups.append(Group(pair[:, mutual], targets[:, mutual], True))
         groups.append(Group(mine[aligned & ~mutual][None], targets[:, aligned & ~mutual], True))
+    for of_views, has_partner in ((alone, False), (same, True)):
+        if of_views:
+            mine, own = (torch.cat(part)[None] for part in zip(*of_views, strict=True))
+            groups.append(Group(mine, own, has_partner))
     is_gendered = torch.cat([_is_gendered(side) for side, *_ in views[: 1 + both]])
     return Positions(tuple(groups), swapped, is_gendered.flatten())
 

@@ -170,12 +170,21 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
     Provenance is compared if it is given.
     """
     try:
-        written = to_dict(validate(RunConfig, load_yaml(file)))  # a setting newer than the run has its default
-        if settings["provenance"] is None:
-            written["provenance"] = None
-    except (OSError, ValueError, TypeError, YAMLError) as error:
+        written = load_yaml(file)
+        if not isinstance(written, dict):
+            raise ValueError(f"it holds a {type(written).__name__}, not `key: value` lines")
+    except (OSError, ValueError, YAMLError) as error:
         raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
-    differences = _differences(written, settings)
+    try:
+        resolved = to_dict(validate(RunConfig, written))  # a setting newer than the run has its default
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); go on "
+            "with the version that wrote it (see git_revision there), or choose another run_dir"
+        ) from error
+    if settings["provenance"] is None:
+        resolved["provenance"] = None
+    differences = _differences(resolved, settings)
     if differences:
         raise ValueError(
             f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"

@@ -220,7 +220,8 @@ def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(uneven, tmp_pat
 def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_lines(tmp_path):
     reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps the bounds of every write
     command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "missing.yaml")]
-    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), stderr=writer, timeout=120, check=False)
+    environment = clean_environment(PYTHONUNBUFFERED="1")  # with which sys.exit would need two
+    done = subprocess.run(command, cwd=ROOT, env=environment, stderr=writer, timeout=120, check=False)
     writer.close()
     reader.setblocking(False)
     writes = []

@@ -142,6 +142,25 @@ def test_a_setting_that_is_newer_than_the_run_has_its_default_there(config_file,
     assert "is complete" in capsys.readouterr().out
     with pytest.raises(ValueError, match="loss.ce_counterparts: True there, False now"):
         train.main(["--config", str(config_file), "loss.ce_counterparts=false"])
+    (tmp_path / "run" / "student").rename(tmp_path / "elsewhere")
+    train.main(["--config", str(config_file)])  # goes on, from its last step
+    file.write_text(written.replace("  ce_counterparts: true\n", "  sharpness: 2\n"))
+    with pytest.raises(
+        ValueError, match=r"not the configuration of a run of this version \(unknown config key loss.shar"
+    ):
+        train.main(["--config", str(config_file)])
+
+
+def test_cross_entropy_without_counterparts_asks_for_less_and_trains(config_file, tmp_path):
+    first = {}
+    for name, ce_counterparts in (("with", "true"), ("without", "false")):
+        run = f"run_dir={tmp_path / name}"
+        words = ["perturb.operation=none", f"loss.ce_counterparts={ce_counterparts}", "train.log_every=1", run]
+        train.main(["--config", str(config_file), *words])
+        first[name] = next(line for line in read_metrics(tmp_path / name) if "loss" in line)
+    assert first["without"]["kd"] == first["with"]["kd"]
+    assert first["without"]["ce_gendered"] < first["with"]["ce_gendered"]
+    assert (tmp_path / "without" / "student" / "model.safetensors").exists()
 
 
 def test_another_run_in_the_same_folder_is_refused_with_the_differences(config_file, tmp_path):

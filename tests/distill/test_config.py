@@ -56,6 +56,7 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
         ("teacher=null", "teacher is null, but loss.kd_weight, student.layers needs one"),
         ("loss={kd_weight: 0, ce_weight: 0}", "kd_weight, ce_weight and hidden_weight are all 0"),
         ("loss={kd_weight: 1, ce_weight: 0, ce_counterparts: false}", "kd_weight is 1 and ce_weight 0; give both"),
+        ("loss={kd_weight: 0, ce_weight: 1, ce_counterparts: false}", "kd_weight is 0 and ce_weight 1; give both"),
         ("data.path=null", "config key data.path = None: Input should be a valid string"),
         ("data=3", "config key data = 3: "),
         ("optim", "override 'optim' is not of the form key.sub=value"),

@@ -194,6 +194,9 @@ def test_the_counterparts_part_of_the_cross_entropy_is_what_a_student_sure_of_th
         own = probability[mine].sum()
         sure = probability[labels[row]] * (own + probability[other].sum()) / own  # the counterpart's mass is its own
         torch.testing.assert_close(values[row], sure.log() - student[row, labels[row]])
+    certain = torch.full_like(student, -200.0).scatter_(1, labels[:, None], 0.0)  # it is the divergence from this
+    for mine, its in zip((values, gradient), counterpart_divergence(certain, student, classes), strict=True):
+        torch.testing.assert_close(mine, its)
 
 
 def test_carrying_back_and_forth_is_the_identity(classes: GenderClasses):
