@@ -166,8 +166,8 @@ def _values_and_gradient(
     if teacher_logits is not None:
         logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
         own = logprobs[: len(logits)]
-        other = (logprobs[1:] if len(own) < len(logprobs) else logprobs.flip(0)) if kind.has_partner else None
-        target = perturb(own, other, objective.perturbation, objective.classes)
+        other = logprobs.flip(0) if len(own) == 2 else logprobs[-1:]
+        target = perturb(own, other if kind.has_partner else None, objective.perturbation, objective.classes)
         target_entropy = entropy(target)
         if loss.temperature != 1:
             softened = logits.div_(loss.temperature).log_softmax(-1)

@@ -238,18 +238,18 @@ def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes
     """The operation at full strength."""
     if operation == "equalize":  # the geometric mean of p with its own mirror image: no second view is involved
         assert classes is not None
-        return _geometric_mean(logprobs, carry(logprobs, logprobs, classes))
+        return _geometric_mean(carry(logprobs, logprobs, classes).add_(logprobs))
     assert cf_logprobs is not None
     if operation.startswith("equivariant"):
         assert classes is not None
         carried = carry(cf_logprobs, logprobs, classes)
         if operation == "equivariant_geometric":
-            return _geometric_mean(logprobs, carried)
+            return _geometric_mean(carried.add_(logprobs))
         return torch.logaddexp(logprobs, carried) - math.log(2)
     if operation == "max":
         return torch.maximum(logprobs, cf_logprobs).log_softmax(-1)
     if operation == "mean":
-        return _geometric_mean(logprobs, cf_logprobs.clone())
+        return _geometric_mean(logprobs + cf_logprobs)
     if operation == "expmean":
         return torch.logaddexp(logprobs, cf_logprobs) - math.log(2)
     if operation == "swap":
@@ -275,9 +275,9 @@ def _share(mass: Tensor, classes: GenderClasses) -> Tensor:
     return logsigmoid(mass - mass.index_select(-1, classes.partner))
 
 
-def _geometric_mean(logprobs: Tensor, other: Tensor) -> Tensor:
-    """log of sqrt(p q), normalised, of log-probabilities [..., V]; `other` is written over."""
-    return other.add_(logprobs).div_(2).log_softmax(-1)
+def _geometric_mean(total: Tensor) -> Tensor:
+    """log of sqrt(p q) [..., V], normalised, from log p + log q, which is written over."""
+    return total.div_(2).log_softmax(-1)
 
 
 def _class_mass(gendered: Tensor, classes: GenderClasses) -> Tensor:

@@ -52,6 +52,7 @@ def found(positions: Positions, batch: PairedBatch) -> dict[tuple[int, int, int]
                 assert place not in result
                 assert same(place, teacher_place[int(group.teacher_rows[view, index])])
                 if len(group.teacher_rows) == 2:
+                    assert group.has_partner
                     result[place] = teacher_place[int(group.teacher_rows[1 - view, index])]
                 else:
                     result[place] = (1 - place[0], *place[1:]) if group.has_partner else "none"
