@@ -3,10 +3,11 @@
     python benchmarks/study.py plan CONFIG                               what would be run
     python benchmarks/study.py run CONFIG [--jobs N] [--only ARM ...] [--seeds S ...]
     python benchmarks/study.py collect CONFIG --out docs/results/NAME.json
+    python benchmarks/study.py merge PART.json ... --out docs/results/NAME.json   of a study on several machines
     python benchmarks/study.py report docs/results/*.json --out RESULTS.md [--readme README.md]
 
-`run` goes on where it was stopped. All but `report` take `--set key=value` for settings of the study, e.g.
---set budget_hours=2; give the same ones to all commands.
+`run` goes on where it was stopped. `plan`, `run` and `collect` take `--set key=value` for settings of the study, e.g.
+--set budget_hours=2; give the same ones to all three.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
-from benchmarks import study_card, study_collect, study_report, study_run  # noqa: E402
+from benchmarks import study_card, study_collect, study_merge, study_report, study_run  # noqa: E402
 from benchmarks.study_plan import UNTRAINED, load_study, plan_runs, teacher_run  # noqa: E402
 from distill.run_folder import write_text  # noqa: E402
 
@@ -57,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--jobs", type=_positive, default=1, help="how many at a time; the cores are shared out")
         if name == "collect":
             sub.add_argument("--out", type=Path, required=True)
+    sub = commands.add_parser("merge", help="one results file from those of several machines")
+    sub.set_defaults(command=_merge)
+    sub.add_argument("results", nargs="+", type=Path, help="of a model that is in several, the first counts")
+    sub.add_argument("--out", type=Path, required=True)
     sub = commands.add_parser("report", help="write RESULTS.md, plots and model cards from results files")
     sub.set_defaults(command=_report)
     sub.add_argument("results", nargs="+", type=Path)
@@ -90,6 +96,12 @@ def _untrained(options: argparse.Namespace) -> None:
 
 def _collect(options: argparse.Namespace) -> None:
     results = study_collect.collect(load_study(options.config, options.set))
+    study_collect.write(results, options.out)
+    print(f"{options.out}: {len(results['arms'])} arms, {len(results['missing'])} models missing")
+
+
+def _merge(options: argparse.Namespace) -> None:
+    results = reduce(study_merge.merge, [study_collect.read(path) for path in options.results])
     study_collect.write(results, options.out)
     print(f"{options.out}: {len(results['arms'])} arms, {len(results['missing'])} models missing")
 

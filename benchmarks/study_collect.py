@@ -3,7 +3,8 @@
 Schema (schema_version 1), everything that the tables and tests of RESULTS.md are computed from:
 
 - schema_version, name, created (UTC), world, versions, git_revision, hardware, hours (of wall-clock time summed over
-  jobs, by what they did), study (resolved), training (what all arms share, resolved), missing (models without results)
+  jobs, by what they did), study (resolved), training (what all arms share, resolved), teacher (its fingerprint, or
+  its name on a hub), missing (models without results)
 - arms: {arm: overrides}, the untrained student and the teacher included
 - measures: {name: {unit, higher_is_better, convention, statistic, num_clusters, num_items, constant, values}}, where
   statistic is a key of `STATISTICS`, values is {arm: {seed: columns}}, columns are [num_clusters][num_varying] numbers,
@@ -38,6 +39,7 @@ from benchmarks.study_plan import (
     is_variant,
     main_measures,
     plan_runs,
+    teacher_folder,
 )
 from benchmarks.study_run import TIMES, complete
 from distill.evaluation import bold, statistics, stereoset
@@ -45,6 +47,7 @@ from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.results import current_versions
 from distill.evaluation.statistics import FloatArray, Statistic
+from distill.models import folder_fingerprint
 from distill.run_folder import read_jsonl, write_text
 from distill.settings import to_dict
 
@@ -106,6 +109,7 @@ def collect(study: StudyConfig) -> dict[str, Any]:
             "benchmarks/study.py run CONFIG"
         )
     known = current_versions()
+    teacher = teacher_folder(study)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": study.name,
@@ -117,6 +121,7 @@ def collect(study: StudyConfig) -> dict[str, Any]:
         "hours": _hours(Path(study.run_dir)),
         "study": to_dict(study),
         "training": to_dict(runs[0].config),
+        "teacher": folder_fingerprint(teacher) if teacher.is_dir() else str(teacher),
         "missing": missing,
         "arms": {TEACHER: [], UNTRAINED: [], **{name: list(overrides) for name, overrides in arms_of(study).items()}},
         "measures": _measures(study, found),
@@ -160,18 +165,22 @@ def measures(results: dict[str, Any]) -> dict[str, Measure]:
 
 
 def _measures(study: StudyConfig, found: dict[tuple[str, int], dict[str, Estimate]]) -> dict[str, Any]:
-    """All measures, equal columns once."""
     of_variants = main_measures(study.measures, study.margins)
-    stored: dict[str, dict[str, Any]] = {}
+    every = {}
     for name in study.measures:
         chosen = {key: one for key, one in found.items() if not is_variant(key[0]) or name in of_variants}
-        measure = _measure(name, chosen)
+        every[name] = _measure(name, chosen)
+    return without_repeats(every)
+
+
+def without_repeats(every: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Measures as they are stored: of equal columns only the first, columns_of in place of the others."""
+    stored: dict[str, dict[str, Any]] = {}
+    for name, measure in every.items():
         columns = {key: measure[key] for key in ("constant", "values")}
-        for other, earlier in stored.items():
-            if {key: earlier.get(key) for key in columns} == columns:
-                measure = {key: value for key, value in measure.items() if key not in columns} | {"columns_of": other}
-                break
-        stored[name] = measure
+        same = [other for other, one in stored.items() if {key: one.get(key) for key in columns} == columns]
+        rest = {key: value for key, value in measure.items() if key not in columns}
+        stored[name] = {**rest, "columns_of": same[0]} if same else measure
     return stored
 
 
@@ -191,21 +200,26 @@ def _measure(name: str, found: dict[tuple[str, int], dict[str, Estimate]]) -> di
     if STATISTICS.get(first.statistic.__name__) is not first.statistic:
         raise ValueError(f"{name}: its statistic {first.statistic.__name__} is not among {', '.join(STATISTICS)}")
     columns = {key: _rounded(_merged(one.columns)) for key, one in chosen.items()}
-    stacked = np.stack(list(columns.values()))
-    is_constant = (stacked == stacked[0]).all(axis=(0, 1)) & (len(stacked) > 1)
-    values: dict[str, dict[str, Any]] = {}
-    for (arm, seed), one_columns in columns.items():
-        values.setdefault(arm, {})[str(seed)] = _short(one_columns[:, ~is_constant])
     return {
         "unit": first.measurement.unit,
         "higher_is_better": first.measurement.higher_is_better,
         "convention": first.measurement.convention,
         "statistic": first.statistic.__name__,
         "num_items": first.measurement.num_items,
-        "num_clusters": len(stacked[0]),
-        "constant": {str(index): _short(stacked[0][:, index]) for index in np.flatnonzero(is_constant)},
-        "values": values,
+        "num_clusters": len(next(iter(columns.values()))),
+        **stored_columns(columns),
     }
+
+
+def stored_columns(columns: dict[tuple[str, int], FloatArray]) -> dict[str, Any]:
+    """`constant` and `values` of a measure from the columns [num_clusters, num_columns] of each model."""
+    stacked = np.stack(list(columns.values()))
+    is_constant = (stacked == stacked[0]).all(axis=(0, 1)) & (len(stacked) > 1)
+    values: dict[str, dict[str, Any]] = {}
+    for (arm, seed), one in columns.items():
+        values.setdefault(arm, {})[str(seed)] = _short(one[:, ~is_constant])
+    constant = {str(index): _short(stacked[0][:, index]) for index in np.flatnonzero(is_constant)}
+    return {"constant": constant, "values": values}
 
 
 def _read_measure(name: str, stored: dict[str, Any], margin: float | None = None) -> Measure:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictStr, model_validator
 
-from distill.config import RunConfig
+from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
 from distill.settings import Count, LocalPath, Positive, PositiveCount, load_config, section, to_dict
 
@@ -190,12 +190,22 @@ def teacher_run(study: StudyConfig) -> RunConfig | None:
     return teacher
 
 
+def teacher_folder(study: StudyConfig) -> Path:
+    """Where the teacher is that all arms read; the name of one of a hub is not a folder."""
+    return Path(_teacher(study).path)
+
+
 def teacher_model(study: StudyConfig) -> str:
     """The teacher as eval.py names a model."""
+    teacher = _teacher(study)
+    return teacher.path if teacher.gguf_file is None else f"{teacher.path}/{teacher.gguf_file}"
+
+
+def _teacher(study: StudyConfig) -> TeacherConfig:
     teacher = load_config(RunConfig, ROOT / study.train_config, study.train_overrides).teacher
     if teacher is None:
         raise ValueError(f"{study.train_config} has no teacher; a study distils from one")
-    return teacher.path if teacher.gguf_file is None else f"{teacher.path}/{teacher.gguf_file}"
+    return teacher
 
 
 def evaluation_folder(study: StudyConfig, arm: str, seed: int) -> Path:

@@ -235,7 +235,7 @@ def _what(results: dict[str, Any]) -> str:
     return (
         f"{results['world']}\n\nEvery arm trained on {study['budget_tokens']:,} tokens; seeds "
         f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]}, revision "
-        f"{(results['git_revision'] or 'unknown')[:12]}, {results['hardware']}, torch {results['versions']['torch']}, "
+        f"{results['git_revision'] or 'unknown'}, {results['hardware']}, torch {results['versions']['torch']}, "
         f"transformers {results['versions']['transformers']}. Time summed over jobs: {hours['teacher_and_data']:g} h "
         f"for teacher and data, {hours['students']:g} h for students (budget {study['budget_hours']:g} h on "
         f"{study['budget_machine']}).{missing}\n"

@@ -204,10 +204,13 @@ def _run_job(job: Job, environment: dict[str, str], deadline: float) -> tuple[fl
             print(f"$ {' '.join(command)}", file=log, flush=True)
             done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
             if done.returncode != 0:
-                return time.monotonic() - begin, f"exit code {done.returncode}: {_last_line(job.log)} ({job.log})"
+                return time.monotonic() - begin, f"exit code {done.returncode}: {_reason(job.log)} ({job.log})"
     return time.monotonic() - begin, None
 
 
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no output"
+def _reason(log: Path) -> str:
+    """What the last command of a log said last: from its last line with "error:" on, or its last line."""
+    lines = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2].splitlines()[1:]
+    said = [line.strip() for line in lines if line.strip()]
+    begin = max((number for number, line in enumerate(said) if line.startswith("error:")), default=-1)
+    return " ".join(said[begin:]).removeprefix("error: ") or "no output"

@@ -156,12 +156,13 @@ def _holder(file: Path) -> str:
 
 
 def is_complete(config: RunConfig) -> bool:
-    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
-    run_dir = Path(config.run_dir)
-    if not (run_dir / "student").exists():
-        return False
-    _check_same(run_dir / "config.yaml", to_dict(config))
-    return True
+    """Whether the run folder holds the finished run of these settings. Raises ValueError if it holds a run of others,
+    finished or not.
+    """
+    file, is_finished = Path(config.run_dir) / "config.yaml", (Path(config.run_dir) / "student").exists()
+    if is_finished or file.exists():
+        _check_same(file, to_dict(config))
+    return is_finished
 
 
 def _check_same(file: Path, settings: dict[str, Any]) -> None:

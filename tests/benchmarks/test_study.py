@@ -166,6 +166,20 @@ def test_jobs_run_side_by_side_and_one_that_fails_does_not_stop_the_others(tmp_p
     assert len((tmp_path / study_run.TIMES).read_text().splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("error: a: 1 there, 2 now\n  choose another run_dir\n", "a: 1 there, 2 now choose another run_dir"),
+        ("warning\nerror: first\nerror: second\n", "second"),
+        ("Traceback\nKeyError: 'x'\n", "KeyError: 'x'"),
+        ("", "no output"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_whole_of_the_last_commands_last_error(output, reason, tmp_path):
+    (tmp_path / "log").write_text(f"$ train.py\nerror: of an earlier try\n$ train.py\n{output}")
+    assert study_run._reason(tmp_path / "log") == reason
+
+
 def test_no_job_is_started_after_the_hours_of_the_budget(tmp_path, study_file):
     plan = load_study(study_file, [f"run_dir={tmp_path}", "budget_hours=0.00005"])
     jobs = [Job(str(n), (python("import time; time.sleep(0.4)"),), tmp_path / f"{n}.log") for n in range(2)]
@@ -214,6 +228,15 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
         value = float(measure.statistic(measure.columns["equivariant"][1].sum(axis=0)))
         assert value == pytest.approx(evaluated.estimates[name].measurement.value, rel=1e-4, abs=1e-4), name
 
+    parts = [tmp_path / f"part{seed}.json" for seed in (0, 1)]  # as from two machines with a seed each
+    for seed, part in enumerate(parts):
+        assert study.main(["collect", *words, "--set", f"seeds=[{seed}]", "--out", str(part)]) == 0
+    assert study.main(["merge", *map(str, parts), "--out", str(tmp_path / "merged.json")]) == 0
+    merged = study_collect.read(tmp_path / "merged.json")
+    assert {key: merged[key] for key in ("study", "arms", "missing", "measures", "teacher")} == {
+        key: results[key] for key in ("study", "arms", "missing", "measures", "teacher")
+    }
+
     markdown, readme = tmp_path / "RESULTS.md", tmp_path / "README.md"
     words = ["report", str(out), "--out", str(markdown), "--readme", str(readme)]
     readme.write_text("# Title\n")
@@ -251,6 +274,10 @@ def test_a_run_with_other_settings_in_its_folder_is_refused_before_anything_star
     monkeypatch.setattr(study_run, "_run_job", in_process)
     assert study.main(["run", str(study_file), "--only", "equivariant", "--seeds", "0"]) == 0
     changed = ["--set", "arms={plain: [], equivariant: [perturb.operation=equivariant, optim.lr=1e-5]}"]
+    assert study.main(["run", str(study_file), "--only", "equivariant", *changed]) == 2
+    assert "optim.lr: 0.001 there, 1e-05 now" in capsys.readouterr().err
+    (unfinished,) = Path(load_study(study_file).run_dir).glob("equivariant/seed0/student")
+    shutil.rmtree(unfinished)
     assert study.main(["run", str(study_file), "--only", "equivariant", *changed]) == 2
     assert "optim.lr: 0.001 there, 1e-05 now" in capsys.readouterr().err
 

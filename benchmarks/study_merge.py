@@ -1,0 +1,109 @@
+"""One results file of a study that ran in parts on several machines: two results files in; one out.
+
+What parts cannot differ in: the teacher's weights, what all arms share, how they are measured, and the overrides of an
+arm that both have. What is said of the study (its arms, references, margins, headline) is that of the first file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks import study_collect
+from benchmarks.study_collect import Measure
+from benchmarks.study_plan import TEACHER, UNTRAINED
+
+OF_STUDY = (  # what parts of one study have in common
+    "name",
+    "mixed_precision",
+    "budget_tokens",
+    "eval_config",
+    "eval_overrides",
+    "variant_eval_overrides",
+    "measures",
+)
+
+
+def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The content of a results file with the models of both; of a model that is in both (the teacher), the first's.
+
+    Raises ValueError when they are not parts of one study.
+    """
+    _check(first, second)
+    for arm in first["arms"].keys() & second["arms"].keys():
+        if first["arms"][arm] != second["arms"][arm]:
+            raise ValueError(f"arm {arm} is {first['arms'][arm]} in the one and {second['arms'][arm]} in the other")
+    arms = {**first["arms"], **second["arms"]}
+    ours, theirs = study_collect.measures(first), study_collect.measures(second)
+    there = {f"{arm} seed {seed}" for one in (ours, theirs) for arm, seed in _models(one.values())}
+    of_one_seed = tuple(f"{label.split()[0]} seed" for label in there if label.startswith((TEACHER, UNTRAINED)))
+    missing = dict.fromkeys([*first["missing"], *second["missing"]])
+    return {
+        **first,
+        "study": {**first["study"], "seeds": sorted({*first["study"]["seeds"], *second["study"]["seeds"]})},
+        "created": max(first["created"], second["created"]),
+        "git_revision": _both(first["git_revision"], second["git_revision"]),
+        "versions": {key: _both(value, second["versions"].get(key)) for key, value in first["versions"].items()},
+        "hardware": _both(first["hardware"], second["hardware"]),
+        "hours": {key: round(hours + second["hours"][key], 2) for key, hours in first["hours"].items()},
+        "missing": [label for label in missing if label not in there and not label.startswith(of_one_seed)],
+        "arms": arms,
+        "measures": study_collect.without_repeats(
+            {name: _measure(first["measures"][name], ours[name], theirs[name], list(arms)) for name in ours}
+        ),
+    }
+
+
+def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """Raise ValueError for the first thing that parts of one study cannot differ in."""
+    one, other = (_alike(part) for part in (first, second))
+    for key in dict.fromkeys([*one, *other]):
+        if one.get(key) != other.get(key):
+            raise ValueError(
+                f"these are not parts of one study: {key} is {one.get(key)!r} in the one and {other.get(key)!r} in the "
+                "other; collect both with one version from one study file, and take one teacher to all machines"
+            )
+    if first.get("teacher") is None:
+        raise ValueError("these files do not say which teacher they are of; collect both with this version")
+
+
+def _alike(part: dict[str, Any]) -> dict[str, Any]:
+    """All that has to be the same in two parts of one study, by name, as far as this part has it."""
+    training = {key: value for key, value in part["training"].items() if key not in ("run_dir", "seed")}
+    measured = ("convention", "statistic", "num_items", "num_clusters")
+    return {
+        **{key: part["study"][key] for key in OF_STUDY},
+        "the teacher's fingerprint": part.get("teacher"),
+        **_flat(training),
+        **_flat({name: {key: one[key] for key in measured} for name, one in part["measures"].items()}),
+    }
+
+
+def _measure(described: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:
+    """A measure as it is stored, with the columns of both, in the order of the arms and of the seeds."""
+    columns = _models([theirs]) | _models([ours])
+    ordered = sorted(columns, key=lambda key: (arms.index(key[0]), key[1]))
+    about = {key: value for key, value in described.items() if key not in ("constant", "values", "columns_of")}
+    return {**about, **study_collect.stored_columns({key: columns[key] for key in ordered})}
+
+
+def _models(measures: Iterable[Measure]) -> dict[tuple[str, int], study_collect.FloatArray]:
+    """The columns of each model by arm and seed."""
+    return {
+        (arm, seed): one
+        for measure in measures
+        for arm, seeds in measure.seeds.items()
+        for seed, one in zip(seeds, measure.columns[arm], strict=True)
+    }
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """section.key -> value."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _both(one: str | None, other: str | None) -> str:
+    return " and ".join(dict.fromkeys(part for word in (one, other) for part in (word or "unknown").split(" and ")))
