@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -58,7 +59,7 @@ def load_causal_lm(
     options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     if gguf_file:
         _require_gguf()
-        options["gguf_file"] = gguf_file
+        options |= {"gguf_file": gguf_file, **_unpacked()}
     if dropout is not None:  # modules read it when they are built
         options["config"] = _from_pretrained(AutoConfig, path, "configuration")
         set_dropout(options["config"], dropout)
@@ -140,6 +141,14 @@ def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
         # a damaged or foreign file fails in as many ways as there are formats; all mean the same to the user
         reason = " ".join(str(error).split())
         raise FileNotFoundError(f"cannot load a {kind} from {path}: {reason}") from error
+
+
+def _unpacked() -> dict[str, Any]:
+    """Options by which a GGUF file's weights become plain ones, as all older versions of transformers make them: packed
+    ones cannot be trained, nor multiplied by the fused loss.
+    """
+    settings = getattr(transformers, "GgufConfig", None)
+    return {} if settings is None else {"quantization_config": settings(dequantize=True)}
 
 
 def _require_gguf() -> None:
