@@ -5,7 +5,8 @@
 Every run is measured on its own held-out text, against the target it was trained towards, at the predictions whose
 pronoun the text settles: the teacher gives " he" and " she" at least 0.2 together, and the equivariant target of both
 views is not at parity. Towards the pronoun that this target prefers, the table has the mean log-odds of the teacher, of
-the run's target and of the student (nats), and the mean probability of the other pronoun, of target and student.
+the run's target and of the student (nats), and the mean probability of the other pronoun, of target and student. "Open"
+are the predictions at which that target is at parity: how many, and the mean |log-odds| of teacher and student there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -34,6 +36,16 @@ from distill.settings import load_config  # noqa: E402
 MIN_MASS = 0.2  # of both pronouns together, under the teacher
 MIN_LOG_ODDS = 0.05  # of the equivariant target, in nats: below it the text says nothing
 COLUMNS = ("run", "operation", "gain", "places", "teacher", "target", "student", "other: target", "other: student")
+COLUMNS_OF_OPEN = ("open", "teacher", "student")
+
+
+class Places(NamedTuple):
+    """Log-odds in nats. settled: [3, N] of teacher, target and student, towards the pronoun that the text settles.
+    open: [2, M] of teacher and student, he against she, where it settles none.
+    """
+
+    settled: Tensor
+    open: Tensor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--documents", type=int, default=1200, help="of the held-out text, the first so many")
     options = parser.parse_args(arguments)
     try:
-        print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+        columns = (*COLUMNS, *COLUMNS_OF_OPEN)
+        print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
         for run in options.runs:
             print(_line(run, options.documents), flush=True)
     except (OSError, ValueError) as error:
@@ -56,17 +69,19 @@ def _line(run: Path, num_documents: int) -> str:
     config = load_config(RunConfig, run / "config.yaml")
     if config.teacher is None or config.data.heldout_path is None:
         raise ValueError(f"{run}: the run has no teacher or no data.heldout_path, so that there is nothing to compare")
-    teacher, target, student = log_odds(run, config, num_documents)
-    numbers = [teacher.mean(), target.mean(), student.mean()]
-    others = [torch.sigmoid(-target).mean(), torch.sigmoid(-student).mean()]
+    places = log_odds(run, config, num_documents)
+    _, target, student = places.settled
+    numbers = [f"{number:.2f}" for number in places.settled.mean(dim=1)]
+    numbers += [f"{torch.sigmoid(-one).mean():.4f}" for one in (target, student)]
+    numbers += [str(places.open.shape[1]), *(f"{number:.2f}" for number in places.open.abs().mean(dim=1))]
     words = [run.parent.name if run.name.startswith("seed") else run.name, config.perturb.operation]
-    words += [f"{config.perturb.gain:g}", str(len(teacher))]
-    return f"| {' | '.join([*words, *(f'{n:.2f}' for n in numbers), *(f'{p:.4f}' for p in others)])} |"
+    words += [f"{config.perturb.gain:g}", str(places.settled.shape[1])]
+    return f"| {' | '.join([*words, *numbers])} |"
 
 
 @torch.inference_mode()
-def log_odds(run: Path, config: RunConfig, num_documents: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-odds [N] in nats of teacher, target and student at the places looked at, towards the settled pronoun."""
+def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
+    """The places of the first held-out documents at which the teacher expects a pronoun."""
     assert config.teacher is not None
     tokenizer, lexicon = load_tokenizer(str(run / "student")), load_lexicon()
     pronouns = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in PRONOUNS]
@@ -91,8 +106,9 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> tuple[Tensor, 
         targets = [perturb(own, other, how, classes) for how in (settled, config.perturb)]
         found.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in (*targets, own, of_student)]))
     sides, target, own, of_student = torch.cat(found, dim=1).double()
-    kept = sides.abs() >= MIN_LOG_ODDS
-    return tuple((values * sides.sign())[kept] for values in (own, target, of_student))  # type: ignore[return-value]
+    is_settled = sides.abs() >= MIN_LOG_ODDS
+    settled = torch.stack([own, target, of_student]) * sides.sign()
+    return Places(settled[:, is_settled], torch.stack([own, of_student])[:, ~is_settled])
 
 
 if __name__ == "__main__":

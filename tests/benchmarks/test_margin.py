@@ -44,7 +44,7 @@ def test_values_are_those_of_the_closed_forms(run, tokenizer, tmp_path, monkeypa
     monkeypatch.setattr(margin, "MIN_MASS", 0)
     monkeypatch.setattr(margin, "MIN_LOG_ODDS", 1e-6)
     config = load_config(RunConfig, run / "config.yaml", [f"perturb.operation={operation}", f"perturb.gain={gain}"])
-    teacher, target, student = margin.log_odds(run, config, num_documents=2)  # the second has no gendered word
+    (teacher, target, student), left_open = margin.log_odds(run, config, num_documents=2)  # the second has no gender
     text = "The man said that he slept."
     settled = slice(2, None)  # before "man" the views are one text, and their target is at parity
     own = log_odds_of(tmp_path / "teacher", tokenizer, text)[settled]
@@ -60,6 +60,8 @@ def test_values_are_those_of_the_closed_forms(run, tokenizer, tmp_path, monkeypa
         assert (target <= torch.maximum(own.abs(), carried.abs()) + 1e-5).all()
     towards = torch.sign(own) * torch.sign(teacher)
     assert torch.allclose(student * towards, log_odds_of(run / "student", tokenizer, text)[settled], atol=1e-4)
+    for folder, values in zip((tmp_path / "teacher", run / "student"), left_open, strict=True):
+        assert torch.allclose(values, log_odds_of(folder, tokenizer, text)[:2], atol=1e-4)
 
 
 def test_table_has_a_line_per_run_and_leaves_out_places_that_settle_nothing(run, monkeypatch, capsys):
@@ -68,9 +70,11 @@ def test_table_has_a_line_per_run_and_leaves_out_places_that_settle_nothing(run,
     header, _, line = capsys.readouterr().out.splitlines()
     assert header.count("|") == line.count("|")
     assert line.startswith("| arm | equivariant | 1 | ")
-    everywhere = len(margin.log_odds(run, load_config(RunConfig, run / "config.yaml"), 3)[0])
+    some = margin.log_odds(run, load_config(RunConfig, run / "config.yaml"), 3)
     monkeypatch.setattr(margin, "MIN_LOG_ODDS", 0)
-    assert everywhere < len(margin.log_odds(run, load_config(RunConfig, run / "config.yaml"), 3)[0])
+    every = margin.log_odds(run, load_config(RunConfig, run / "config.yaml"), 3)
+    assert some.open.shape[1] > 0 and every.open.shape[1] == 0
+    assert some.settled.shape[1] + some.open.shape[1] == every.settled.shape[1]
 
 
 def test_a_run_without_held_out_text_is_refused(run, capsys):
