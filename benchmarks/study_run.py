@@ -34,7 +34,7 @@ from distill.evaluation.comparison import read_results
 from distill.export import write_student
 from distill.models import folder_fingerprint
 from distill.parts import load_parts
-from distill.run_folder import is_complete
+from distill.run_folder import check_settings, is_complete
 from distill.settings import to_dict
 
 TIMES = "times.jsonl"
@@ -63,6 +63,8 @@ def run_study(
     teacher = teacher_run(study)
     jobs = [_evaluation_job(study, TEACHER, study.seeds[0], teacher_model(study), ())] if _is_wanted(only) else []
     jobs += [_job(settings, study, run) for run in runs]
+    for config in (*([] if teacher is None else [teacher]), *(run.config for run in runs)):
+        check_settings(config)
     done = complete(study, runs)
     first = [
         Job(f"prepare {number}", ((sys.executable, *words),), logs / f"prepare{number}.log")

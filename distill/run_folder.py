@@ -156,13 +156,19 @@ def _holder(file: Path) -> str:
 
 
 def is_complete(config: RunConfig) -> bool:
-    """Whether the run folder holds the finished run of these settings. Raises ValueError if it holds a run of others,
-    finished or not.
-    """
-    file, is_finished = Path(config.run_dir) / "config.yaml", (Path(config.run_dir) / "student").exists()
-    if is_finished or file.exists():
+    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
+    run_dir = Path(config.run_dir)
+    if not (run_dir / "student").exists():
+        return False
+    _check_same(run_dir / "config.yaml", to_dict(config))
+    return True
+
+
+def check_settings(config: RunConfig) -> None:
+    """Raise ValueError if the run folder holds a run of other settings, finished or not."""
+    file = Path(config.run_dir) / "config.yaml"
+    if file.exists():
         _check_same(file, to_dict(config))
-    return is_finished
 
 
 def _check_same(file: Path, settings: dict[str, Any]) -> None:
