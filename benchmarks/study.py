@@ -95,15 +95,16 @@ def _untrained(options: argparse.Namespace) -> None:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    results = study_collect.collect(load_study(options.config, options.set))
-    study_collect.write(results, options.out)
-    print(f"{options.out}: {len(results['arms'])} arms, {len(results['missing'])} models missing")
+    _write(study_collect.collect(load_study(options.config, options.set)), options.out)
 
 
 def _merge(options: argparse.Namespace) -> None:
-    results = reduce(study_merge.merge, [study_collect.read(path) for path in options.results])
-    study_collect.write(results, options.out)
-    print(f"{options.out}: {len(results['arms'])} arms, {len(results['missing'])} models missing")
+    _write(reduce(study_merge.merge, map(study_collect.read, options.results)), options.out)
+
+
+def _write(results: dict[str, Any], out: Path) -> None:
+    study_collect.write(results, out)
+    print(f"{out}: {len(results['arms'])} arms, {len(results['missing'])} models missing")
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import study_collect
 from benchmarks.study_collect import Measure
 from benchmarks.study_plan import TEACHER, UNTRAINED
+from distill.run_folder import flatten
 
 OF_STUDY = (  # what parts of one study have in common
     "name",
@@ -74,8 +75,8 @@ def _alike(part: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: part["study"][key] for key in OF_STUDY},
         "the teacher's fingerprint": part.get("teacher"),
-        **_flat(training),
-        **_flat({name: {key: one[key] for key in measured} for name, one in part["measures"].items()}),
+        **flatten(training),
+        **flatten({name: {key: one[key] for key in measured} for name, one in part["measures"].items()}),
     }
 
 
@@ -95,14 +96,6 @@ def _models(measures: Iterable[Measure]) -> dict[tuple[str, int], study_collect.
         for arm, seeds in measure.seeds.items()
         for seed, one in zip(seeds, measure.columns[arm], strict=True)
     }
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """section.key -> value."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def _both(one: str | None, other: str | None) -> str:
