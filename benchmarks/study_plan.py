@@ -16,7 +16,18 @@ from pydantic import Field, StrictStr, model_validator
 
 from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
-from distill.settings import Count, LocalPath, Positive, PositiveCount, load_config, section, to_dict
+from distill.settings import (
+    Count,
+    LocalPath,
+    Positive,
+    PositiveCount,
+    apply_override,
+    load_config,
+    read_settings,
+    section,
+    to_dict,
+    validate,
+)
 
 UNTRAINED, TEACHER = "untrained", "teacher"
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,8 +120,16 @@ class Run:
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
-    """Read a study. Raises FileNotFoundError or ValueError with one line per fault."""
-    return load_config(StudyConfig, path, overrides)
+    """Read a study; of one with `base: FILE`, what it does not say itself is as in that file of the same folder.
+
+    Raises FileNotFoundError or ValueError with one line per fault.
+    """
+    settings = read_settings(path)
+    if "base" in settings:
+        settings = read_settings(Path(path).parent / str(settings.pop("base"))) | settings
+    for override in overrides:
+        apply_override(settings, override)
+    return validate(StudyConfig, settings)
 
 
 def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:

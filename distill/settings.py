@@ -33,6 +33,14 @@ def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()
     Raises FileNotFoundError for a missing file and ValueError for anything else; the message has one line per fault and
     names the dotted path, the value and the remedy.
     """
+    settings = read_settings(path)
+    for override in overrides:
+        apply_override(settings, override)
+    return validate(schema, settings)
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The nested plain settings of one YAML file. Raises FileNotFoundError, or ValueError for what is no settings."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"config file {path} does not exist; pass an existing YAML file with --config")
@@ -43,9 +51,7 @@ def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
         raise ValueError(f"config file {path} holds a {type(settings).__name__}, not `key: value` lines")
-    for override in overrides:
-        apply_override(settings, override)
-    return validate(schema, settings)
+    return settings
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
