@@ -56,7 +56,8 @@ class StudyConfig:
     arms: name -> overrides. references: the arms that all are compared with; the first is plain distillation.
     margins: of non-inferiority, measure -> how much worse than the reference does not count, in the measure's unit.
     measures: those that are reported; the first is the disparity, the second the cost of the frontier plot.
-    headline: the models that the README shows. recommended: the arm that gets a model card.
+    headline: the models that the README shows; without them it leaves the study out.
+    recommended: the arm that gets a model card.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]

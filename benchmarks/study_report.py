@@ -75,7 +75,7 @@ def notes(folder: Path, every: Sequence[dict[str, Any]], only_summary: bool = Fa
 
 def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     """The text of a README in which the part between the marks of README_BLOCK is what the results files say: the notes
-    up to their first heading, and of each study a table and the plot.
+    up to their first heading, and of each study that has a headline a table and the plot.
 
     out: where the report is; it and the results files lie below the README's folder. Raises ValueError without marks.
     """
@@ -89,6 +89,8 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     every = [study_collect.read(path) for path in paths]
     parts = [notes(paths[0].parent, every, only_summary=True).rstrip() + "\n"]
     for path, results in zip(paths, every, strict=True):
+        if not results["study"]["headline"]:
+            continue
         found = study_collect.measures(results)
         arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
         plot = f"![Disparity against cost]({link(path.with_suffix('.svg'))})"

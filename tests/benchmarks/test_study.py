@@ -267,6 +267,10 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert readme.read_text().endswith("(RESULTS.md).\n\n<!-- end of study -->\nThe end.\n")
     assert "| teacher | 1 |" in readme.read_text() and "old" not in readme.read_text()
     assert "(docs/results/tiny.svg)" in readme.read_text()
+    aside = tmp_path / "docs" / "results" / "aside.json"  # a study without a headline
+    study_collect.write({**results, "name": "aside", "study": {**results["study"], "headline": []}}, aside)
+    assert study_report.with_headline(readme, [out, aside], markdown) == readme.read_text()
+    aside.unlink()
     text = markdown.read_text()
     assert "![Disparity against cost](docs/results/tiny.svg)" in text
     assert "It removes " in readme.read_text() and "{{" not in text and "## More" in text
