@@ -80,7 +80,7 @@ def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_on
     assert len({run.config.run_dir for run in runs}) == len(runs)
     whole, of_variants = (evaluation_config(plan, arm) for arm in ("plain", "plain+temperature_2"))
     assert not of_variants.occupation_gap.enabled
-    assert whole.occupation_gap.enabled == (path.stem != "smollm2")
+    assert whole.occupation_gap.enabled == (path.stem in ("smallworld", "realtext"))
     assert of_variants.log_odds == whole.log_odds and of_variants.text == whole.text  # what variants are shown with
 
 
