@@ -37,6 +37,7 @@ from benchmarks.study_plan import (
     arms_of,
     evaluation_folder,
     is_variant,
+    label_of,
     main_measures,
     plan_runs,
     teacher_folder,
@@ -98,8 +99,8 @@ def collect(study: StudyConfig) -> dict[str, Any]:
     found: dict[tuple[str, int], dict[str, Estimate]] = {}
     missing = []
     for arm, seed in [(TEACHER, study.seeds[0]), *((run.arm, run.seed) for run in runs)]:
-        if f"{arm} seed {seed}" not in done:
-            missing.append(f"{arm} seed {seed}")
+        if label_of(arm, seed) not in done:
+            missing.append(label_of(arm, seed))
             continue
         (result,) = load_evaluations([evaluation_folder(study, arm, seed)])[0].results
         found[arm, seed] = result.estimates
@@ -193,7 +194,7 @@ def _measure(name: str, found: dict[tuple[str, int], dict[str, Estimate]]) -> di
     for (arm, seed), one in chosen.items():
         if (one.measurement.convention, one.clusters) != (first.measurement.convention, first.clusters):
             raise ValueError(
-                f"{name}: {arm} seed {seed} was not measured as {first_arm} seed {first_seed} was "
+                f"{name}: {label_of(arm, seed)} was not measured as {label_of(first_arm, first_seed)} was "
                 f"({one.measurement.convention!r}, {first.measurement.convention!r}); remove the results.json of the "
                 "older one and run the study again"
             )

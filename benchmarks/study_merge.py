@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import study_collect
 from benchmarks.study_collect import Measure
-from benchmarks.study_plan import TEACHER, UNTRAINED
+from benchmarks.study_plan import TEACHER, UNTRAINED, label_of
 from distill.run_folder import flatten
 
 OF_STUDY = (  # what parts of one study have in common
@@ -36,7 +36,7 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"arm {arm} is {first['arms'][arm]} in the one and {second['arms'][arm]} in the other")
     arms = {**first["arms"], **second["arms"]}
     ours, theirs = study_collect.measures(first), study_collect.measures(second)
-    there = {f"{arm} seed {seed}" for one in (ours, theirs) for arm, seed in _models(one.values())}
+    there = {label_of(arm, seed) for one in (ours, theirs) for arm, seed in _models(one.values())}
     of_one_seed = tuple(f"{label.split()[0]} seed" for label in there if label.startswith((TEACHER, UNTRAINED)))
     missing = dict.fromkeys([*first["missing"], *second["missing"]])
     return {

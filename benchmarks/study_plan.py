@@ -117,7 +117,7 @@ class Run:
     @property
     def label(self) -> str:
         """What logs and messages call it."""
-        return f"{self.arm} seed {self.seed}"
+        return label_of(self.arm, self.seed)
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -143,6 +143,11 @@ def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:
                     raise ValueError(f"variants: {base}+{name} is there twice; rename one")
                 arms[f"{base}+{name}"] = (*study.arms[base], *overrides)
     return arms
+
+
+def label_of(arm: str, seed: int) -> str:
+    """What a model of a study is called in logs, messages and results files."""
+    return f"{arm} seed {seed}"
 
 
 def base_of(arm: str) -> str:

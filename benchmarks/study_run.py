@@ -26,6 +26,7 @@ from benchmarks.study_plan import (
     evaluation_config,
     evaluation_folder,
     evaluation_overrides,
+    label_of,
     plan_runs,
     teacher_model,
     teacher_run,
@@ -137,7 +138,7 @@ def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
             results = read_results(file)
             same = results["config"] == evaluations[arm] and not results["failures"]
             if same and (not model.is_dir() or results["models"][0]["fingerprint"] == folder_fingerprint(model)):
-                done.add(f"{arm} seed {seed}")
+                done.add(label_of(arm, seed))
     trained = {run.label for run in runs if run.arm == UNTRAINED or is_complete(run.config)}
     return {label for label in done if label in trained or label.startswith(TEACHER)}
 
@@ -170,7 +171,7 @@ def _evaluation_job(study: StudyConfig, arm: str, seed: int, model: str, before:
     out = str(evaluation_folder(study, arm, seed))
     config = ("--config", str(ROOT / study.eval_config), "--out", out)
     measure = (sys.executable, str(ROOT / "eval.py"), f"{arm}={model}", *config, *evaluation_overrides(study, arm))
-    return Job(f"{arm} seed {seed}", (*before, measure), Path(study.run_dir) / "logs" / f"{arm}.seed{seed}.log")
+    return Job(label_of(arm, seed), (*before, measure), Path(study.run_dir) / "logs" / f"{arm}.seed{seed}.log")
 
 
 def _train(config: str, overrides: Sequence[str]) -> tuple[str, ...]:
