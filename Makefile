@@ -20,7 +20,7 @@ OVERRIDES_swap := perturb.operation=swap
 OVERRIDES_max_augment := perturb.operation=max augment.mode=augment
 OVERRIDES_equivariant := perturb.operation=equivariant
 OVERRIDES_equiv_augment := perturb.operation=equivariant augment.mode=augment
-# what RESULTS.md recommends
+# the best arm of configs/study/smallworld.yaml: see RESULTS.md
 OVERRIDES_equiv_weighted := perturb.operation=equivariant_geometric perturb.gain=2 loss.counterpart_weight=10
 
 quickstart: install
@@ -43,11 +43,11 @@ student-%:
 # -- the study: every model of one world, its results file, and RESULTS.md; continues where it was stopped ---------------
 
 STUDY ?= smallworld
-SEEDS ?= 0 1 2
+SEEDS ?=
 JOBS ?= 2
 
 study: install
-	$(BIN)/python benchmarks/study.py run configs/study/$(STUDY).yaml --jobs $(JOBS) --seeds $(SEEDS)
+	$(BIN)/python benchmarks/study.py run configs/study/$(STUDY).yaml --jobs $(JOBS) $(if $(SEEDS),--seeds $(SEEDS))
 	$(BIN)/python benchmarks/study.py collect configs/study/$(STUDY).yaml --out docs/results/$(STUDY).json
 	$(BIN)/python benchmarks/study.py report docs/results/*.json --out RESULTS.md --readme README.md
 
@@ -61,8 +61,9 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# make bench CORPUS="a.jsonl.gz b.jsonl.gz": the speed of the augmenter on your text
 bench: install
-	$(BIN)/python benchmarks/augment.py
+	$(BIN)/python benchmarks/augment.py $(CORPUS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

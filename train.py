@@ -25,7 +25,7 @@ from distill.parts import load_parts
 from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
 from distill.run_folder import is_complete, leave_note, open_run, provenance
-from distill.schedule import plan_schedule
+from distill.schedule import accumulation_steps, plan_schedule
 from distill.settings import load_config
 from distill.student import read_settings
 from distill.tracking import check_trackers
@@ -58,6 +58,7 @@ def run(config: RunConfig, dry_run: bool) -> None:
     """Build the parts of a run and train, or print what would happen."""
     check_trackers(config.train.trackers)
     accelerator = build_accelerator(config)
+    accumulation_steps(config.train, accelerator.num_processes)  # refuses what does not divide before anything is read
     tokenizer, teacher, student = load_parts(config)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     loss = config.loss

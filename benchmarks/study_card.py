@@ -51,7 +51,8 @@ def card(results: dict[str, Any]) -> str:
         HEAD,
         f"# `{arm}` of the study `{results['name']}`\n",
         f"{results['world']}\n\nDistilled from the teacher on {study['budget_tokens']:,} tokens with {overrides}. This "
-        f"makes it again, in `{student}`:\n\n```bash\n{command}\n```\n",
+        f"trains it, in `{student}`, and before it a teacher where the study has none to read (docs/study.md says what "
+        f"has to be there; on another machine it is another teacher):\n\n```bash\n{command}\n```\n",
         "## What was measured\n",
         f"Means over seeds {seeds} with 95 % intervals; docs/study.md says how they are made.\n",
         values_table(found, shown, study["references"][0]),

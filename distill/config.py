@@ -19,13 +19,15 @@ class DataConfig:
 
     path: a .txt, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub name.
     subset, split: only for a hub name. text_field: the column that holds the text.
-    lines: what one document of a .txt file is: a line, or the whole file.
+    txt_document: what one document of a .txt file is: a line, or the whole file.
+    max_documents: only so many are read, the first.
     heldout_path, heldout_split: a corpus of its own for the held-out perplexity (heldout_split as split when null);
     otherwise heldout_fraction of the documents, chosen by a hash of their text so that a duplicate never sits on both
     sides.
     tokenizer: folder or hub name; the teacher's (or the student checkpoint's) when null.
     separator: the token before each document; the tokenizer's BOS (else EOS) when null.
     mask_documents: whether attention stops at the borders of documents within a block.
+    seq_len: tokens of a block. cache_dir: where prepared blocks are kept. num_proc: processes that prepare them.
     """
 
     path: LocalPath
@@ -144,6 +146,7 @@ class LossConfig:
     counterparts, besides what kd_weight gives it; it is learnt sooner, the optimum stays.
     ce_counterparts: whether the cross-entropy also asks for the text's own choice between a gendered term and its
     counterpart; `false` leaves that choice to the target.
+    hidden_weight: of 1 - cosine between the last hidden states of student and teacher, which must be equally wide.
     pairing_weight: of the student's inconsistency between the views of a pair (counterfactual logit pairing); it needs
     augment.mode `augment`, where the student reads both.
     """
@@ -183,7 +186,8 @@ class TrainConfig:
     global_batch_size, micro_batch_size: sequences that the student trains on, per optimizer step over all processes and
     per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that equal
     settings are equal budgets in every mode.
-    max_steps or epochs: exactly one. eval_blocks: how many held-out blocks are scored at most, the first ones.
+    max_steps or epochs: exactly one. log_every, eval_every, save_every: steps between lines of metrics.jsonl, scores of
+    the held-out blocks, and checkpoints. eval_blocks: how many held-out blocks are scored at most, the first ones.
     keep_checkpoints: how many of the newest are kept, besides the one with the best held-out perplexity.
     on_nonfinite: what a step does whose loss or gradient is not finite, or above optim.grad_norm_limit: `stop` names
     its blocks and ends the run, `skip` leaves the weights as they are, counts it and goes on.

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from transformers import get_scheduler
 
 from distill.batches import training_indices
-from distill.config import OptimConfig, RunConfig
+from distill.config import OptimConfig, RunConfig, TrainConfig
 
 
 class Schedule(NamedTuple):
@@ -23,17 +23,23 @@ class Schedule(NamedTuple):
     micro_steps: int
 
 
+def accumulation_steps(train: TrainConfig, num_processes: int) -> int:
+    """Micro-batches of each process per optimizer step. Raises ValueError when the batch sizes do not divide."""
+    micro_steps, remainder = divmod(train.global_batch_size, train.micro_batch_size * num_processes)
+    if remainder:
+        raise ValueError(
+            f"train.global_batch_size {train.global_batch_size} is not a multiple of train.micro_batch_size "
+            f"{train.micro_batch_size} x {num_processes} processes; change one of them"
+        )
+    return micro_steps
+
+
 def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Schedule:
-    """Derive steps and accumulation. Raises ValueError when the batch sizes do not divide exactly."""
+    """Derive steps and accumulation. Raises what `accumulation_steps` raises."""
     rows_per_pair = 2 if config.augment.mode == "augment" else 1
     rows_per_step = config.train.global_batch_size // rows_per_pair
     rows_per_micro = config.train.micro_batch_size // rows_per_pair
-    micro_steps, remainder = divmod(rows_per_step, rows_per_micro * num_processes)
-    if remainder or micro_steps == 0:
-        raise ValueError(
-            f"train.global_batch_size {config.train.global_batch_size} is not a multiple of train.micro_batch_size "
-            f"{config.train.micro_batch_size} x {num_processes} processes; change one of them"
-        )
+    micro_steps = accumulation_steps(config.train, num_processes)
     if config.train.max_steps is not None:
         return Schedule(config.train.max_steps, None, rows_per_step, rows_per_micro, micro_steps)
     assert config.train.epochs is not None

@@ -52,10 +52,15 @@ def test_the_slurm_script_starts_every_node_and_requeues_what_was_stopped(stoppe
         (tmp_path / name).chmod(0o755)
     job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8"}
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUN_DIR": str(run_dir)} | job
-    done = subprocess.run(["bash", CONFIGS / "accelerate" / "slurm.sh"], env=environment, check=False)
+    command = ["bash", CONFIGS / "accelerate" / "slurm.sh", "data.path=my corpus.jsonl"]
+    done = subprocess.run(command, env=environment, check=False)
     assert done.returncode == int(stopped)
     launches = [line for line in log.read_text().splitlines() if line.startswith("accelerate launch")]
     assert ["--machine_rank 0" in launches[0], "--machine_rank 1" in launches[1]] == [True, True]
-    options = "--num_machines 2 --num_processes 16", "--main_process_ip node1 train.py --config", f"run_dir={run_dir}"
+    options = (
+        "--num_machines 2 --num_processes 16",
+        "--main_process_ip node1 train.py --config",
+        f"run_dir={run_dir} data.path=my corpus.jsonl",
+    )
     assert all(option in launch for option in options for launch in launches)
     assert ("scontrol requeue 7" in log.read_text()) == stopped

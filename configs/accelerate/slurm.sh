@@ -1,5 +1,6 @@
 #!/bin/bash
-# A run on two nodes of eight GPUs that survives its time limit and preemption: sbatch configs/accelerate/slurm.sh
+# A run on two nodes of eight GPUs that survives its time limit and preemption:
+#   sbatch configs/accelerate/slurm.sh data.path=my_corpus.jsonl     (any settings; CONFIG and RUN_DIR name file and folder)
 # 300 s before the limit Slurm sends SIGTERM to the processes (not to this script); the run finishes its step, saves a
 # checkpoint and leaves RUN_DIR/stopped.json, and the job goes back into the queue. Use fsdp2.yaml with --num_machines
 # and --machine_rank in the same way.
@@ -27,7 +28,7 @@ rm -f "$RUN_DIR/stopped.json"
 srun --kill-on-bad-exit=1 bash -c 'exec accelerate launch --quiet --config_file configs/accelerate/multi_node.yaml \
   --num_machines "$SLURM_NNODES" --num_processes "$((SLURM_NNODES * SLURM_GPUS_ON_NODE))" \
   --machine_rank "$SLURM_NODEID" --main_process_ip "$HEAD_NODE" \
-  train.py --config "$CONFIG" run_dir="$RUN_DIR"'
+  train.py --config "$CONFIG" run_dir="$RUN_DIR" "$@"' run "$@"
 code=$?
 
 if [ -e "$RUN_DIR/stopped.json" ]; then
