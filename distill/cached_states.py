@@ -103,6 +103,7 @@ def cached_states(
     identity = [
         blocks.key,
         fingerprint,
+        config.teacher.gguf_file,
         config.teacher.dtype,
         mixed_precision,
         config.data.mask_documents,

@@ -7,6 +7,7 @@ but the wrapped module would leave gradients unsynchronised without a word.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -64,6 +65,8 @@ def teacher_states(teacher: PreTrainedModel, batch: PairedBatch, swapped: Tensor
 class Distiller(nn.Module):
     """The student with its loss. `teacher_head` and `classes` are held outside the module tree: they are not trained,
     not synchronised and not saved.
+
+    In evaluation mode the cross-entropy is whole whatever loss.ce_counterparts says: its exponential is a perplexity.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Distiller(nn.Module):
         super().__init__()
         self.student = student
         self.objective = Objective(loss, perturbation, classes)
+        self._whole = Objective(replace(loss, ce_counterparts=True), perturbation, classes)
         self._teacher_head = (teacher_head,)  # in a tuple, where the module tree does not see it
 
     def forward(
@@ -92,9 +96,8 @@ class Distiller(nn.Module):
         (head,) = self._teacher_head
         teacher = None if teacher_hidden is None or head is None else Teacher(teacher_hidden, _head(head))
         student_head = _head(self.student.get_output_embeddings())
-        loss, parts = pair_loss(
-            hidden, student_head, labels, is_gendered, positions.groups, teacher, self.objective, scale
-        )
+        objective = self.objective if self.training else self._whole
+        loss, parts = pair_loss(hidden, student_head, labels, is_gendered, positions.groups, teacher, objective, scale)
         distances = torch.zeros(2, device=hidden.device)
         weight = self.objective.loss.hidden_weight
         if teacher_hidden is not None and weight > 0:

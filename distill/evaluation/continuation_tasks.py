@@ -9,6 +9,7 @@ from typing import Any
 from augment.lexicon import load_lexicon
 from distill.evaluation import bold, continuation_scores, fluency, word_vector_polarity
 from distill.evaluation.config import EvalConfig
+from distill.evaluation.examples import record_key
 from distill.evaluation.generation import sample
 from distill.evaluation.model_specs import load_scorer, parse_models
 from distill.evaluation.scoring import Scorer
@@ -153,9 +154,11 @@ def _scores_task(name: str, key: str, score: continuation_scores.Score, sources:
 
 
 def _fluency_task(config: EvalConfig, sources: Sequence[Task]) -> Task:
-    path = config.continuations.reference
-    reference = None if path is None else load_scorer(parse_models([path])[0], config.scoring)
-    rater = "itself" if reference is None else model_fingerprint(str(path), reference.model)[:12]
+    path, reference, rater = config.continuations.reference, None, "itself"
+    if path is not None:
+        (spec,) = parse_models([path])
+        reference = load_scorer(spec, config.scoring)
+        rater = record_key(model_fingerprint(spec.path, reference.model), spec.gguf_file)
     key = f"reference:{rater}"
 
     def prepare(scorer: Scorer, *found: Records) -> Work:

@@ -122,11 +122,11 @@ def score_items(
             continue
         try:
             records = [plain(record) for record in work.score(work.items[part])]
+            if work.divisible or processes.is_main:
+                keep(records)
         except ERRORS as error:
             failed = number, message_of(error)
             break
-        if work.divisible or processes.is_main:
-            keep(records)
         mine += records
     everything = processes.gather((mine, failed))
     failures = [failure for _, failure in everything if failure is not None]

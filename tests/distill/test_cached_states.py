@@ -125,9 +125,12 @@ def test_another_teacher_corpus_or_precision_has_other_states(config, config_fil
     paths.append(cached_states(config, "no", other, teacher, fingerprint(config, teacher)).path)
     half = load_config(RunConfig, config_file, ["teacher.dtype=bfloat16"])
     paths.append(cached_states(half, "no", blocks, teacher, fingerprint(half, teacher)).path)
+    for file in ("q4.gguf", "q8.gguf"):  # in one folder, whose fingerprint is of both
+        rounded = load_config(RunConfig, config_file, [f"teacher.gguf_file={file}"])
+        paths.append(cached_states(rounded, "no", blocks, teacher, fingerprint(config, teacher)).path)
     tiny_model("gpt2", seed=9).save_pretrained(config.teacher.path)
     paths.append(cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path)
-    assert len(set(paths)) == 5
+    assert len(set(paths)) == 7
 
 
 def test_bfloat16_is_kept_bit_for_bit_at_half_the_size(config, config_file, parts):

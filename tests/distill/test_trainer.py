@@ -1,6 +1,7 @@
 """The step: loss and gradients against a slow float64 reference, and invariance to how the step is split."""
 
 import copy
+import dataclasses
 import itertools
 import math
 from types import SimpleNamespace
@@ -302,7 +303,8 @@ def test_a_held_out_loss_too_large_for_a_perplexity_is_reported_as_infinity(worl
     assert result["heldout_perplexity"] == math.inf
 
 
-def test_held_out_perplexity_is_the_mean_over_scored_tokens(world, tiny_model):
+@pytest.mark.parametrize("ce_counterparts", [True, False])
+def test_held_out_perplexity_is_the_mean_over_scored_tokens(ce_counterparts, world, tiny_model):
     student, examples = tiny_model(seed=2, resid_pdrop=0.5), examples_of(world, "none")
     losses, num_tokens = 0.0, 0
     for example in examples:
@@ -311,7 +313,8 @@ def test_held_out_perplexity_is_the_mean_over_scored_tokens(world, tiny_model):
         num_tokens += ids.shape[1] - 1
     rows = Dataset.from_list([example._asdict() for example in examples]).with_format("numpy")
     config = settings("none", "none")
-    module = Distiller(student, config.loss, config.perturb).train()
+    loss = dataclasses.replace(config.loss, ce_counterparts=ce_counterparts)
+    module = Distiller(student, loss, config.perturb, classes=world.classes).train()
     result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
     assert result["heldout_nats_per_token"] == pytest.approx(losses / num_tokens, rel=1e-5)
     assert result["heldout_perplexity"] == pytest.approx(math.exp(losses / num_tokens), rel=1e-5)

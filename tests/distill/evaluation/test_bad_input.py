@@ -224,6 +224,19 @@ def test_another_model_rates_the_continuations(save, data, tmp_path):
     assert perplexities["good"].measurement.value > perplexities["rater"].measurement.value  # its own text suits it
 
 
+def test_two_raters_in_run_folders_are_told_apart(save, data, tmp_path):
+    conventions = set()
+    for seed in (3, 4):
+        shutil.copytree(save(f"rater{seed}", "llama", seed=seed).path, tmp_path / f"run{seed}" / "student")
+        off = {"log_odds": {"enabled": False}, "agreement": {"enabled": False}, "generation": FEW["generation"]}
+        rated = {"reference": str(tmp_path / f"run{seed}"), "sentiment": False, "diversity": False}
+        settings = {"benchmarks": {"bold": data["bold"]}, **off, "continuations": rated}
+        (result,) = evaluate([save("good")], validate(EvalConfig, settings)).results
+        conventions.add(result.estimates["fluency/perplexity"].measurement.convention)
+    assert len(conventions) == 2
+
+
+
 def test_contexts_come_from_the_text_even_when_nothing_else_reads_it(save, data, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("Once she met a nurse and a pilot.\nThe teacher and the guard saw that he left.\n")
