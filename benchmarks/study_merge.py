@@ -82,7 +82,9 @@ def _alike(part: dict[str, Any]) -> dict[str, Any]:
 
 def _measure(described: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:
     """A measure as it is stored, with the columns of both, in the order of the arms and of the seeds."""
-    columns = _models([theirs]) | _models([ours])
+    first = _models([ours])
+    have = {arm for arm, _ in first if arm in (TEACHER, UNTRAINED)}  # there is one, whatever its seed
+    columns = {key: one for key, one in _models([theirs]).items() if key[0] not in have} | first
     ordered = sorted(columns, key=lambda key: (arms.index(key[0]), key[1]))
     about = {key: value for key, value in described.items() if key not in ("constant", "values", "columns_of")}
     return {**about, **study_collect.stored_columns({key: columns[key] for key in ordered})}

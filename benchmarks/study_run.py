@@ -28,15 +28,16 @@ from benchmarks.study_plan import (
     evaluation_overrides,
     label_of,
     plan_runs,
+    teacher_folder,
     teacher_model,
     teacher_run,
 )
 from distill.evaluation.comparison import read_results
 from distill.export import write_student
-from distill.models import folder_fingerprint
+from distill.models import folder_fingerprint, model_fingerprint
 from distill.parts import load_parts
-from distill.run_folder import check_settings, is_complete
-from distill.settings import to_dict
+from distill.run_folder import check_settings, is_complete, open_run
+from distill.settings import load_yaml, to_dict
 
 TIMES = "times.jsonl"
 
@@ -56,8 +57,8 @@ def run_study(
     """Prepare, train the teacher, then all other jobs, `num_jobs` at a time; the exit code: 1 if anything failed.
 
     settings: the words of the command line that make the study. only, seeds: as in `plan_runs`; `teacher` is an arm
-    here. Raises ValueError, before anything is started, when the study is not valid or a folder holds a run with other
-    settings.
+    here. Raises ValueError, before a student is trained, when the study is not valid or a folder holds a run with other
+    settings or of another teacher.
     """
     logs = Path(study.run_dir) / "logs"
     runs = plan_runs(study, only, seeds)
@@ -66,7 +67,6 @@ def run_study(
     jobs += [_job(settings, study, run) for run in runs]
     for config in (*([] if teacher is None else [teacher]), *(run.config for run in runs)):
         check_settings(config)
-    done = complete(study, runs)
     first = [
         Job(f"prepare {number}", ((sys.executable, *words),), logs / f"prepare{number}.log")
         for number, words in enumerate(study.prepare, start=1)
@@ -77,6 +77,13 @@ def run_study(
     for job in first:
         if _report(run_jobs([job], 1, study)):
             return 1
+    stale = ", ".join(run.config.run_dir for run in _of_another_teacher(study, runs))
+    if stale:
+        raise ValueError(
+            f"{teacher_folder(study)} is not the teacher that these were made from: {stale}; remove them, or put their "
+            "teacher back"
+        )
+    done = complete(study, runs)
     left = [job for job in jobs if job.label not in done]
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} models are trained and measured already")
@@ -114,22 +121,22 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig) -> dict[str
 
 
 def write_untrained(run: Run) -> None:
-    """The student before its training, in run_dir/student. Raises what `load_parts` raises."""
-    final = _student(run)
-    if final.exists():
+    """The student before its training, as a run folder. Raises what `load_parts` and `open_run` raise."""
+    if is_complete(run.config):
         return
-    tokenizer, _, student = load_parts(run.config)
-    write_student(final, student, tokenizer)
+    tokenizer, teacher, student = load_parts(run.config)
+    assert run.config.teacher is not None and teacher is not None
+    with open_run(run.config, {"teacher": model_fingerprint(run.config.teacher.path, teacher)}):
+        write_student(_student(run), student, tokenizer)
 
 
 def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
-    """The labels of the jobs that have nothing left to do: trained with these settings, and measured with these as they
-    are now (a run that was removed is trained again, and its evaluation is that of the removed one).
+    """The labels of the jobs that have nothing left to do: trained with these settings by this teacher, and measured
+    with these settings as they are now (a run that was removed is trained again, and its evaluation is that of the
+    removed one).
     """
-    models = {
-        (TEACHER, study.seeds[0]): Path(teacher_model(study)),
-        **{(run.arm, run.seed): _student(run) for run in runs},
-    }
+    teacher = (TEACHER, study.seeds[0])
+    models = {teacher: teacher_folder(study), **{(run.arm, run.seed): _student(run) for run in runs}}
     done = set()
     evaluations = {arm: to_dict(evaluation_config(study, arm)) for arm, _ in models}
     for (arm, seed), model in models.items():
@@ -137,10 +144,23 @@ def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
         if file.is_file():
             results = read_results(file)
             same = results["config"] == evaluations[arm] and not results["failures"]
-            if same and (not model.is_dir() or results["models"][0]["fingerprint"] == folder_fingerprint(model)):
+            of_hub = (arm, seed) == teacher and study.teacher_config is None and not model.is_dir()
+            now = folder_fingerprint(model) if model.is_dir() else None
+            if same and (of_hub or results["models"][0]["fingerprint"] == now):
                 done.add(label_of(arm, seed))
-    trained = {run.label for run in runs if run.arm == UNTRAINED or is_complete(run.config)}
-    return {label for label in done if label in trained or label.startswith(TEACHER)}
+    stale = {run.label for run in _of_another_teacher(study, runs)}
+    trained = {run.label for run in runs if run.label not in stale and is_complete(run.config)}
+    return {label for label in done if label in trained or label == label_of(*teacher)}
+
+
+def _of_another_teacher(study: StudyConfig, runs: Sequence[Run]) -> list[Run]:
+    """The runs whose teacher had other weights than the study's has now; none where that is on a hub."""
+    teacher = teacher_folder(study)
+    if not teacher.is_dir():
+        return []
+    now = folder_fingerprint(teacher)
+    files = ((run, Path(run.config.run_dir) / "config.yaml") for run in runs)
+    return [run for run, file in files if file.is_file() and load_yaml(file)["provenance"]["teacher"] != now]
 
 
 def _is_wanted(only: Sequence[str]) -> bool:

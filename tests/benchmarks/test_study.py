@@ -304,6 +304,23 @@ def test_a_run_with_other_settings_in_its_folder_is_refused_before_anything_star
     assert "optim.lr: 0.001 there, 1e-05 now" in capsys.readouterr().err
 
 
+def test_students_of_an_earlier_teacher_are_refused_and_do_not_count(
+    study_file, tiny_model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(study_run, "_run_job", in_process)
+    words = [str(study_file), "--set", "variants=[]"]
+    some = ["--only", "untrained", "plain", "--seeds", "0"]
+    assert study.main(["run", *words, *some]) == 0
+    tiny_model("gpt2", seed=9, initializer_range=0.1).save_pretrained(tmp_path / "teacher")
+    capsys.readouterr()
+    assert study.main(["run", *words, *some]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/teacher is not the teacher that these were made from" in told
+    assert "untrained/seed0" in told and "plain/seed0" in told
+    assert study.main(["collect", *words, "--out", str(tmp_path / "out.json")]) == 2
+    assert "no model that is trained and measured" in capsys.readouterr().err
+
+
 def test_the_results_page_is_what_its_results_files_give():
     page = ROOT / "RESULTS.md"
     files = sorted((ROOT / "docs" / "results").glob("*.json"))

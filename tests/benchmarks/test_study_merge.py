@@ -47,7 +47,7 @@ def first() -> dict:
 
 @pytest.fixture
 def second() -> dict:
-    values = {"teacher": {"0": [[1.5], [2]]}, "swap": {"0": [[5], [6]]}, "plain": {"1": [[7], [8]]}}
+    values = {"teacher": {"1": [[1.5], [2]]}, "swap": {"0": [[5], [6]]}, "plain": {"1": [[7], [8]]}}
     other = {"created": "2026-02-01", "git_revision": "b", "hardware": "another", "hours": {"students": 0.5}}
     made = part(values, missing=["plain seed 0", "teacher seed 1", "max seed 0"], **other)
     made["study"]["seeds"] = [1]

@@ -236,7 +236,6 @@ def test_two_raters_in_run_folders_are_told_apart(save, data, tmp_path):
     assert len(conventions) == 2
 
 
-
 def test_contexts_come_from_the_text_even_when_nothing_else_reads_it(save, data, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("Once she met a nurse and a pilot.\nThe teacher and the guard saw that he left.\n")
