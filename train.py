@@ -25,6 +25,7 @@ from distill.parts import load_parts
 from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
 from distill.run_folder import is_complete, leave_note, open_run, provenance
+from distill.samples import check_prompts
 from distill.schedule import accumulation_steps, plan_schedule
 from distill.settings import load_config
 from distill.student import read_settings
@@ -60,6 +61,7 @@ def run(config: RunConfig, dry_run: bool) -> None:
     accelerator = build_accelerator(config)
     accumulation_steps(config.train, accelerator.num_processes)  # refuses what does not divide before anything is read
     tokenizer, teacher, student = load_parts(config)
+    check_prompts(student, tokenizer, config.train.sample_prompts)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     loss = config.loss
     has_term = loss.pairing_weight > 0 or loss.counterpart_weight > 0 or not loss.ce_counterparts

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from augment import guards, names, topics
 from augment.case import recase
@@ -127,6 +128,7 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
                 _append_coordinated(text, edit, candidate.term, edits)
             else:
                 edits.append(edit)
+    edits.sort(key=attrgetter("start"))  # "the heroine and her hero": the two nouns come before the pronoun
     if frozen:
         edits = _without_frozen(text, edits, frozen)
     if spoken_of:
@@ -252,7 +254,7 @@ def _append_coordinated(text: str, edit: Edit, term: Term, edits: list[Edit]) ->
         if match is None or match.group(1).lower() != term.target or match.group(1).istitle():
             continue
         start, end = match.span(1)
-        if comes_first and edits and edits[-1].end > start:
+        if comes_first and any(one.start < end and start < one.end for one in edits[-2:]):
             continue
         other = Edit(
             start, end, match.group(1), recase(match.group(1), term.word), "m->f joined with its counterpart", 1.0

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator
 from torch.distributed.fsdp import FSDPModule
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 NUM_NEW_TOKENS = 40
+
+
+def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> None:
+    """Raise ValueError for a prompt that the student cannot continue: without a token, or as long as it can read."""
+    for prompt in prompts:
+        num_tokens = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        if not 0 < num_tokens < _num_positions(student):
+            raise ValueError(
+                f"train.sample_prompts: {prompt!r} has {num_tokens} tokens; give at least one, and fewer than the "
+                f"student's {_num_positions(student)} positions"
+            )
+
+
+def _num_positions(student: PreTrainedModel) -> int:
+    """How many tokens the student can read; a large number where its architecture sets no limit."""
+    return getattr(student.config, "max_position_embeddings", None) or sys.maxsize
 
 
 @torch.no_grad()
@@ -19,8 +36,8 @@ def samples(
     tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[str],
 ) -> list[dict[str, str]]:
-    """The student's most likely continuation of each prompt, at most NUM_NEW_TOKENS long (greedy: it uses no random
-    state). Call on all processes: a sharded student needs them all.
+    """The student's most likely continuation of each prompt, at most NUM_NEW_TOKENS long and within its positions
+    (greedy: it uses no random state). Call on all processes: a sharded student needs them all.
     """
     student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
     sharded = isinstance(distiller, FSDPModule)
@@ -34,7 +51,7 @@ def samples(
             written = student.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=NUM_NEW_TOKENS,
+                max_new_tokens=min(NUM_NEW_TOKENS, _num_positions(student) - ids.shape[1]),
                 do_sample=False,
                 pad_token_id=tokenizer.eos_token_id,
             )

@@ -201,6 +201,8 @@ def test_a_folder_with_something_else_in_it_is_not_written_to(config_file, tmp_p
         ("train.micro_batch_size=6", "8 is not a multiple of train.micro_batch_size 6 x 1 processes"),
         ("augment.lexicon={folder}/no.tsv", "no.tsv"),
         ("train.trackers=[comet]", "train.trackers: comet is not installed"),
+        ("train.sample_prompts=['']", "train.sample_prompts: '' has 0 tokens; give at least one"),
+        (f"train.sample_prompts=[{'He ' * 70}]", "fewer than the student's 64 positions"),
         (
             "loss={{kd_weight: 0, ce_weight: 1}}",
             "perturb.operation changes the distillation target, but loss.kd_weight",

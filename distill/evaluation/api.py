@@ -29,10 +29,10 @@ def evaluate_model(
     """The measurements of one model, by name, each with its interval, convention and number of items.
 
     model: a folder, a hub name, a .gguf file or a run folder; or a causal LM of transformers, which is measured as it
-    is (its device, its dtype) and needs its `tokenizer`. settings: an `EvalConfig`, or nested settings as in a YAML
-    file of configs/eval. tasks: the names of those to run, all that the settings switch on when None; those that they
-    are computed from (sentiment from bold, say) must be among them. Raises ValueError for settings that are not
-    known, a task that is not switched on, and with the message of the first task that fails.
+    is (its device, its dtype), is left in evaluation mode and needs its `tokenizer`. settings: an `EvalConfig`, or
+    nested settings as in a YAML file of configs/eval. tasks: the names of those to run, all that the settings switch
+    on when None; those that they are computed from (sentiment from bold, say) must be among them. Raises ValueError
+    for settings that are not known, a task that is not switched on, and with the message of the first task that fails.
 
         from distill.evaluation import evaluate_model
         found = evaluate_model("path/to/model", settings={"benchmarks": {"crows_pairs": "crows_pairs_anonymized.csv"}})
@@ -76,7 +76,8 @@ def _scorer(
         return load_scorer(parse_models([str(model)])[0], config)
     if tokenizer is None:
         raise ValueError("a loaded model needs its tokenizer: evaluate_model(model, tokenizer)")
+    model.eval()  # first: with dropout no two passes are alike
     check_head(model, "model")
     check_vocabulary(model, tokenizer, "model")
     start_id = start_token(tokenizer, config.start_token) if config.bos else None
-    return Scorer("model", model.eval(), tokenizer, start_id, config.max_batch_tokens)
+    return Scorer("model", model, tokenizer, start_id, config.max_batch_tokens)

@@ -35,8 +35,7 @@ def score(
     numbers: the documents' numbers, for the ids of their records; by default 0, 1, ...
 
     With a separator the documents are one text, and a token counts to the document that its last character is in (the
-    separator to the one before it). Raises ValueError when the window exceeds the model's context or no token was
-    scored.
+    separator to the one before it). Raises ValueError when the window exceeds the model's context.
     """
     window, stride = window_and_stride(scorer, config)
     if config.separator is None:
@@ -56,10 +55,6 @@ def score(
         np.add.at(num_scored, owner, 1)
     for _, owner in texts:
         np.add.at(num_tokens, owner, 1)
-    if num_scored.sum() == 0:
-        raise ValueError(
-            f"{scorer.label}: no token could be scored; the documents are too short without scoring.bos=true"
-        )
     return [
         {
             "id": f"document/{number if numbers is None else numbers[number]}",
@@ -78,7 +73,10 @@ def summarise(
     """Perplexity per token, its logarithm in nats and, if every token was scored, perplexity per word.
 
     token_convention: the convention with everything that a value per token depends on (window, stride, tokenizer).
+    Raises ValueError when no token was scored.
     """
+    if not any(record["num_scored_tokens"] for record in records):
+        raise ValueError("no token could be scored; the documents are too short without scoring.bos=true")
     clusters = [record["id"] for record in records]
     cost = -np.array([record["logprob"] for record in records])
     num_tokens = np.array([record["num_scored_tokens"] for record in records], dtype=np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -83,7 +83,7 @@ def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPro
         templates = truth.neutral_templates
     else:
         rows, templates = _occupations(config.occupations), config.templates
-    _check_templates(templates, "{occupation}", "log_odds.templates")
+    _check_templates(templates, {"occupation": "nurse", "article": "a"}, "log_odds.templates")
     return [
         NeutralPrompt(f"{name}/{number}", name, template.format(occupation=name, article=article).strip(), log_odds)
         for name, article, log_odds in rows
@@ -98,8 +98,9 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
             GenderedPrompt(f"probe/{number}", probe.nouns, probe.prompt.strip(), probe.gender)
             for number, probe in enumerate(read_world(world).agreement_probes)
         ]
-    _check_templates(config.templates, "{noun}", "agreement.templates")
+    _check_templates(config.templates, {"noun": "woman"}, "agreement.templates")
     rows = _read_tsv(config.nouns, NOUNS, ("female", "male"), "agreement.nouns")
+    _check_distinct([row[gender] for row in rows for gender in ("female", "male")], "agreement.nouns")
     return [
         GenderedPrompt(
             f"{row[gender]}/{number}",
@@ -128,6 +129,7 @@ def read_world(folder: str) -> WorldTruth:
 
 def _occupations(path: str | None) -> list[tuple[str, str, float | None]]:
     rows = _read_tsv(path, OCCUPATIONS, ("name", "article"), "log_odds.occupations")
+    _check_distinct([row["name"] for row in rows], "log_odds.occupations")
     return [(row["name"], row["article"], _share_log_odds(row)) for row in rows]
 
 
@@ -155,7 +157,7 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
         raise FileNotFoundError(f"{key}: {path} does not exist; give a TSV file, or null for the built-in list")
     else:
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
         except UnicodeDecodeError as error:
             raise ValueError(f"{key}: {path} is not UTF-8 ({error.reason}); convert it") from error
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -165,9 +167,26 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
     return rows
 
 
-def _check_templates(templates: Sequence[str], field: str, key: str) -> None:
+def _check_distinct(words: Sequence[str], key: str) -> None:
+    """Raise ValueError for a word that is there twice: its prompts would be one in the records, and count as two."""
+    for word in words:
+        if words.count(word) > 1:
+            raise ValueError(f"{key}: {word!r} is there twice; leave it in one row")
+
+
+def _check_templates(templates: Sequence[str], fields: Mapping[str, str], key: str) -> None:
+    """Raise ValueError for a template without the first of the fields (names with an example), or with others."""
+    field = next(iter(fields))
     if not templates:
-        raise ValueError(f"{key} is empty; give at least one template with {field}")
+        raise ValueError(f"{key} is empty; give at least one template with {{{field}}}")
     for template in templates:
-        if field not in template:
-            raise ValueError(f"{key}: template {template!r} has no {field}; add it where the word belongs")
+        if f"{{{field}}}" not in template:
+            raise ValueError(f"{key}: template {template!r} has no {{{field}}}; add it where the word belongs")
+        try:
+            template.format(**fields)
+        except (LookupError, ValueError, AttributeError) as error:
+            known = ", ".join(f"{{{name}}}" for name in fields)
+            raise ValueError(
+                f"{key}: template {template!r} cannot be filled ({error!r}); its fields are {known}, and a brace is "
+                "written twice"
+            ) from error

@@ -255,10 +255,11 @@ def _perplexity_task(config: EvalConfig, documents: list[str]) -> Task:
             # a window that no document fills changes nothing, so that models with other contexts can be compared
             whole = how.separator is None and all(record["num_tokens"] <= window for record in records)
             broken = "window:whole-documents" if whole else f"window:{window}|stride:{stride}"
-            own = how.window is None  # per word, how much of the text a model sees is part of the model
+            # per word, how much of the text a model sees is part of the model; a stride that was set is not
+            own = "window:own" + (f"|stride:{how.stride}" if how.stride else "")
             start = f"{text}|{scorer.start_convention}"
             return (
-                f"word|{start}|{'window:own' if own else broken}",
+                f"word|{start}|{own if how.window is None else broken}",
                 f"token-stride|{start}|{broken}|tokenizer:{tokenizer_hash(scorer)}",
             )
 

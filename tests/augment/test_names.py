@@ -38,6 +38,8 @@ def test_left_alone(text: str) -> None:
         ("The Polish King Jan fled.", "The Polish Queen Jan fled."),
         ("The old Countess' eyes", "The old Count's eyes"),
         ("the hero and the heroine; gods or goddesses", "the heroine and the hero; goddesses or gods"),
+        ("The heroine and her hero left.", "The hero and his heroine left."),
+        ("The hero and his heroine left.", "The heroine and her hero left."),
         ("The groom smiled; a groom fed the horses.", "The bride smiled; a groom fed the horses."),
         ("It was _his_ idea, not _hers_.", "It was _her_ idea, not _his_."),
         ('<b class="his">her</b> room', '<b class="his">his</b> room'),

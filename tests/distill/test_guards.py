@@ -173,10 +173,11 @@ def test_outside_of_the_main_thread_no_handler_is_set():
 
 def test_samples_are_written_at_every_evaluation_and_leave_the_run_as_it_is(config_file, tmp_path):
     train.main(["--config", str(config_file), f"run_dir={tmp_path / 'without'}"])
-    train.main(["--config", str(config_file), "train.sample_prompts=[The nurse said that, He]"])
+    prompts = ["The nurse said that", "He " * 25 + "left"]  # the second leaves less than 40 of 64 positions
+    train.main(["--config", str(config_file), f"train.sample_prompts={prompts}"])
     rows = read_jsonl(tmp_path / "run" / "samples.jsonl")
     assert [(row["step"], row["prompt"]) for row in rows] == [
-        (step, prompt) for step in (0, 2, 4, 6) for prompt in ("The nurse said that", "He")
+        (step, prompt) for step in (0, 2, 4, 6) for prompt in prompts
     ]
     assert all(row["continuation"] for row in rows)
     ours, theirs = (tmp_path / name / "student" / "model.safetensors" for name in ("run", "without"))

@@ -133,5 +133,6 @@ def test_windows_that_do_not_fit_are_refused(tiny_scorer):
         perplexity.score(tiny_scorer(), DOCUMENTS, PerplexityConfig(window=65))
     with pytest.raises(ValueError, match="stride = 9 is larger than the window of 8"):
         perplexity.score(tiny_scorer(), DOCUMENTS, PerplexityConfig(window=8, stride=9))
+    short = perplexity.score(tiny_scorer(bos=False), ["A"], PerplexityConfig())  # in a chunk of its own, perhaps
     with pytest.raises(ValueError, match="no token could be scored"):
-        perplexity.score(tiny_scorer(bos=False), ["A"], PerplexityConfig())
+        perplexity.summarise(short, "c", "t", SETTINGS)

@@ -86,6 +86,14 @@ def test_missing_files_and_bad_templates_are_refused(tmp_path):
         read_world(str(tmp_path))
     with pytest.raises(ValueError, match=r"'The nurse said' has no \{occupation\}"):
         neutral_prompts(LogOddsConfig(templates=("The nurse said",)), None)
+    with pytest.raises(ValueError, match=r"cannot be filled \(KeyError\('article'\)\); its fields are \{noun\}"):
+        gendered_prompts(AgreementConfig(templates=("I met {article} {noun} and",)), None)
+    with pytest.raises(ValueError, match="cannot be filled"):
+        neutral_prompts(LogOddsConfig(templates=("The {occupation} {",)), None)
+    nouns = tmp_path / "nouns.tsv"
+    nouns.write_bytes("female\tmale\nwoman\tman\nwoman\tguy\n".encode("utf-8-sig"))  # as spreadsheets save it
+    with pytest.raises(ValueError, match=r"agreement\.nouns: 'woman' is there twice"):
+        gendered_prompts(AgreementConfig(nouns=str(nouns)), None)
     with pytest.raises(ValueError, match=r"agreement\.templates is empty"):
         gendered_prompts(AgreementConfig(templates=()), None)
 
