@@ -61,14 +61,17 @@ def _read_schema(source: Path) -> pa.Schema:
 
 
 def read_column(source: Path, text_field: str) -> Iterator[str]:
-    """The texts of one column. Raises ValueError when it is absent."""
+    """The texts of one column. Raises ValueError when it is absent or holds something else."""
     _read_schema(source)
     with pq.ParquetFile(source) as file:
         if text_field not in file.schema_arrow.names:
             names = ", ".join(file.schema_arrow.names)
             raise ValueError(f"{source} has no column {text_field!r}; its columns are {names}")
         for batch in file.iter_batches(_ROWS_PER_BLOCK, columns=[text_field]):
-            yield from (text for text in batch.column(0).to_pylist() if isinstance(text, str))
+            for text in batch.column(0).to_pylist():
+                if not isinstance(text, str):
+                    raise ValueError(f"{source}: column {text_field!r} holds {text!r}; give a column of texts")
+                yield text
 
 
 _EDIT = pa.struct(

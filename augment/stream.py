@@ -15,6 +15,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -186,8 +187,12 @@ def read_texts(source: Path, text_field: str) -> Iterator[str]:
         return
     with _named(source), _reader(source) as read:
         for number, raw in enumerate(read, start=1):
+            if kind != ".txt" and not raw.strip():
+                continue
             try:
                 text = raw.decode("utf-8") if kind == ".txt" else json.loads(raw)[text_field]
+                if not isinstance(text, str):
+                    raise TypeError(f"it holds {text!r}")
             except (ValueError, KeyError, TypeError) as error:
                 problem = f"{type(error).__name__}: {error}"
                 raise ValueError(f"{source}, line {number}: no text in field {text_field!r} ({problem})") from None
@@ -252,9 +257,19 @@ def in_order(
             yield size, future.result()
 
 
-def workers(num_workers: int, options: RowOptions) -> Executor:
-    """A pool of fresh processes that hold the options, so that each builds its tables once."""
-    return ProcessPoolExecutor(num_workers, get_context("spawn"), initializer=_hold, initargs=(options,))
+@contextmanager
+def workers(num_workers: int, options: RowOptions) -> Iterator[Executor]:
+    """A pool of fresh processes that hold the options, so that each builds its tables once. Raises OSError when one of
+    them dies.
+    """
+    try:
+        with ProcessPoolExecutor(num_workers, get_context("spawn"), initializer=_hold, initargs=(options,)) as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        raise OSError(
+            f"one of {num_workers} workers has died, most likely for want of memory; give the same command with fewer "
+            "--workers: it goes on where it stopped"
+        ) from error
 
 
 _OPTIONS: list[RowOptions] = []  # one element, in worker processes only

@@ -80,12 +80,15 @@ def documents(texts: Iterable[str]) -> Iterator[str]:
 def _rows(path: Path, group: str) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give the path of a .jsonl.gz file and the field of its works")
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            row = json.loads(line)
-            if not isinstance(row.get("text"), str) or group not in row:
-                raise ValueError(f"{path}:{number} lacks the field text or {group!r}; name the field of its works")
-            yield row
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                row = json.loads(line)
+                if not isinstance(row.get("text"), str) or group not in row:
+                    raise ValueError(f"{path}:{number} lacks the field text or {group!r}; name the field of its works")
+                yield row
+    except EOFError as error:
+        raise ValueError(f"{path} ends too early ({error}); get it again") from error
 
 
 def _hash(text: str) -> float:

@@ -17,7 +17,8 @@ from distill.settings import Count, LocalPath, Momentum, NonNegative, Positive, 
 class DataConfig:
     """Which text is read, and how it is cut into blocks.
 
-    path: a .txt, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub name.
+    path: a .txt, .txt.gz, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub
+    name.
     subset, split: only for a hub name. text_field: the column that holds the text.
     txt_document: what one document of a .txt file is: a line, or the whole file.
     max_documents: only so many are read, the first.

@@ -56,7 +56,14 @@ def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
 
 
 def check_supported(accelerator: Accelerator) -> None:
-    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write."""
+    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write, or that
+    scales gradients by an accumulation of its own.
+    """
+    if accelerator.gradient_accumulation_steps != 1:
+        raise ValueError(
+            f"accelerate is told to accumulate {accelerator.gradient_accumulation_steps} gradients; unset "
+            "ACCELERATE_GRADIENT_ACCUMULATION_STEPS: train.global_batch_size and train.micro_batch_size say how many"
+        )
     kind = accelerator.distributed_type.value
     if kind not in SUPPORTED:
         raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(SUPPORTED)}")

@@ -24,9 +24,6 @@ from transformers import (
 
 from distill.config import TeacherConfig
 
-DROPOUT_KEYS = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout", "dropout")
-
-
 # -- loading ---------------------------------------------------------------------------------------------------------
 
 
@@ -74,10 +71,10 @@ def load_teacher(config: TeacherConfig) -> PreTrainedModel:
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Set every dropout probability that this configuration has, in place."""
-    for key in DROPOUT_KEYS:
-        if isinstance(getattr(config, key, None), int | float):
-            setattr(config, key, dropout)
+    """Set every dropout probability that this configuration has, in place; whole layers are never dropped."""
+    for key, value in vars(config).items():
+        if "drop" in key and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(config, key, 0.0 if "layerdrop" in key else dropout)
 
 
 def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:

@@ -118,9 +118,10 @@ def _single_token_id(tokenizer: PreTrainedTokenizerFast, space: str, term: str) 
     context = "a" if space else "("
     before = tokenizer(context, add_special_tokens=False)["input_ids"]
     after = tokenizer(context + space + term, add_special_tokens=False)["input_ids"]
-    if after[:-1] == before and after[-1] != tokenizer.unk_token_id:
-        return after[-1]
-    return None
+    if not after or after[:-1] != before:
+        return None
+    # not the unknown token, nor what is left of a word whose first letters the tokenizer drops
+    return after[-1] if tokenizer.decode(after[-1:]).strip().lower() == term.lower() else None
 
 
 def _title(term: str) -> str:

@@ -60,7 +60,7 @@ def read_text(path: str | Path, key: str, source: str) -> str:
         )
     try:
         raw = file.read_bytes()
-        text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8")
+        text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8-sig")
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{key}: {file} is not readable text ({error}). To get it again: {source}") from error
     if not text.strip():
@@ -96,7 +96,7 @@ def read_csv(
 def read_jsonl(path: str | Path, key: str, source: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     """The rows of a file with one JSON object per line. Raises as `read_csv`, naming the line that is not JSON."""
     rows = []
-    for number, line in enumerate(read_text(path, key, source).splitlines(), 1):
+    for number, line in enumerate(read_text(path, key, source).split("\n"), 1):  # U+2028 may stand within a text
         if line.strip():
             try:
                 rows.append(json.loads(line))

@@ -66,7 +66,7 @@ def context_tests(
         raise ValueError("ceat: the association tests are all of sentences (sent-*); add the tests of words")
     words = sorted({word for test in chosen for word in _words(test)})
     if documents is None:
-        found = {word: tuple(template.format(word=word) for template in TEMPLATES) for word in words}
+        found = {word: tuple(template.format(word=word) for template in TEMPLATES[:num_contexts]) for word in words}
     else:
         found = find_contexts(documents, words, num_contexts)
         missing = [word for word in words if not found[word]]

@@ -144,8 +144,8 @@ def _estimate(
 def _read_file(file: Path, key: str, layout: Format) -> list[tuple[str, int]]:
     """(sentence, class) of each line; a first line whose class is no number is a header."""
     pairs = []
-    for number, line in enumerate(read_text(file, key, layout.source).splitlines(), 1):
-        cells = line.split("\t")
+    for number, line in enumerate(read_text(file, key, layout.source).rstrip("\n").split("\n"), 1):
+        cells = line.rstrip("\r").split("\t")
         well_formed = len(cells) == layout.num_columns and cells[layout.text_column].strip()
         if well_formed and cells[layout.label_column] in ("0", "1"):
             pairs.append((cells[layout.text_column].strip(), int(cells[layout.label_column])))

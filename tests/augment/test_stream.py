@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import subprocess
 import sys
@@ -205,6 +206,27 @@ def test_command_line_errors_are_one_line(tmp_path: Path, capsys: pytest.Capture
         assert main(["swap", str(source), *arguments]) == 1
         assert message in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_row_without_a_text_is_named_and_an_empty_line_is_none(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, good = tmp_path / f"in{suffix}", tmp_path / "good.jsonl"
+    if suffix == ".jsonl":
+        source.write_text('{"text": "He left."}\n{"text": null}\n')
+    else:
+        pq.write_table(pa.table({"text": ["He left.", None]}), source)
+    assert main(["audit", str(source), "--out", str(tmp_path / "audit")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {source}") and "None" in error and "'text'" in error
+    good.write_text('{"text": "He left."}\n\n{"text": "She left."}\n')
+    assert list(stream.read_texts(good, "text")) == ["He left.", "She left."]
+
+
+def test_a_worker_that_dies_is_one_message() -> None:
+    with pytest.raises(OSError, match="one of 2 workers has died.*fewer --workers"), stream.workers(2, OPTIONS) as pool:
+        pool.submit(os._exit, 1).result()
 
 
 @pytest.mark.parametrize("name", ["cut.jsonl.gz", "no.jsonl.gz", "no.parquet"])

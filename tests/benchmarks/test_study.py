@@ -360,6 +360,9 @@ def test_works_are_held_out_whole(tmp_path, capsys):
     assert study_corpus.main(words) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert study_corpus.main([f"{tmp_path}/none.gz:book", "--out", str(tmp_path / "other")]) == 1
+    (tmp_path / "cut.gz").write_bytes((tmp_path / "novels.jsonl.gz").read_bytes()[:-9])
+    assert study_corpus.main([f"{tmp_path}/cut.gz:book", "--out", str(tmp_path / "other")]) == 1
+    assert "cut.gz ends too early" in capsys.readouterr().err
 
 
 def test_the_schema_is_that_of_the_files():

@@ -154,6 +154,23 @@ def test_students_from_settings_a_file_and_a_checkpoint(folder, tokenizer, tmp_p
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"model_type": "gpt_neo", "num_layers": 1, "attention_types": [[["global"], 1]], "num_heads": 2},
+        {"model_type": "biogpt", "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8},
+        {"model_type": "opt", "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 8, "layerdrop": 0.5},
+    ],
+    ids=lambda settings: settings["model_type"],
+)
+def test_dropout_is_off_by_default_whatever_an_architecture_calls_it(settings, tokenizer):
+    settings |= {"hidden_size": 8, "max_position_embeddings": 16, "bos_token_id": 0, "eos_token_id": 0}
+    student = build_student(StudentConfig(config=settings | {"pad_token_id": 0}), None, tokenizer).train()
+    ids = torch.arange(8)[None]
+    first = student(ids).logits
+    assert all(torch.equal(student(ids).logits, first) for _ in range(3))
+
+
+@pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"student": {"layers": [0, 4]}}, ValueError, r"student.layers = \[0, 4\], but the teacher has layers 0 to 3"),

@@ -4,6 +4,9 @@ import math
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import load_lexicon
 from distill.config import PerturbConfig
@@ -229,6 +232,12 @@ def test_classes_of_a_tokenizer_hold_both_sides_of_each_pair(tokenizer):
     assert counterparts(" hers") == {" him", " his"}
     assert counterparts(" woman") == {" man"}
     assert "he" not in words  # inside a longer word there is nothing to swap
+
+
+def test_a_tokenizer_that_drops_what_it_does_not_know_has_no_such_terms():
+    tokens = Tokenizer(BPE({letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}, []))
+    forms = surface_forms(PreTrainedTokenizerFast(tokenizer_object=tokens), load_lexicon())  # no "(", no capitals
+    assert all(form.masculine_id is None and form.feminine_id is None for form in forms)
 
 
 @pytest.mark.data

@@ -194,6 +194,14 @@ def test_a_damaged_gzip_file_is_one_message(tmp_path, name):
         READERS[name](str(path))
 
 
+def test_a_byte_order_mark_and_unusual_separators_within_a_text_are_read(tmp_path):
+    file = tmp_path / "lambada.jsonl"
+    texts = ["The nurse\u2028said that she left", "A pilot\u0085smiled"]
+    lines = "\r\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+    file.write_bytes(lines.encode("utf-8-sig"))
+    assert [row["text"] for row in benchmark_files.read_jsonl(file, "key", "source", ("text",))] == texts
+
+
 def test_a_field_longer_than_csv_allows_is_one_message(tmp_path):
     path = tmp_path / "crows.csv"
     path.write_text("sent_more,sent_less,bias_type\n" + "x" * 200_000 + ",y,gender\n")
