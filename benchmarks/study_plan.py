@@ -125,12 +125,19 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
 
     Raises FileNotFoundError or ValueError with one line per fault.
     """
-    settings = read_settings(path)
-    if "base" in settings:
-        settings = read_settings(Path(path).parent / str(settings.pop("base"))) | settings
+    settings = _with_base(Path(path), ())
     for override in overrides:
         apply_override(settings, override)
     return validate(StudyConfig, settings)
+
+
+def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The settings of a file over those of its base, and so on. above: the files that have this one as a base."""
+    if path in above:
+        raise ValueError(f"{path} has itself as a base; leave `base` out of one of {', '.join(map(str, above))}")
+    settings = read_settings(path)
+    base = settings.pop("base", None)
+    return settings if base is None else _with_base(path.parent / str(base), (*above, path)) | settings
 
 
 def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:

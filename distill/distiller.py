@@ -7,7 +7,6 @@ but the wrapped module would leave gradients unsynchronised without a word.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +19,7 @@ from distill.fused import Head, Objective, Teacher, pair_loss
 from distill.losses import hidden_distance
 from distill.perturb import GenderClasses
 from distill.positions import Positions
+from distill.settings import to_dict, validate
 
 
 class TermSums(NamedTuple):
@@ -80,7 +80,8 @@ class Distiller(nn.Module):
         super().__init__()
         self.student = student
         self.objective = Objective(loss, perturbation, classes)
-        self._whole = Objective(replace(loss, ce_counterparts=True), perturbation, classes)
+        whole = validate(LossConfig, to_dict(loss) | {"ce_counterparts": True})
+        self._whole = Objective(whole, perturbation, classes)
         self._teacher_head = (teacher_head,)  # in a tuple, where the module tree does not see it
 
     def forward(
