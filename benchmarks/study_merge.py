@@ -36,8 +36,9 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"arm {arm} is {first['arms'][arm]} in the one and {second['arms'][arm]} in the other")
     arms = {**first["arms"], **second["arms"]}
     ours, theirs = study_collect.measures(first), study_collect.measures(second)
-    there = {label_of(arm, seed) for one in (ours, theirs) for arm, seed in _models(one.values())}
-    of_one_seed = tuple(f"{label.split()[0]} seed" for label in there if label.startswith((TEACHER, UNTRAINED)))
+    models = _models([*ours.values(), *theirs.values()])
+    there = {label_of(arm, seed) for arm, seed in models}
+    of_one_seed = tuple(f"{arm} seed" for arm, _ in models if arm in (TEACHER, UNTRAINED))
     missing = dict.fromkeys([*first["missing"], *second["missing"]])
     return {
         **first,

@@ -160,7 +160,7 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
             text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
         except UnicodeDecodeError as error:
             raise ValueError(f"{key}: {path} is not UTF-8 ({error.reason}); convert it") from error
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip() and not line.startswith("#")]
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
     rows = list(csv.DictReader(lines, delimiter="\t"))
     if not rows or any(not row.get(column) for row in rows for column in columns):
         raise ValueError(f"{key}: {path or builtin} needs a header and rows with the columns {', '.join(columns)}")

@@ -11,7 +11,7 @@ import yaml
 
 import eval as eval_main
 import train
-from benchmarks import study, study_card, study_collect, study_corpus, study_report, study_run
+from benchmarks import study, study_card, study_collect, study_report, study_run
 from benchmarks.study_plan import StudyConfig, arms_of, evaluation_config, load_study, num_tokens, plan_runs
 from benchmarks.study_run import Job, run_jobs
 from distill.settings import to_dict
@@ -337,34 +337,6 @@ def test_the_results_page_is_what_its_results_files_give():
             card = file.with_name(f"{file.stem}_model_card.md")
             assert card.read_text(encoding="utf-8") == study_card.card(results)
     assert all(path.with_suffix(".svg").is_file() for path in files)
-
-
-# -- the corpus ------------------------------------------------------------------------------------------------------
-
-
-def test_works_are_held_out_whole(tmp_path, capsys):
-    import gzip
-    import json
-
-    rows = [{"book": f"b{n // 3}", "text": f"Book {n // 3}, part {n}. " + "word " * 200} for n in range(300)]
-    with gzip.open(tmp_path / "novels.jsonl.gz", "wt") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
-    words = [f"{tmp_path}/novels.jsonl.gz:book", "--out", str(tmp_path / "corpus")]
-    assert study_corpus.main(words) == 0
-    parts = [
-        [json.loads(line)["text"] for line in (tmp_path / "corpus" / f"{name}.jsonl").read_text().splitlines()]
-        for name in ("train", "heldout")
-    ]
-    works = [{text.split(",")[0] for text in part} for part in parts]
-    assert works[0] and works[1] and not works[0] & works[1]
-    whole = "\n".join(text for part in parts for text in part)
-    assert sorted(whole.split("\n")) == sorted(row["text"].strip() for row in rows)
-    assert study_corpus.main(words) == 0
-    assert "nothing to do" in capsys.readouterr().out
-    assert study_corpus.main([f"{tmp_path}/none.gz:book", "--out", str(tmp_path / "other")]) == 1
-    (tmp_path / "cut.gz").write_bytes((tmp_path / "novels.jsonl.gz").read_bytes()[:-9])
-    assert study_corpus.main([f"{tmp_path}/cut.gz:book", "--out", str(tmp_path / "other")]) == 1
-    assert "cut.gz ends too early" in capsys.readouterr().err
 
 
 def test_the_schema_is_that_of_the_files():
