@@ -94,6 +94,11 @@ def num_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def num_positions(model: PreTrainedModel) -> int | None:
+    """The longest input in tokens, or None when the model does not say."""
+    return getattr(model.config, "max_position_embeddings", None)
+
+
 def model_fingerprint(path: str, model: PreTrainedModel) -> str:
     """What identifies the weights: the hub's commit, or the fingerprint of the local folder."""
     folder = Path(path)

@@ -6,7 +6,7 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
-from distill.models import check_vocabulary, load_teacher, load_tokenizer
+from distill.models import check_vocabulary, load_teacher, load_tokenizer, num_positions
 from distill.student import build_student
 
 
@@ -24,7 +24,7 @@ def load_parts(config: RunConfig) -> tuple[PreTrainedTokenizerFast, PreTrainedMo
     student = build_student(config.student, teacher, tokenizer)
     check_vocabulary(student, tokenizer, "the student")
     for name, model in (("teacher", teacher), ("student", student)):
-        longest = getattr(model and model.config, "max_position_embeddings", None)
+        longest = None if model is None else num_positions(model)
         if longest is not None and config.data.seq_len > longest:
             raise ValueError(f"data.seq_len = {config.data.seq_len}, but the {name} has {longest} positions; lower it")
     if teacher is not None:

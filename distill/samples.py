@@ -10,6 +10,8 @@ from accelerate import Accelerator
 from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from distill.models import num_positions
+
 NUM_NEW_TOKENS = 40
 
 
@@ -26,7 +28,7 @@ def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, 
 
 def _num_positions(student: PreTrainedModel) -> int:
     """How many tokens the student can read; a large number where its architecture sets no limit."""
-    return getattr(student.config, "max_position_embeddings", None) or sys.maxsize
+    return num_positions(student) or sys.maxsize
 
 
 @torch.no_grad()

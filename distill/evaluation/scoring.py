@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distill.evaluation.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.processes import ALONE, Processes
 from distill.evaluation.statistics import FloatArray
+from distill.models import num_positions
 from distill.products import bfloat16_products
 
 MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
@@ -53,7 +54,7 @@ class Scorer:
     @property
     def context(self) -> int | None:
         """The longest input in tokens, or None when the model does not say."""
-        return getattr(self.model.config, "max_position_embeddings", None)
+        return num_positions(self.model)
 
     @cached_property
     def head_weight(self) -> Tensor:
