@@ -104,6 +104,7 @@ def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor, Tensor]:
     that is its own counterfactual; and those with a partner after another text.
     """
     same_text = (batch.input_ids == batch.cf_input_ids).cumprod(1).bool() | ~batch.has_swap.unsqueeze(1)
+    same_text &= batch.align == torch.arange(batch.align.shape[1])  # "baron" is not what "baroness" begins with
     has_partner = batch.align >= 0
     scored = batch.loss_mask
     return scored & ~has_partner, scored & has_partner & same_text, scored & has_partner & ~same_text

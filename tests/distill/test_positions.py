@@ -13,6 +13,8 @@ TEXTS = [
     "The woman said that she lost her keys. My father went home because he was tired, and a fisherman saw him.",
     "The nurse said hello. The engineer and the baker like the garden.",
     "Mrs Reed, a doctor, told him that the boy was hers. The policewoman and the grandmother left.",
+    "The baron smiled.",  # his tokens are the first of the baroness's
+    "The baroness smiled.",
 ]
 
 

@@ -37,6 +37,7 @@ TEXTS = [
     "He liked it.",
     "The man said that his sister saw her brother at work with himself and a friend of his.",
     "The baker was kind.",
+    "The baron smiled.",  # his tokens are the first of the baroness's
 ]
 
 
