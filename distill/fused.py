@@ -97,6 +97,8 @@ class _PairLoss(torch.autograd.Function):
         needs_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(hidden.device.type, enabled=False):
+            # the scale, one over the tokens, is too small for float16 operands: its power of two is for the end
+            fraction = torch.frexp(scale).mantissa
             student = _Output(hidden, Head(weight, bias), rounding)
             if needs_gradient:
                 student.open_gradients(*ctx.needs_input_grad[:3])
@@ -106,8 +108,9 @@ class _PairLoss(torch.autograd.Function):
                 views = max(len(group.student_rows), len(group.teacher_rows))
                 for chunk in _split(group, student.rows_per_chunk // views):
                     rows = chunk.student_rows
-                    values = _chunk_values(chunk, labels[rows], student, target, objective, scale)
+                    values = _chunk_values(chunk, labels[rows], student, target, objective, fraction)
                     parts += torch.stack([values.sum((1, 2)), (values * is_gendered[rows]).sum((1, 2))])
+            student.scale_gradients(scale / fraction.clamp(min=0.5))  # a fraction is 0 or at least a half
         ctx.save_for_backward(student.hidden_gradient, student.weight_gradient, student.bias_gradient)
         ctx.mark_non_differentiable(parts)
         kd, ce, pairing, counterpart, _ = parts[0]
@@ -275,11 +278,22 @@ class _Output:
         if self.bias_gradient is not None:
             self.bias_gradient += flat.sum(0)
 
+    def scale_gradients(self, scale: Tensor) -> None:
+        """Multiply the gradients by a scalar."""
+        for gradient in (self.hidden_gradient, self.weight_gradient, self.bias_gradient):
+            if gradient is not None:
+                gradient *= scale
+
     def _product(self, a: Tensor, b: Tensor, out: Tensor | None = None, add: bool = False) -> Tensor:
         """a @ b, into `out` if given, or added to it."""
         a, b = a.to(self.operand_dtype), b.to(self.operand_dtype)
         if a.device.type == "cpu":
             with bfloat16_products(self.rounding == torch.bfloat16):
                 return torch.addmm(out, a, b, out=out) if add else torch.mm(a, b, out=out)  # type: ignore[arg-type]
-        product = torch.mm(a, b) if self.rounding is None else torch.mm(a, b, out_dtype=self.dtype)
+        if self.rounding is None:
+            product = torch.mm(a, b)
+        elif a.device.type == "cuda":
+            product = torch.mm(a, b, out_dtype=self.dtype)
+        else:  # no other device has it: the same operands, no faster
+            product = torch.mm(a.to(self.dtype), b.to(self.dtype))
         return out.add_(product) if add else product  # type: ignore[union-attr]

@@ -9,11 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from augment.lexicon import load_lexicon
 from distill import fused
+from distill.batches import collate
 from distill.config import LossConfig, PerturbConfig
+from distill.distiller import Distiller, teacher_states
 from distill.fused import Head, Objective, Teacher, pair_loss
-from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, carry, perturb
-from distill.positions import Group
+from distill.packing import pair_texts
+from distill.perturb import USES_COUNTERFACTUAL, GenderClasses, carry, gender_classes, perturb
+from distill.positions import Group, find_positions
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "skewed_kl"]
@@ -247,6 +251,24 @@ def test_bf16_rounds_operands_and_keeps_sums_in_float32():
     torch.testing.assert_close(logits.double(), hidden.double() @ weight.double().T, rtol=1e-5, atol=1e-5)
 
 
+def test_the_gradient_of_many_tokens_is_not_lost_in_float16(monkeypatch):
+    """The scale is 1 / tokens: float16 has nothing between 0 and 6e-8."""
+
+    def in_float16(output, a, b, out=None, add=False):
+        product = a.half().float() @ b.half().float()
+        return product if out is None else out.add_(product) if add else out.copy_(product)
+
+    hidden, head, *rest, teacher = inputs(torch.float32)
+    chosen, gradients = objective("equivariant"), []
+    for half in (False, True):
+        if half:
+            monkeypatch.setattr(fused._Output, "_product", in_float16)
+        loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, chosen, torch.tensor(1e-9))
+        gradients.append(torch.autograd.grad(1e9 * loss, [hidden, head.weight]))
+    for exact, rounded in zip(*gradients, strict=True):
+        torch.testing.assert_close(rounded, exact, rtol=0, atol=0.01 * exact.abs().max().item())
+
+
 class NothingWaits(TorchDispatchMode):
     """Fails at whatever would make the CPU wait for a GPU: a value read, or a result whose size depends on values."""
 
@@ -268,3 +290,26 @@ def test_nothing_waits_for_a_gpu_in_the_forward_pass(operation):
     for waiting in (lambda: hidden[rest[1]], lambda: hidden.sum().item(), rest[1].nonzero):
         with pytest.raises(AssertionError, match="waits for the GPU"), NothingWaits():
             waiting()
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_the_students_forward_pass_waits_for_no_gpu_and_returns_sums_not_logits(
+    architecture, tiny_model, tokenizer, monkeypatch
+):
+    lexicon = load_lexicon()
+    documents = pair_texts(["The nurse said that she and the king left."], tokenizer, lexicon, [tokenizer.bos_token_id])
+    batch = collate([documents[0].example], 24)
+    positions = find_positions(batch, both=True, paired=True)
+    student, teacher = tiny_model(architecture, seed=1), tiny_model(architecture, seed=2)
+    chosen = objective("equivariant", hidden_weight=0.1)
+    classes = gender_classes(tokenizer, lexicon)
+    module = Distiller(student, chosen.loss, chosen.perturbation, teacher.get_output_embeddings(), classes).train()
+    states = teacher_states(teacher, batch, positions.swapped)
+    ids = torch.cat([batch.input_ids, batch.cf_input_ids])
+    # transformers looks at the positions once per forward pass, which is not ours to change
+    monkeypatch.setattr("transformers.masking_utils.find_packed_sequence_indices", lambda _: None)
+    with NothingWaits():
+        terms = module(ids, positions, SCALE, states)
+    found = [terms.loss, *terms.sums, *terms.gendered_sums]
+    assert all(tensor.numel() == 1 for tensor in found)  # accelerate makes float32 of all that the student returns
+    terms.loss.backward()
