@@ -109,7 +109,7 @@ def words(text: str) -> list[str]:
 def record(prompt: Prompt, continuations: Sequence[str], scored: str = "continuation") -> dict[str, Any]:
     """The record of a prompt: its continuations and how many of them have which polarity.
 
-    scored: `continuation`, or `prompt+continuation` (107 of the profession prompts hold a gendered word themselves).
+    scored: `continuation`, or `prompt+continuation` (101 of the profession prompts hold a gendered word themselves).
     """
     plain = {"id": prompt.id, "group": prompt.group, "prompt": prompt.text, "scored": scored}
     texts = {"continuations": list(continuations)}

@@ -2,8 +2,9 @@
 
 SST-2 (Socher et al. 2013): is a sentence of a film review positive? CoLA (Warstadt et al. 2019): is a sentence
 acceptable English? As in GLUE (Wang et al. 2019) the measure is the accuracy of SST-2 and Matthews' correlation of CoLA
-(in its domain) on the development part, whose sentence is the unit of resampling. One fine-tuning is one draw: the
-interval holds for the classifier that came out, not for the luck of another order of the training texts.
+on the development part (of CoLA both halves, in and out of its domain), whose sentence is the unit of resampling. One
+fine-tuning is one draw: the interval holds for the classifier that came out, not for the luck of another order of the
+training texts.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ Name = Literal["sst2", "cola"]
 
 @dataclass(frozen=True)
 class Format:
-    """A data set's published files (training and development part), the columns of a line, and how to get them."""
+    """A data set's published files (of the training and the development part), a line's columns, how to get them."""
 
-    files: tuple[str, str]
+    train: tuple[str, ...]
+    development: tuple[str, ...]
     text_column: int
     label_column: int
     num_columns: int
@@ -40,14 +42,16 @@ class Format:
 
 FORMATS: dict[Name, Format] = {
     "sst2": Format(
-        ("train.tsv", "dev.tsv"),
+        ("train.tsv",),
+        ("dev.tsv",),
         text_column=0,
         label_column=1,
         num_columns=2,
         source="SST-2.zip of GLUE, https://gluebenchmark.com/tasks (train.tsv and dev.tsv: sentence, label)",
     ),
     "cola": Format(
-        ("in_domain_train.tsv", "in_domain_dev.tsv"),
+        ("in_domain_train.tsv",),
+        ("in_domain_dev.tsv", "out_of_domain_dev.tsv"),
         text_column=3,
         label_column=1,
         num_columns=4,
@@ -73,13 +77,13 @@ def read(name: Name, path: str) -> tuple[list[LabelledText], list[LabelledText]]
     key, layout = f"benchmarks.{name}", FORMATS[name]
     hub = hub_name(path, HUB_NAME)
     parts = []
-    for part, file in zip(("train", "validation"), layout.files, strict=True):
+    for part, files in (("train", layout.train), ("validation", layout.development)):
         if hub is not None:
             rows = read_hub(hub, key, layout.source, subset=name, split=part)
             check_columns(rows, ("sentence", "label"), path, key, layout.source)
             pairs = [(str(row["sentence"]), int(row["label"])) for row in rows]
         else:
-            pairs = _read_file(Path(path).expanduser() / file, key, layout)
+            pairs = [pair for file in files for pair in _read_file(Path(path).expanduser() / file, key, layout)]
         parts.append([LabelledText(f"{part}/{number}", *pair) for number, pair in enumerate(pairs)])
     return parts[0], parts[1]
 
@@ -113,10 +117,17 @@ def summarise_sst2(records: Sequence[dict[str, Any]], convention: str, settings:
 
 
 def summarise_cola(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """Matthews' correlation of the classes with the predictions, which is Pearson's of two binary variables."""
+    """Matthews' correlation of the classes with the predictions."""
     labels, predicted = (np.array([float(record[name]) for record in records]) for name in ("label", "predicted"))
     columns = joint_moments(labels, predicted)
-    return [_estimate("cola/matthews", records, columns, correlation, "correlation", convention, settings)]
+    return [_estimate("cola/matthews", records, columns, matthews, "correlation", convention, settings)]
+
+
+def matthews(sums: np.ndarray) -> np.ndarray:
+    """Matthews' correlation from `joint_moments` of two binary variables: Pearson's, and 0 where one does not vary (as
+    in GLUE: a classifier that always says the same is by chance right).
+    """
+    return np.nan_to_num(correlation(sums), nan=0.0)
 
 
 def _estimate(

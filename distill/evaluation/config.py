@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictStr
 
-from distill.settings import Count, Positive, PositiveCount, section
+from distill.settings import Positive, PositiveCount, Seed, section
 
 NEUTRAL_TEMPLATES = (
     "The {occupation} said that",
@@ -50,7 +50,7 @@ class StatisticsConfig:
     method: Literal["percentile", "bca"] = "bca"
     num_permutations: Annotated[int, Field(ge=999, strict=True)] = 9999
     non_inferiority_margin: Positive = 0.05
-    seed: Count = 0
+    seed: Seed = 0
 
 
 @section
@@ -140,7 +140,7 @@ class GenerationConfig:
     max_new_tokens: PositiveCount = 100
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     top_k: PositiveCount | None = None
-    seed: Count = 0
+    seed: Seed = 0
     scored: Literal["continuation", "prompt+continuation"] = "continuation"
     max_prompts: PositiveCount | None = None
 
@@ -178,9 +178,9 @@ class BenchmarksConfig:
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
-    test file, gzipped or not. sst2, cola: the folder of train.tsv and dev.tsv, and of in_domain_train.tsv and
-    in_domain_dev.tsv; a copy of the model is fine-tuned as `fine_tuning` says. bold, bold_persons:
-    profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
+    test file, gzipped or not. sst2, cola: the folder of train.tsv and dev.tsv, and of in_domain_train.tsv,
+    in_domain_dev.tsv and out_of_domain_dev.tsv; a copy of the model is fine-tuned as `fine_tuning` says. bold,
+    bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
     stereoset: StrictStr | None = None
@@ -208,7 +208,7 @@ class FineTuningConfig:
     batch_size: PositiveCount = 32
     lr: Positive = 1e-4
     max_train: PositiveCount | None = None
-    seed: Count = 0
+    seed: Seed = 0
 
 
 @section
@@ -222,7 +222,7 @@ class OccupationGapConfig:
     enabled: bool = False
     num_train: PositiveCount = 2000
     num_test: PositiveCount = 2000
-    seed: Count = 0
+    seed: Seed = 0
 
 
 @section

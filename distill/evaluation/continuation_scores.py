@@ -99,7 +99,14 @@ def records(sources: Sequence[tuple[str, dict[str, Any]]], score: Score) -> list
 
     genders, scores: of each continuation that is not blank. All texts are scored in one call.
     """
-    texts = [[text for text in bold.scored_texts(source) if text.strip()] for _, source in sources]
+    texts = [
+        [
+            text
+            for text, continuation in zip(bold.scored_texts(source), source["continuations"], strict=True)
+            if continuation.strip()
+        ]
+        for _, source in sources
+    ]
     scores = iter(score([text for own in texts for text in own]))
     return [
         {

@@ -80,7 +80,7 @@ def derived(config: EvalConfig, sources: Sequence[Task]) -> list[tuple[str, Call
 def _sampling_task(config: EvalConfig, name: str, prompts: list[bold.Prompt]) -> Task:
     how = config.generation
     prompts = prompts[:: math.ceil(len(prompts) / (how.max_prompts or len(prompts)))]
-    key = f"unigram|{how.scored}|data:{data_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
+    key = f"unigram|tie:apart|{how.scored}|data:{data_hash(prompts)}|k:{how.num_samples}|top-p:{how.top_p:g}"
     key += f"|top-k:{how.top_k}" if how.top_k is not None else ""
     key += f"|new-tokens:{how.max_new_tokens}|seed:{how.seed}"
 

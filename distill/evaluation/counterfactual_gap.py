@@ -2,7 +2,8 @@
 
 On aligned positions whose context holds a swapped word: the total variation between S(. | x) and M S(. | x'), where M
 carries the counterfactual's prediction back into the original world (`distill.perturb.carry`). On whole documents:
-|log P(x) - log P(x')| per token. Documents without a gendered term have no counterfactual and are left out.
+|log P(x) - log P(x')| per token. Documents without a gendered term, or with none within the model's context, have no
+counterfactual and are left out.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def score(scorer: Scorer, pairs: Sequence[tuple[int, PairedExample]], classes: G
     """One record per document: sum of total variations, compared positions, and both views' log-likelihoods (nats).
 
     classes: what M carries (`distill.perturb.gender_classes`). A document beyond the model's context is cut
-    there in both views.
+    there (`cut_pair`).
     """
     classes = classes.to(scorer.model.device)
     limit = scorer.context or max(max(len(pair.input_ids), len(pair.cf_input_ids)) for _, pair in pairs)
@@ -84,11 +85,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     compared = [record for record in records if record["num_positions"]]
     variation = np.array([[record["total_variation"], record["num_positions"]] for record in compared])
     gaps = np.array(
-        [
-            [2 * abs(r["logprob"] - r["cf_logprob"]) / (r["num_tokens"] + r["num_cf_tokens"]), 1.0]
-            for r in records
-            if r["num_tokens"] + r["num_cf_tokens"]
-        ]
+        [[2 * abs(r["logprob"] - r["cf_logprob"]) / (r["num_tokens"] + r["num_cf_tokens"]), 1.0] for r in compared]
     )
     shared: dict[str, Any] = {"higher_is_better": False, "convention": convention, "settings": settings}
     return [
@@ -103,7 +100,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         ),
         estimate(
             "counterfactual_gap/log_likelihood",
-            [r["id"] for r in records if r["num_tokens"] + r["num_cf_tokens"]],
+            [record["id"] for record in compared],
             gaps.reshape(-1, 2),
             ratio,
             unit="nats per token",
@@ -116,7 +113,8 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
 def compared_positions(pair: PairedExample) -> np.ndarray:
     """The positions of the original that have a partner and whose context, itself included, holds a swapped token."""
     shorter = min(len(pair.input_ids), len(pair.cf_input_ids))
-    differs = np.flatnonzero(pair.input_ids[:shorter] != pair.cf_input_ids[:shorter])
+    moved = (pair.align >= 0) & (pair.align != np.arange(len(pair.align)))  # "baron" may be the first of "baroness"
+    differs = np.flatnonzero((pair.input_ids[:shorter] != pair.cf_input_ids[:shorter]) | moved[:shorter])
     first = differs[0] if len(differs) else shorter
     return np.flatnonzero((pair.align >= 0) & (np.arange(len(pair.align)) >= first))
 
@@ -156,6 +154,15 @@ def _log_likelihoods(scorer: Scorer, hidden: Tensor, views: Sequence[np.ndarray]
 
 
 def cut_pair(pair: PairedExample, limit: int) -> PairedExample:
-    """Both views cut to their first `limit` tokens; a partner beyond is none."""
+    """Both views, if one is longer than `limit` tokens, cut behind the last pair of partners within it: at one word.
+
+    Cut after equally many tokens, views of unequal length would end in different text.
+    """
+    if max(len(pair.input_ids), len(pair.cf_input_ids)) <= limit:
+        return pair
     align = pair.align[:limit]
-    return PairedExample(pair.input_ids[:limit], pair.cf_input_ids[:limit], np.where(align < limit, align, -1))
+    both = np.flatnonzero((align >= 0) & (align < limit))
+    last, cf_last = (both[-1], align[both[-1]]) if len(both) else (0, 0)
+    return PairedExample(
+        pair.input_ids[: last + 1], pair.cf_input_ids[: cf_last + 1], np.where(align <= cf_last, align, -1)[: last + 1]
+    )

@@ -62,7 +62,7 @@ DESCRIPTIONS = {
         "Mean of |log P(he) - log P(she)| after prompts that name only an occupation. 0 is parity.",
     ),
     "log_odds/share_removed": Description(
-        "Share of the reference's excess bias removed",
+        "Share of the reference's bias removed",
         "bias removed",
         "1 - mean |log-odds| / mean |log-odds| of the reference. 1: all of it is gone; 0: none; negative: it grew.",
     ),
@@ -217,7 +217,7 @@ DESCRIPTIONS = {
     "cola/matthews": Description(
         "CoLA: Matthews' correlation after fine-tuning",
         "CoLA",
-        "How well the fine-tuned model tells acceptable English sentences from others (in-domain development part). "
+        "How well the fine-tuned model tells acceptable English sentences from others (development part). "
         "0: by chance; 1: always.",
     ),
     "association/seat": Description(

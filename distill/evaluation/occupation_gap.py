@@ -106,7 +106,8 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     shares = {record["cluster"]: record["female_share"] for record in records}
     names = [occupations[row] for row in known]
     joint = joint_moments(np.array([shares[name] for name in names]), gaps)
-    shared: dict[str, Any] = {"num_items": len(records), "convention": convention, "settings": settings}
+    shared: dict[str, Any] = {"convention": convention, "settings": settings}
+    of_gaps = shared | {"num_items": int(counts[known][:, [1, 3]].sum())}
     return [
         estimate(
             "occupation_gap/accuracy",
@@ -115,6 +116,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
             ratio,
             unit="proportion",
             higher_is_better=True,
+            num_items=len(records),
             **shared,
         ),
         estimate(
@@ -124,9 +126,9 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
             root_ratio,
             unit="proportion",
             higher_is_better=False,
-            **shared,
+            **of_gaps,
         ),
-        estimate("occupation_gap/slope", names, joint, slope, unit="per share", higher_is_better=None, **shared),
+        estimate("occupation_gap/slope", names, joint, slope, unit="per share", higher_is_better=None, **of_gaps),
     ]
 
 

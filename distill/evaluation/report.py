@@ -20,6 +20,12 @@ from distill.evaluation.task import Records
 from distill.settings import dump_yaml
 
 SIGNIFICANCE = 0.05
+# the cost axis of the fairness-utility plot: measure, unit, and what makes nats of its values
+COSTS: tuple[tuple[str, str, Callable[[float], float]], ...] = (
+    (LOG_PERPLEXITY, "nats per token", float),
+    ("perplexity/word", "nats per word", math.log),
+    ("wikitext/word_perplexity", "nats per word of WikiText", math.log),
+)
 
 
 # -- html ------------------------------------------------------------------------------------------------------------
@@ -115,36 +121,31 @@ def number(value: float | None, signed: bool = False) -> str:
 def fairness_utility_points(results: dict[str, Any]) -> tuple[list[plots.Point], str] | None:
     """The points of the fairness-utility plot and the unit of its cost axis; None when either measure is missing.
 
-    The cost is the log-perplexity per token if all models were measured alike, else the logarithm of the one per word;
-    without a text of one's own that of WikiText.
+    Only models that were measured as the first of them are points. The cost is the one of COSTS that shows the most of
+    them: log-perplexity per token, else (other tokenizers) its like per word, else (no text of one's own) WikiText's.
     """
     by_name: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in results["measurements"]:
         by_name.setdefault(entry["name"], {})[entry["model"]] = entry
-    costs, unit = by_name.get(LOG_PERPLEXITY, {}), "nats per token"
-    transform: Callable[[float], float] = _same
-    if len({entry["convention"] for entry in costs.values()}) > 1:
-        costs, unit, transform = by_name.get("perplexity/word", {}), "nats per word", math.log
-    if not costs:
-        costs, unit, transform = by_name.get("wikitext/word_perplexity", {}), "nats per word of WikiText", math.log
     disparities = by_name.get("log_odds/mean_abs", {})
-    labels = [
-        model["label"] for model in results["models"] if model["label"] in costs and model["label"] in disparities
-    ]
-    if not labels:
-        return None
-    return [
-        plots.Point(label, _triple(costs[label], transform), _triple(disparities[label], _same)) for label in labels
-    ], unit
+    found: list[tuple[list[plots.Point], str]] = []
+    for name, unit, transform in COSTS:
+        costs = by_name.get(name, {})
+        labels = [m["label"] for m in results["models"] if m["label"] in costs and m["label"] in disparities]
+        alike = [
+            label
+            for label in labels
+            if all(of[label]["convention"] == of[labels[0]]["convention"] for of in (costs, disparities))
+        ]
+        points = [plots.Point(o, _triple(costs[o], transform), _triple(disparities[o], float)) for o in alike]
+        found.append((points, unit))
+    most = max(found, key=lambda one: len(one[0]))
+    return most if most[0] else None
 
 
 def _triple(entry: dict[str, Any], transform: Callable[[float], float]) -> tuple[float, float, float]:
     value, low, high = (math.nan if entry[key] is None else transform(entry[key]) for key in ("value", "low", "high"))
     return value, low, high
-
-
-def _same(value: float) -> float:
-    return value
 
 
 def _sections(results: dict[str, Any]) -> list[dict[str, Any]]:

@@ -153,9 +153,11 @@ def bootstrap_interval(
     low, high = np.quantile(resampled, levels)
     if method == "bca":
         corrected = _bca_levels(levels, value, resampled, statistic(columns.sum(axis=0) - columns))
+        if np.isnan(corrected).any():  # the statistic is undefined without one of the clusters
+            corrected = levels
         bca_low, bca_high = np.quantile(resampled, corrected)
         # a correction that leaves the middle of the resamples outside the interval is not to be trusted alone
-        trusted = corrected[0] <= 0.5 <= corrected[1] or np.isnan(corrected).any()
+        trusted = corrected[0] <= 0.5 <= corrected[1]
         low, high = (bca_low, bca_high) if trusted else (min(low, bca_low, value), max(high, bca_high, value))
     return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
 

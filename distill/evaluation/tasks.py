@@ -152,7 +152,7 @@ def _agreement_task(config: EvalConfig) -> Task:
 
 def _stereoset_task(path: str) -> Task:
     items = stereoset.read(path)
-    key = f"intrasentence|data:{data_hash(items)}|mean-per-token|means-over-terms"
+    key = f"intrasentence|data:{data_hash(items)}|mean-per-token|means-over-terms|tie:not-preferred"
     return items_task("stereoset", key, items, stereoset.score, [text for item in items for text in item.sentences])
 
 
@@ -289,9 +289,8 @@ def _gap_task(config: EvalConfig, documents: list[str]) -> Task:
         pairs, classes = prepared[shared]
         context = scorer.context or sys.maxsize
         is_cut = any(max(len(pair.input_ids), len(pair.cf_input_ids)) > context for _, pair in pairs)
-        convention = (
-            f"{key}|{scorer.start_convention}|{f'cut:{context}' if is_cut else 'whole-documents'}|tokenizer:{shared[0]}"
-        )
+        cut = f"cut-at-word:{context}" if is_cut else "whole-documents"
+        convention = f"{key}|{scorer.start_convention}|{cut}|tokenizer:{shared[0]}"
         return Work(
             [f"document/{number}" for number, _ in pairs],
             pairs,

@@ -52,6 +52,8 @@ def test_bold_prompts_have_their_published_number_and_no_trailing_space(shared_d
     assert len(prompts) == len({prompt.id for prompt in prompts}) == 10_195
     assert len({prompt.group for prompt in prompts}) == 18
     assert not any(prompt.text != prompt.text.rstrip() for prompt in prompts)
+    assert len({prompt.text for prompt in prompts}) == 9_447
+    assert sum(bold.polarity(prompt.text) != "neutral" for prompt in prompts) == 101
 
 
 @pytest.mark.parametrize(

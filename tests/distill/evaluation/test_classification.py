@@ -12,8 +12,8 @@ SENTENCES = [("a warm and clever film", 1), ("it drags", 0), ("no heart and no w
 
 
 def write(folder, name: str, rows: list[tuple[str, int]] = SENTENCES, header: str = "") -> str:
-    files = classification.FORMATS[name].files
-    for file in files:
+    form = classification.FORMATS[name]
+    for file in (*form.train, *form.development):
         lines = [f"{text}\t{label}" if name == "sst2" else f"s01\t{label}\t\t{text}" for text, label in rows]
         (folder / file).write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
     return str(folder)
@@ -22,13 +22,15 @@ def write(folder, name: str, rows: list[tuple[str, int]] = SENTENCES, header: st
 @pytest.mark.parametrize(("name", "header"), [("sst2", ""), ("sst2", "sentence\tlabel\n"), ("cola", "")])
 def test_the_published_files_are_read_with_and_without_a_header(tmp_path, name, header):
     train, test = classification.read(name, write(tmp_path, name, header=header))
-    assert [(one.text, one.label) for one in train] == [(one.text, one.label) for one in test] == SENTENCES
-    assert len({one.id for one in (*train, *test)}) == 2 * len(SENTENCES)
+    assert [(one.text, one.label) for one in train] == SENTENCES
+    halves = 2 if name == "cola" else 1  # in and out of its domain, as in GLUE
+    assert [(one.text, one.label) for one in test] == halves * SENTENCES
+    assert len({one.id for one in (*train, *test)}) == (1 + halves) * len(SENTENCES)
 
 
 @pytest.mark.data
 def test_all_of_the_real_files_are_read(shared_data):
-    sizes = {"sst2": (6920, 872), "cola": (8551, 527)}
+    sizes = {"sst2": (6920, 872), "cola": (8551, 1043)}
     for name, expected in sizes.items():
         parts = classification.read(name, str(shared_data / "utility" / name))
         assert tuple(map(len, parts)) == expected
@@ -62,6 +64,15 @@ def test_matthews_correlation_and_accuracy_are_those_of_their_definitions():
     (sst2,) = classification.summarise_sst2(records, "c", SETTINGS)
     assert cola.measurement.value == pytest.approx((5 * 7 - 3 * 2) / math.sqrt((5 + 3) * (5 + 2) * (7 + 3) * (7 + 2)))
     assert sst2.measurement.value == pytest.approx(12 / 17)
+
+
+def test_matthews_correlation_of_a_classifier_that_always_says_the_same_is_zero():
+    records = [{"id": str(n), "label": n % 3 > 0, "predicted": True} for n in range(60)]
+    (cola,) = classification.summarise_cola(records, "c", SETTINGS)
+    assert (cola.measurement.value, cola.measurement.low, cola.measurement.high) == (0, 0, 0)
+    records[0]["predicted"] = False  # in some resamples it is not there
+    (cola,) = classification.summarise_cola(records, "c", SETTINGS)
+    assert 0 <= cola.measurement.low < cola.measurement.value < cola.measurement.high
 
 
 def test_the_task_trains_on_evenly_spaced_sentences(tmp_path, tiny_scorer, monkeypatch):

@@ -301,6 +301,9 @@ def test_prompt_and_continuation_can_be_scored_together():
     assert source("a", "x", texts, "The woman")["num_neutral"] == 1
     both = source("a", "x", texts, "The woman", "prompt+continuation")
     assert (both["num_female"], both["num_male"]) == (1, 1)
+    blank = source("b", "x", [" ", " smiled"], "The woman", "prompt+continuation")
+    (record,) = continuation_scores.records([("professions", blank)], lambda texts: [len(text) for text in texts])
+    assert record["scores"] == [len("The woman smiled")]  # nothing was said in the other
 
 
 def test_the_group_table_has_counts_ratios_and_intervals():

@@ -17,6 +17,7 @@ DOCUMENTS = [
     "A man and his daughter walked home. He smiled when the actress told him a story about the old king.",
     "The teacher left early.",
     "She left.",
+    "The baron smiled.",  # his tokens are the first of the baroness's
 ]
 
 
@@ -63,7 +64,7 @@ def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, architecture, max_bat
     if max_batch_tokens == 64:
         monkeypatch.setattr("distill.evaluation.scoring.MAX_LOGITS", 3 * len(scorer.tokenizer))
     pairs = gap.swapped_pairs(DOCUMENTS, scorer.tokenizer, lexicon, scorer.start)
-    assert [number for number, _ in pairs] == [0, 2, 4]  # the others hold no gendered term
+    assert [number for number, _ in pairs] == [0, 2, 4, 5]  # the others hold no gendered term
     classes = gender_classes(scorer.tokenizer, lexicon)
     records = gap.score(scorer, pairs, classes)
     all_variations, per_token = [], []
@@ -110,8 +111,31 @@ def test_a_long_document_is_cut_at_the_context(tiny_scorer, lexicon):
     pairs = gap.swapped_pairs([long], scorer.tokenizer, lexicon, scorer.start)
     assert len(pairs[0][1].input_ids) > 64
     (record,) = gap.score(scorer, pairs, gender_classes(scorer.tokenizer, lexicon))
-    assert record["num_tokens"] == record["num_cf_tokens"] == 63
+    assert 50 < record["num_tokens"] <= 63
+    assert 50 < record["num_cf_tokens"] <= 63
     assert 0 < record["num_positions"] <= 63
+
+
+def test_a_cut_ends_both_views_at_one_word():
+    pair = PairedExample(np.array([9, 1, 2, 3, 4, 5]), np.array([9, 1, 7, 8, 3, 4, 5]), np.array([0, 1, -1, 4, 5, 6]))
+    assert gap.cut_pair(pair, 7) is pair
+    for limit, ends in ((6, (5, 6)), (5, (4, 5)), (4, (2, 2)), (1, (1, 1))):  # tokens 2 and 7 8 are one word
+        cut = gap.cut_pair(pair, limit)
+        assert (len(cut.input_ids), len(cut.cf_input_ids)) == ends
+        assert cut.align.tolist() == pair.align[: ends[0]].tolist()
+
+
+def test_a_document_whose_first_gendered_word_is_beyond_the_context_is_in_neither_measure(tiny_scorer, lexicon):
+    scorer = tiny_scorer()
+    documents = [" ".join([DOCUMENTS[1]] * 40) + " " + DOCUMENTS[0], DOCUMENTS[4]]
+    pairs = gap.swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
+    records = gap.score(scorer, pairs, gender_classes(scorer.tokenizer, lexicon))
+    assert [record["num_positions"] > 0 for record in records] == [False, True]
+    alone = gap.summarise(records[1:], "c", SETTINGS)
+    assert [one.measurement.value for one in gap.summarise(records, "c", SETTINGS)] == [
+        one.measurement.value for one in alone
+    ]
+    assert gap.summarise(records, "c", SETTINGS)[1].measurement.num_items == 1
 
 
 def test_text_without_gendered_terms_is_refused(tiny_scorer, lexicon):

@@ -103,6 +103,20 @@ def test_points_use_the_word_convention_when_tokenizers_differ():
     assert report.fairness_utility_points(results(entries[:2])) is None
 
 
+def test_models_that_were_measured_otherwise_than_the_first_are_no_points():
+    measures = ("log_odds/mean_abs", report.LOG_PERPLEXITY, "perplexity/word")
+    for number, unit in ((0, "nats per token"), (1, "nats per word")):
+        entries = [entry(name, model, 2.0) for name in measures for model in "abc"]
+        entries[3 * number + 1]["convention"] = "other prompts, or another tokenizer"
+        points, found = report.fairness_utility_points(results(entries))
+        assert found == unit
+        assert [point.label for point in points] == (["a", "c"] if number == 0 else ["a", "b", "c"])
+    for one in entries[6:]:
+        one["convention"] = f"the text of {one['model']}"
+    points, found = report.fairness_utility_points(results(entries))
+    assert ([point.label for point in points], found) == (["a", "c"], "nats per token")
+
+
 def test_plots_are_self_contained_and_say_what_they_show():
     points = [plots.Point(f"<model {n}>", (2 + n / 9, 2.0, float("nan")), (0.5, 0.4, 0.6)) for n in range(9)]
     svg = plots.fairness_utility(points, "nats per token")
