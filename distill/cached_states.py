@@ -159,15 +159,23 @@ def _store_shard(
     final = folder._shard(number)
     aside = final.with_name(final.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    for name, parts in (("original", originals), ("counterfactual", counterfactuals), ("has_swap", has_swap)):
-        whole = torch.cat(parts)
-        stored = whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole
-        np.save(aside / f"{name}.npy", stored.numpy())
-        sync(aside / f"{name}.npy")
-    sync(aside)
-    aside.rename(final)
-    sync(final.parent)
+    try:
+        aside.mkdir()
+        for name, parts in (("original", originals), ("counterfactual", counterfactuals), ("has_swap", has_swap)):
+            whole = torch.cat(parts)
+            stored = whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole
+            np.save(aside / f"{name}.npy", stored.numpy())
+            sync(aside / f"{name}.npy")
+        sync(aside)
+        aside.rename(final)
+        sync(final.parent)
+    except OSError as error:  # np.save says only how many bytes it could not write
+        shutil.rmtree(aside, ignore_errors=True)
+        raise OSError(
+            f"the teacher's states cannot be written into {final} ({error.strerror or error}; "
+            f"{shutil.disk_usage(final.parent).free / 1e6:.0f} MB free); make room, or set data.cache_dir or "
+            "teacher.targets=online; what is finished is kept"
+        ) from error
 
 
 @functools.lru_cache(maxsize=64)

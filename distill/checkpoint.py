@@ -307,5 +307,6 @@ def _restore_random_states(accelerator: Accelerator, states: dict[str, Any]) -> 
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.numpy(), *rest))
     torch.set_rng_state(states["torch"])
-    if states["device"] is not None:
-        torch.get_device_module(accelerator.device).set_rng_state(states["device"])
+    device = torch.get_device_module(accelerator.device)
+    if states["device"] is not None and hasattr(device, "set_rng_state"):  # a CPU has no generator of its own
+        device.set_rng_state(states["device"])

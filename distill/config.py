@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictStr, model_validator
 
-from distill.settings import Count, LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, section
+from distill.settings import Count, LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
 
 
 @section
@@ -229,7 +229,7 @@ class RunConfig:
     """
 
     run_dir: LocalPath
-    seed: Count = 0
+    seed: Seed = 0
     data: DataConfig
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
     teacher: TeacherConfig | None = None

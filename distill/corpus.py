@@ -30,20 +30,20 @@ def read_documents(config: DataConfig, heldout: bool = False) -> Iterator[str]:
     Raises FileNotFoundError when nothing is there, and ValueError, naming file and line, for text that is not UTF-8, a
     row that is not JSON, a missing or non-text field, or a corpus without a single document.
     """
-    path, split = _place(config, heldout)
+    path, split, keys = _place(config, heldout)
     num_documents = 0
-    for text in _read(config, path, split):
+    for text in _read(config, path, split, keys):
         if text.strip():
             num_documents += 1
             yield text
     if num_documents == 0:
-        raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check data.path")
+        raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check {keys}path")
 
 
 def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
     """SHA-256 over the kind and content of every file of a local corpus, or the hub dataset's own fingerprint."""
-    path, split = _place(config, heldout)
-    local = _local(path)
+    path, split, keys = _place(config, heldout)
+    local = _local(path, keys)
     if local is None:
         return f"{path}/{config.subset}/{split}@{_hub_dataset(config, path, split)._fingerprint}"
     digest = hashlib.sha256(split.encode() if _is_saved_dataset(local) else b"")
@@ -60,24 +60,24 @@ def corpus_size_bytes(path: str) -> int | None:
     return None if local is None else sum(file.stat().st_size for file in _all_files(local))
 
 
-def _place(config: DataConfig, heldout: bool) -> tuple[str, str]:
-    """Path and split of the corpus, or of the held-out one."""
+def _place(config: DataConfig, heldout: bool) -> tuple[str, str, str]:
+    """Path and split of the corpus, or of the held-out one, and how the keys begin that set them."""
     if heldout and config.heldout_path is not None:
-        return config.heldout_path, config.heldout_split or config.split
-    return config.path, config.split
+        return config.heldout_path, config.heldout_split or config.split, "data.heldout_"
+    return config.path, config.split, "data."
 
 
 def _is_saved_dataset(local: Path) -> bool:
     return local.is_dir() and any((local / name).exists() for name in ("dataset_info.json", "dataset_dict.json"))
 
 
-def _local(path: str) -> Path | None:
+def _local(path: str, keys: str = "data.") -> Path | None:
     """The local file or folder, or None for a hub name. Raises FileNotFoundError if it can only be a local path."""
     local = Path(path).expanduser()
     if local.exists():
         return local
     if path.startswith((".", "/", "~")) or path.endswith(SUFFIXES) or path.count("/") > 1:
-        raise FileNotFoundError(f"corpus {path} does not exist; set data.path to a file, a folder or a hub name")
+        raise FileNotFoundError(f"corpus {path} does not exist; set {keys}path to a file, a folder or a hub name")
     return None
 
 
@@ -85,15 +85,15 @@ def _all_files(local: Path) -> list[Path]:
     return sorted(file for file in local.rglob("*") if file.is_file()) if local.is_dir() else [local]
 
 
-def _read(config: DataConfig, path: str, split: str) -> Iterator[str]:
-    local = _local(path)
+def _read(config: DataConfig, path: str, split: str, keys: str) -> Iterator[str]:
+    local = _local(path, keys)
     if local is None:
         yield from _column(_hub_dataset(config, path, split), config.text_field, path)
     elif _is_saved_dataset(local):
         dataset = load_from_disk(str(local))
         if isinstance(dataset, DatasetDict):
             if split not in dataset:
-                raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); set data.split")
+                raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); set {keys}split")
             dataset = dataset[split]
         yield from _column(dataset, config.text_field, path)
     else:

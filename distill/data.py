@@ -186,7 +186,7 @@ def _build(
         shutil.rmtree(aside, ignore_errors=True)
         raise
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # a full disk or quota
             raise
         raise OSError(
             f"the blocks cannot be written into {aside} ({error.strerror}); make room, or set data.cache_dir; "

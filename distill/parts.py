@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
 from distill.models import check_vocabulary, load_teacher, load_tokenizer, num_positions
 from distill.student import build_student
+
+# one of these files is in a folder with a tokenizer; without them transformers makes an empty one
+VOCABULARIES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+)
 
 
 def load_parts(config: RunConfig) -> tuple[PreTrainedTokenizerFast, PreTrainedModel | None, PreTrainedModel]:
@@ -47,12 +60,20 @@ def _tokenizer_of_run(config: RunConfig) -> PreTrainedTokenizerFast:
     (first, path, gguf_file), *others = given
     tokenizer = load_tokenizer(path, gguf_file)
     for name, path, gguf_file in others:
-        try:
-            other = load_tokenizer(path, gguf_file)
-        except FileNotFoundError:
-            continue
-        check_same_tokenizer(tokenizer, other, first, name)
+        other = _tokenizer_of(path, gguf_file)
+        if other is not None:
+            check_same_tokenizer(tokenizer, other, first, name)
     return tokenizer
+
+
+def _tokenizer_of(path: str, gguf_file: str | None) -> PreTrainedTokenizerFast | None:
+    """The tokenizer of a model, or None if there are weights alone."""
+    if gguf_file is None and Path(path).is_dir() and not any(Path(path, name).exists() for name in VOCABULARIES):
+        return None
+    try:
+        return load_tokenizer(path, gguf_file)
+    except FileNotFoundError:
+        return None
 
 
 def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_hidden: bool) -> None:
@@ -81,5 +102,6 @@ def check_same_tokenizer(
     if first.get_vocab() != second.get_vocab() or ours != theirs:
         raise ValueError(
             f"tokenizer mismatch: {first_name} ({first.name_or_path}, {len(first)} tokens) and {second_name} "
-            f"({second.name_or_path}, {len(second)} tokens) are not the same, so their predictions cannot be compared"
+            f"({second.name_or_path}, {len(second)} tokens) are not the same, so their predictions cannot be compared; "
+            "remove data.tokenizer, or take a teacher and a student of one tokenizer"
         )

@@ -72,7 +72,10 @@ def gender_classes(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> Gend
             continue
         for token_id, side in ((form.masculine_id, "masculine"), (form.feminine_id, "feminine")):
             if sides.setdefault(token_id, side) != side:
-                raise ValueError(f"lexicon: {tokenizer.decode(token_id)!r} is both a masculine and a feminine term")
+                raise ValueError(
+                    f"lexicon: {tokenizer.decode(token_id)!r} is both a masculine and a feminine term; "
+                    "remove one of its pairs from augment.lexicon"
+                )
         neighbours[form.masculine_id].add(form.feminine_id)
         neighbours[form.feminine_id].add(form.masculine_id)
     if not neighbours:

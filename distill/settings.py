@@ -22,6 +22,7 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]  # NumPy takes 32 bits, and ranks are added
 PositiveCount = Annotated[int, Field(ge=1, strict=True)]
 LocalPath = Annotated[StrictStr, AfterValidator(os.path.expanduser)]  # ~ is the home directory
 T = TypeVar("T")

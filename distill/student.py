@@ -158,6 +158,7 @@ def _layers_prefix(model: PreTrainedModel) -> str:
     outermost = [name for name in found if not any(name != other and name.startswith(other) for other in found)]
     if len(outermost) != 1:
         raise ValueError(
-            f"cannot tell where {type(model).__name__} keeps its layers (candidates: {outermost or 'none'})"
+            f"cannot tell where {type(model).__name__} keeps its layers (candidates: {outermost or 'none'}); give "
+            "student.config or student.checkpoint in place of student.layers"
         )
     return outermost[0]

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,17 +115,22 @@ class RunLog:
     def log(self, step: int, values: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl and hand the numbers to the trackers. Raises OSError on a full disk."""
         if self.main:
-            try:
+            with _writing(self.file.name):
                 self.file.write(json.dumps({"step": step} | values) + "\n")
                 self.file.flush()
-            except OSError as error:
-                raise OSError(
-                    f"{self.file.name} cannot be written ({error.strerror}); make room to continue"
-                ) from error
         self.accelerator.log(values, step=step)
 
     def log_samples(self, step: int, samples: Sequence[dict[str, str]]) -> None:
         """Append one line per sample to samples.jsonl."""
         if self.main:
-            with self.samples_file.open("a", encoding="utf-8") as file:
+            with _writing(self.samples_file), self.samples_file.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps({"step": step} | sample, ensure_ascii=False) + "\n" for sample in samples)
+
+
+@contextlib.contextmanager
+def _writing(file: Path | str) -> Iterator[None]:
+    """Inside, an OSError names the file and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{file} cannot be written ({error.strerror}); make room to continue") from error

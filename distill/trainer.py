@@ -124,9 +124,14 @@ def _train(run: Run, log: RunLog, stop: StopRequest) -> dict[str, float]:
 
 
 def _look(run: Run, log: RunLog) -> dict[str, float]:
-    """Evaluate on the held-out blocks and let the student write samples; returns the held-out results."""
+    """Evaluate on the held-out blocks and let the student write samples; returns the held-out results.
+
+    A run that is continued at its last step has logged them.
+    """
     state, prompts = run.parts.state, run.config.train.sample_prompts
     results = evaluate(run.accelerator, run.parts.model, run.blocks, run.config)
+    if state.heldout_nats_per_token is not None:
+        return results
     state.heldout_nats_per_token = results["heldout_nats_per_token"]
     log.log(state.step, results)
     if prompts:

@@ -98,7 +98,7 @@ def test_two_processes_distill_a_real_teacher_on_real_text(shared_data: Path, tm
 # -- whole runs ------------------------------------------------------------------------------------------------------
 
 
-def run_all(accelerate: tuple[str, ...], runs: list[list[str]]) -> None:
+def run_all(accelerate: tuple[str, ...], runs: list[list[str] | dict]) -> None:
     done = launch(*accelerate, distributed_runs.__file__, json.dumps(runs))
     assert done.returncode == 0, done.stderr
     assert "processes: 2" in done.stdout
@@ -174,23 +174,24 @@ def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(ac
     train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
     for name in ("one_then_two", "two_then_one"):
         shutil.copytree(tmp_path / "alone", tmp_path / name)
-        forget(tmp_path / name, after=2)
+        distributed_runs.forget(tmp_path / name, after=2)
     shutil.rmtree(tmp_path / "two_then_one")
     two = [*uneven, "train.micro_batch_size=2"]
     run_all(accelerate, [[*two, f"run_dir={tmp_path / name}"] for name in ("one_then_two", "two_then_one")])
-    forget(tmp_path / "two_then_one", after=2)
+    distributed_runs.forget(tmp_path / "two_then_one", after=2)
     train.main([*uneven, f"run_dir={tmp_path / 'two_then_one'}"])
     for name in ("one_then_two", "two_then_one"):
         assert_same_run(tmp_path / name, tmp_path / "alone")
 
 
-def forget(run: Path, after: int) -> None:
-    """Put a finished run back to a checkpoint."""
-    shutil.rmtree(run / "student")
-    for checkpoint in (run / "checkpoints").iterdir():
-        if int(checkpoint.name.removeprefix("step_")) > after:
-            shutil.rmtree(checkpoint)
-    assert list((run / "checkpoints").iterdir())
+def test_dropout_of_two_processes_continues_where_it_was(uneven, tmp_path):
+    """Each process draws its own masks, and goes on drawing them after a checkpoint."""
+    dropout = [*uneven, "train.micro_batch_size=2", "student.dropout=0.3"]
+    runs = [[*dropout, f"run_dir={tmp_path / name}"] for name in ("whole", "continued")]
+    run_all(("cpu2.yaml",), [*runs, {"run": str(tmp_path / "continued"), "after": 2}, runs[1]])
+    assert_same_run(tmp_path / "continued", tmp_path / "whole")
+    checkpoint = tmp_path / "whole" / "checkpoints" / "step_00000004"
+    assert not torch.equal(*(torch.load(checkpoint / f"random_{rank}.pt")["torch"] for rank in (0, 1)))
 
 
 def test_sigterm_to_the_launcher_saves_on_all_processes(uneven, tmp_path):

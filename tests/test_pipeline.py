@@ -151,6 +151,22 @@ def test_a_setting_that_is_newer_than_the_run_has_its_default_there(config_file,
         train.main(["--config", str(config_file)])
 
 
+def test_a_run_that_continues_at_its_last_step_logs_it_once(config_file, tmp_path):
+    arguments = ["--config", str(config_file), "train.sample_prompts=[He]"]
+    train.main(arguments)
+    (tmp_path / "run" / "student").rename(tmp_path / "student")
+    before = [(tmp_path / "run" / name).read_text() for name in ("metrics.jsonl", "samples.jsonl")]
+    train.main(arguments)
+    metrics, samples = ((tmp_path / "run" / name).read_text() for name in ("metrics.jsonl", "samples.jsonl"))
+    assert metrics.startswith(before[0])
+    assert [line for line in metrics.removeprefix(before[0]).splitlines() if "num_processes" not in line] == []
+    assert samples == before[1] != ""
+    ours, theirs = (
+        load_file(folder / "model.safetensors") for folder in (tmp_path / "run" / "student", tmp_path / "student")
+    )
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
 def test_cross_entropy_without_counterparts_asks_for_less_and_trains(config_file, tmp_path):
     first = {}
     for name, ce_counterparts in (("with", "true"), ("without", "false")):

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -144,13 +145,19 @@ def test_bfloat16_is_kept_bit_for_bit_at_half_the_size(config, config_file, part
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.1)
 
 
-def test_a_full_disk_and_a_damaged_shard_are_one_message(config, parts, monkeypatch):
+def test_a_full_disk_and_a_damaged_shard_are_one_message(config, parts, tmp_path, monkeypatch):
     accelerator, blocks, teacher = parts
     usage = type("Usage", (), {"free": 1000})
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "disk_usage", lambda _: usage)
         with pytest.raises(OSError, match=r"has 0.0 GB free; set data.cache_dir to a larger disk"):
             cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
+    with monkeypatch.context() as patched:  # another program fills the disk while states are written
+        patched.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError("2048 requested and 1024 written")))
+        message = r"states cannot be written into .*shard_00000 \(2048 .*MB free\); make room, or set data.cache_dir"
+        with pytest.raises(OSError, match=message):
+            cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
+        assert not list(tmp_path.rglob("*.partial"))
     states = cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     module._open_shard.cache_clear()
     file = states.path / "shard_00001" / "original.npy"

@@ -174,6 +174,16 @@ def test_random_states_start_anew_on_another_number_of_processes(run, accelerato
     assert torch.rand(2).tolist() != draws[0]
 
 
+def test_a_checkpoint_of_a_gpu_continues_on_a_cpu(run, accelerator, tmp_path):
+    file = tmp_path / "checkpoints" / "step_00000004" / "random_0.pt"
+    states = torch.load(file, weights_only=True)
+    torch.save(states | {"device": torch.zeros(16, dtype=torch.uint8)}, file)
+    parts = build_parts(accelerator, seed=1)
+    module._read(accelerator, file.parent, parts, seed=0)
+    assert parts.state.step == 4
+    assert torch.equal(torch.get_rng_state(), states["torch"])
+
+
 # -- a disk that is full ---------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,7 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
     [
         ("optim.lrate=1", "unknown config key optim.lrate (value 1); known keys here: lr, betas"),
         ("teacher.gguf=x", "unknown config key teacher.gguf (value 'x'); known keys here: path, gguf_file, dtype"),
+        ("seed=2147483648", "seed"),
         ("speed=3", "unknown config key speed (value 3); known keys here: run_dir, seed, data"),
         ("loss.pairing_weight=1", "config: loss.pairing_weight compares the views of a pair, but the student"),
         ("optim.lr=fast", "config key optim.lr = 'fast': Input should be a valid number"),

@@ -92,6 +92,19 @@ def test_missing_columns_splits_folders_and_names(tmp_path):
         documents("no-such-owner/no-such-dataset")
 
 
+def test_what_is_wrong_with_the_held_out_corpus_names_its_own_keys(tmp_path):
+    write_all_formats(tmp_path)
+    (tmp_path / "blank.txt").write_text("\n")
+    for name, message in (
+        ("no.txt", "does not exist; set data.heldout_path"),
+        ("blank.txt", "is empty: .*; check data.heldout_path"),
+        ("dictionary", r"has no split 'test' \(it has train\); set data.heldout_split"),
+    ):
+        settings = DataConfig(path="unused", heldout_path=str(tmp_path / name), heldout_split="test")
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            list(read_documents(settings, heldout=True))
+
+
 def test_the_fingerprint_follows_the_content(tmp_path):
     write_all_formats(tmp_path)
     config = DataConfig(path=str(tmp_path / "a.txt"))

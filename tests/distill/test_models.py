@@ -213,7 +213,7 @@ def test_parts_that_do_not_fit_are_refused(settings, error, message, folder):
     assert "\n" not in str(fault.value)
 
 
-def test_another_tokenizer_than_the_teachers_is_refused(folder, tokenizer, tmp_path):
+def test_another_tokenizer_than_the_teachers_is_refused(folder, tiny_model, tokenizer, tmp_path):
     other = json.loads((folder / "tokenizer.json").read_text())
     vocabulary = other["model"]["vocab"]
     vocabulary["Ġshe"], vocabulary["Ġhe"] = vocabulary["Ġhe"], vocabulary["Ġshe"]
@@ -229,6 +229,10 @@ def test_another_tokenizer_than_the_teachers_is_refused(folder, tokenizer, tmp_p
         load_parts(run_config(folder, student={"checkpoint": str(tmp_path / "other")}))
     tokenizer.save_pretrained(tmp_path / "same")
     load_parts(run_config(folder, data=data | {"tokenizer": str(tmp_path / "same")}))
+    for architecture in ("gpt2", "llama"):  # for which transformers makes a tokenizer of almost nothing
+        tiny_model(architecture).save_pretrained(tmp_path / architecture)
+        weights = run_config(tmp_path / architecture, data=data | {"tokenizer": str(tmp_path / "same")})
+        assert len(load_parts(weights)[0]) == len(tokenizer)
 
 
 def test_a_tokenizer_beyond_the_vocabulary_is_refused_and_padding_of_it_is_not(tiny_model, tokenizer):

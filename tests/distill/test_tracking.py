@@ -43,6 +43,13 @@ def test_lines_after_the_step_that_a_run_resumes_from_are_dropped(tmp_path):
     assert (tmp_path / "samples.jsonl").read_text().count("é") == 2
 
 
+def test_a_full_disk_is_named_with_the_file_that_could_not_be_written(tmp_path):
+    with RunLog(Accelerator(cpu=True), tmp_path, 0, 9) as log:
+        log.samples_file = Path("/dev/full")
+        with pytest.raises(OSError, match="/dev/full cannot be written .No space left.*; make room to continue"):
+            log.log_samples(1, [{"prompt": "He", "continuation": "is"}])
+
+
 def test_throughput_and_mfu_count_tokens_since_the_last_line(tmp_path):
     log = RunLog(Accelerator(cpu=True), tmp_path, 0, 9, flops_per_token=100.0)
     with log:
