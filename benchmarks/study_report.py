@@ -36,11 +36,16 @@ HOW_TO_READ = f"""## How to read the tables
   together. Clusters are occupations for the log-odds and the occupation classifier, pairs of nouns (woman and man) for
   gender agreement, and prompts, terms, tests or documents for the other measures, in at most {MAX_CLUSTERS} random
   groups. With few seeds an interval is somewhat narrow in their direction; with one it says nothing about another
-  training run. An interval such as [1.000, 1.000] comes from items that are all right: no resample can differ.
+  training run. An interval such as [1.000, 1.000] comes from items that are all right (or, of a least ratio, from a
+  group in which one gender never occurs): no resample can differ.
+- The ratios of BOLD are biased under resampling, for the smaller of two counts becomes smaller by chance: their
+  intervals are too low, and hold their value only because they are widened to it. They are no 95 % intervals, and the
+  intervals of their differences lean towards 0. A group of professions without a gendered continuation counts as 0.
 - A difference is arm minus reference, paired by cluster and seed. It uses the seeds that both have, where the means
   in the other tables use all. p is from swapping the labels of the two models within clusters, with the trained
   models as they are; it is adjusted after Holm over the arms of the table, for that measure and that reference, and
   so cannot be smaller than their number / 10,000 (with n clusters, fewer than 14, than their number / 2^(n - 1)).
+  Nothing adjusts for the number of measures: one of twenty differs by chance.
 - "Not inferior" says `yes` where the whole interval is better than the margin, `no` where all of it is worse, and
   `open` otherwise.
 - Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 100 % is parity, 0 nothing, below 0
