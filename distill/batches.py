@@ -156,7 +156,8 @@ def batches(
 def prefetched(items: Iterator[T], num_ahead: int) -> Iterator[T]:
     """The items in their order, up to `num_ahead` of them made in a background thread while others are used.
 
-    Loading then hides behind a GPU, for which the main thread waits once per step.
+    Loading then hides behind a GPU, for which the main thread waits once per step, and transformers once per forward
+    pass (it looks at the positions).
     """
     start = partial(torch.cuda.set_device, torch.cuda.current_device()) if torch.cuda.is_available() else None
     with ThreadPoolExecutor(1, initializer=start) as thread:  # whose device is otherwise the first: it pins memory
