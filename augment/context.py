@@ -84,12 +84,17 @@ def plain(token: str) -> str:
 
 
 def sentence_span(text: str, position: int) -> tuple[int, int]:
-    """Character range of the sentence around `position`: up to a full stop, ! or ?, or blank line."""
-    start = 0
-    for match in _SENTENCE_END.finditer(text, max(0, position - 600), position):
+    """Character range of the sentence around `position`: up to a full stop, ! or ?, or blank line.
+
+    At most 600 characters either way: text without any of these is otherwise read anew for each of its words.
+    """
+    start = first = max(0, position - _SENTENCE_REACH)
+    for match in _SENTENCE_END.finditer(text, first, position):
         start = match.end()
-    after = _SENTENCE_END.search(text, position)
-    return start, after.start() + 1 if after else len(text)
+    last = min(len(text), position + _SENTENCE_REACH)
+    after = _SENTENCE_END.search(text, position, last)
+    return start, after.start() + 1 if after else last
 
 
+_SENTENCE_REACH = 600
 _SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]+[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n")

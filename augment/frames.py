@@ -19,7 +19,9 @@ _ENDS_OR_TO = _ENDS | {"to"}
 # Adverbs that never stand before a noun, and those that may.
 _ADVERBS = word_set("alongside ahead indoors outdoors ashore asleep alive awake aside apart away alone")
 _PLACES = word_set(
-    """outside upstairs downstairs abroad aboard forward forwards backward backwards overseas sometimes often twice"""
+    """outside upstairs downstairs abroad aboard forward forwards backward backwards overseas sometimes often twice
+    inside online offline downtown uptown onstage backstage underwater overboard homeward westward eastward northward
+    southward outright nearby anyway nonetheless"""
 )
 _IN_LY = word_set(
     """family reply ally belly folly jelly lily bully assembly butterfly monopoly supply melancholy anomaly homily

@@ -13,13 +13,15 @@ SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
 SAFE_AFTER = frozenset(" \n\t\r\"'’”»),;!?—–…")
 _CODE = re.compile(
     r"```.*?```|(?<!`)`(?![\s`])[^`\n]*(?<![\s`])`(?!`)|<[A-Za-z/!][^<>\n]{0,400}>|\{\{[^{}]{0,400}\}\}"
-    r"|[A-Za-z][\w+.-]*://[^\s<>\"']+|\bwww\.[^\s<>\"']+|[\w.+-]+@[\w-]+\.[\w.-]+",
+    r"|(?<!\w)[A-Za-z][\w+.-]{0,20}://[^\s<>\"']+|\bwww\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
     re.DOTALL,
 )
 _CHUNK_IS_CODE = re.compile(
     r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|\d/|\w[+*]"
 )
-_NEUTRAL_STUMP = re.compile(r"(?<!\w)(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
+# of prose on web pages: entities, the numbers of footnotes, dots that begin a line
+_WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
+_NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
@@ -56,7 +58,7 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
             first = closing
         if end <= opening < last:
             last = opening
-    chunk = text[first:last].strip("\"'“”‘’«»()[]{}<>*_,;:!?…")
+    chunk = _WEB_PROSE.sub(" ", text[first:last]).strip("\"'“”‘’«»()[]{}<>*_,;:!?… ")
     if left in "-_" and chunk.startswith("--"):
         chunk = chunk.lstrip("-")
     return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
@@ -126,20 +128,23 @@ _BEFORE_VERB = word_set(
     "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
 )
 _VERB_OBJECT = re.compile(
-    r" (?:the|a|an|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you|it)\b"
+    r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you"
+    r"|it)\b"
 )
 _VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
 _CREW_THAT = re.compile(r"(?:[a-z]s|crew|men|women|people|those|team|staff) that \Z")
 VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
 
 _CHESS = re.compile(
-    r"\b(?:chess\w*|pawns?|rooks?|bishops?|checkmate\w*|castl(?:e[sd]?|ing)|stalemate|gambit"
-    r"|grandmaster|in check|(?:on|off) the (?:chess)?board|queens (?:problem|puzzle)|each queen|[a-h][1-8])\b",
+    r"\b(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
+    r"|(?:captur\w+|sacrific\w+|trap\w*|takes?|moves?|exchang\w+) (?:\w+ ){0,3}bishops?"
+    r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|queens (?:problem|puzzle)|each queen"
+    r"|[a-h][1-8])\b",
     re.IGNORECASE,
 )
 _CARDS = re.compile(
-    r"\b(?:poker|(?:playing )?cards|trumps?|spades|(?:of|the) clubs|diamonds|pair of|aces?|jacks?|bridge hand|blackjack"
-    r"|solitaire)\b",
+    r"\b(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
+    r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces?|bridge hand|blackjack|solitaire)\b",
     re.IGNORECASE,
 )
 _BLACK_QUEEN = re.compile(r"\b(?:black|white)(?:['’]s)? (?:king|queen)\b", re.IGNORECASE)
@@ -161,13 +166,14 @@ def game_piece(text: str, start: int) -> str | None:
 
 
 _INTERJECTION_BEFORE = re.compile(
-    r"(?:^|[.!?,\"“‘—] *)(?:oh|hey|come on|yeah|ah|well|wow|no|yes|dude|thanks),? *\Z", re.I
+    r"(?:^|[.!?,\"“‘—] *)(?:(?:oh|hey|come on|yeah|ah|well|wow|yes|dude|thanks),?|no,) *\Z", re.I
 )
+_NOT_EXCLAIMED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
 
 
 def interjection(text: str, start: int, end: int) -> str | None:
     """Reason to leave man, boy, girl or woman alone: an exclamation ("Man, that hurt", "Oh boy!")."""
-    if text[end : end + 1] not in (",", "!", ".") or text.startswith((", who", ", whose"), end):
+    if text[end : end + 1] not in (",", "!", ".") or _NOT_EXCLAIMED.match(text, end):
         return None
     if _INTERJECTION_BEFORE.search(text[max(0, start - 14) : start]):
         return "interjection"

@@ -8,7 +8,7 @@ import re
 
 from augment.context import next_word, plain, previous_token, starts_sentence, word_set
 from augment.scan import Term
-from augment.topics import HONOURS
+from augment.topics import is_honour
 
 _FUNCTION_WORDS = word_set(
     """a an the this that these those my your his her its our their and or but nor so yet for if when while as because
@@ -90,7 +90,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name of a work"
     if initial and _PLURAL.search(source) and _SINGULAR_VERB.match(text, end):
         return "name of a work"
-    if term.word in _FIRM and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
+    religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
+    if term.word in _FIRM and not religious and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
     if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
         return _part_of_titled_name(text, start, end, term, before if detached else "", initial, capital_next)
@@ -131,12 +132,14 @@ def _in_quoted_title(text: str, start: int, end: int) -> bool:
 
 def _precedes_names(term: Term) -> bool:
     """Whether the word stands before names of persons as a title does: Congressman Hill, Widow Green."""
-    return (term.tier == "occupations" and term.word[-1] != "s" and term.word[-3:] != "men") or term.word in (
-        "widow",
-        "widower",
-    )
+    is_plural = term.word.endswith(("s", "men")) and not term.word.endswith("ss")
+    return (term.tier == "occupations" and not is_plural) or term.word in _PERSONS_BEFORE_NAMES
 
 
+_PERSONS_BEFORE_NAMES = word_set("widow widower housewife househusband schoolgirl schoolboy girlfriend boyfriend") | {
+    "first lady",
+    "first gentleman",
+}
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM = word_set("son sons daughter daughters brother brothers sister sisters")
 _FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
@@ -171,7 +174,7 @@ def in_title(text: str, start: int, end: int, source: str) -> bool:
     if source not in ("He", "She"):
         between = text[start - 1 : start] == " " and plain(previous_token(text, start))[:1].isupper()
         following = next_word(text, end)
-        return between and following[:1].isupper() and following.lower() not in HONOURS and not source.isupper()
+        return between and following[:1].isupper() and not is_honour(following) and not source.isupper()
     if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
         return False
     following = next_word(text, end)

@@ -15,8 +15,9 @@ _NAME_AFTER = re.compile(
     r"\.?[^\S\n]*\n?[^\S\n]+(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
 )
 _OFFICE_AFTER = re.compile(
-    r"\.? (?:President|Vice President|Speaker|Secretary|Chairman|Chairwoman|Chair|Chairperson|Mayor|Ambassador|Justice|"
-    r"Prime Minister|Minister|Attorney General|Governor|Senator|Director|Moderator)\b"
+    r"\.?\s(?:President|Vice President|(?:Deputy )?Speaker|Chief Justice|Secretary|Chairman|Chairwoman|Chair"
+    r"|Chairperson|Mayor|Ambassador|Justice|Prime Minister|Minister|Attorney General|Governor|Senator|Director"
+    r"|Moderator)\b"
 )
 _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
@@ -56,14 +57,22 @@ def miss(text: str, start: int, end: int) -> Decision:
     source = text[start:end]
     if source.islower():
         return ("sir", end, "title: address") if _is_address(text, start, end) and not _verb_miss(text, start) else None
-    if _NAME_AFTER.match(text, end):
+    abbreviated = text[end : end + 1] == "."  # "Miss. Carter", but "Thank you, Miss. Now go"
+    if abbreviated and _STATE.search(text, start - 30 if start > 30 else 0, start):
+        return None
+    address = abbreviated and text[:start].endswith(", ") and _is_address(text, start, end)
+    if _NAME_AFTER.match(text, end) and not address:
+        if next_word(text, end) in _MISSED:
+            return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None
-        full_stop = "" if _BARE_TITLE.search(text) else "."
+        full_stop = "" if abbreviated or _BARE_TITLE.search(text) else "."
         return "mr" + full_stop, end, "title"
     return ("sir", end, "title: address") if _is_address(text, start, end) else None
 
 
+_STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
+_MISSED = word_set("You Me Us Him Her It Them")
 _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 
 
@@ -116,7 +125,7 @@ def lord(text: str, start: int, end: int) -> Decision:
     return None
 
 
-_AND_LADY = re.compile(r" (?:and|or|&) Lady [A-Z]")
+_AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
 
 
 def lords(text: str, start: int, end: int) -> Decision:
@@ -132,7 +141,7 @@ def lady(text: str, start: int, end: int) -> Decision:
     before = plain(previous_token(text, start)).lower()
     if before in ("our", "dinner", "leading", "bag", "foxy", "painted") and text[start].isupper():
         return None
-    if text[start].isupper() and _NAME_AFTER.match(text, end):
+    if text[start].isupper() and (_NAME_AFTER.match(text, end) or _AND_LADY.match(text, end)):
         return "lord", end, "title: before a name"
     if (
         before in ("my", "milord")
@@ -199,9 +208,11 @@ def groom(text: str, start: int, end: int) -> Decision:
     if _HORSES.search(text, first_of_clause, behind.start() if behind else len(text)):
         return None
     described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
-    return ("bride", end, "kinship") if first in _NOUN_BEFORE or described else None
+    joined = _AND_BRIDE.match(text, end)
+    return ("bride", end, "kinship") if first in _NOUN_BEFORE or described or joined else None
 
 
+_AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
 _CLAUSE_END = re.compile(r"[.;!?\n]|\Z")
 _HORSES = re.compile(
     r"\b(?:horses?|stables?|mares?|saddles?|saddled|carriages?|pon(?:y|ies)|stallions?|bridles?|reins|harness|stirrups?"
@@ -247,11 +258,28 @@ def generic_masculine(text: str, start: int, word: str) -> bool:
 
 GENERIC = word_set("actor actors waiter waiters landlord chairman businessman fireman policeman craftsman foreman")
 _SAID_OF_A_WOMAN = re.compile(
-    r"\b(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
-    r"(?:['’]s|(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become))"
-    r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?(?: [\w-]+){0,2} \Z"
-    r"|\b(?:she|her)\b[^.;:!?]{0,40} as an?(?: [\w-]+)? \Z",
+    r"\b(?:she['’]s|(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
+    r"(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become))"
+    r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?"
+    r"(?: (?!(?:of|to|by|with|opposite|dating|married|engaged)\b)[\w-]+){0,2} \Z"
+    r"|\b(?:she|her)\b(?:(?!\b(?:who|he|husband|son|brother|father)\b)[^.;:!?]){0,40} as(?: an?)?(?: [\w-]+)? \Z",
     re.IGNORECASE,
+)
+
+
+def best_man(text: str, start: int, end: int) -> Decision:
+    """best man -> maid of honour at a wedding, which shows in the words near it or in a missing article (as best man);
+    best woman elsewhere (the best man for the job).
+    """
+    near = text[start - 80 if start > 80 else 0 : end + 80]
+    if text[end - 3 : end].lower() == "men":
+        return "maids of honour" if _WEDDING.search(near) else "best women", end, "kinship"
+    of_many = plain(previous_token(text, start)).lower() in ("the", "a", "that", "this", "no", "very")
+    return "best woman" if of_many and not _WEDDING.search(near) else "maid of honour", end, "kinship"
+
+
+_WEDDING = re.compile(
+    r"\b(?:brides?\w*|groom\w*|weddings?|marr(?:y|ied|iage)|speech|toast|rings?|altar|ushers?)\b", re.I
 )
 
 SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
@@ -273,4 +301,6 @@ SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "mummy": mummy,
     "bachelor": bachelor,
     "bachelors": bachelor,
+    "best man": best_man,
+    "best men": best_man,
 }

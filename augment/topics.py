@@ -100,7 +100,8 @@ _BEASTS = word_set("beast nature machine god animals animal society environment 
 def mankind(text: str, start: int, end: int) -> str | None:
     """Reason to leave man or woman alone: the species, without an article (man is mortal, the rights of man)."""
     before, after = words_before(text, start), words_after(text, end)
-    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND:
+    of_one = before[0] == "that" and after[2] in _OF_ONE  # he saved that woman's life
+    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND and not of_one:
         return "mankind"
     if text[start].isupper():
         first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
@@ -118,12 +119,16 @@ _OF_MANKIND = word_set(
     """soul nature mind fate fall destiny place relation inhumanity existence knowledge condition estate origin spirit
     freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest will"""
 )
+_OF_ONE = word_set("life mind place will need condition")
 _BEFORE_MANKIND = word_set(
     "when than but that of in to by for and from on upon with about between is as all , . : ;"
-) | {"", "\n\n"}
+) | {
+    "",
+    "\n\n",
+}
 
 
-_WIVES = word_set("wife woman women boy")
+_WIVES = word_set("wife husband woman man women boy girl")
 _ARTICLES = word_set("a an the this every each one no any old young")
 _GRAMMAR = re.compile(
     r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
@@ -145,16 +150,25 @@ _ANIMALS = re.compile(
 
 
 def animal(text: str, start: int, end: int) -> str | None:
-    """Reason to leave male and female alone: animals or plants are spoken of."""
+    """Reason to leave male and female alone: animals or plants are spoken of, and no person is named behind it."""
+    if _PERSON_NEXT.match(text, end):
+        return None
     return "sex of an animal" if _ANIMALS.search(text, start - 80 if start > 80 else 0, end + 80) else None
 
 
+_PERSON_NEXT = re.compile(
+    r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
+    r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
+    r"|author|character|lawyer|judge|scientist|engineer|farmer|servant|guest|protagonist|citizen|resident|passenger"
+    r"|driver|pilot)s?\b"
+)
 _WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
 _PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
 _GLOSS_BEFORE = re.compile(
     r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
     r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
-    r"|\b(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
+    r"|(?<![\w-])(?<!\bI )(?<!\b[Yy]ou )(?<!\b[Hh]e )(?<!\b[Ss]he )(?<!\bdo )"
+    r"(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
@@ -195,5 +209,9 @@ def reverent(text: str, start: int, end: int) -> str | None:
     last = text[start - 2]
     if not (last.islower() or (last == "," and text[start - 3 : start - 2].islower())):
         return None
-    following = next_word(text, end)
-    return None if following[:1].isupper() and following.lower() in HONOURS else "God"
+    return None if is_honour(next_word(text, end)) else "God"
+
+
+def is_honour(word: str) -> bool:
+    """Whether a word is what stands behind His or Her in a title: Majesty, Majesty's."""
+    return word[:1].isupper() and word.lower().replace("’", "'").removesuffix("'s") in HONOURS

@@ -1,0 +1,109 @@
+"""Ordinary sentences that were swapped wrongly once, or not at all, by what was wrong about them."""
+
+import time
+
+import pytest
+
+from augment import swap
+
+PIECES = [
+    ("The king returned to his castle at dusk.", "The queen returned to her castle at dusk."),
+    ("King Henry quarrelled with his bishops.", "Queen Henry quarrelled with her bishops."),
+    ("The queen wore diamonds at her coronation.", "The king wore diamonds at his coronation."),
+    ("The queen put on a pair of gloves.", "The king put on a pair of gloves."),
+    ("The king and Jack sent Christmas cards.", "The queen and Jack sent Christmas cards."),
+    ("He castled and moved the queen.", "She castled and moved the queen."),
+    ("She took the queen of diamonds from the pack of cards.", "He took the queen of diamonds from the pack of cards."),
+    ("His bishop was captured and the king was in check.", "Her bishop was captured and the king was in check."),
+]
+WEB = [
+    ("His wife[2] died and his mother[3] left.", "Her husband[2] died and her father[3] left."),
+    ("His&nbsp;wife and her&nbsp;son left.", "Her&nbsp;husband and his&nbsp;daughter left."),
+    ("She&rsquo;s his sister.", "He&rsquo;s her brother."),
+    ("...he walked away without his coat.", "...she walked away without her coat."),
+    ("The women's/men's ratio fell.", "The men's/women's ratio fell."),
+    ("A&B his&her x=she", "A&B his&her x=she"),
+    ("see ./man and wife.man[0]", "see ./man and wife.man[0]"),
+]
+OCCUPATIONS = [
+    ("She is married to actor John Hill.", "He is married to actress John Hill."),
+    ("My mother's landlord lost his keys.", "My father's landlady lost her keys."),
+    ("She left her husband, who worked as a waiter.", "He left his wife, who worked as a waitress."),
+    ("She succeeded him as chairman of the board.", "He succeeded her as chairman of the board."),
+    ("She is a talented young actor.", "He is a talented young actor."),
+]
+EXCLAIMED = [
+    ("Woman, 34, arrested after her husband fell.", "Man, 34, arrested after his wife fell."),
+    ("Man, woman and child were lost.", "Woman, man and child were lost."),
+    ('"No man," he said.', '"No woman," she said.'),
+    ("Man, that hurt her!", "Man, that hurt him!"),
+]
+NAMES = [
+    (
+        "The officer joined His Majesty's army, leaving his wife.",
+        "The officer joined Her Majesty's army, leaving her husband.",
+    ),
+    ("On Her Majesty's Secret Service bored her.", "On Her Majesty's Secret Service bored him."),
+    ("Actress Emma Hill lost her bag.", "Actor Emma Hill lost his bag."),
+    ("First Lady Anna Hill wore her blue coat.", "First Gentleman Anna Hill wore his blue coat."),
+    ("Sister Agnes and Brother Paul teach Latin.", "Brother Agnes and Sister Paul teach Latin."),
+    ("Hill and Sons lost her order.", "Hill and Sons lost his order."),
+]
+TITLES = [
+    ('"Thank you, Miss. Now go home."', '"Thank you, Sir. Now go home."'),
+    ('"Yes, Miss. I will."', '"Yes, Sir. I will."'),
+    ("She was born in Jackson, Miss. Her father left.", "He was born in Jackson, Miss. His mother left."),
+    ("Miss. Carter lost her keys.", "Mr. Carter lost his keys."),
+    ('He sang "Miss You" to her.', 'She sang "Miss You" to him.'),
+    ("Mr.\nPresident, she is here.", "Madam\nPresident, he is here."),
+    ("Mr. Deputy Speaker, he is wrong.", "Madam Deputy Speaker, she is wrong."),
+    ("Lord and Lady Hill came.", "Lady and Lord Hill came."),
+    ("He was one of the best men I have known.", "She was one of the best women I have known."),
+    ("His best man lost the ring at the wedding.", "Her maid of honour lost the ring at the wedding."),
+    ("His brother was to be best man.", "Her sister was to be maid of honour."),
+    ("May the best man win!", "May the best woman win!"),
+    ("Bride and groom cut the cake.", "Groom and bride cut the cake."),
+    ("I now pronounce you man and wife.", "I now pronounce you man and wife."),
+    ("The queen mother waved.", "The queen mother waved."),
+]
+MEANINGS = [
+    ("I mean the man in the corner.", "I mean the woman in the corner."),
+    ("He was a well-meaning man, but his wife was not.", "She was a well-meaning woman, but her husband was not."),
+    ("He saved that woman's life.", "She saved that man's life."),
+    ("They spoke of man and woman as equals.", "They spoke of woman and man as equals."),
+    ("The Latin word means king.", "The Latin word means king."),
+    ("The female students sold flowers.", "The male students sold flowers."),
+    ("The male chef cracked two eggs into his bowl.", "The female chef cracked two eggs into her bowl."),
+    ("The female lays two eggs in her nest.", "The female lays two eggs in her nest."),
+    (
+        "The captain asked for volunteers to man\nthe lifeboat.",
+        "The captain asked for volunteers to man\nthe lifeboat.",
+    ),
+]
+OBJECTS = [
+    ("We met her online.", "We met him online."),
+    ("The officers escorted her inside.", "The officers escorted him inside."),
+    ("He drove her downtown.", "She drove him downtown."),
+    ("He read her inside story.", "She read his inside story."),
+]
+
+
+@pytest.mark.parametrize(
+    ("original", "counterfactual"), [*PIECES, *WEB, *OCCUPATIONS, *EXCLAIMED, *NAMES, *TITLES, *MEANINGS, *OBJECTS]
+)
+def test_it_is_right_now_and_comes_back(original, counterfactual):
+    assert swap(original).counterfactual == counterfactual
+    assert swap(original).reverse().counterfactual == original
+
+
+def test_text_without_sentence_ends_takes_no_more_time_per_word():
+    """Each of these took minutes when a sentence, or an address, could begin anywhere before."""
+    started = time.process_time()
+    swap("the king and his man said that he saw her " * 2000)
+    swap("@ " + "a" * 16_000 + " he")
+    assert time.process_time() - started < 30
+
+
+def test_a_sentence_that_was_long_ago_is_not_the_one_of_a_name():
+    text = "He told his wife the truth. He left at noon. The list: " + "one of many things, " * 40 + "and Batman smiled"
+    assert swap(text).counterfactual.startswith("She told her husband the truth. She left at noon.")
