@@ -60,7 +60,7 @@ def miss(text: str, start: int, end: int) -> Decision:
     abbreviated = text[end : end + 1] == "."  # "Miss. Carter", but "Thank you, Miss. Now go"
     if abbreviated and _STATE.search(text, start - 30 if start > 30 else 0, start):
         return None
-    address = abbreviated and text[:start].endswith(", ") and _is_address(text, start, end)
+    address = abbreviated and text.endswith(", ", 0, start) and _is_address(text, start, end)
     if _NAME_AFTER.match(text, end) and not address:
         if next_word(text, end) in _MISSED:
             return None

@@ -122,10 +122,7 @@ _OF_MANKIND = word_set(
 _OF_ONE = word_set("life mind place will need condition")
 _BEFORE_MANKIND = word_set(
     "when than but that of in to by for and from on upon with about between is as all , . : ;"
-) | {
-    "",
-    "\n\n",
-}
+) | {"", "\n\n"}
 
 
 _WIVES = word_set("wife husband woman man women boy girl")
