@@ -30,9 +30,10 @@ if __name__ == "__main__":
     for arguments in json.loads(sys.argv[1]):
         if isinstance(arguments, list):
             train.main(arguments)
-            continue
-        if torch.distributed.get_rank() == 0:
-            forget(**arguments)
-        torch.distributed.barrier()
+        else:
+            torch.distributed.barrier()  # no process is in the run any more
+            if torch.distributed.get_rank() == 0:
+                forget(**arguments)
+            torch.distributed.barrier()
     print("processes:", torch.distributed.get_world_size(), flush=True)
     leave()
