@@ -53,8 +53,9 @@ study: install
 
 # -- development ---------------------------------------------------------------------------------------------------------
 
+# half of the time of many tests is the start of a process: two of them side by side fill two cores
 test: install
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
