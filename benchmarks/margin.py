@@ -5,8 +5,9 @@
 Every run is measured on its own held-out text, against the target it was trained towards, at the predictions whose
 pronoun the text settles: the teacher gives " he" and " she" at least 0.2 together, and the equivariant target of both
 views is not at parity. Towards the pronoun that this target prefers, the table has the mean log-odds of the teacher, of
-the run's target and of the student (nats), and the mean probability of the other pronoun, of target and student. "Open"
-are the predictions at which that target is at parity: how many, and the mean |log-odds| of teacher and student there.
+the run's target and of the student (nats), and the mean share of the other pronoun in the probability of both, of
+target and student. "Open" are the predictions at which that target is at parity: how many, and the mean |log-odds| of
+teacher and student there. With a temperature the target is of logits too: its log-odds times the temperature.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def _line(run: Path, num_documents: int) -> str:
 def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
     """The places of the first held-out documents at which the teacher expects a pronoun."""
     assert config.teacher is not None
-    tokenizer, lexicon = load_tokenizer(str(run / "student")), load_lexicon()
+    tokenizer = load_tokenizer(str(run / "student"))
+    lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     pronouns = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in PRONOUNS]
     if any(len(ids) != 1 for ids in pronouns):
         raise ValueError(f"{run}: {PRONOUNS} are not single tokens of the run's tokenizer; this comparison needs that")
@@ -92,7 +94,7 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
     teacher, student = load_teacher(config.teacher), load_causal_lm(str(run / "student"))
     documents = list(itertools.islice(read_documents(config.data, heldout=True), num_documents))
     prefix, _ = separators(tokenizer, config.data.separator)
-    settled = PerturbConfig(operation="equivariant")
+    settled, temperature = PerturbConfig(operation="equivariant"), config.loss.temperature
     found: list[Tensor] = []
     for _, pair in swapped_pairs(documents, tokenizer, lexicon, prefix):
         *ids, align = map(torch.from_numpy, cut_pair(pair, config.data.seq_len))
@@ -103,8 +105,10 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
         where, own = where[likely], own[likely]
         other = teacher(views[1]).logits[0, align[where]].float().log_softmax(-1)
         of_student = student(views[0]).logits[0, where].float().log_softmax(-1)
-        targets = [perturb(own, other, how, classes) for how in (settled, config.perturb)]
-        found.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in (*targets, own, of_student)]))
+        side = perturb(own, other, settled, classes)
+        softened = [(one / temperature).log_softmax(-1) for one in (own, other)]
+        target = temperature * perturb(*softened, config.perturb, classes)
+        found.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in (side, target, own, of_student)]))
     sides, target, own, of_student = torch.cat(found, dim=1).double()
     is_settled = sides.abs() >= MIN_LOG_ODDS
     settled = torch.stack([own, target, of_student]) * sides.sign()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import subprocess
@@ -114,8 +115,9 @@ def measure(options: argparse.Namespace) -> dict:
     total = len(list(options.folder.glob("cache/*/train-*.arrow")))
 
     def between(low: float, high: float) -> float:
-        """Mean private memory while that share of the shards was there."""
-        return round(mean([one["mb"] for one in building if low * total <= one["num_shards"] < high * total]), 1)
+        """Mean private memory while that share of the shards was there; NaN if no sample is from then."""
+        during = [one["mb"] for one in building if low * total <= one["num_shards"] < high * total]
+        return round(mean(during), 1) if during else math.nan
 
     return {
         "gigabytes": corpus.stat().st_size / 1e9,

@@ -108,16 +108,19 @@ def _write(results: dict[str, Any], out: Path) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    text = study_report.report(options.results, options.out)
+    texts = {options.out: study_report.report(options.results, options.out)}
+    if options.readme is not None:
+        texts[options.readme] = study_report.with_headline(options.readme, options.results, options.out)
     num_plots = 0
     for path in options.results:
-        num_plots += study_report.write_plots(path)
+        plots = study_report.plots(path)
+        num_plots += len(plots)
         results = study_collect.read(path)
+        texts |= plots
         if study_card.recommended(results) is not None:
-            write_text(path.with_name(f"{path.stem}_model_card.md"), study_card.card(results))
-    write_text(options.out, text)
-    if options.readme is not None:
-        write_text(options.readme, study_report.with_headline(options.readme, options.results, options.out))
+            texts[path.with_name(f"{path.stem}_model_card.md")] = study_card.card(results)
+    for path, text in texts.items():  # all or, where something is not right, nothing
+        write_text(path, text)
     print(f"{options.out} and {num_plots} plots written")
 
 

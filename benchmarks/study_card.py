@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import study_collect
 from benchmarks.study_plan import TEACHER
-from benchmarks.study_report import differences_table, other_measures, others_table, values_table
+from benchmarks.study_tables import differences_table, other_measures, others_table, values_table
 from distill.export import FRONT_MATTER
 from distill.settings import apply_override, dump_yaml
 

@@ -2,9 +2,10 @@
 
 Schema (schema_version 1), everything that the tables and tests of RESULTS.md are computed from:
 
-- schema_version, name, created (UTC), world, versions, git_revision, hardware, hours (of wall-clock time summed over
-  jobs, by what they did), study (resolved), training (what all arms share, resolved), teacher (its fingerprint, or
-  its name on a hub), missing (models without results)
+- schema_version, name, created (UTC), world, versions, git_revision and hardware (of collecting), origin (what all runs
+  were made with: `study_run.origin_of`), hours (of wall-clock time summed over jobs, by what they did), study
+  (resolved), training (what all arms share, resolved), teacher (its fingerprint, or its name on a hub), missing (models
+  without results)
 - arms: {arm: overrides}, the untrained student and the teacher included
 - measures: {name: {unit, higher_is_better, convention, statistic, num_clusters, num_items, constant, values}}, where
   statistic is a key of `STATISTICS`, values is {arm: {seed: columns}}, columns are [num_clusters][num_varying] numbers,
@@ -42,7 +43,7 @@ from benchmarks.study_plan import (
     plan_runs,
     teacher_folder,
 )
-from benchmarks.study_run import TIMES, complete
+from benchmarks.study_run import TIMES, complete, origin_of
 from distill.evaluation import bold, statistics, stereoset
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.measurement import Estimate
@@ -90,7 +91,8 @@ class Measure:
 
 
 def collect(study: StudyConfig) -> dict[str, Any]:
-    """The content of the results file. Raises ValueError when nothing is there or the models do not compare.
+    """The content of the results file. Raises ValueError when nothing is there or the models do not compare, also by
+    what they were trained with.
 
     A model counts as missing whose evaluation is of other weights or settings than it has now (`complete`).
     """
@@ -109,6 +111,7 @@ def collect(study: StudyConfig) -> dict[str, Any]:
             f"{study.run_dir} holds no model that is trained and measured with these settings; run the study first: "
             "benchmarks/study.py run CONFIG"
         )
+    origin = origin_of(study, [run for run in runs if run.label in done])
     known = current_versions()
     teacher = teacher_folder(study)
     return {
@@ -119,6 +122,7 @@ def collect(study: StudyConfig) -> dict[str, Any]:
         "git_revision": known.pop("git_revision"),
         "versions": known,
         "hardware": _hardware(),
+        "origin": origin,
         "hours": _hours(Path(study.run_dir)),
         "study": to_dict(study),
         "training": to_dict(runs[0].config),

@@ -1,7 +1,8 @@
 """One results file of a study that ran in parts on several machines: two results files in; one out.
 
-What parts cannot differ in: the teacher's weights, what all arms share, how they are measured, and the overrides of an
-arm that both have. What is said of the study (its arms, references, margins, headline) is that of the first file.
+What parts cannot differ in: the teacher's weights, corpora, tokenizer, lexicon and precision, what all arms share, how
+they are measured, and the overrides of an arm that both have. What is said of the study (its arms, references, margins,
+headline) is that of the first file.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         "git_revision": _both(first["git_revision"], second["git_revision"]),
         "versions": {key: _both(value, second["versions"].get(key)) for key, value in first["versions"].items()},
         "hardware": _both(first["hardware"], second["hardware"]),
+        "origin": _origin(first, second),
         "hours": {key: round(hours + second["hours"][key], 2) for key, hours in first["hours"].items()},
         "missing": [label for label in missing if label not in there and not label.startswith(of_one_seed)],
         "arms": arms,
@@ -72,13 +74,21 @@ def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
 def _alike(part: dict[str, Any]) -> dict[str, Any]:
     """All that has to be the same in two parts of one study, by name, as far as this part has it."""
     training = {key: value for key, value in part["training"].items() if key not in ("run_dir", "seed")}
+    origin = {f"its {key}": value for key, value in part.get("origin", {}).items() if key != "git_revisions"}
     measured = ("convention", "statistic", "num_items", "num_clusters")
     return {
         **{key: part["study"][key] for key in OF_STUDY},
         "the teacher's fingerprint": part.get("teacher"),
+        **origin,
         **flatten(training),
         **flatten({name: {key: one[key] for key in measured} for name, one in part["measures"].items()}),
     }
+
+
+def _origin(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """What the runs of both were made with: the same, but for the revisions."""
+    every = [part.get("origin", {}) for part in (first, second)]
+    return {**every[0], "git_revisions": sorted({one for origin in every for one in origin.get("git_revisions", [])})}
 
 
 def _measure(described: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:

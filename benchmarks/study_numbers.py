@@ -22,6 +22,12 @@ from distill.evaluation.statistics import (
 )
 
 
+def have_common_seed(measure: Measure, arm: str, reference: str) -> bool:
+    """Whether two models can be paired: by a training seed that both have; teacher and untrained, with any."""
+    alone = {TEACHER, UNTRAINED} & {arm, reference}
+    return bool(alone) or not set(measure.seeds[arm]).isdisjoint(measure.seeds[reference])
+
+
 def paired(measure: Measure, arm: str, reference: str) -> tuple[FloatArray, FloatArray]:
     """The columns [num_seeds, num_clusters, num_columns] of both on the seeds that they share.
 
@@ -29,6 +35,8 @@ def paired(measure: Measure, arm: str, reference: str) -> tuple[FloatArray, Floa
     a common seed.
     """
     mine, theirs = measure.seeds[arm], measure.seeds[reference]
+    if not have_common_seed(measure, arm, reference):
+        raise ValueError(f"{measure.name}: {arm} and {reference} have no seed in common; run both with the same seeds")
     if TEACHER in (arm, reference) or UNTRAINED in (arm, reference):
         num_seeds = max(len(mine), len(theirs))
         return tuple(  # type: ignore[return-value]
@@ -36,8 +44,6 @@ def paired(measure: Measure, arm: str, reference: str) -> tuple[FloatArray, Floa
             for name in (arm, reference)
         )
     common = [seed for seed in mine if seed in theirs]
-    if not common:
-        raise ValueError(f"{measure.name}: {arm} and {reference} have no seed in common; run both with the same seeds")
     return tuple(  # type: ignore[return-value]
         measure.columns[name][[measure.seeds[name].index(seed) for seed in common]] for name in (arm, reference)
     )
@@ -60,12 +66,14 @@ def p_value(measure: Measure, arm: str, reference: str) -> float:
 def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
     """Holm-adjusted p-values of all arms, and of the reference's own variants, against a reference.
 
-    Arms are one family of hypotheses, variants (REFERENCE+VARIANT) another. Teacher, untrained and reference are none.
+    Arms are one family of hypotheses, variants (REFERENCE+VARIANT) another. Teacher, untrained and reference are none,
+    nor is an arm without a seed that the reference has.
     """
     if reference not in measure.columns:
         return {}
-    arms = [arm for arm in measure.columns if not is_variant(arm) and arm not in (TEACHER, UNTRAINED, reference)]
-    variants = [arm for arm in measure.columns if is_variant(arm) and base_of(arm) == reference]
+    every = [arm for arm in measure.columns if have_common_seed(measure, arm, reference)]
+    arms = [arm for arm in every if not is_variant(arm) and arm not in (TEACHER, UNTRAINED, reference)]
+    variants = [arm for arm in every if is_variant(arm) and base_of(arm) == reference]
     adjusted: dict[str, float] = {}
     for family in (arms, variants):
         adjusted |= zip(family, holm([p_value(measure, arm, reference) for arm in family]), strict=True)

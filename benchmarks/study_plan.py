@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import BeforeValidator, Field, StrictStr, model_validator
 
 from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
@@ -31,6 +31,10 @@ from distill.settings import (
 
 UNTRAINED, TEACHER = "untrained", "teacher"
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def _no(value: Any) -> Any:
+    return "no" if value is False else value  # what YAML reads a bare `no` as
 
 
 @section
@@ -71,7 +75,7 @@ class StudyConfig:
     eval_config: StrictStr
     eval_overrides: tuple[StrictStr, ...] = ()
     variant_eval_overrides: tuple[StrictStr, ...] = ()
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    mixed_precision: Annotated[Literal["no", "bf16", "fp16"], BeforeValidator(_no)] = "no"
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0, 1, 2)
     budget_tokens: PositiveCount
     budget_hours: Positive
@@ -89,6 +93,9 @@ class StudyConfig:
         for name in (UNTRAINED, TEACHER):
             if name in self.arms:
                 raise ValueError(f"arms: {name} is there by itself; leave it out")
+        for name in self.arms:
+            if "+" in name:
+                raise ValueError(f"arms: {name!r} has a +, which joins an arm and its variant; rename it")
         for name in (*self.references, *(one for group in self.variants for one in group.of)):
             if name not in self.arms:
                 raise ValueError(f"{name!r} is not one of the arms ({', '.join(self.arms)})")

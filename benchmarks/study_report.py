@@ -8,19 +8,24 @@ measure and reference.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import study_collect, study_prose
-from benchmarks.study_collect import MAX_CLUSTERS, Measure
-from benchmarks.study_numbers import cell, compare, holm_p_values, not_inferior, p_text, percent, removed_percent
-from benchmarks.study_plan import TEACHER, UNTRAINED, base_of, is_variant, main_measures
-from distill.evaluation.descriptions import DESCRIPTIONS
+from benchmarks.study_collect import MAX_CLUSTERS
+from benchmarks.study_plan import UNTRAINED, base_of, is_variant
+from benchmarks.study_tables import (
+    differences_table,
+    items_table,
+    other_differences_table,
+    other_measures,
+    others_table,
+    settings_table,
+    values_table,
+)
 from distill.evaluation.plots import Point, fairness_utility
 from distill.evaluation.statistics import Interval, two_way_interval
-from distill.run_folder import write_text
 
 HEAD = """# Results
 
@@ -57,9 +62,20 @@ HOW_TO_READ = f"""## How to read the tables
 def report(paths: Sequence[Path], out: Path) -> str:
     """The text of RESULTS.md from results files, in that order, below `notes`.
 
-    out: where it will be, for links to the plots, which lie beside the results files under the same names.
+    out: where it will be, for links to the plots, which lie beside the results files under the same names. Raises
+    ValueError for two files of one study, or a file that is not below the folder of `out`.
     """
     every = [study_collect.read(path) for path in paths]
+    names = [results["name"] for results in every]
+    for path, results in zip(paths, every, strict=True):
+        if names.count(results["name"]) > 1:
+            raise ValueError(
+                f"{path} is not the only file of the study {results['name']}; put them together with merge"
+            )
+        if not path.resolve().is_relative_to(out.resolve().parent):
+            raise ValueError(
+                f"{path} does not lie below {out.resolve().parent}, from where {out.name} links to its plot"
+            )
     parts = [HEAD, notes(paths[0].parent, every), HOW_TO_READ]
     for path, results in zip(paths, every, strict=True):
         parts.append(section(results, path.resolve().relative_to(out.resolve().parent)))
@@ -105,9 +121,9 @@ def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
     return f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}"
 
 
-def write_plots(path: Path) -> int:
-    """Write the plots of a results file beside it, disparity against cost: of the headline's models, and of every arm
-    with its variants. Returns how many.
+def plots(path: Path) -> dict[Path, str]:
+    """The plots of a results file, to be written beside it, disparity against cost: of the headline's models, and of
+    every arm with its variants.
 
     Without a headline all arms are shown, variants left out.
     """
@@ -115,16 +131,17 @@ def write_plots(path: Path) -> int:
     disparity, cost = list(study_collect.measures(results).values())[:2]
     arms = results["study"]["headline"] or [arm for arm in results["arms"] if not is_variant(arm) and arm != UNTRAINED]
     bases = _bases([arm for arm in results["arms"] if arm in disparity.columns])
-    plots = {path.with_suffix(".svg"): arms}
-    plots |= {_variants_plot(path, base): [base, *variants] for base, variants in bases.items()}
-    for file, shown in plots.items():
+    shown_in = {path.with_suffix(".svg"): arms}
+    shown_in |= {_variants_plot(path, base): [base, *variants] for base, variants in bases.items()}
+    drawn = {}
+    for file, shown in shown_in.items():
         points = [
             Point(arm, *(_triple(two_way_interval(one.columns[arm], one.statistic)) for one in (cost, disparity)))
             for arm in shown
             if arm in disparity.columns and arm in cost.columns
         ]
-        write_text(file, fairness_utility(points, cost.unit) + "\n")
-    return len(plots)
+        drawn[file] = fairness_utility(points, cost.unit) + "\n"
+    return drawn
 
 
 def section(results: dict[str, Any], path: Path) -> str:
@@ -154,84 +171,8 @@ def section(results: dict[str, Any], path: Path) -> str:
             f"### All other measures: differences to `{plain}`, with p\n",
             other_differences_table(found, rest, methods, plain),
         ]
-    lines += ["### What was measured on what\n", _items_table(results), "### Settings\n", _settings(results)]
+    lines += ["### What was measured on what\n", items_table(results), "### Settings\n", settings_table(results)]
     return "\n".join(lines) + "\n"
-
-
-# -- tables ----------------------------------------------------------------------------------------------------------
-
-
-def other_measures(found: dict[str, Measure]) -> list[str]:
-    """All that are not main measures."""
-    main = _main_measures(found)
-    return [name for name in found if name not in main]
-
-
-def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> str:
-    """Per arm the shares removed, against the teacher and against `plain`, and the main measures."""
-    disparity = next(iter(found.values()))
-    shown = _main_measures(found)
-    bases = [base for base in (TEACHER, plain) if base in disparity.columns]
-    removed = [f"bias removed, against {base} (%)" for base in bases]
-    header = ["arm", "seeds", *removed, *(_title(found[name]) for name in shown)]
-    rows = []
-    for arm in arms:
-        shares = ["–" if arm in (TEACHER, base) else cell(removed_percent(disparity, arm, base), 1) for base in bases]
-        rows.append([arm, str(len(disparity.seeds[arm])), *shares, *(_value(found[name], arm) for name in shown)])
-    return _table(header, rows)
-
-
-def differences_table(found: dict[str, Measure], arms: Sequence[str], reference: str) -> str:
-    """Per arm the paired differences of the disparity and of every measure with a margin, with the verdict on it.
-
-    A difference of log-perplexities is shown as one of perplexities, in percent.
-    """
-    first = next(iter(found))
-    shown = [name for name in _main_measures(found) if name == first or found[name].margin]
-    header = ["arm"]
-    for name in shown:
-        margin = found[name].margin
-        header += [_difference_title(found[name]), "p"]
-        header += [f"not inferior by {_in_table(found[name], margin)}"] if margin else []
-    adjusted = {name: holm_p_values(found[name], reference) for name in shown}
-    rows = []
-    for arm in arms:
-        if arm not in adjusted[shown[0]]:
-            continue
-        row = [arm]
-        for name in shown:
-            if arm not in adjusted[name]:
-                row += ["–"] * (3 if found[name].margin else 2)
-                continue
-            difference = compare(found[name], arm, reference)
-            change = cell(percent(difference), 2) if _is_log(found[name]) else cell(difference)
-            row += [change, p_text(adjusted[name][arm])]
-            if found[name].margin:
-                row.append(not_inferior(found[name], difference))
-        rows.append(row)
-    return _table(header, rows)
-
-
-def others_table(found: dict[str, Measure], names: Sequence[str], arms: Sequence[str]) -> str:
-    """Per measure a row, per arm a column."""
-    rows = [[_title(found[name]), *(_value(found[name], arm) for arm in arms)] for name in names]
-    return _table(["measure", *arms], rows)
-
-
-def other_differences_table(
-    found: dict[str, Measure], names: Sequence[str], arms: Sequence[str], reference: str
-) -> str:
-    """Per measure a row, per arm the paired difference to a reference with its Holm-adjusted p-value."""
-    tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference)]
-    rows = []
-    for name in names:
-        adjusted = holm_p_values(found[name], reference)
-        cells = [
-            f"{cell(compare(found[name], arm, reference))}; {p_text(adjusted[arm])}" if arm in adjusted else "–"
-            for arm in tested
-        ]
-        rows.append([_title(found[name]), *cells])
-    return _table(["measure", *tested], rows)
 
 
 def _what(results: dict[str, Any]) -> str:
@@ -239,13 +180,18 @@ def _what(results: dict[str, Any]) -> str:
     names = results["missing"]
     listed = f"{', '.join(names[:MAX_LISTED])}{' and others' if len(names) > MAX_LISTED else ''}"
     missing = f" Without results ({len(names)}): {listed}." if names else ""
+    revisions = ", ".join(results.get("origin", {}).get("git_revisions", []))
+    trained = f" Trained at revision {revisions}." if revisions else ""
+    teacher = f"{hours['teacher_and_data']:g} h for teacher and data"
+    if study["teacher_config"] and not hours["teacher_and_data"]:
+        teacher = "for the teacher not recorded"
     return (
         f"{results['world']}\n\nEvery arm trained on {study['budget_tokens']:,} tokens; seeds "
-        f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]}, revision "
+        f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]} at revision "
         f"{results['git_revision'] or 'unknown'}, {results['hardware']}, torch {results['versions']['torch']}, "
-        f"transformers {results['versions']['transformers']}. Time summed over jobs: {hours['teacher_and_data']:g} h "
-        f"for teacher and data, {hours['students']:g} h for students (budget {study['budget_hours']:g} h on "
-        f"{study['budget_machine']}).{missing}\n"
+        f"transformers {results['versions']['transformers']}.{trained} Time summed over jobs: {teacher}, "
+        f"{hours['students']:g} h for students (budget {study['budget_hours']:g} h on {study['budget_machine']})."
+        f"{missing}\n"
     )
 
 
@@ -260,56 +206,6 @@ def _bases(arms: Sequence[str]) -> dict[str, list[str]]:
 
 def _variants_plot(path: Path, base: str) -> Path:
     return path.with_name(f"{path.stem}_{base}.svg")
-
-
-def _main_measures(found: dict[str, Measure]) -> list[str]:
-    return main_measures(list(found), [name for name, one in found.items() if one.margin])
-
-
-def _items_table(results: dict[str, Any]) -> str:
-    """Per measure how many items and clusters it has, and its convention: only equal ones are comparable."""
-    rows = [
-        [f"`{name}`", f"{one['num_items']:,}", str(one["num_clusters"]), f"`{one['convention']}`".replace("|", "\\|")]
-        for name, one in results["measures"].items()
-    ]
-    return _table(["measure", "items", "clusters", "convention"], rows)
-
-
-def _settings(results: dict[str, Any]) -> str:
-    study = results["study"]
-    common = f"`{study['train_config']}`, measured with `{study['eval_config']}`"
-    rows = [[arm, " ".join(f"`{one}`" for one in overrides) or "–"] for arm, overrides in results["arms"].items()]
-    return f"All arms: {common}; the resolved settings are in the results file.\n\n" + _table(
-        ["arm", "overrides"], rows
-    )
-
-
-def _title(measure: Measure) -> str:
-    description = DESCRIPTIONS.get(measure.name)
-    return f"{description.title if description else measure.name} ({measure.unit or 'without unit'})".replace(
-        "|", "\\|"
-    )
-
-
-def _is_log(measure: Measure) -> bool:
-    return measure.name.startswith("log_perplexity/")
-
-
-def _difference_title(measure: Measure) -> str:
-    return "Perplexity (%)" if _is_log(measure) else _title(measure)
-
-
-def _in_table(measure: Measure, margin: float) -> str:
-    return f"{100 * math.expm1(margin):.3g} %" if _is_log(measure) else f"{margin:g}"
-
-
-def _value(measure: Measure, arm: str) -> str:
-    return cell(two_way_interval(measure.columns[arm], measure.statistic)) if arm in measure.columns else "–"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
-    return "\n".join(lines) + "\n"
 
 
 def _triple(interval: Interval) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from benchmarks.study_plan import (
     ROOT,
@@ -58,7 +59,7 @@ def run_study(
 
     settings: the words of the command line that make the study. only, seeds: as in `plan_runs`; `teacher` is an arm
     here. Raises ValueError, before a student is trained, when the study is not valid or a folder holds a run with other
-    settings or of another teacher.
+    settings, of another teacher or of other data.
     """
     logs = Path(study.run_dir) / "logs"
     runs = plan_runs(study, only, seeds)
@@ -83,6 +84,7 @@ def run_study(
             f"{teacher_folder(study)} is not the teacher that these were made from: {stale}; remove them, or put their "
             "teacher back"
         )
+    origin_of(study, runs)
     done = complete(study, runs)
     left = [job for job in jobs if job.label not in done]
     if len(left) < len(jobs):
@@ -151,6 +153,32 @@ def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
     stale = {run.label for run in _of_another_teacher(study, runs)}
     trained = {run.label for run in runs if run.label not in stale and is_complete(run.config)}
     return {label for label in done if label in trained or label == label_of(*teacher)}
+
+
+def origin_of(study: StudyConfig, runs: Sequence[Run]) -> dict[str, Any]:
+    """What all runs that are there were made with: precision, tokenizer, corpora and lexicon, and at which revisions.
+
+    Raises ValueError when they differ in any but the revision: then not only the arms are compared.
+    """
+    origin: dict[str, Any] = {"mixed_precision": study.mixed_precision}
+    by = {"mixed_precision": "the study"}
+    revisions = set()
+    for run in runs:
+        file = Path(run.config.run_dir) / "config.yaml"
+        if run.arm == UNTRAINED or not file.is_file():
+            continue
+        found = load_yaml(file)["provenance"]
+        revisions.add(found["git_revision"] or "unknown")
+        parts = {key: found[key] for key in ("mixed_precision", "tokenizer")}
+        parts |= {key: found["data"][key] for key in ("corpus", "heldout_corpus", "lexicon")}
+        for name, value in parts.items():
+            if origin.setdefault(name, value) != value:
+                raise ValueError(
+                    f"{run.config.run_dir} was made with another {name} than {by[name]}: {value} there, {origin[name]} "
+                    "here; remove one of them and run the study again, or put back what has changed"
+                )
+            by.setdefault(name, run.config.run_dir)
+    return {**origin, "git_revisions": sorted(revisions)}
 
 
 def _of_another_teacher(study: StudyConfig, runs: Sequence[Run]) -> list[Run]:

@@ -51,6 +51,8 @@ class CorpusParameters:
         for name in ("num_documents", "num_heldout"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least one document is needed")
+        if self.vocab_size < 1:
+            raise ValueError(f"vocab_size is {self.vocab_size}: it must be positive (2000 is the default)")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: it must not be negative")
 

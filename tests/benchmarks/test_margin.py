@@ -54,7 +54,7 @@ def test_values_are_those_of_the_closed_forms(run, tokenizer, tmp_path, monkeypa
     if operation == "equivariant_geometric":
         assert torch.allclose((target / teacher).abs(), (geometric / own).abs(), atol=1e-4)
     if operation == "none":
-        assert torch.equal(target, teacher)
+        assert torch.allclose(target, teacher, atol=1e-5)
     if operation == "equivariant":  # looked at towards the pronoun that this target prefers
         assert (target >= 0).all()
         assert (target <= torch.maximum(own.abs(), carried.abs()) + 1e-5).all()
@@ -62,6 +62,23 @@ def test_values_are_those_of_the_closed_forms(run, tokenizer, tmp_path, monkeypa
     assert torch.allclose(student * towards, log_odds_of(run / "student", tokenizer, text)[settled], atol=1e-4)
     for folder, values in zip((tmp_path / "teacher", run / "student"), left_open, strict=True):
         assert torch.allclose(values, log_odds_of(folder, tokenizer, text)[:2], atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1, 3])
+def test_the_arithmetic_target_is_that_of_the_runs_temperature(run, tokenizer, tmp_path, monkeypatch, temperature):
+    monkeypatch.setattr(margin, "MIN_MASS", 0)
+    monkeypatch.setattr(margin, "MIN_LOG_ODDS", 1e-6)
+    config = load_config(RunConfig, run / "config.yaml", [f"loss.temperature={temperature}"])
+    (_, target, _), _ = margin.log_odds(run, config, num_documents=1)
+    he, she = (tokenizer(word)["input_ids"][-1] for word in (" he", " she"))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "teacher").double()
+    views = []
+    for text in ("The man said that he slept.", swap("The man said that he slept.").counterfactual):
+        ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
+        views.append((model(ids).logits[0, 2:].detach() / temperature).softmax(-1))
+    own, other = views
+    odds = (own[:, he] + other[:, she]) / (own[:, she] + other[:, he])
+    assert torch.allclose(target, temperature * odds.log().abs(), atol=1e-5)
 
 
 def test_table_has_a_line_per_run_and_leaves_out_places_that_settle_nothing(run, monkeypatch, capsys):

@@ -126,6 +126,7 @@ def test_a_study_with_a_base_says_only_what_is_different(study_file):
         ("arms={plain: [perturb.strenght=1]}", "arm plain: unknown config key perturb.strenght"),
         ("arms={other: []}", "'plain' is not one of the arms"),
         ("arms={plain: [], teacher: []}", "teacher is there by itself"),
+        ("arms={plain: [], a+b: []}", "'a+b' has a +"),
         ("margins={agreement/margin: 1}", "'agreement/margin' is not one of the measures"),
         ("recommended=fairest", "recommended: 'fairest' is not one of the arms"),
         ("headline=[fairest]", "headline: 'fairest' is not one of the arms"),
@@ -140,6 +141,14 @@ def test_a_study_that_does_not_fit_is_refused(override, message, study_file, cap
     words = [word for one in overrides for word in ("--set", one)]
     assert study.main(["plan", str(study_file), *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_bare_no_is_a_precision_though_yaml_reads_it_as_false(study_file):
+    with study_file.open("a") as file:
+        file.write("mixed_precision: no\n")
+    assert load_study(study_file).mixed_precision == "no"
+    assert load_study(study_file, ["mixed_precision=bf16"]).mixed_precision == "bf16"
+    assert load_study(study_file, ["mixed_precision=no"]).mixed_precision == "no"
 
 
 def test_only_takes_an_arm_with_its_variants_and_an_unknown_one_is_refused(study_file):
@@ -262,6 +271,11 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     readme.write_text("# Title\n")
     assert study.main(words) == 2
     assert "README.md does not hold the lines" in capsys.readouterr().err
+    assert study.main(["report", str(out), str(parts[0]), "--out", str(markdown)]) == 2
+    assert "is not the only file of the study tiny; put them together with merge" in capsys.readouterr().err
+    assert study.main(["report", str(out), "--out", str(tmp_path / "elsewhere" / "RESULTS.md")]) == 2
+    assert "tiny.json does not lie below" in capsys.readouterr().err
+    assert not markdown.exists() and not list(tmp_path.rglob("*.svg"))  # all, or nothing
     (out.parent / "notes.md").write_text("It removes {{removed tiny equivariant plain}}.\n\n## More\n\nOther.\n")
     readme.write_text("# Title\n" + "old\n".join(study_report.README_BLOCK) + "The end.\n")
     assert study.main(words) == 0
@@ -321,6 +335,26 @@ def test_students_of_an_earlier_teacher_are_refused_and_do_not_count(
     assert "untrained/seed0" in told and "plain/seed0" in told
     assert study.main(["collect", *words, "--out", str(tmp_path / "out.json")]) == 2
     assert "no model that is trained and measured" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mixed_precision", "lexicon", "corpus", "tokenizer"])
+def test_runs_that_were_made_from_different_things_are_refused(name, study_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study_run, "_run_job", in_process)
+    words = [str(study_file), "--set", "variants=[]"]
+    assert study.main(["run", *words, "--only", "untrained", "plain"]) == 0
+    plan = load_study(study_file, words[2:])
+    origin = study_run.origin_of(plan, plan_runs(plan))
+    assert origin["mixed_precision"] == "no" and len(origin["git_revisions"]) == 1
+    file = tmp_path / "study" / "plain" / "seed1" / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    part = settings["provenance"] if name in settings["provenance"] else settings["provenance"]["data"]
+    part[name] = "changed"
+    file.write_text(yaml.safe_dump(settings))
+    capsys.readouterr()
+    for command in (["run", *words], ["collect", *words, "--out", str(tmp_path / "out.json")]):
+        assert study.main(command) == 2
+        told = capsys.readouterr().err
+        assert f"plain/seed1 was made with another {name} than " in told and "changed there" in told
 
 
 def test_the_results_page_is_what_its_results_files_give():

@@ -3,6 +3,8 @@
 import gzip
 import json
 
+import pytest
+
 from benchmarks import study_corpus
 
 
@@ -26,3 +28,31 @@ def test_works_are_held_out_whole(tmp_path, capsys):
     (tmp_path / "cut.gz").write_bytes((tmp_path / "novels.jsonl.gz").read_bytes()[:-9])
     assert study_corpus.main([f"{tmp_path}/cut.gz:book", "--out", str(tmp_path / "other")]) == 1
     assert "cut.gz ends too early" in capsys.readouterr().err
+    (tmp_path / "corpus" / "sources.json").unlink()  # what an earlier version, or something else, has written
+    for source in (f"{tmp_path}/novels.jsonl.gz:book", f"{tmp_path}/novels.jsonl.gz:text"):
+        assert study_corpus.main([source, "--out", str(tmp_path / "corpus")]) == 1
+        assert "corpus was not made from these files; remove it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "message"),
+    [
+        (
+            gzip.compress(b'{"text": "a", "book": 1}\n{"text": }\n', mtime=0),
+            "x.gz:book",
+            "x.gz:2 is not JSON in UTF-8: Expecting value",
+        ),
+        (gzip.compress(b'["text"]\n', mtime=0), "x.gz:book", "x.gz:1 lacks the field text or 'book'"),
+        (gzip.compress(b'{"text": "a"}\n', mtime=0), "x.gz:book", "x.gz:1 lacks the field text or 'book'"),
+        (gzip.compress(b"\xff\n", mtime=0), "x.gz:book", "x.gz:1 is not JSON in UTF-8: 'utf-8' codec can't decode"),
+        (b'{"text": "a"}\n', "x.gz:book", "x.gz is not a whole .gz file"),
+        (b"", "x.gz", "is not FILE:GROUP; name the field of its works"),
+        (b"", "none.gz:book", "none.gz does not exist"),
+    ],
+)
+def test_a_bad_source_is_named_with_its_place(content, source, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.gz").write_bytes(content)
+    assert study_corpus.main([source, "--out", "corpus"]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "corpus").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import study_collect, study_numbers, study_prose, study_report
+from benchmarks import study_collect, study_numbers, study_prose, study_report, study_tables
 from benchmarks.study_collect import MAX_CLUSTERS, Measure
 from benchmarks.study_plan import StudyConfig
 from distill.evaluation.config import StatisticsConfig
@@ -65,6 +65,18 @@ def test_p_values_find_the_difference_and_only_that_one(measure):
     assert set(adjusted) == {"good", "same"}
     assert adjusted["good"] == pytest.approx(2e-4)
     assert adjusted["same"] > 0.9
+
+
+def test_an_arm_without_a_common_seed_is_left_out_and_stops_nothing(measure):
+    others = [arm for arm in measure.columns if arm != "same"]
+    alone = dataclasses.replace(measure, seeds=measure.seeds | {"same": (7, 8, 9)})
+    assert study_numbers.holm_p_values(alone, "plain").keys() == {"good"}
+    table = study_tables.values_table({"log_odds/mean_abs": alone}, ["same", "good"], "plain")
+    same, good = table.splitlines()[2:]
+    assert same.split("|")[4].strip() == "–" and good.split("|")[4].strip() == "80.0 [80.0, 80.0]"
+    assert "| same |" not in study_tables.differences_table({"log_odds/mean_abs": alone}, [*others, "same"], "plain")
+    with pytest.raises(ValueError, match="same and plain have no seed in common"):
+        study_numbers.compare(alone, "same", "plain")
 
 
 def test_arms_and_variants_are_two_families_of_hypotheses(measure):
@@ -202,10 +214,10 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out(tmp_path):
         "measures": measures,
     }
     (tmp_path / "planted.json").write_text(json.dumps(results))
-    assert study_report.write_plots(tmp_path / "planted.json") == 2
-    assert {plot.name for plot in tmp_path.glob("*.svg")} == {"planted.svg", "planted_good.svg"}
-    assert "good+weak: log-perplexity" in (tmp_path / "planted_good.svg").read_text()
-    assert "good+weak" not in (tmp_path / "planted.svg").read_text()
+    plots = {path.name: text for path, text in study_report.plots(tmp_path / "planted.json").items()}
+    assert plots.keys() == {"planted.svg", "planted_good.svg"}
+    assert "good+weak: log-perplexity" in plots["planted_good.svg"]
+    assert "good+weak" not in plots["planted.svg"]
     text = study_report.section(json.loads(json.dumps(results)), Path("results/planted.json"))
     assert "![Disparity against cost](results/planted.svg)" in text
     assert "![Disparity against cost](results/planted_good.svg)" in text
