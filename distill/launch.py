@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate import Accelerator, FullyShardedDataParallelPlugin, PartialState
 from accelerate.utils import DistributedType, broadcast_object_list
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -37,6 +37,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         fsdp_plugin=fsdp,
     )
     if fsdp is not None and on_cpu:  # accelerate itself shards on GPUs only
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP  # what every later state is made of
         accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, fsdp
     check_supported(accelerator)
     return accelerator
@@ -70,6 +71,11 @@ def check_supported(accelerator: Accelerator) -> None:
     if kind == "FSDP" and not accelerator.is_fsdp2:
         raise ValueError(
             "accelerate is configured for FSDP 1; set fsdp_version: 2, as in configs/accelerate/fsdp2.yaml"
+        )
+    if kind == "FSDP" and accelerator.state.fsdp_plugin.cpu_ram_efficient_loading:
+        raise ValueError(
+            "accelerate is configured for fsdp_cpu_ram_efficient_loading, which unties a student's embeddings from its "
+            "output layer; set it to false, as in configs/accelerate/fsdp2.yaml"
         )
 
 
@@ -111,7 +117,7 @@ def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
     if not layers:
         raise ValueError(f"teacher.shard: {type(teacher).__name__} does not say what its layers are; set it to false")
     for layer in layers:
-        fully_shard(layer, mesh=mesh)
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # by default a root keeps what it has gathered
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
@@ -45,8 +46,9 @@ def train_step(
     scale = accelerator.num_processes / num_tokens
     totals = torch.zeros(2, len(TermSums._fields), device=device)
     for index, (batch, positions) in enumerate(zip(micro_batches, scored, strict=True)):
-        last = index == len(micro_batches) - 1
-        with contextlib.nullcontext() if last else accelerator.no_sync(distiller):
+        # DDP reduces gradients once, with the last; FSDP with each: until it does, every process holds all of them
+        reduces = index == len(micro_batches) - 1 or isinstance(distiller, FSDPModule)
+        with contextlib.nullcontext() if reduces else accelerator.no_sync(distiller):
             with accelerator.autocast():  # the prepared student has it anyway, the teacher has not
                 terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device), scale)
             accelerator.backward(terms.loss)
@@ -64,12 +66,14 @@ def train_step(
             f"gradient norm {norm}; lower optim.lr, or train in float32 (mixed_precision: no). The last "
             "checkpoint is intact"
         )
-    metrics |= {"grad_norm": norm, "lr": scheduler.get_last_lr()[0]}
+    # accelerate does not know: the step of a fused optimizer is called all the same, and leaves the weights by itself
+    overflowed = accelerator.scaler is not None and not math.isfinite(norm)
+    metrics |= {"grad_norm": norm, "lr": scheduler.get_last_lr()[0], "overflowed": overflowed}
     optimizer.step()
-    if not accelerator.optimizer_step_was_skipped:
+    if not overflowed:
         scheduler.step()
     optimizer.zero_grad()
-    return metrics | {"overflowed": accelerator.optimizer_step_was_skipped}
+    return metrics
 
 
 def positions_of(batch: PairedBatch, teacher: PreTrainedModel | None, config: RunConfig) -> Positions:

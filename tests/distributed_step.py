@@ -9,12 +9,13 @@ import sys
 
 import torch
 from accelerate import Accelerator
+from torch.distributed.tensor import DTensor
 
 from augment.lexicon import load_lexicon
 from distill.batches import collate
 from distill.config import RunConfig
 from distill.distiller import Distiller
-from distill.launch import leave
+from distill.launch import build_accelerator, leave, prepare, shard_teacher
 from distill.models import load_causal_lm, load_tokenizer
 from distill.packing import pair_texts
 from distill.perturb import gender_classes
@@ -33,13 +34,8 @@ TEXTS = [
 ROWS = [0, None, 1, 2, 3, None, 4, 5]
 
 
-def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: int) -> dict:
-    """The metrics and gradients of one step over this process's share of the rows."""
-    tokenizer = load_tokenizer(f"{folder}/teacher")
-    teacher = load_causal_lm(f"{folder}/teacher").requires_grad_(False)
-    student = load_causal_lm(f"{folder}/student")
-    lexicon = load_lexicon()
-    config = validate(
+def settings(folder: str, mode: str) -> RunConfig:
+    return validate(
         RunConfig,
         {
             "run_dir": "unused",
@@ -53,6 +49,27 @@ def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: i
             "optim": {"max_grad_norm": 0},
         },
     )
+
+
+def num_held(model: torch.nn.Module) -> int:
+    """How many of a model's parameters this process holds."""
+    return sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in model.parameters())
+
+
+def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: int) -> dict:
+    """The metrics and gradients of one step over this process's share of the rows.
+
+    Under FSDP2 teacher and student are sharded. held: parameters of the teacher that this process holds before and
+    after; early: how many parameters have their gradient after each micro-step.
+    """
+    tokenizer = load_tokenizer(f"{folder}/teacher")
+    teacher = load_causal_lm(f"{folder}/teacher").requires_grad_(False)
+    if accelerator.distributed_type == "FSDP":
+        shard_teacher(teacher, accelerator)
+    held = [num_held(teacher)]
+    student = load_causal_lm(f"{folder}/student")
+    lexicon = load_lexicon()
+    config = settings(folder, mode)
     documents = pair_texts(TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
     mine = ROWS[accelerator.process_index :: accelerator.num_processes]
     examples = [None if row is None else documents[row].example for row in mine]
@@ -63,11 +80,29 @@ def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: i
     module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
     # a first AdamW step with beta1 = 0 keeps the gradient itself as its first moment
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, betas=(0.0, 0.999))
-    module, optimizer = accelerator.prepare(module, optimizer)
+    module, optimizer = prepare(accelerator, module, optimizer)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer.optimizer, factor=1.0)
+    early, backward = [], accelerator.backward
+
+    def count_gradients(loss):
+        backward(loss)
+        early.append(sum(parameter.grad is not None for parameter in module.parameters()))
+
+    accelerator.backward = count_gradients
     metrics = train_step(accelerator, module, teacher, micro_batches, optimizer, scheduler, config)
-    gradients = [state["exp_avg"] for state in optimizer.optimizer.state.values()]
-    return {"metrics": metrics, "gradients": gradients, "micro_steps": len(micro_batches)}
+    accelerator.backward = backward
+    sharded = accelerator.is_fsdp2
+    accelerator.free_memory()  # of this module, so that the next one is its only one
+    moments = [state["exp_avg"] for state in optimizer.optimizer.state.values()]
+    gradients = [moment.full_tensor() if isinstance(moment, DTensor) else moment for moment in moments]
+    return {
+        "metrics": metrics,
+        "gradients": gradients,
+        "micro_steps": len(micro_batches),
+        "held": [*held, num_held(teacher)],
+        "early": early,
+        "sharded": sharded,
+    }
 
 
 def all_steps(accelerator: Accelerator, folder: str, splits: list[int]) -> dict:
@@ -76,7 +111,7 @@ def all_steps(accelerator: Accelerator, folder: str, splits: list[int]) -> dict:
 
 
 if __name__ == "__main__":
-    parallel = Accelerator(cpu=True)
+    parallel = build_accelerator(settings(sys.argv[1], "none"))
     results = all_steps(parallel, sys.argv[1], [1, 2])
     if parallel.is_main_process:
         torch.save({"num_processes": parallel.num_processes, "steps": results}, sys.argv[2])

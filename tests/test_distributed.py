@@ -49,18 +49,24 @@ def clean_environment(**environment: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | environment
 
 
-def test_two_processes_give_the_step_of_one(tmp_path: Path, tiny_model, tokenizer):
+@pytest.mark.parametrize("accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2")])
+def test_two_processes_give_the_step_of_one(accelerate, tmp_path: Path, tiny_model, tokenizer):
     for name, seed in (("teacher", 1), ("student", 2)):
         tiny_model(seed=seed).save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)
     alone = distributed_step.all_steps(Accelerator(cpu=True), str(tmp_path), [2])
-    done = launch("cpu2.yaml", distributed_step.__file__, str(tmp_path), str(tmp_path / "out.pt"))
+    done = launch(*accelerate, distributed_step.__file__, str(tmp_path), str(tmp_path / "out.pt"))
     assert done.returncode == 0, done.stderr
     together = torch.load(tmp_path / "out.pt")
     assert together["num_processes"] == 2
     for (mode, rows), result in together["steps"].items():
         expected = alone[mode, 2]
         assert (expected["micro_steps"], result["micro_steps"]) == (4, 4 // rows)
+        before, after = result["held"]
+        assert before == after  # a sharded teacher gathers a layer to use it, and gives it back
+        if accelerate == FSDP:
+            assert result["sharded"] and before < expected["held"][0]
+            assert set(result["early"]) == {len(expected["gradients"])}  # none is kept whole until the last micro-step
         assert result["metrics"]["num_tokens"] == expected["metrics"]["num_tokens"]
         assert result["metrics"]["loss"] == pytest.approx(expected["metrics"]["loss"], rel=1e-6)
         assert result["metrics"]["grad_norm"] == pytest.approx(expected["metrics"]["grad_norm"], rel=1e-5)

@@ -107,3 +107,15 @@ def test_what_cannot_be_checkpointed_is_refused(name, monkeypatch):
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # accelerate would divide gradients by it
     with pytest.raises(ValueError, match="told to accumulate 4 gradients; unset ACCELERATE_GRADIENT"):
         build_accelerator(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("FSDP_VERSION", "1", "for FSDP 1; set fsdp_version: 2"), ("FSDP_CPU_RAM_EFFICIENT_LOADING", "true", "unties a")],
+)
+def test_settings_of_fsdp_that_give_wrong_students_are_refused(name, value, message, monkeypatch, fresh_state):
+    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
+    for key, given in (("ACCELERATE_USE_FSDP", "true"), ("FSDP_VERSION", "2"), (name, value)):
+        monkeypatch.setenv(key, given)
+    with pytest.raises(ValueError, match=message):
+        build_accelerator(validate(RunConfig, settings | {"train": {"max_steps": 1}}))

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import itertools
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -273,12 +274,13 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights(world, tiny_mode
     assert all(torch.equal(weight, before[name]) for name, weight in student.state_dict().items())
 
 
-def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(world, tiny_model):
+@pytest.mark.parametrize("kind", [torch.optim.SGD, partial(torch.optim.AdamW, fused=True)], ids=["sgd", "fused_adamw"])
+def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(kind, world, tiny_model):
     teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
     config, accelerator = settings(), Accelerator(cpu=True)
     accelerator.scaler = torch.amp.GradScaler("cpu")  # what fp16 has on a GPU
     module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), world.classes)
-    optimizer = accelerator.prepare(torch.optim.SGD(student.parameters(), lr=1.0))
+    optimizer = accelerator.prepare(kind(student.parameters(), lr=1.0))
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
     batch = collate(examples_of(world, "none"), SEQ_LEN)
     overflow = next(student.parameters()).register_hook(lambda gradient: gradient * math.inf)
