@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -35,7 +36,7 @@ from distill.trainer import fit
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, build the parts and train. Bad input raises ValueError or OSError with one message,
-    and a signal Stopped."""
+    a GPU that is too small MemoryError, and a signal Stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="YAML file with the settings that differ from the defaults")
     parser.add_argument("--dry-run", action="store_true", help="print what would happen, with sizes, memory and time")
@@ -53,6 +54,12 @@ def main(arguments: list[str] | None = None) -> None:
         if stopped.step is None and not options.dry_run and os.environ.get("RANK", "0") == "0":
             leave_note(Path(config.run_dir), stopped.note())
         raise
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"the memory of the GPU does not suffice ({str(error).splitlines()[0]}); lower train.micro_batch_size "
+            f"({config.train.micro_batch_size}), set train.gradient_checkpointing=true, teacher.dtype=bfloat16 or "
+            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact"
+        ) from error
 
 
 def run(config: RunConfig, dry_run: bool) -> None:
@@ -116,7 +123,7 @@ if __name__ == "__main__":
             sys.stderr.write(f"{stopped}\n")
         if stopped.step is None:  # on this process, wherever the others are
             sys.exit(exit_code)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         # in one write, so that no other process writes into it (unbuffered, print and sys.exit need two)
         sys.stderr.write(f"error (process {process}): {error}\n" if process else f"error: {error}\n")
         sys.exit(1)

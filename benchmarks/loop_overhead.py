@@ -142,7 +142,8 @@ def our_loop(config: RunConfig) -> Moments:
 def bare_loop(config: RunConfig) -> Moments:
     accelerator = Accelerator(cpu=not torch.cuda.is_available())  # for its device and rank only
     _, teacher, student, classes, blocks = parts_of(config, accelerator)
-    distiller = trainer.build_distiller(config, accelerator, teacher, student, classes)
+    head = trainer.place_teacher(config, accelerator, teacher, reads=True)
+    distiller = trainer.build_distiller(config, accelerator, head, student, classes)
     optimizer = trainer.build_optimizer(config, distiller)
     scheduler = build_scheduler(config.optim, optimizer, config.train.max_steps)
     steps = steps_in_memory(config, accelerator, blocks)

@@ -173,7 +173,7 @@ def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]
 
 
 class _Rows(MapDataset):
-    """Blocks by index, with their cached states if there are any; None for -1."""
+    """Blocks by index, with their cached states if there are any; None for -1, with states in which nothing is read."""
 
     def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
         self.blocks = blocks
@@ -184,7 +184,7 @@ class _Rows(MapDataset):
 
     def __getitem__(self, index: int) -> tuple[PairedExample | None, BlockStates | None]:
         if index < 0:
-            return None, None
+            return None, None if self.states is None else self.states(0)
         row = self.blocks[index]
         example = PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in PairedExample._fields))
         return example, None if self.states is None else self.states(index)

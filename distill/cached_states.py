@@ -91,6 +91,7 @@ def cache_states(
             with FileLock(f"{folder._shard(number)}.lock"):  # another run may be storing the same states
                 if not folder._shard(number).exists():
                     _store_shard(folder, number, config, accelerator, blocks.train, teacher, bar)
+    teacher.to("cpu")  # it has read the text
     accelerator.wait_for_everyone()
     return folder
 

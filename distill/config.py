@@ -51,6 +51,8 @@ class DataConfig:
     def _heldout_is_another_text(self) -> DataConfig:
         if self.heldout_path == self.path and self.heldout_split in (None, self.split):
             raise ValueError("heldout_path is the training corpus itself; leave it out, or name another heldout_split")
+        if self.heldout_split is not None and self.heldout_path is None:
+            raise ValueError("heldout_split is of heldout_path; set that too (to path, for another split of it)")
         return self
 
 

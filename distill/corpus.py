@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as parquet
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
 from distill.config import DataConfig
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+ROWS_PER_BATCH = 256  # of a parquet file, in memory at a time
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
 
 
@@ -52,6 +54,18 @@ def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
+    """What differs when a file of a local corpus has been written since, found without reading it: SHA-256 over the
+    files' names, sizes and times. None for a hub name.
+    """
+    path, split, keys = _place(config, heldout)
+    local = _local(path, keys)
+    if local is None:
+        return None
+    states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in _all_files(local)]
+    return hashlib.sha256(repr((split, states)).encode()).hexdigest()
 
 
 def corpus_size_bytes(path: str) -> int | None:
@@ -155,10 +169,22 @@ def _read_parquet(file: Path, field: str) -> Iterator[str]:
             f"{file} has no column {field!r} (it has {', '.join(table.schema_arrow.names)}); set data.text_field"
         )
     number = 0
-    for batch in table.iter_batches(columns=[field]):
-        for text in batch.column(0).to_pylist():
+    batches = table.iter_batches(ROWS_PER_BATCH, columns=[field])
+    while (texts := _texts_of(batches, f"{file}: rows from {number + 1} on")) is not None:
+        for text in texts:
             number += 1
             yield _text_of({field: text}, field, f"{file}: row {number}")
+
+
+def _texts_of(batches: Iterator[pa.RecordBatch], where: str) -> list[Any] | None:
+    """The column of the next batch; None after the last one."""
+    try:
+        batch = next(batches, None)
+        return None if batch is None else batch.column(0).to_pylist()
+    except (OSError, ValueError) as error:  # a damaged page; a string that is not UTF-8
+        kind = OSError if isinstance(error, OSError) else ValueError
+        reason = " ".join(str(error).split())
+        raise kind(f"{where} cannot be read ({reason}); mend the file, or get it again") from error
 
 
 def _column(dataset: Dataset, field: str, path: str) -> Iterator[str]:

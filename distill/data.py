@@ -11,13 +11,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import multiprocessing
 import shutil
-import signal
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
@@ -31,18 +27,16 @@ from transformers import PreTrainedTokenizerFast
 
 import augment
 from augment.lexicon import Lexicon
-from augment.stream import end_with_parent
-from distill import corpus, packing
+from distill import corpus, packing, pairing
 from distill.batches import BlockStates
 from distill.config import AugmentConfig, DataConfig
-from distill.packing import PairedDocument, PairedExample, pack, pair_texts
+from distill.packing import PairedDocument, PairedExample, pack
+from distill.pairing import pair_all
 from distill.run_folder import sync, write_text
 
 SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in PairedExample._fields])
-DOCUMENTS_PER_CHUNK = 256
 BLOCKS_PER_RECORD_BATCH = 256
 CHARACTERS_PER_SHARD = 2**26
-_worker_settings: dict[str, Any] = {}
 
 
 class Blocks(NamedTuple):
@@ -69,10 +63,10 @@ def prepare_blocks(
 
     `seed` matters only to augmentation mode `substitute`, whose choice of documents it determines.
     """
+    Path(data.cache_dir).mkdir(parents=True, exist_ok=True)
     identity = _identity(data, augmentation, lexicon, tokenizer, seed)
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     folder = Path(data.cache_dir) / key
-    folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.exists():
         with FileLock(f"{folder}.lock"):
             if not folder.exists():  # another process may have built it while this one waited for the lock
@@ -119,10 +113,10 @@ def _identity(
     """Everything that determines the blocks, the source code that makes them included."""
     substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
     sources = sorted(Path(augment.__file__).parent.glob("*.py"))
-    sources += [Path(module.__file__ or "") for module in (corpus, packing)] + [Path(__file__)]
+    sources += [Path(module.__file__ or "") for module in (corpus, packing, pairing)] + [Path(__file__)]
     return {
-        "corpus": corpus.corpus_fingerprint(data),
-        "heldout_corpus": corpus.corpus_fingerprint(data, heldout=True) if data.heldout_path else None,
+        "corpus": _fingerprint(data),
+        "heldout_corpus": _fingerprint(data, heldout=True) if data.heldout_path else None,
         "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
         "reading": [data.text_field, data.txt_document, data.max_documents],
         "tokenizer": tokenizer.backend_tokenizer.to_str(),
@@ -132,6 +126,21 @@ def _identity(
         "substitution": substitution,
         "code": [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources],
     }
+
+
+def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
+    """The fingerprint of a corpus. A local one is read for it once, by one process, and not again at every launch until
+    a file of it is written: cache_dir keeps the result.
+    """
+    version = corpus.corpus_version(data, heldout)
+    if version is None:
+        return corpus.corpus_fingerprint(data, heldout)
+    file = Path(data.cache_dir) / f"corpus_{version[:32]}"
+    if not file.exists():
+        with FileLock(f"{file}.lock"):
+            if not file.exists():
+                write_text(file, corpus.corpus_fingerprint(data, heldout))
+    return file.read_text(encoding="utf-8")
 
 
 # -- building --------------------------------------------------------------------------------------------------------
@@ -157,7 +166,7 @@ def _build(
     def write(name: str, texts: Iterator[str], fraction: float) -> None:
         done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(aside.glob(f"{name}-*.json"))]
         num_done = sum(counts["num_documents"] for counts in done)
-        with closing(_pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
+        with closing(pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
             for shard in _shards(_show(documents, name, num_done)):
                 counts: Counter[str] = Counter()
                 flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in shard)
@@ -204,49 +213,6 @@ def _split(data: DataConfig, heldout: bool) -> Iterator[str]:
 def _draw(text: str) -> float:
     """A number in [0, 1) that depends on the text alone."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") / 2**64
-
-
-def _pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Generator[PairedDocument]:
-    """`pair_texts` over chunks of texts, on `num_proc` processes, in order and with a bounded number in flight.
-
-    Close it to end the processes when they have finished the chunks they are at.
-    """
-    iterator = iter(texts)
-    chunks = iter(lambda: list(islice(iterator, DOCUMENTS_PER_CHUNK)), [])
-    if num_proc == 1:
-        for chunk in chunks:
-            yield from pair_texts(chunk, **settings)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_proc, context, _start_worker, (settings,)) as pool:
-        pending: deque[Future[list[PairedDocument]]] = deque()
-        try:
-            for chunk in chunks:
-                pending.append(pool.submit(_pair_in_worker, chunk))
-                if len(pending) >= 4 * num_proc:
-                    yield from pending.popleft().result()
-            while pending:
-                yield from pending.popleft().result()
-        except BrokenProcessPool as error:
-            raise OSError(
-                f"a worker that pairs text has died, most likely for want of memory; lower data.num_proc ({num_proc})"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(settings: dict[str, Any]) -> None:
-    """Keep lexicon and tokenizer in a worker: they are sent once, not with every chunk.
-
-    Ctrl-C reaches all processes; the parent deals with it. A worker whose parent was killed ends by itself.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
-    _worker_settings.update(settings)
-
-
-def _pair_in_worker(chunk: list[str]) -> list[PairedDocument]:
-    return pair_texts(chunk, **_worker_settings)
 
 
 def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:

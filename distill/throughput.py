@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 
 import torch
 from transformers import PreTrainedModel
 
-# dense bf16 tensor-core peaks of the vendors' data sheets, FLOP per second; the first name that the device's contains
+# dense bf16 tensor-core peaks of the vendors' data sheets, FLOP per second; the first whose words the device's name has
 PEAK_FLOPS_PER_SECOND = {
     "H200": 989e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
     "A100": 312e12,
     "L40S": 362e12,
+    "L40": 181e12,
     "L4": 121e12,
     "A10G": 70e12,
     "A10": 125e12,
@@ -46,7 +49,7 @@ def peak_flops_per_second(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
-    return next((peak for part, peak in PEAK_FLOPS_PER_SECOND.items() if part in name), None)
+    return next((peak for words, peak in PEAK_FLOPS_PER_SECOND.items() if re.search(rf"\b{words}\b", name)), None)
 
 
 def peak_memory_bytes(device: torch.device) -> int:

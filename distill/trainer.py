@@ -56,7 +56,8 @@ def fit(
     after SIGTERM or SIGINT, when the step has been finished and a checkpoint written.
     """
     run_dir = Path(config.run_dir)
-    distiller = build_distiller(config, accelerator, teacher, student, classes)
+    head = place_teacher(config, accelerator, teacher, reads=blocks.states is None)
+    distiller = build_distiller(config, accelerator, head, student, classes)
     optimizer = build_optimizer(config, distiller)
     flops = flops_per_token(student, teacher, cached=blocks.states is not None)
     distiller, optimizer = prepare(accelerator, distiller, optimizer)
@@ -182,21 +183,34 @@ def _indices(run: Run) -> Iterator[list[int]]:
     return blocks_from(run.schedule, len(run.blocks.train), run.config.seed, run.parts.state.step, run.accelerator)
 
 
+def place_teacher(
+    config: RunConfig, accelerator: Accelerator, teacher: PreTrainedModel | None, reads: bool
+) -> torch.nn.Module | None:
+    """Put the teacher on this process's device, sharded if configured so; its output layer, or None without a teacher.
+
+    reads: whether it reads text there. Where its states are cached, the output layer is all of it that is needed.
+    """
+    if teacher is None:
+        return None
+    if reads:
+        if config.teacher and config.teacher.shard and accelerator.num_processes > 1:
+            shard_teacher(teacher, accelerator)
+        teacher.to(accelerator.device)
+    return teacher.get_output_embeddings().to(accelerator.device)
+
+
 def build_distiller(
     config: RunConfig,
     accelerator: Accelerator,
-    teacher: PreTrainedModel | None,
+    teacher_head: torch.nn.Module | None,
     student: PreTrainedModel,
     classes: GenderClasses | None,
 ) -> Distiller:
-    """The module to be trained, and the teacher, on this process's device, set up to save memory as configured."""
+    """The module to be trained, on this process's device, set up to save memory as configured."""
     if config.train.gradient_checkpointing:
         checkpoint_activations(student)
-    if config.teacher and teacher and config.teacher.shard and accelerator.num_processes > 1:
-        shard_teacher(teacher, accelerator)
-    head = None if teacher is None else teacher.to(accelerator.device).get_output_embeddings()
     classes = None if classes is None else classes.to(accelerator.device)
-    return Distiller(student, config.loss, config.perturb, head, classes).to(accelerator.device)
+    return Distiller(student, config.loss, config.perturb, teacher_head, classes).to(accelerator.device)
 
 
 def build_optimizer(config: RunConfig, distiller: Distiller) -> torch.optim.AdamW:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from distill.perturb import gender_classes
 from distill.run_folder import read_metrics
 from distill.settings import load_config
 from distill.step import forward_pairs, positions_of
+from distill.trainer import place_teacher
 
 
 def fingerprint(config: RunConfig, teacher: PreTrainedModel) -> str:
@@ -55,17 +57,26 @@ def test_the_loss_is_that_of_online_targets(mode, config, config_file, parts, ti
     for read in (None, states.read):
         student = tiny_model(seed=3)
         distiller = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
-        indices = [[0, 5, 6, -1], [len(blocks.train) - 1, 11, 12, 3]]
+        indices = [[0, 5, 6, -1], [len(blocks.train) - 1, 11, 12, 3], [-1] * 4]  # the last is padding alone
         for batch in batches(blocks.train, indices, config.data.seq_len, read):
             assert (batch.teacher_hidden is None) == (read is None)
-            assert batch.has_swap.any()
+            assert batch.has_swap.any() or not batch.loss_mask.any()
             terms = forward_pairs(distiller, teacher, batch, positions_of(batch, teacher, config), torch.ones(()))
             terms.loss.backward()
             losses.append(terms.loss.item())
         gradients.append([parameter.grad for parameter in student.parameters()])
-    assert losses[2:] == pytest.approx(losses[:2], rel=1e-5)
+    assert losses[3:] == pytest.approx(losses[:3], rel=1e-5) and losses[2] == 0
     for mine, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_of_a_teacher_whose_states_are_cached_the_device_holds_the_output_layer_alone(reads, config, tiny_model):
+    teacher, device = tiny_model("llama"), torch.device("meta")
+    accelerator = SimpleNamespace(device=device, num_processes=1)
+    head = place_teacher(config, accelerator, teacher, reads)
+    assert head is teacher.get_output_embeddings() and head.weight.device == device
+    assert {p.device.type for p in teacher.base_model.parameters()} == {"meta" if reads else "cpu"}
 
 
 def test_a_run_with_cached_targets_gives_the_student_of_online_ones(config_file, tmp_path, monkeypatch):

@@ -75,6 +75,25 @@ def test_faulty_files_are_reported_with_their_place(name, content, message, tmp_
         documents(tmp_path / name)
 
 
+def test_a_parquet_file_that_is_damaged_within_is_named_with_its_rows(tmp_path):
+    texts = [f"Document {number}. " + "word " * 50 for number in range(2000)]
+    file = tmp_path / "x.parquet"
+    parquet.write_table(
+        pa.table({"text": texts}), file, compression="snappy", use_dictionary=False, data_page_size=4096
+    )
+    assert documents(file) == texts
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 600] = b"\xff" * 600
+    file.write_bytes(data)
+    with pytest.raises((ValueError, OSError), match=r"x.parquet: rows from \d+ on cannot be read \(.*get it again"):
+        documents(file)
+    column = pa.array([b"good", b"bad \xe9"]).cast(pa.binary()).view(pa.string())
+    parquet.write_table(pa.table({"text": column}), file)
+    with pytest.raises(ValueError, match=r"x.parquet: rows from 1 on cannot be read \('utf-8' codec"):
+        documents(file)
+
+
 def test_missing_columns_splits_folders_and_names(tmp_path):
     write_all_formats(tmp_path)
     with pytest.raises(ValueError, match=r"has no column 'body' \(it has text\)"):

@@ -1,5 +1,6 @@
 """Packing and caching: nothing is lost, views stay aligned, and what is finished is used again."""
 
+import dataclasses
 import errno
 import json
 import multiprocessing
@@ -13,6 +14,7 @@ import pytest
 
 from augment.lexicon import load_lexicon
 from distill import data as data_module
+from distill import pairing
 from distill.config import AugmentConfig, DataConfig
 from distill.data import prepare_blocks, separators
 from distill.models import load_tokenizer
@@ -149,6 +151,20 @@ def test_blocks_are_cached_and_rebuilt_when_anything_that_matters_changes(settin
     assert not list((tmp_path / "cache").glob("*.partial"))
 
 
+def test_a_corpus_is_read_for_its_fingerprint_only_when_it_was_written(settings, tokenizer, tmp_path, monkeypatch):
+    copy = tmp_path / "train.jsonl"
+    copy.write_bytes(Path(settings.path).read_bytes())
+    config = dataclasses.replace(settings, path=str(copy))
+    read, real = [], data_module.corpus.corpus_fingerprint
+    monkeypatch.setattr(data_module.corpus, "corpus_fingerprint", lambda *words: [read.append(1), real(*words)][1])
+    first = prepare_blocks(config, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert prepare_blocks(config, AugmentConfig(), LEXICON, tokenizer, seed=0).info == first.info
+    assert len(read) == 1 and first.info["corpus"] == real(config)
+    copy.write_bytes(copy.read_bytes().replace(b"woman", b"WOMAN"))  # as long as before
+    changed = prepare_blocks(config, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert len(read) == 2 and changed.info["corpus"] == real(config) != first.info["corpus"]
+
+
 def test_substitution_exchanges_the_views_of_the_training_part_only(settings, tokenizer):
     plain = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
     full = prepare_blocks(settings, AugmentConfig(mode="substitute", fraction=1.0), LEXICON, tokenizer, seed=0)
@@ -266,7 +282,7 @@ def _worker_pids(settings, pipe):
         pipe.send([worker.pid for worker in multiprocessing.active_children()])
         time.sleep(600)
 
-    list(data_module._pair_all(texts(), settings, num_proc=2))
+    list(pairing.pair_all(texts(), settings, num_proc=2))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
@@ -284,6 +300,12 @@ def test_workers_end_with_a_parent_that_was_killed(tokenizer):
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize(("length", "sizes"), [(10, [256, 44]), (2**18, [4] * 75), (2**21, [1] * 300)])
+def test_a_worker_gets_so_many_documents_or_so_much_text_at_a_time(length, sizes):
+    texts = iter(["x" * length] * 300)
+    assert [len(chunk) for chunk in iter(lambda: pairing._chunk(texts), [])] == sizes
+
+
 def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):
     def texts():
         yield from ["The nurse said that she left."] * 600
@@ -293,4 +315,4 @@ def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):
 
     settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
     with pytest.raises(OSError, match=r"a worker that pairs text has died, .*; lower data.num_proc \(2\)"):
-        list(data_module._pair_all(texts(), settings, num_proc=2))
+        list(pairing.pair_all(texts(), settings, num_proc=2))

@@ -194,6 +194,34 @@ def test_flops_count_the_head_once(tiny_model):
     assert flops_per_token(tied, untied, cached=True) == ours + 2 * embeddings  # its output layer is as large
 
 
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA L40", 181e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA A10G", 70e12),
+        ("NVIDIA RTX A1000", None),
+    ],
+)
+def test_the_peak_is_that_of_the_device_and_not_of_one_whose_name_begins_alike(name, peak, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    assert peak_flops_per_second(torch.device("cuda")) == peak
+
+
+def test_a_gpu_that_is_too_small_is_one_line_that_says_what_to_lower(config_file, monkeypatch):
+    def fit(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
+
+    monkeypatch.setattr(train, "fit", fit)
+    with pytest.raises(MemoryError, match=r"\(CUDA out of .* 2 GiB.\); lower train.micro_batch_size \(4\)") as fault:
+        train.main(["--config", str(config_file)])
+    assert "\n" not in str(fault.value)
+
+
 def test_a_cpu_has_memory_but_no_known_peak():
     assert peak_flops_per_second(torch.device("cpu")) is None
     assert 10e6 < peak_memory_bytes(torch.device("cpu")) < 1e12
