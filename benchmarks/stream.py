@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import random
 import subprocess
@@ -114,10 +113,10 @@ def measure(options: argparse.Namespace) -> dict:
     building = [one for one in samples if one["child"] == "prepare"]
     total = len(list(options.folder.glob("cache/*/train-*.arrow")))
 
-    def between(low: float, high: float) -> float:
-        """Mean private memory while that share of the shards was there; NaN if no sample is from then."""
+    def between(low: float, high: float) -> float | None:
+        """Mean private memory while that share of the shards was there; None if no sample is from then."""
         during = [one["mb"] for one in building if low * total <= one["num_shards"] < high * total]
-        return round(mean(during), 1) if during else math.nan
+        return round(mean(during), 1) if during else None
 
     return {
         "gigabytes": corpus.stat().st_size / 1e9,

@@ -173,7 +173,7 @@ def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]
 
 
 class _Rows(MapDataset):
-    """Blocks by index, with their cached states if there are any; None for -1, with states in which nothing is read."""
+    """Blocks by index, with their cached states if there are any; None for -1, with states that nothing is read from."""
 
     def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
         self.blocks = blocks
