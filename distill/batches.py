@@ -173,7 +173,7 @@ def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]
 
 
 class _Rows(MapDataset):
-    """Blocks by index, with their cached states if there are any; None for -1, with states that nothing is read from."""
+    """Blocks by index, with their cached states if there are any; None for -1 (states: any, nothing reads them)."""
 
     def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
         self.blocks = blocks
