@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from distill.models import num_positions
+
 MIN_SHARED = 4  # sequences that share fewer tokens are not worth a common tree
 MAX_TREE_TOKENS = 256  # attention looks at a whole tree, so that larger ones cost more than they save
 
@@ -79,18 +81,28 @@ def tree_states(model: PreTrainedModel, batch: Sequence[Tree]) -> Tensor:
 
 @torch.inference_mode()
 def can_share_prefixes(model: PreTrainedModel) -> bool:
-    """Whether the model takes positions and a mask of its own, and computes with them what it computes without."""
-    probe = [[1, 2, 3, 4, 5, 1], [1, 2, 3, 4, 1, 2, 3]]
-    (tree,) = trees(probe)
+    """Whether the model takes positions and a mask of its own, and computes with them what it computes without.
+
+    That is tried on a tree as deep as one can be: a layer that looks back 128 tokens only, say, differs from others in
+    deeper ones.
+    """
+    depth = min(num_positions(model) or MAX_TREE_TOKENS, MAX_TREE_TOKENS)
+    if depth <= MIN_SHARED:
+        return False  # no two inputs are worth a common tree
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = np.random.default_rng(0).integers(vocabulary, size=depth)
+    branch = (ids[MIN_SHARED : 3 * MIN_SHARED] + 1) % vocabulary
+    probe = [ids.tolist(), [*ids[:MIN_SHARED].tolist(), *branch.tolist()]]
+    (tree,) = trees(probe, sum(map(len, probe)))
+    tolerance = 1e-4 if model.dtype == torch.float32 else 5e-2
     try:
         together = tree_states(model, [tree])[0]
-    except (TypeError, ValueError, RuntimeError, IndexError):  # as many ways to refuse as there are architectures
+        for number, line in enumerate(probe):
+            alone = model.base_model(torch.tensor([line], device=model.device)).last_hidden_state[0].float()
+            if not (together[tree.paths[number]].float() - alone).norm() <= tolerance * alone.norm():
+                return False
+    except Exception:  # as many ways to refuse as there are architectures
         return False
-    tolerance = 1e-4 if model.dtype == torch.float32 else 5e-2
-    for number, ids in enumerate(probe):
-        alone = model.base_model(input_ids=torch.tensor([ids], device=model.device)).last_hidden_state[0].float()
-        if not (together[tree.paths[number]].float() - alone).norm() <= tolerance * alone.norm():
-            return False
     return True
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from distill.evaluation.prefix_sharing import MIN_SHARED, can_share_prefixes, tree_states, trees
 from distill.evaluation.scoring import Row, score_rows
@@ -85,3 +86,30 @@ def test_a_model_that_ignores_mask_or_positions_does_not_share(tiny_scorer, monk
         assert not can_share_prefixes(model)
     monkeypatch.setattr(model.base_model, "forward", lambda input_ids, use_cache=True: forward(input_ids))
     assert not can_share_prefixes(model)
+
+
+WINDOWED = {
+    "mistral": {},
+    "qwen2": {"use_sliding_window": True, "max_window_layers": 0},
+    "gpt_neo": {"num_layers": 2, "num_heads": 2, "attention_types": [[["global", "local"], 1]]},
+}
+
+
+@pytest.mark.parametrize("architecture", WINDOWED)
+@pytest.mark.parametrize("window", [16, 128])
+def test_a_model_whose_layers_see_a_window_only_does_not_share(architecture, window):
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "max_position_embeddings": 512}
+    if architecture != "gpt_neo":
+        sizes |= {"intermediate_size": 32, "num_key_value_heads": 1}
+    for width in (window, 512):  # a window as wide as the context is none
+        torch.manual_seed(0)
+        widths = {"sliding_window": width, "window_size": width}
+        settings = sizes | widths | WINDOWED[architecture] | {"vocab_size": 300, "initializer_range": 0.3}
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **settings)).eval()
+        assert can_share_prefixes(model) == (width == 512)
+
+
+@pytest.mark.parametrize("num_positions", [4, 6, 64])
+def test_a_short_context_is_no_obstacle(tiny_scorer, num_positions):
+    model = tiny_scorer("gpt2", n_positions=num_positions).model
+    assert can_share_prefixes(model) == (num_positions > MIN_SHARED)
