@@ -80,11 +80,12 @@ def set_dropout(config: PretrainedConfig, dropout: float) -> None:
 def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:
     """Raise ValueError unless every token id has a row in the model's embeddings.
 
-    config.vocab_size may be larger than the tokenizer (padding of the matrix), never smaller.
+    There may be more rows than tokens (padding of the matrix), never fewer.
     """
-    if max(tokenizer.get_vocab().values()) >= model.config.vocab_size:
+    num_rows = model.get_input_embeddings().weight.shape[0]
+    if max(tokenizer.get_vocab().values()) >= num_rows:
         raise ValueError(
-            f"tokenizer mismatch: {name} has a vocabulary of {model.config.vocab_size}, but the tokenizer has "
+            f"tokenizer mismatch: {name} has a vocabulary of {num_rows}, but the tokenizer has "
             f"{len(tokenizer)} tokens; use the tokenizer that the model was trained with (data.tokenizer)"
         )
 

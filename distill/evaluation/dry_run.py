@@ -18,10 +18,11 @@ from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import Known, read_examples, record_key
 from distill.evaluation.generation import sample
 from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.processes import message_of
 from distill.evaluation.progress import duration
 from distill.evaluation.scoring import Row, Scorer, score_rows
-from distill.evaluation.suite import ERRORS, model_key
-from distill.evaluation.task import Failure, Task, message_of
+from distill.evaluation.suite import model_key
+from distill.evaluation.task import Failure, Task
 from distill.evaluation.tasks import plan
 from distill.models import num_parameters
 
@@ -31,18 +32,19 @@ PROBE_NEW_TOKENS = 8
 
 @dataclass(frozen=True)
 class Rates:
-    """Tokens per second that a model reads and samples."""
+    """Tokens per second that a model reads and samples; sampled: None if it need not sample."""
 
     read: float
-    sampled: float
+    sampled: float | None
 
     def seconds(self, task: Task) -> float:
         """How long a task takes at most; continuations may end early."""
-        return task.num_tokens / self.read + task.num_new_tokens / self.sampled
+        sampling = 0.0 if self.sampled is None else task.num_new_tokens / self.sampled
+        return task.num_tokens / self.read + sampling
 
 
-def measure_rates(scorer: Scorer) -> Rates:
-    """Time one batch that is read and, on as many rows, a few sampled tokens."""
+def measure_rates(scorer: Scorer, samples: bool) -> Rates:
+    """Time one batch that is read and, if it `samples`, a few sampled tokens on as many rows."""
     rng = np.random.default_rng(0)
     length = min(PROBE_ROW_TOKENS, (scorer.context or PROBE_ROW_TOKENS) - 1)
     num_rows = max(1, scorer.max_batch_tokens // length)
@@ -52,6 +54,8 @@ def measure_rates(scorer: Scorer) -> Rates:
     started = time.perf_counter()
     score_rows(scorer, rows)
     read = num_rows * length / (time.perf_counter() - started)
+    if not samples:
+        return Rates(read, None)
     num_samples = max(1, scorer.max_batch_tokens // 128)  # about as many as fit with prompt and 100 new tokens
     new_tokens = min(PROBE_NEW_TOKENS, (scorer.context or PROBE_NEW_TOKENS) // 2)
     started = time.perf_counter()
@@ -76,8 +80,8 @@ def dry_run(
     for spec in specs:
         try:
             scorer = load_scorer(spec, config.scoring)
-            rates = measure_rates(scorer)
-        except ERRORS as error:
+            rates = measure_rates(scorer, any(task.num_new_tokens for task in tasks))
+        except Exception as error:
             failures.append(Failure(spec.label, None, message_of(error)))
             continue
         known = read_examples(folder, examples_name(spec.label))
@@ -88,7 +92,7 @@ def dry_run(
             escape(spec.label),
             f"{num_parameters(scorer.model):,}",
             f"{rates.read:,.0f}",
-            f"{rates.sampled:,.0f}",
+            "–" if rates.sampled is None else f"{rates.sampled:,.0f}",
             f"{1 - seconds / total if total else 0:.0%}",
             duration(seconds / num_processes),
         )

@@ -41,7 +41,7 @@ def sample(
     """`num_samples` continuations of each (id, text), sampled as `pick` does, without special tokens.
 
     A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or where the model's context does.
-    Raises ValueError for a prompt that leaves no room in the context.
+    Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value cache.
     """
     encoded = scorer.tokenizer([text for _, text in prompts], add_special_tokens=False, verbose=False)["input_ids"]
     inputs = [scorer.start + ids for ids in encoded]
@@ -122,7 +122,12 @@ def _continue(
     ids, cache = torch.tensor(inputs, device=device), None
     for step in range(room):
         output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
-        cache = output.past_key_values
+        cache = getattr(output, "past_key_values", None)
+        if cache is None:
+            raise ValueError(
+                f"{scorer.label}: {type(scorer.model).__name__} gives no key-value cache, which sampling needs; leave "
+                "out benchmarks.bold and benchmarks.bold_persons for it"
+            )
         ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p, top_k)
         kept = []
         for place, (row, token) in enumerate(zip(running, ids.tolist(), strict=True)):

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
+from safetensors import SafetensorError
+
+TELLING = (ValueError, OSError, RuntimeError, SafetensorError)  # errors whose messages need no name before them
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,9 @@ def current_processes() -> Processes:
     # without cpu=True two CPU processes would each believe to be alone
     state = PartialState(cpu=not torch.accelerator.is_available())
     return Processes(state.process_index, state.num_processes)
+
+
+def message_of(error: Exception) -> str:
+    """An error's message on one line, after its type where the message alone would tell nothing (KeyError: 'page')."""
+    text = " ".join(str(error).split())
+    return text if text and isinstance(error, TELLING) else f"{type(error).__name__}: {text}".removesuffix(": ")

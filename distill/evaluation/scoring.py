@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.evaluation.prefix_sharing import Tree, tree_states, trees
-from distill.evaluation.processes import ALONE, Processes
+from distill.evaluation.processes import ALONE, Processes, message_of
 from distill.evaluation.statistics import FloatArray
 from distill.models import num_positions
 from distill.products import bfloat16_products
@@ -198,10 +198,10 @@ def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[FloatArray]:
             found = target_logprobs(scorer, hidden.flatten(0, 1), torch.from_numpy(where), torch.from_numpy(targets))
             ends = np.cumsum([len(rows[index].targets) for index, _ in members])
             mine |= {index: part for (index, _), part in zip(members, np.split(found, ends[:-1]), strict=True)}
-    except (ValueError, RuntimeError) as error:  # the other processes wait for this one
+    except Exception as error:  # the other processes wait for this one
         if scorer.processes.count == 1:
             raise
-        message = str(error)
+        message = message_of(error)
     scores: dict[int, FloatArray] = {}
     for found_there, message_there in scorer.processes.gather((mine, message)):
         if message_there is not None:

@@ -1,8 +1,8 @@
 """The suite: models and a configuration in; per-example records, estimates and failures out.
 
 A task that cannot be set up, or that fails on one model, and a model that cannot be loaded are reported, and everything
-else goes on. The items of a task are scored in chunks, which do not depend on how many processes share them nor on
-where an earlier run was interrupted: neither changes any number.
+else goes on; what models and libraries raise may be of any type. The items of a task are scored in chunks, which do not
+depend on how many processes share them nor on where an earlier run was interrupted: neither changes any number.
 """
 
 from __future__ import annotations
@@ -13,23 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 import distill
 from distill.evaluation.config import EvalConfig, ScoringConfig
 from distill.evaluation.examples import Known, PartFile, plain, read_examples, record_key
 from distill.evaluation.log_odds import PRONOUNS
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
-from distill.evaluation.processes import Processes, current_processes
+from distill.evaluation.processes import Processes, current_processes, message_of
 from distill.evaluation.progress import Progress
 from distill.evaluation.scoring import Scorer, num_continuation_tokens
 from distill.evaluation.task import Failure, Records, Task, Work
-from distill.evaluation.tasks import SUMMARISE, message_of, plan, tokenizer_hash
+from distill.evaluation.tasks import SUMMARISE, plan, tokenizer_hash
 from distill.models import model_fingerprint, num_parameters
 
 PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
-ERRORS = (ValueError, OSError, RuntimeError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
             try:
                 scorer = load_scorer(spec, config.scoring)
                 info = _describe(spec, scorer, config)
-            except ERRORS as error:
+            except Exception as error:
                 errors.append(message_of(error))
             errors = [message for found in processes.gather(errors) for message in found]
             if scorer is None or errors:
@@ -124,7 +121,7 @@ def score_items(
             records = [plain(record) for record in work.score(work.items[part])]
             if work.divisible or processes.is_main:
                 keep(records)
-        except ERRORS as error:
+        except Exception as error:
             failed = number, message_of(error)
             break
         mine += records
@@ -174,7 +171,7 @@ def _run_tasks(
         key = record_key(model, task.key, *(runs[need].key for need in task.needs if need in runs))
         try:
             run = _run_task(task, key, scorer, runs, known.get(key, {}), processes, part, progress)
-        except ERRORS as error:
+        except Exception as error:
             failures.append(Failure(spec.label, task.name, message_of(error)))
             progress.end_task(task, None)
             continue
@@ -184,7 +181,7 @@ def _run_tasks(
             try:
                 found = SUMMARISE[task.name](run.records, *run.conventions, config.statistics)
                 estimates |= {one.measurement.name: one for one in found}
-            except ERRORS as error:
+            except Exception as error:
                 failures.append(Failure(spec.label, task.name, message_of(error)))
     return ModelResult(info, runs, estimates), failures
 
@@ -223,7 +220,7 @@ def _prepare(task: Task, scorer: Scorer, runs: Mapping[str, TaskRun], processes:
         work = task.prepare(scorer, *needed)
         if not work.divisible:  # then the processes share every forward pass instead
             work = task.prepare(replace(scorer, processes=processes), *needed)
-    except ERRORS as error:
+    except Exception as error:
         message = message_of(error)
     messages = [found for found in processes.gather(message) if found is not None]
     if work is None or messages:

@@ -97,11 +97,6 @@ def tokenizer_hash(scorer: Scorer) -> str:
     return hashlib.sha256(scorer.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
 
 
-def message_of(error: Exception) -> str:
-    """An error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def data_hash(items: Sequence[Any]) -> str:
     """Eight hex digits of the SHA-256 of a data set (texts or dataclasses), in order."""
     plain = [asdict(item) if is_dataclass(item) and not isinstance(item, type) else item for item in items]

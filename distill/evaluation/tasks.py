@@ -32,6 +32,7 @@ from distill.evaluation import (
     winogender,
 )
 from distill.evaluation.config import EvalConfig, PerplexityConfig, TextConfig
+from distill.evaluation.processes import message_of
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts
 from distill.evaluation.scoring import Scorer
 from distill.evaluation.task import (
@@ -43,7 +44,6 @@ from distill.evaluation.task import (
     about_num_tokens,
     data_hash,
     items_task,
-    message_of,
     tokenizer_hash,
 )
 from distill.packing import PairedExample
@@ -86,7 +86,7 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
     if config.text.path is not None and text_tasks(config):
         try:
             documents = _documents(config.text)
-        except (ValueError, OSError) as error:
+        except Exception as error:
             failures.append(Failure(None, "text", message_of(error)))
         else:
             if config.perplexity.enabled:
@@ -130,7 +130,7 @@ def _build(wanted: Sequence[tuple[str, Callable[[], Task]]], failures: list[Fail
     for name, build in wanted:
         try:
             tasks.append(build())
-        except (ValueError, OSError) as error:
+        except Exception as error:  # whatever it is, the others can be measured
             failures.append(Failure(None, name, message_of(error)))
     return tasks
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     CohereConfig,
     CohereForCausalLM,
@@ -239,6 +240,19 @@ def test_a_tokenizer_beyond_the_vocabulary_is_refused_and_padding_of_it_is_not(t
     check_vocabulary(tiny_model("gpt2", vocab_size=len(tokenizer) + 47), tokenizer, "the teacher")
     with pytest.raises(ValueError, match="tokenizer mismatch: the teacher has a vocabulary of 300"):
         check_vocabulary(tiny_model("gpt2", vocab_size=300), tokenizer, "the teacher")
+
+
+def test_the_vocabulary_of_a_model_is_that_of_its_embeddings(tokenizer):
+    """The configuration of a model of texts and images has none of its own."""
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {**sizes, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": len(tokenizer)}
+    images = {**sizes, "image_size": 28, "patch_size": 14}
+    config = AutoConfig.for_model("gemma3", text_config=text, vision_config=images)
+    model = AutoModelForCausalLM.from_config(config)
+    check_vocabulary(model, tokenizer, "the teacher")
+    model.resize_token_embeddings(300)
+    with pytest.raises(ValueError, match="tokenizer mismatch: the teacher has a vocabulary of 300"):
+        check_vocabulary(model, tokenizer, "the teacher")
 
 
 def test_empty_tokenizers_and_models_without_weights_are_refused(tmp_path, tiny_model):

@@ -7,10 +7,12 @@ import shutil
 import pytest
 import torch
 from tokenizers import Tokenizer, models
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from distill.evaluation import lambada, winogender
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.descriptions import DESCRIPTIONS
+from distill.evaluation.dry_run import dry_run
 from distill.evaluation.model_specs import ModelSpec
 from distill.evaluation.suite import evaluate
 from distill.settings import validate
@@ -134,6 +136,43 @@ def test_nan_logits_on_some_inputs_only(save, data, tokenizer):
         assert "the model gives NaN or infinite logits" in told[task], task
     assert "log_odds" in families(measured["nan"])
     assert families(measured["good"]) == EVERYTHING
+
+
+def test_a_model_that_cannot_sample_is_measured_otherwise(save, data, tmp_path):
+    folder = tmp_path / "state space"
+    shutil.copytree(save("good").path, folder)
+    vocab_size = AutoModelForCausalLM.from_pretrained(folder).config.vocab_size
+    sizes = {"hidden_size": 8, "state_size": 4, "num_hidden_layers": 2, "vocab_size": vocab_size}
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **sizes)).save_pretrained(folder)
+    spec = ModelSpec("mamba", str(folder))
+    failures, measured = run([spec, save("good")], data)
+    assert {model for model, _ in failures} == {"mamba"}
+    assert "MambaForCausalLM gives no key-value cache" in failures["mamba", "bold"]
+    assert {"log_odds", "crows_pairs", "lambada"} <= families(measured["mamba"])
+    assert families(measured["good"]) == EVERYTHING
+    for benchmarks, expected in ((data, ["mamba"]), ({"lambada": data["lambada"]}, [])):
+        _, told = dry_run([spec, save("good")], validate(EvalConfig, {"benchmarks": benchmarks}), tmp_path, 1)
+        assert [failure.model for failure in told] == expected
+
+
+def test_an_error_of_any_type_leaves_the_others(save, data, monkeypatch):
+    def broken(path, *_):
+        raise AttributeError(f"no such thing in {path}")
+
+    def untold(*_):
+        raise KeyError
+
+    monkeypatch.setattr(lambada, "score", untold)
+    monkeypatch.setattr(winogender, "read", broken)
+    monkeypatch.setattr("distill.models.check_head", lambda model, path: broken(path) if "bad" in path else None)
+    bad = save("bad")
+    failures, measured = run([save("good"), bad], data)
+    assert failures == {
+        (None, "winogender"): f"AttributeError: no such thing in {data['winogender']}",
+        ("bad", None): f"AttributeError: no such thing in {bad.path}",
+        ("good", "lambada"): "KeyError",
+    }
+    assert families(measured["good"]) == EVERYTHING - {"lambada", "winogender"}
 
 
 def test_a_model_shorter_than_a_prompt(save, data):
