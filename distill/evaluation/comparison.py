@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import read_records
 from distill.evaluation.measurement import Estimate
+from distill.evaluation.model_specs import examples_name
 from distill.evaluation.results import SCHEMA_VERSION
 from distill.evaluation.suite import Evaluation, ModelResult, TaskRun
-from distill.evaluation.task import Failure
+from distill.evaluation.task import Failure, Records
 from distill.evaluation.tasks import SUMMARISE
 from distill.settings import to_dict, validate
 
@@ -26,8 +28,8 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     """All models of several results.json files (or of the folders that hold them) as one evaluation.
 
     The reference and the configuration are those of the first; of one that this version cannot read, the statistics
-    alone. A model that several of them have is taken once; another model under a label that is taken gets its folder's
-    name added. Raises FileNotFoundError or ValueError with the remedy.
+    alone. A model that several of them have is taken once; another one under a label that is taken, or whose records
+    would have the same file name, gets its folder's name added. Raises FileNotFoundError or ValueError with the remedy.
     """
     found: list[ModelResult] = []
     failures: list[Failure] = []
@@ -42,8 +44,7 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
             same = next((other for other in found if other.info["label"] == result.info["label"]), None)
             if same is not None and _keys(same) == _keys(result):
                 continue
-            if same is not None:
-                result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
+            result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
             found.append(result)
             failures += failed
     if not found:
@@ -99,10 +100,27 @@ def read_results(path: Path) -> dict[str, Any]:
     return results
 
 
+def model_records(model: dict[str, Any], folder: Path) -> dict[str, Records]:
+    """The records of each task of a model of the results.json in `folder`.
+
+    Raises FileNotFoundError without its file of records, ValueError when that holds more or fewer than there were.
+    """
+    path = folder / model["examples"]
+    found = read_records(path, {name: task["key"] for name, task in model["tasks"].items()})
+    for name, task in model["tasks"].items():
+        num_records = len(found.get(name, []))
+        if num_records != task["num_items"]:
+            raise ValueError(
+                f"{path} holds {num_records} records of {name}, but results.json was made from {task['num_items']}; "
+                "the two files are not of the same evaluation"
+            )
+    return {name: found.get(name, []) for name in model["tasks"]}
+
+
 def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[ModelResult, list[Failure]]:
     """A model of a results.json with its estimates; tasks that this version does not know are failures."""
     info = {key: value for key, value in model.items() if key not in ("examples", "groups", "tasks")}
-    records = read_records(folder / model["examples"], {name: task["key"] for name, task in model["tasks"].items()})
+    records = model_records(model, folder)
     runs: dict[str, TaskRun] = {}
     estimates: dict[str, Estimate] = {}
     failures: list[Failure] = []
@@ -110,11 +128,6 @@ def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[Mod
         if name not in SUMMARISE:
             failures.append(Failure(info["label"], name, "this version of evenhand has no such task"))
             continue
-        if len(records.get(name, [])) != task["num_items"]:
-            raise ValueError(
-                f"{folder / model['examples']} holds {len(records.get(name, []))} records of {name}, but results.json "
-                f"was made from {task['num_items']}; the two files are not of the same evaluation"
-            )
         run = TaskRun(records[name], task["key"], tuple(task["conventions"]), task["seconds"])
         try:
             found = SUMMARISE[name](run.records, *run.conventions, config.statistics)
@@ -131,7 +144,8 @@ def _keys(result: ModelResult) -> dict[str, str]:
 
 
 def _relabelled(result: ModelResult, folder: str, taken: Sequence[str]) -> ModelResult:
-    label = f"{result.info['label']}@{folder}"
-    while label in taken:
-        label += "+"
+    """The result under a label whose file name is none of those of the labels that are taken."""
+    own, names = result.info["label"], [examples_name(label) for label in taken]
+    numbered = (f"{own}@{folder}-{number}" for number in count(2))
+    label = next(one for one in chain((own, f"{own}@{folder}"), numbered) if examples_name(one) not in names)
     return replace(result, info={**result.info, "label": label})

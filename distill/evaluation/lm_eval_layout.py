@@ -16,8 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from distill.evaluation.comparison import read_results
-from distill.evaluation.examples import read_records
+from distill.evaluation.comparison import model_records, read_results
 from distill.evaluation.task import Records
 from distill.run_folder import write_text
 
@@ -34,13 +33,12 @@ def export(path: Path, out: Path) -> list[Path]:
     written = []
     date = results["created"].split("+")[0].replace(":", "-") + ".000000"
     for model in results["models"]:
-        keys = {task: entry["key"] for task, entry in model["tasks"].items()}
-        records = read_records(file.parent / model["examples"], keys)
+        records = model_records(model, file.parent)
         folder = out / re.sub(r'["<>:/\\|?*\[\]]+', "__", _model_name(model))
         folder.mkdir(parents=True, exist_ok=True)
         samples = {
-            f"{PREFIX}{task}": [_sample(number, record) for number, record in enumerate(records.get(task, []))]
-            for task in model["tasks"]
+            f"{PREFIX}{task}": [_sample(number, record) for number, record in enumerate(rows)]
+            for task, rows in records.items()
         }
         summary = _summary(results, model, samples)
         written.append(folder / f"results_{date}.json")

@@ -90,6 +90,21 @@ def test_another_model_under_the_same_label_is_told_apart(evaluated, save, tmp_p
     assert results["reference"] == "model"
 
 
+def test_models_whose_records_would_share_a_file_are_told_apart(evaluated, save, tmp_path):
+    models = {name: save(name, seed=seed) for seed, name in enumerate("abcd")}
+    folders = [evaluated(f"{name}/report", f"student={models[name]}") for name in "abc"]
+    folders.append(evaluated("d/report", f"student@report={models['d']}"))
+    assert main(["compare", *map(str, folders), "--out", str(tmp_path / "out")]) == 0
+    results = read(tmp_path / "out")
+    labels = [model["label"] for model in results["models"]]
+    assert labels == ["student", "student@report", "student@report-2", "student@report@report"]
+    assert main(["compare", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 0
+    assert measurements(read(tmp_path / "again")) == measurements(results)
+    spelled = evaluated("e", f"stu dent={models['b']}"), evaluated("f", f"stu-dent={models['c']}")
+    assert main(["compare", *map(str, spelled), "--out", str(tmp_path / "out")]) == 0
+    assert [model["label"] for model in read(tmp_path / "out")["models"]] == ["stu dent", "stu-dent@f"]
+
+
 def test_a_comparison_says_whose_configuration_it_shows(evaluated, save, tmp_path):
     one = evaluated("one", f"a={save('a')}")
     two = evaluated("two", f"b={save('b', seed=1)}", "scoring.max_batch_tokens=123", "perplexity.window=60")
@@ -146,6 +161,11 @@ def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsy
         (lambda: None, ["compare", str(tmp_path / "other.json")], "is not a results.json of eval.py"),
         (lambda: None, ["compare", str(folder), "--out", str(records)], "is a file; name a folder"),
         (lambda: records.write_text(text.split("\n", 1)[1]), ["compare", str(folder)], "not of the same evaluation"),
+        (
+            lambda: None,
+            ["export", str(folder), "--layout", "lm-eval", "--out", str(tmp_path / "x")],
+            "not of the same evaluation",
+        ),
         (records.unlink, ["compare", str(folder)], "keep them beside their results.json"),
         (
             lambda: None,
