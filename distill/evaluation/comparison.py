@@ -23,15 +23,19 @@ from distill.evaluation.task import Failure, Records
 from distill.evaluation.tasks import SUMMARISE
 from distill.settings import to_dict, validate
 
+IDENTITY = ("fingerprint", "gguf_file", "tokenizer", "start_token", "dtype")  # what a model is and how it is run
+
 
 def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     """All models of several results.json files (or of the folders that hold them) as one evaluation.
 
     The reference and the configuration are those of the first; of one that this version cannot read, the statistics
-    alone. A model that several of them have is taken once; another one under a label that is taken, or whose records
-    would have the same file name, gets its folder's name added. Raises FileNotFoundError or ValueError with the remedy.
+    alone. A model that several of them have is taken once, with the tasks of all; another one under a label that is
+    taken, or whose records would have the same file name, gets its folder's name added. Raises FileNotFoundError or
+    ValueError with the remedy.
     """
     found: list[ModelResult] = []
+    labels: list[str] = []  # of `found`, as they are in their files
     failures: list[Failure] = []
     loaded = [(path, read_results(path)) for path in map(_file, paths)]
     config, config_of = _config(paths[0], loaded[0][1]["config"])
@@ -41,12 +45,14 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     for path, results in loaded:
         for model in results["models"]:
             result, failed = _model(model, path.parent, config)
-            same = next((other for other in found if other.info["label"] == result.info["label"]), None)
-            if same is not None and _keys(same) == _keys(result):
-                continue
-            result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
-            found.append(result)
             failures += failed
+            label = result.info["label"]
+            same = (number for number, other in enumerate(found) if labels[number] == label and _are_one(other, result))
+            if (place := next(same, None)) is not None:
+                found[place] = _merged(found[place], result)
+                continue
+            labels.append(label)
+            found.append(_relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found]))
     if not found:
         raise ValueError(f"{paths[0]} holds no model that was measured, so there is nothing to compare")
     return Evaluation(loaded[0][1]["reference"], found, failures, config_of, differences), config
@@ -139,8 +145,17 @@ def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[Mod
     return ModelResult(info, runs, estimates), failures
 
 
-def _keys(result: ModelResult) -> dict[str, str]:
-    return {name: run.key for name, run in result.tasks.items()}
+def _are_one(one: ModelResult, other: ModelResult) -> bool:
+    """Whether two results are of the same model, run in the same way: where they have the same task, by its records."""
+    shared = one.tasks.keys() & other.tasks.keys()
+    if shared:
+        return all(one.tasks[name].key == other.tasks[name].key for name in shared)
+    return all(one.info[field] == other.info[field] for field in IDENTITY)
+
+
+def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
+    """The tasks and estimates of both."""
+    return replace(one, tasks=one.tasks | other.tasks, estimates=one.estimates | other.estimates)
 
 
 def _relabelled(result: ModelResult, folder: str, taken: Sequence[str]) -> ModelResult:

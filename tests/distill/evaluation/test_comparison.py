@@ -36,7 +36,7 @@ def evaluated(small_world, save, tmp_path):
             "counterfactual_gap.enabled=false",
             f"benchmarks.crows_pairs={crows}",
         ]
-        assert main([*words, "--config", str(CONFIG), "--out", str(tmp_path / name), *settings]) == 0
+        assert main(["--config", str(CONFIG), "--out", str(tmp_path / name), *settings, *words]) == 0
         return tmp_path / name
 
     return build
@@ -103,6 +103,28 @@ def test_models_whose_records_would_share_a_file_are_told_apart(evaluated, save,
     spelled = evaluated("e", f"stu dent={models['b']}"), evaluated("f", f"stu-dent={models['c']}")
     assert main(["compare", *map(str, spelled), "--out", str(tmp_path / "out")]) == 0
     assert [model["label"] for model in read(tmp_path / "out")["models"]] == ["stu dent", "stu-dent@f"]
+
+
+def test_a_model_with_more_tasks_in_one_of_two_evaluations_is_still_one(evaluated, save, tmp_path):
+    base, a, b = f"base={save('base')}", f"a={save('a', seed=1)}", f"b={save('b', seed=2)}"
+    one = evaluated("one", base, a, "perplexity.enabled=false")
+    two = evaluated("two", base, b, "agreement.enabled=false")
+    assert main(["compare", str(one), str(two), "--out", str(tmp_path / "out")]) == 0
+    results, together = read(tmp_path / "out"), read(evaluated("together", base, a, b))
+    assert [model["label"] for model in results["models"]] == ["base", "a", "b"]
+    assert results["models"][0]["tasks"].keys() == together["models"][0]["tasks"].keys()
+
+    def values(results, label):
+        return {entry["name"]: entry["value"] for entry in results["measurements"] if entry["model"] == label}
+
+    assert values(results, "base") == values(together, "base")
+    compared = {entry["name"] for entry in results["measurements"] if entry["model"] == "b" and entry["difference"]}
+    assert compared == values(read(two), "b").keys() - {"log_odds/share_removed"}
+    apart = evaluated("none", base, "log_odds.enabled=false", "agreement.enabled=false", "benchmarks.crows_pairs=null")
+    off = ["perplexity.enabled=false", "agreement.enabled=false", "benchmarks.crows_pairs=null"]
+    assert main(["compare", str(apart), str(evaluated("other", base, *off)), "--out", str(tmp_path / "out")]) == 0
+    (model,) = read(tmp_path / "out")["models"]  # no task in common, but the same weights
+    assert set(model["tasks"]) == {"perplexity", "log_odds"}
 
 
 def test_a_comparison_says_whose_configuration_it_shows(evaluated, save, tmp_path):
