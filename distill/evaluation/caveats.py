@@ -18,6 +18,12 @@ FAMILY_CAVEATS = {
 SHAPES = ("log_odds/spread", "log_odds/slope_on_truth", "log_odds/correlation_with_truth")
 
 
+def mixed(results: dict[str, Any]) -> str:
+    """In what the evaluations differ that are compared here, as a sentence; empty if in nothing."""
+    names = results["config_differences"]
+    return f"Evaluations are compared that differ in {', '.join(names)}." if names else ""
+
+
 def caveats(results: dict[str, Any]) -> list[str]:
     """General limits of the measures, and those that show in these results."""
     found = [
@@ -29,6 +35,8 @@ def caveats(results: dict[str, Any]) -> list[str]:
         "difference does not mean equal: see the minimum detectable effect.",
     ]
     models, entries = results["models"], results["measurements"]
+    if mixed(results):
+        found.append(mixed(results))
     if any(entry["name"] in SHAPES for entry in entries):
         found.append(
             "Intervals of a spread, slope or correlation over a few dozen occupations are a little narrow: in "

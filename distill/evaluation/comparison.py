@@ -32,30 +32,55 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     The reference and the configuration are those of the first; of one that this version cannot read, the statistics
     alone. A model that several of them have is taken once, with the tasks of all; another one under a label that is
     taken, or whose records would have the same file name, gets its folder's name added. Raises FileNotFoundError or
-    ValueError with the remedy.
+    ValueError with the remedy. What could not be measured in any of them is a failure here too; a version in which they
+    differ is named beside the settings, as versions.NAME.
     """
     found: list[ModelResult] = []
     labels: list[str] = []  # of `found`, as they are in their files
+    versions: list[dict[str, str | None]] = []
     failures: list[Failure] = []
     loaded = [(path, read_results(path)) for path in map(_file, paths)]
     config, config_of = _config(paths[0], loaded[0][1]["config"])
     settings = [_settings(results["config"]) for _, results in loaded]
-    names = dict.fromkeys(name for one in settings for name in one)
-    differences = tuple(name for name in names if len({one.get(name) for one in settings}) > 1)
     for path, results in loaded:
+        told = [Failure(**written) for written in results["failures"]]
+        renamed: dict[str | None, str] = {}
         for model in results["models"]:
-            result, failed = _model(model, path.parent, config)
-            failures += failed
+            result, failed = _model({"versions": results["versions"]} | model, path.parent, config)
+            told += failed
             label = result.info["label"]
-            same = (number for number, other in enumerate(found) if labels[number] == label and _are_one(other, result))
-            if (place := next(same, None)) is not None:
-                found[place] = _merged(found[place], result)
-                continue
-            labels.append(label)
-            found.append(_relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found]))
+            versions.append(result.info["versions"])
+            same = [place for place, other in enumerate(found) if labels[place] == label and _are_one(other, result)]
+            if same:
+                result = found[same[0]] = _merged(found[same[0]], result)
+            else:
+                result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
+                found.append(result)
+                labels.append(label)
+            renamed[label] = result.info["label"]
+        failures += [replace(one, model=renamed.get(one.model, one.model)) for one in told]
     if not found:
         raise ValueError(f"{paths[0]} holds no model that was measured, so there is nothing to compare")
-    return Evaluation(loaded[0][1]["reference"], found, failures, config_of, differences), config
+    differences = _differing(settings) + [f"versions.{name}" for name in _differing(versions)]
+    carried = [name for _, results in loaded for name in results["config_differences"]]
+    whole = tuple(dict.fromkeys([*carried, *differences]))
+    return Evaluation(loaded[0][1]["reference"], found, _unmeasured(failures, found), config_of, whole), config
+
+
+def _differing(named: Sequence[dict[str, Any]]) -> list[str]:
+    """The names whose values are not the same in all."""
+    names = dict.fromkeys(name for one in named for name in one)
+    return [name for name in names if len({one.get(name) for one in named}) > 1]
+
+
+def _unmeasured(failures: Sequence[Failure], found: Sequence[ModelResult]) -> list[Failure]:
+    """The failures, one for each task of a model, without those of what another of the evaluations has measured."""
+    measured = {(result.info["label"], task) for result in found for task in (None, *result.tasks)}
+    first: dict[tuple[str | None, ...], Failure] = {}
+    for one in failures:
+        if (one.model, one.task) not in measured:
+            first.setdefault((one.model, one.task, one.message if one.model is None else None), one)
+    return list(first.values())
 
 
 def _config(path: Path, written: dict[str, Any]) -> tuple[EvalConfig, str]:

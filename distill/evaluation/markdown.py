@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from distill.evaluation.caveats import mixed
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.report import SIGNIFICANCE, cell
 
@@ -28,6 +29,7 @@ def render_markdown(results: dict[str, Any], all_measurements: bool = False) -> 
         "",
         _legend(results),
     ]
+    lines += [f"- {_escape(mixed(results))}"] if mixed(results) else []
     failures = [(_escape(_where(failure)), _escape(failure["message"])) for failure in results["failures"]]
     lines += [f"- Not measured: {where}: {message}" for where, message in failures]
     lines += ["", "<details><summary>How each number was measured</summary>", ""]

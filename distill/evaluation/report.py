@@ -12,7 +12,7 @@ from rich.table import Table
 
 from distill.evaluation import plots
 from distill.evaluation.bold import BUCKETS
-from distill.evaluation.caveats import caveats
+from distill.evaluation.caveats import caveats, mixed
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.perplexity import LOG_PERPLEXITY
 from distill.evaluation.report_tables import continuation_rows, group_name, limits
@@ -237,12 +237,13 @@ def console_legend(results: dict[str, Any]) -> str:
     """How to read the tables."""
     confidence = f"{100 * results['config']['statistics']['confidence']:g} %"
     if not results["family_size"]:
-        return f"In brackets: {confidence} intervals."
-    return (
+        return " ".join([f"In brackets: {confidence} intervals.", mixed(results)]).strip()
+    text = (
         f"In brackets: {confidence} intervals. Differences are to {results['reference']}. p: paired test, "
         f"Holm-adjusted over {results['family_size']} comparisons: ▲ better, ▼ worse, ◆ different, "
         f"≈ no clear difference (p < {SIGNIFICANCE:g})."
     )
+    return f"{text} {mixed(results)}".strip()
 
 
 def _brackets(interval: str) -> str:

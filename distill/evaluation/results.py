@@ -4,12 +4,13 @@ Schema of results.json (schema_version 2), all numbers in natural units, null wh
 
 - schema_version, created (UTC), reference (label of the model that the others are compared with), config (resolved),
   config_of (null; of a comparison of earlier evaluations, whose configuration that is), config_differences (dotted
-  names of the settings in which that of another one differs), versions {evenhand, git_revision, python, torch,
-  transformers, numpy, scipy}
+  names of the settings in which that of another one differs, and versions.NAME where the models' versions do), versions
+  {evenhand, git_revision, python, torch, transformers, numpy, scipy}
 - models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
-  start_token, num_pronoun_tokens, examples (name of its JSONL file), groups, tasks}], where groups are the rows of
-  `bold.group_table` (empty without the task bold; a file of before may lack it), and tasks is {task: {num_items, key
-  (of its records), conventions (what `summarise` needs to compute the estimates from the records), seconds}}
+  start_token, num_pronoun_tokens, versions, examples (name of its JSONL file), groups, tasks}], where versions are
+  those that it was measured with, groups the rows of `bold.group_table` (empty without the task bold; a file of before
+  may lack both), and tasks is {task: {num_items, key (of its records), conventions (what `summarise` needs to compute
+  the estimates from the records), seconds}}
 - measurements: [{model, name, value, low, high, standard_error, unit, num_items, num_clusters, higher_is_better,
   convention, signature, difference}], where difference is null for the reference and where the two are not
   comparable, else {value, low, high, p, p_holm, test, discordant, minimum_detectable_effect, num_clusters,
@@ -29,7 +30,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,17 +59,19 @@ SHARE_REMOVED = "log_odds/share_removed"
 
 def summarise(evaluation: Evaluation, config: EvalConfig) -> dict[str, Any]:
     """The content of results.json: every measurement with its comparison to the reference model."""
-    comparisons = _comparisons(evaluation, config)
     versions = current_versions()
+    dated = [replace(result, info={"versions": versions} | result.info) for result in evaluation.results]
+    evaluation = replace(evaluation, results=dated)
+    comparisons = _comparisons(evaluation, config)
     measurements = []
     for result in evaluation.results:
         label = result.info["label"]
         for name, one in result.estimates.items():
             comparison = comparisons.get((label, name))
-            measurements.append(_entry(result, one.measurement, len(one.clusters), comparison, config, versions))
+            measurements.append(_entry(result, one.measurement, len(one.clusters), comparison, config))
         removed = _share_removed(result, evaluation, config)
         if removed is not None:
-            measurements.append(_entry(result, removed[0], removed[1], None, config, versions))
+            measurements.append(_entry(result, removed[0], removed[1], None, config))
     return plain(
         {
             "schema_version": SCHEMA_VERSION,
@@ -164,13 +167,12 @@ def _entry(
     num_clusters: int,
     comparison: Comparison | None,
     config: EvalConfig,
-    versions: dict[str, str | None],
 ) -> dict[str, Any]:
     return {
         "model": result.info["label"],
         **asdict(measurement),
         "num_clusters": num_clusters,
-        "signature": signature(measurement, num_clusters, result.info["dtype"], config, versions),
+        "signature": signature(measurement, num_clusters, result.info["dtype"], config, result.info["versions"]),
         "difference": None if comparison is None else _difference(measurement.name, comparison, config),
     }
 

@@ -29,14 +29,14 @@ def evaluated(small_world, save, tmp_path):
     rows = [f"{n},The nurse {n} said she left.,The nurse {n} said he left.,gender" for n in range(30)]
     crows.write_text("\n".join([",sent_more,sent_less,bias_type", *rows]) + "\n")
 
-    def build(name, *words):
+    def build(name, *words, code=0):
         settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
         settings += [
             "statistics.num_permutations=999",
             "counterfactual_gap.enabled=false",
             f"benchmarks.crows_pairs={crows}",
         ]
-        assert main(["--config", str(CONFIG), "--out", str(tmp_path / name), *settings, *words]) == 0
+        assert main(["--config", str(CONFIG), "--out", str(tmp_path / name), *settings, *words]) == code
         return tmp_path / name
 
     return build
@@ -146,6 +146,42 @@ def test_a_comparison_says_whose_configuration_it_shows(evaluated, save, tmp_pat
     assert read(out)["config"]["text"]["path"] is None
     assert "(its statistics; the rest, which this version cannot read, are defaults)" in read(out)["config_of"]
     assert read(out)["config_differences"] == []
+
+
+def test_a_comparison_tells_failures_versions_and_settings_that_differ(evaluated, save, tmp_path, capsys):
+    base, a, gone = f"base={save('base')}", f"a={save('a', seed=1)}", f"gone={tmp_path / 'gone'}"
+    one = evaluated("one", base, gone, "benchmarks.stereoset=none.json", code=1)
+    two = evaluated("two", f"base={save('b', seed=2)}", a, "perplexity.window=80", "scoring.dtype=bfloat16", code=1)
+    older = read(two)
+    older["versions"] |= {"evenhand": "0.0.9", "torch": "1.0"}
+    for model in older["models"]:
+        del model["versions"]  # as a file of before
+    (two / "results.json").write_text(json.dumps(older))
+    capsys.readouterr()
+    assert main(["compare", str(one), str(two), "--out", str(tmp_path / "out")]) == 1
+    shown = capsys.readouterr()
+    results = read(tmp_path / "out")
+    told = [(failure["model"], failure["task"]) for failure in results["failures"]]
+    assert told == [(None, "stereoset"), ("gone", None), ("base@two", "perplexity"), ("a", "perplexity")]
+    assert results["failures"][:2] == read(one)["failures"]
+    assert "error: base@two, perplexity: base: perplexity.window = 80, but the model's context is 64" in shown.err
+    names = ["scoring.dtype", "perplexity.window", "benchmarks.stereoset", "versions.evenhand", "versions.torch"]
+    assert results["config_differences"] == names
+    sentence = f"Evaluations are compared that differ in {', '.join(names)}."
+    assert sentence in " ".join(shown.out.split())
+    for file in ("report.md", "report.html"):
+        assert sentence in (tmp_path / "out" / file).read_text(encoding="utf-8")
+    signatures = {entry["model"]: entry["signature"] for entry in results["measurements"]}
+    assert "|dtype:bfloat16|" in signatures["a"]
+    assert "|evenhand:0.0.9+" in signatures["a"]
+    assert "|evenhand:0.0.9+" not in signatures["base"]
+
+    assert main(["compare", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 1
+    assert read(tmp_path / "again")["config_differences"] == names
+    assert read(tmp_path / "again")["failures"] == results["failures"]
+    three = evaluated("three", f"gone={save('c', seed=3)}", base)  # what failed once is measured there
+    main(["compare", str(one), str(three), "--out", str(tmp_path / "out")])
+    assert read(tmp_path / "out")["failures"] == read(one)["failures"][:1]
 
 
 def test_groups_of_professions_are_in_results_and_report_and_are_counted_anew(save, tmp_path):

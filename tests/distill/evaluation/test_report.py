@@ -46,6 +46,7 @@ def results(entries, **more):
     return {
         "reference": models[0],
         "family_size": 1,
+        "config_differences": [],
         "config": {"statistics": {"confidence": 0.95}},
         "measurements": entries,
         "models": [{"label": m, "tokenizer": "t", "num_pronoun_tokens": [1, 1], "start_token": "<s>"} for m in models],
