@@ -92,6 +92,9 @@ def _evaluate(words: list[str]) -> int:
     leave()
     if not processes.is_main:
         return 0
+    if not evaluation.results:  # nothing is written over what may be there
+        _failed([asdict(failure) for failure in evaluation.failures])
+        return 2
     return _write(evaluation, config, options.out)
 
 

@@ -159,6 +159,15 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(run, save, tmp_path
     assert "Traceback" not in " ".join(errors)
 
 
+def test_without_any_model_nothing_is_written_over(run, save, tmp_path, capsys):
+    assert run(f"a={save('a')}", config="default.yaml", world=None)[0] == 0
+    before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    capsys.readouterr()
+    assert run(f"a={tmp_path / 'typo'}", config="default.yaml", world=None)[0] == 2
+    assert f"error: a: tokenizer folder {tmp_path / 'typo'} does not exist" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+
+
 def test_a_reference_that_fails_leaves_the_others_measured(run, save, tmp_path):
     code, results = run(f"gone={tmp_path / 'gone'}", save("good"))
     assert code == 1
