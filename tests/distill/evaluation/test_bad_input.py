@@ -1,5 +1,6 @@
 """Bad models and bad data through eval.py: each is one message, and everything else is measured."""
 
+import copy
 import json
 import math
 import shutil
@@ -273,6 +274,27 @@ def test_two_raters_in_run_folders_are_told_apart(save, data, tmp_path):
         (result,) = evaluate([save("good")], validate(EvalConfig, settings)).results
         conventions.add(result.estimates["fluency/perplexity"].measurement.convention)
     assert len(conventions) == 2
+
+
+def test_a_rater_under_another_start_token_is_told_apart(save, data, tokenizer, tmp_path):
+    rater = save("rater", "llama", seed=3)
+    tokenizer = copy.deepcopy(tokenizer)
+    own, other = tokenizer.bos_token, "\u0120she"
+    tokenizer.bos_token = tokenizer.eos_token = other
+    tokenizer.save_pretrained(rater.path)
+    found = []
+    for start in (None, own):  # one token for the model that samples, two for the one that rates
+        off = {"log_odds": {"enabled": False}, "agreement": {"enabled": False}, "generation": FEW["generation"]}
+        rated = {"reference": rater.path, "sentiment": False, "diversity": False}
+        settings = {"benchmarks": {"bold": data["bold"]}, **off, "continuations": rated}
+        settings["scoring"] = {"start_token": start}
+        (result,) = evaluate([save("good")], validate(EvalConfig, settings)).results
+        found.append(result)
+    assert found[0].tasks["bold"].key == found[1].tasks["bold"].key
+    assert found[0].tasks["fluency"].key != found[1].tasks["fluency"].key
+    one, two = (result.estimates["fluency/perplexity"].measurement for result in found)
+    assert one.value != two.value
+    assert one.convention != two.convention
 
 
 def test_contexts_come_from_the_text_even_when_nothing_else_reads_it(save, data, tmp_path):
