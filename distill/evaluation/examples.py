@@ -39,6 +39,15 @@ def read_examples(folder: Path, name: str) -> Known:
     return known
 
 
+def merged(known: Sequence[Known]) -> Known:
+    """All records of several folders. What is in more than one is taken from the first, so that all have the same."""
+    found: Known = {}
+    for one in reversed(known):
+        for key, records in one.items():
+            found[key] = found.get(key, {}) | records
+    return found
+
+
 def read_records(path: Path, keys: Mapping[str, str]) -> dict[str, Records]:
     """The records of a complete file by task, in order, without task and key. Raises FileNotFoundError.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import distill
 from distill.evaluation.config import EvalConfig, ScoringConfig
-from distill.evaluation.examples import Known, PartFile, plain, read_examples, record_key
+from distill.evaluation.examples import PartFile, merged, plain, read_examples, record_key
 from distill.evaluation.log_odds import PRONOUNS
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
@@ -161,8 +161,8 @@ def _run_tasks(
     progress: Progress,
 ) -> tuple[ModelResult, list[Failure]]:
     name, model = examples_name(spec.label), model_key(spec, scorer, config.scoring)
-    known: Known = read_examples(folder, name) if folder else {}
-    processes.gather(None)  # nobody writes before all have read
+    # gathered, since folders that processes do not share hold different records; nobody writes before all have read
+    known = merged(processes.gather(read_examples(folder, name) if folder else {}))
     part = PartFile(folder, name, processes.index) if folder else None
     runs: dict[str, TaskRun] = {}
     estimates: dict[str, Estimate] = {}

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from distill.evaluation import log_odds
+from distill.evaluation import log_odds, suite
+from distill.evaluation.config import EvalConfig
 from distill.evaluation.examples import PartFile, read_examples, read_records, record_key, write_examples
+from distill.evaluation.model_specs import ModelSpec, load_scorer
 from distill.evaluation.processes import ALONE
-from distill.evaluation.suite import score_items
+from distill.evaluation.progress import Progress
+from distill.evaluation.suite import evaluate, score_items
 from distill.evaluation.task import Work
+from distill.evaluation.tasks import plan
+from distill.settings import validate
 from eval import main
 
 ROOT = Path(__file__).parents[3]
@@ -168,7 +173,9 @@ class Together:
     def gather(self, value):
         self.said[self.index] = value
         self.barrier.wait(timeout=10)
-        return list(self.said)
+        found = list(self.said)
+        self.barrier.wait(timeout=10)  # nobody says more before all have heard
+        return found
 
 
 def in_two_threads(function):
@@ -268,6 +275,26 @@ def test_records_that_a_run_does_not_use_stay_those_of_the_newest_key(tmp_path):
     write(other="o2")
     assert kept() == {"l2", "o2", "o3"}
     assert not list(tmp_path.glob("*.part-*"))
+
+
+def test_processes_whose_folders_hold_different_records_go_on_together(save, tmp_path):
+    """Of two machines without a shared folder the first has all records, the other none."""
+    off = {"agreement": {"enabled": False}, "log_odds": {"templates": ["The {occupation} said that"]}}
+    config = validate(EvalConfig, {**off, "scoring": {"max_batch_tokens": 64}})
+    spec = ModelSpec("a", str(save("a")))
+    (alone,) = evaluate([spec], config, tmp_path).results
+    (tmp_path / "empty").mkdir()
+    tasks, _ = plan(config)
+    scorer = load_scorer(spec, config.scoring)
+
+    def run(processes):
+        folder = (tmp_path, tmp_path / "empty")[processes.index]
+        progress = Progress(tasks, 1, processes)
+        found = suite._run_tasks(spec, scorer, {}, tasks, config, folder, processes, progress)
+        return found[0].tasks["log_odds"].records, found[1]
+
+    assert in_two_threads(run) == [(alone.tasks["log_odds"].records, [])] * 2
+    assert not list((tmp_path / "empty").iterdir())  # nothing was scored again
 
 
 def test_a_benchmark_that_was_left_out_once_is_not_scored_again(words, tmp_path, monkeypatch):
