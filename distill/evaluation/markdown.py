@@ -8,6 +8,8 @@ from distill.evaluation.caveats import mixed
 from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.report import SIGNIFICANCE, cell
 
+ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": " ", **{mark: f"\\{mark}" for mark in "\\|*`"}})
+
 
 def render_markdown(results: dict[str, Any], all_measurements: bool = False) -> str:
     """A table with a row for each measurement and a column for each model, what it means, and how it was measured.
@@ -73,4 +75,5 @@ def _row(cells: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """The text as it is, where Markdown and HTML would read some of its characters otherwise."""
+    return text.translate(ESCAPES)
