@@ -3,8 +3,9 @@
     OUT/MODEL/results_DATE.json          one entry per task, its metrics as `name,none` and `name_stderr,none`
     OUT/MODEL/samples_TASK_DATE.jsonl    one line per item
 
-MODEL is the path or hub name as the harness writes it, so that the files lie beside its own. Tasks are called
-evenhand_NAME: their conventions are this project's (in `configs`), and not those of a task of the same name there.
+MODEL is the path or hub name as the harness writes it, so that the files lie beside its own; where models of one
+evaluation share it, their labels follow. Tasks are called evenhand_NAME: their conventions are this project's (in
+`configs`), and not those of a task of the same name there.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from distill.evaluation.comparison import model_records, read_results
+from distill.evaluation.model_specs import file_name
 from distill.evaluation.task import Records
 from distill.run_folder import write_text
 
@@ -32,15 +35,16 @@ def export(path: Path, out: Path) -> list[Path]:
     results = read_results(file)
     written = []
     date = results["created"].split("+")[0].replace(":", "-") + ".000000"
+    folders = _folder_names(results["models"])
     for model in results["models"]:
         records = model_records(model, file.parent)
-        folder = out / re.sub(r'["<>:/\\|?*\[\]]+', "__", _model_name(model))
+        folder = out / folders[model["label"]]
         folder.mkdir(parents=True, exist_ok=True)
         samples = {
             f"{PREFIX}{task}": [_sample(number, record) for number, record in enumerate(rows)]
             for task, rows in records.items()
         }
-        summary = _summary(results, model, samples)
+        summary = _summary(results, model, folder.name, samples)
         written.append(folder / f"results_{date}.json")
         write_text(written[-1], json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         for task, lines in samples.items():
@@ -49,8 +53,17 @@ def export(path: Path, out: Path) -> list[Path]:
     return written
 
 
-def _summary(results: dict[str, Any], model: dict[str, Any], samples: dict[str, Records]) -> dict[str, Any]:
-    """The content of results_DATE.json."""
+def _folder_names(models: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """By label: the model's name as the harness sanitises it, and the label after one that several models share."""
+    names = {model["label"]: re.sub(r'["<>:/\\|?*\[\]]+', "__", _model_name(model)) for model in models}
+    shared = list(names.values())
+    return {label: f"{name}__{file_name(label)}" if shared.count(name) > 1 else name for label, name in names.items()}
+
+
+def _summary(
+    results: dict[str, Any], model: dict[str, Any], folder: str, samples: dict[str, Records]
+) -> dict[str, Any]:
+    """The content of results_DATE.json. folder: the name of the one that it will be in."""
     metrics: dict[str, dict[str, Any]] = {}
     better: dict[str, dict[str, bool | None]] = {}
     configs: dict[str, dict[str, Any]] = {}
@@ -95,7 +108,7 @@ def _summary(results: dict[str, Any], model: dict[str, Any], samples: dict[str, 
         },
         "model_source": "evenhand",
         "model_name": _model_name(model),
-        "model_name_sanitized": re.sub(r'["<>:/\\|?*\[\]]+', "__", _model_name(model)),
+        "model_name_sanitized": folder,
         "total_evaluation_time_seconds": str(sum(task["seconds"] for task in model["tasks"].values())),
     }
 

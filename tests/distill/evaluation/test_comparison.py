@@ -267,6 +267,23 @@ def test_export_has_the_layout_of_lm_evaluation_harness(evaluated, save, tmp_pat
     assert sample["doc_hash"] == hashlib.sha256(json.dumps(sample["doc"], indent=2).encode()).hexdigest()
 
 
+def test_export_gives_models_of_one_path_folders_of_their_own(evaluated, save, tmp_path):
+    model = save("a")
+    early = evaluated("early", f"early={model}")
+    late = evaluated("late", f"late={save('a', seed=1)}", f"other={save('b')}")
+    assert main(["compare", str(early), str(late), "--out", str(tmp_path / "out")]) == 0
+    assert main(["export", str(tmp_path / "out"), "--layout", "lm-eval", "--out", str(tmp_path / "lm")]) == 0
+    found = {}
+    for place in (tmp_path / "lm").iterdir():
+        (file,) = place.glob("results_*.json")
+        written = json.loads(file.read_text(encoding="utf-8"))
+        assert written["model_name_sanitized"] == place.name
+        found[place.name] = written["results"]["evenhand_log_odds"]["mean_abs,none"]
+    name = str(model).replace("/", "__")
+    assert found.keys() == {f"{name}__early", f"{name}__late", str(tmp_path / "b").replace("/", "__")}
+    assert found[f"{name}__early"] != found[f"{name}__late"]
+
+
 def test_samples_of_lambada_say_which_words_are_greedy(save, tmp_path):
     lambada = tmp_path / "lambada.jsonl"
     lambada.write_text('{"text": "The nurse said that she left"}\n{"text": "A pilot smiled when he left"}\n')
@@ -301,6 +318,8 @@ def test_markdown_is_a_table_with_a_column_per_model(evaluated, save, tmp_path):
     assert "Not measured" not in text
     results = read(folder) | {"failures": [{"model": "b|c", "task": None, "message": "gone"}]}
     assert "- Not measured: b\\|c: gone" in render_markdown(results)
+    results["failures"][0]["message"] = "'<s>' & `a\\|b` *gone*"
+    assert "- Not measured: b\\|c: '&lt;s>' &amp; \\`a\\\\\\|b\\` \\*gone\\*" in render_markdown(results)
     assert len(render_markdown(results, all_measurements=True)) > len(render_markdown(results))
 
 
