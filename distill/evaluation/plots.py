@@ -30,7 +30,9 @@ STYLE = {
     "axes.grid": True,
     "grid.color": "#e3e3e8",
     "axes.axisbelow": True,
+    "text.parse_math": False,  # a label may have a dollar sign
 }
+LONGEST_LABEL = 24  # characters of a model's label that leave room for what is plotted
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,11 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
         figure = Figure(figsize=(5.8, 1.3 + 0.17 * len(order) + 0.17 * math.ceil(len(means) / 2)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color="#55555c", linewidth=1)
+        shown: list[tuple[str, Any]] = []
         for index, (label, values) in enumerate(means.items()):
             colour, marker = look(index)
             places = [row for row, name in enumerate(order) if name in values]
-            axes.plot(
+            (line,) = axes.plot(
                 [values[order[row]] for row in places],
                 places,
                 color=colour,
@@ -116,10 +119,10 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
                 markersize=4.5,
                 linestyle="none",
                 alpha=0.9,
-                label=label,
             )
+            shown.append((label, line))
         if known:
-            axes.plot(
+            (line,) = axes.plot(
                 [truth[name] for name in known],
                 [order.index(name) for name in known],
                 color="black",
@@ -127,12 +130,12 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
                 markersize=11,
                 markeredgewidth=2.2,
                 linestyle="none",
-                label="truth",
             )
+            shown.append(("truth", line))
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(-0.8, len(order) - 0.2)
         axes.set_xlabel("log P(he) - log P(she), nats: left of 0 she is likelier, right of 0 he")
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        _legend(figure, shown)
         return to_svg(figure, f"Log-odds of he against she after {len(order)} occupations, one marker per model")
 
 
@@ -148,6 +151,7 @@ def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
         size = (5.8, 1.0 + len(groups) * (0.1 + 0.13 * len(labels)) + 0.17 * math.ceil(len(labels) / 2))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
+        shown: list[tuple[str, Any]] = []
         for index, label in enumerate(labels):
             colour, _ = look(index)
             known = [
@@ -156,7 +160,7 @@ def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
                 if sum(counts[label].get(group, (0, 0)))
             ]
             places = [row + (index - (len(labels) - 1) / 2) * height for row, _, _ in known]
-            axes.barh(
+            bars = axes.barh(
                 places,
                 [female / (male + female) - 0.5 for _, male, female in known],
                 height,
@@ -165,8 +169,8 @@ def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
                 edgecolor="white",
                 linewidth=0.4,
                 hatch=HATCHES[index % len(HATCHES)],
-                label=label,
             )
+            shown.append((label, bars))
             for place, (_, male, female) in zip(places, known, strict=True):
                 axes.annotate(f"{male} : {female}", (1.01, place), va="center", fontsize=6.5, annotation_clip=False)
         axes.axvline(0.5, color="#55555c", linewidth=1)
@@ -177,7 +181,7 @@ def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
         axes.set_xlabel(
             "share about women among gendered continuations (0.5 is parity)\nright: number about men : women"
         )
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        _legend(figure, shown)
         return to_svg(
             figure, f"Continuations about women and men in {len(groups)} groups of professions, a bar per model"
         )
@@ -194,6 +198,12 @@ def occupation_means(records: Sequence[dict[str, Any]]) -> dict[str, float]:
 def look(index: int) -> tuple[str, str]:
     """Colour and marker of the model with this number; no two of the first 56 share both."""
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+
+
+def shortened(label: str) -> str:
+    """A label of at most LONGEST_LABEL characters: of a longer one the beginning and the end."""
+    half = LONGEST_LABEL // 2
+    return label if len(label) <= LONGEST_LABEL else f"{label[: half - 1]}…{label[-half:]}"
 
 
 def to_svg(figure: Figure, label: str) -> str:
@@ -214,6 +224,12 @@ def _errors(value: tuple[float, float, float]) -> list[list[float]] | None:
     return [[max(0.0, middle - low)], [max(0.0, high - middle)]]
 
 
+def _legend(figure: Figure, shown: Sequence[tuple[str, Any]]) -> None:
+    """What is shown, by its labels, above the axes."""
+    labels, handles = zip(*shown, strict=True)
+    figure.legend(handles, [shortened(label) for label in labels], loc="outside upper center", ncols=2, frameon=False)
+
+
 def _label_at_the_side(axes: Axes, points: Sequence[Point]) -> None:
     """Labels in a column right of the axes, apart, in the order of their points, joined to them by lines."""
     low, high = axes.get_ylim()
@@ -231,7 +247,7 @@ def _label_at_the_side(axes: Axes, points: Sequence[Point]) -> None:
             ceiling -= gap
     for height, index in placed:
         axes.annotate(
-            points[index].label,
+            shortened(points[index].label),
             xy=(points[index].cost[0], points[index].disparity[0]),
             xytext=(1.04, height),
             textcoords="axes fraction",

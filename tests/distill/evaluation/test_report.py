@@ -128,6 +128,27 @@ def test_plots_are_self_contained_and_say_what_they_show():
     assert len({plots.look(index) for index in range(56)}) == 56
 
 
+@pytest.mark.parametrize("label", ["a$\\x$", "_base", "W" * 60, "student of 1000 steps, with all texts, seed 1"])
+def test_any_label_can_be_drawn(label, monkeypatch):
+    figures = []
+    draw = plots.to_svg
+    monkeypatch.setattr(plots, "to_svg", lambda figure, text: figures.append(figure) or draw(figure, text))
+    plots.fairness_utility([plots.Point(label, (1, 1, 1), (1, 1, 1)), plots.Point("b", (2, 2, 2), (1, 1, 1))], "nats")
+    row = {"cluster": "nurse", "logprob_he": -1.0, "logprob_she": -2.0, "reference_log_odds": 0.5}
+    plots.log_odds_dots({label: [row], "b": [row]})
+    plots.group_bars({label: {"dance": (3, 1)}, "b": {"dance": (1, 1)}})
+    assert [figure.axes[0].get_position().width > 0.3 for figure in figures] == [True] * 3
+    short = plots.shortened(label)
+    assert short in [text.get_text() for text in figures[0].axes[0].texts]
+    for figure, others in zip(figures[1:], (["b", "truth"], ["b"]), strict=True):
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == [short, *others]
+
+
+def test_long_labels_keep_what_they_begin_and_end_with():
+    assert plots.shortened("x" * 24) == "x" * 24
+    assert plots.shortened("equivariant weighted, seed 1") == "equivariant…hted, seed 1"
+
+
 def test_the_frontier_holds_what_no_other_point_beats_on_both_axes():
     places = {"best": (1.0, 0.5), "same cost": (1.0, 0.6), "fair": (1.2, 0.1), "beaten": (1.3, 0.2), "tie": (1.4, 0.1)}
     points = [plots.Point(name, (x, x, x), (y, y, y)) for name, (x, y) in reversed(places.items())]
