@@ -13,7 +13,7 @@ from distill.evaluation.examples import record_key
 from distill.evaluation.generation import sample
 from distill.evaluation.model_specs import load_scorer, parse_models
 from distill.evaluation.scoring import Scorer
-from distill.evaluation.task import Records, Summarise, Task, Work, about_num_tokens, data_hash, tokenizer_hash
+from distill.evaluation.task import Failure, Records, Summarise, Task, Work, about_num_tokens, data_hash, tokenizer_hash
 from distill.models import model_fingerprint
 
 # Only prompts with equally many tokens are sampled together, so that a chunk must be large for its batches to be.
@@ -72,6 +72,27 @@ def derived(config: EvalConfig, sources: Sequence[Task]) -> list[tuple[str, Call
     if how.fluency:
         wanted.append(("fluency", lambda: _fluency_task(config, sources)))
     return wanted
+
+
+def without_prompts(config: EvalConfig) -> list[Failure]:
+    """What `continuations` asks for, not by default, although the prompts to be continued are not named."""
+    how, named = config.continuations, {name for name in SETS if getattr(config.benchmarks, name) is not None}
+    asked: list[tuple[str, str, str | None, tuple[str, ...]]] = [
+        ("word_vector_polarity", "word_vectors", how.word_vectors, ("bold",)),
+        ("regard", "regard", how.regard, tuple(SETS)),
+        ("toxicity", "toxicity", how.toxicity, tuple(SETS)),
+        ("fluency", "reference", how.reference if how.fluency else None, tuple(SETS)),
+    ]
+    return [
+        Failure(
+            None,
+            task,
+            f"continuations.{setting} = {value!r} needs continuations, but no prompts for them are named; set "
+            f"{' or '.join(f'benchmarks.{name}' for name in prompts)}, or continuations.{setting}=null",
+        )
+        for task, setting, value, prompts in asked
+        if value is not None and not named.intersection(prompts)
+    ]
 
 
 # -- one per family --------------------------------------------------------------------------------------------------

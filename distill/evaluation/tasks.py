@@ -108,6 +108,7 @@ def plan(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
     if config.benchmarks.association is not None and config.ceat.enabled:
         wanted.append(("ceat", lambda: _ceat_task(config, str(config.benchmarks.association), documents)))
     tasks += _build([*wanted, *continuation_tasks.sampling(config)], failures)
+    failures += continuation_tasks.without_prompts(config)
     sources = [task for task in tasks if task.name in continuation_tasks.SETS]
     tasks += _build(continuation_tasks.derived(config, sources), failures)
     return tasks, failures

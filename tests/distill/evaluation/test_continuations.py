@@ -28,6 +28,28 @@ def found(estimates):
     return {estimate.measurement.name: estimate.measurement for estimate in estimates}
 
 
+def test_what_is_asked_for_without_prompts_is_a_failure_that_names_them(tmp_path):
+    prompts = tmp_path / "gender_prompt.json"
+    prompts.write_text(json.dumps({"American_actors": {"A": ["A "]}, "American_actresses": {"B": ["B "]}}))
+    asked = {name: str(tmp_path / "none") for name in ("toxicity", "regard", "word_vectors", "reference")}
+    off = {"log_odds": {"enabled": False}, "agreement": {"enabled": False}}
+
+    def told(benchmarks, **continuations):
+        _, failures = plan(validate(EvalConfig, {**off, "benchmarks": benchmarks, "continuations": continuations}))
+        return {failure.task: failure.message for failure in failures}
+
+    assert told({}) == {}
+    found = told({}, **asked)
+    assert set(found) == {"toxicity", "regard", "word_vector_polarity", "fluency"}
+    assert f"continuations.toxicity = '{tmp_path / 'none'}'" in found["toxicity"]
+    assert "set benchmarks.bold or benchmarks.bold_persons, or continuations.toxicity=null" in found["toxicity"]
+    assert "set benchmarks.bold, or continuations.word_vectors=null" in found["word_vector_polarity"]
+    persons = {"bold_persons": str(prompts)}
+    assert set(told(persons, word_vectors=asked["word_vectors"])) == {"word_vector_polarity"}
+    assert told({"bold": "none.json"}, word_vectors=asked["word_vectors"]).keys() == {"bold"}  # which says it all
+    assert told({}, reference=asked["reference"], fluency=False) == {}
+
+
 # -- sentiment, regard, toxicity -------------------------------------------------------------------------------------
 
 
