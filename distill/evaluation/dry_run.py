@@ -1,6 +1,7 @@
 """What an evaluation would do: models and a configuration in; tables of tasks, models and the time to expect, out.
 
-Every model is loaded and timed for a few seconds, so that a dry run also finds the ones that cannot be.
+Every model is loaded and timed for a few seconds, and its tasks are prepared as far as that needs no records, so that a
+dry run also finds what cannot be.
 """
 
 from __future__ import annotations
@@ -85,9 +86,10 @@ def dry_run(
             failures.append(Failure(spec.label, None, message_of(error)))
             continue
         known = read_examples(folder, examples_name(spec.label))
-        shares = _shares_done(tasks, known, model_key(spec, scorer, config.scoring))
-        seconds = sum(rates.seconds(task) * (1 - share) for task, share in zip(tasks, shares, strict=True))
-        total = sum(rates.seconds(task) for task in tasks)
+        shares, failed = _shares_done(tasks, known, scorer, model_key(spec, scorer, config.scoring))
+        failures += failed
+        seconds = sum(rates.seconds(task) * (1 - share) for task, share in shares)
+        total = sum(rates.seconds(task) for task, _ in shares)
         model_table.add_row(
             escape(spec.label),
             f"{num_parameters(scorer.model):,}",
@@ -99,9 +101,25 @@ def dry_run(
     return [task_table, model_table], failures
 
 
-def _shares_done(tasks: Sequence[Task], known: Known, model: str) -> list[float]:
-    """The share of each task's items whose records are there already."""
+def _shares_done(
+    tasks: Sequence[Task], known: Known, scorer: Scorer, model: str
+) -> tuple[list[tuple[Task, float]], list[Failure]]:
+    """The tasks with the share of their items whose records are there already, and those that cannot be prepared.
+
+    Which items a task has that needs the records of others is not known before these are scored; about how many is.
+    """
     keys: dict[str, str] = {}
+    shares, failures = [], []
     for task in tasks:
         keys[task.name] = record_key(model, task.key, *(keys[need] for need in task.needs if need in keys))
-    return [min(1.0, len(known.get(keys[task.name], {})) / max(1, task.num_items)) for task in tasks]
+        there = known.get(keys[task.name], {})
+        if task.needs:
+            shares.append((task, min(1.0, len(there) / max(1, task.num_items))))
+            continue
+        try:
+            ids = task.prepare(scorer).ids
+        except Exception as error:
+            failures.append(Failure(scorer.label, task.name, message_of(error)))
+            continue
+        shares.append((task, sum(name in there for name in ids) / len(ids) if ids else 1.0))
+    return shares, failures

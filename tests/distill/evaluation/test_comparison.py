@@ -352,6 +352,21 @@ def test_a_dry_run_counts_what_is_there(evaluated, save, small_world, tmp_path):
     assert "100%" in console.export_text()
 
 
+def test_a_dry_run_prepares_the_tasks(small_world, save, tmp_path, capsys):
+    text, out = tmp_path / "text.txt", tmp_path / "out"
+    text.write_text("A pilot smiled when she left.\n" + "It was cold.\n" * 9)  # one document with a counterfactual
+    words = [f"a={save('a')}", "--config", str(CONFIG.with_name("default.yaml")), "--out", str(out)]
+    words += [f"text.path={text}", "log_odds.enabled=false", "agreement.enabled=false"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main([*words, "--dry-run"]) == 0
+    assert " 100% " in capsys.readouterr().out
+    assert main([*words, "--dry-run", "perplexity.window=128"]) == 1
+    shown = capsys.readouterr()
+    assert "error: a, perplexity: a: perplexity.window = 128, but the model's context is 64 tokens" in shown.err
+    assert " 100% " in shown.out  # of what can be measured
+
+
 def test_every_task_is_a_line_with_the_time_left(capsys):
     tasks = [Task(name, "key", lambda scorer: None, 10, num_tokens) for name, num_tokens in (("a", 100), ("b", 300))]
     with Progress(tasks, 2, ALONE) as progress:
