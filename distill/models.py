@@ -107,10 +107,13 @@ def model_fingerprint(path: str, model: PreTrainedModel) -> str:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """SHA-256 over the contents of a model folder's weights, settings and tokenizer."""
+    """SHA-256 over the contents of a model folder's weights, settings and tokenizer.
+
+    Not over results.json: an evaluation may be kept in the folder of its model, which stays the same.
+    """
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.suffix in {".safetensors", ".bin", ".gguf", ".json"}:
+        if file.name != "results.json" and file.suffix in {".safetensors", ".bin", ".gguf", ".json"}:
             digest.update(file.name.encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

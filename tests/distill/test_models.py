@@ -21,6 +21,7 @@ from transformers import (
 from distill.config import RunConfig, StudentConfig, TeacherConfig
 from distill.models import (
     check_vocabulary,
+    folder_fingerprint,
     load_causal_lm,
     load_teacher,
     load_tokenizer,
@@ -240,6 +241,14 @@ def test_a_tokenizer_beyond_the_vocabulary_is_refused_and_padding_of_it_is_not(t
     check_vocabulary(tiny_model("gpt2", vocab_size=len(tokenizer) + 47), tokenizer, "the teacher")
     with pytest.raises(ValueError, match="tokenizer mismatch: the teacher has a vocabulary of 300"):
         check_vocabulary(tiny_model("gpt2", vocab_size=300), tokenizer, "the teacher")
+
+
+def test_an_evaluation_in_the_folder_of_its_model_leaves_the_fingerprint(folder):
+    before = folder_fingerprint(folder)
+    (folder / "results.json").write_text("{}")
+    assert folder_fingerprint(folder) == before
+    (folder / "config.json").write_text("{}")
+    assert folder_fingerprint(folder) != before
 
 
 def test_the_vocabulary_of_a_model_is_that_of_its_embeddings(tokenizer):

@@ -126,6 +126,14 @@ def test_a_changed_model_is_scored_again(words, save, tmp_path):
     assert [e["value"] for e in before if e["model"] == "two"] != [e["value"] for e in after if e["model"] == "two"]
 
 
+def test_an_evaluation_in_the_folder_of_its_model_continues(words, tmp_path, monkeypatch):
+    calls, score = [], log_odds.score
+    monkeypatch.setattr(log_odds, "score", lambda scorer, prompts: calls.append(len(prompts)) or score(scorer, prompts))
+    for _ in range(2):
+        assert main([words[0], *words[2:], "--out", str(tmp_path / "one")]) == 0
+    assert calls == [272, 208]
+
+
 def test_what_a_failed_task_has_scored_is_kept(words, tmp_path, monkeypatch, capsys):
     out, calls, score = tmp_path / "out", [], log_odds.score
 
