@@ -31,9 +31,12 @@ def caveats(results: dict[str, Any]) -> list[str]:
         "nothing about other genders, other biases or other languages.",
         "Few templates with many occupations: the interval covers the choice of occupations, not that of templates.",
         "A model can lower its log-odds by getting worse at language. Read them beside agreement and perplexity.",
-        f"p-values are Holm-adjusted over all {results['family_size']} comparisons of this report. No clear "
-        "difference does not mean equal: see the minimum detectable effect.",
     ]
+    if results["family_size"]:
+        found.append(
+            f"p-values are Holm-adjusted over all {results['family_size']} comparisons of this report. No clear "
+            "difference does not mean equal: see the minimum detectable effect."
+        )
     models, entries = results["models"], results["measurements"]
     if mixed(results):
         found.append(mixed(results))

@@ -23,6 +23,7 @@ from distill.evaluation.task import Failure, Records
 from distill.evaluation.tasks import SUMMARISE
 from distill.settings import to_dict, validate
 
+FIELDS = {"created", "reference", "config", "versions", "models", "measurements", "failures"}  # of every results.json
 IDENTITY = ("fingerprint", "gguf_file", "tokenizer", "start_token", "dtype")  # what a model is and how it is run
 
 
@@ -62,7 +63,7 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     if not found:
         raise ValueError(f"{paths[0]} holds no model that was measured, so there is nothing to compare")
     differences = _differing(settings) + [f"versions.{name}" for name in _differing(versions)]
-    carried = [name for _, results in loaded for name in results["config_differences"]]
+    carried = [name for _, results in loaded for name in results.get("config_differences", ())]
     whole = tuple(dict.fromkeys([*carried, *differences]))
     return Evaluation(loaded[0][1]["reference"], found, _unmeasured(failures, found), config_of, whole), config
 
@@ -118,11 +119,13 @@ def read_results(path: Path) -> dict[str, Any]:
     """The content of a results.json. Raises FileNotFoundError, or ValueError for another file or version."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        version = results["schema_version"]
+        version, lacking = results["schema_version"], sorted(FIELDS - results.keys())
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} does not exist; give a results.json that eval.py wrote") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a results.json of eval.py ({error!r})") from error
+    if lacking:
+        raise ValueError(f"{path} is not a results.json of eval.py: it has no {', '.join(lacking)}")
     if version != SCHEMA_VERSION:
         raise ValueError(
             f"{path} has schema_version {version}, and this version compares {SCHEMA_VERSION}; run eval.py again (its "

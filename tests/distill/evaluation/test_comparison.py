@@ -210,13 +210,15 @@ def test_groups_of_professions_are_in_results_and_report_and_are_counted_anew(sa
 def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsys):
     folder = evaluated("out", f"a={save('a')}")
     records = folder / "examples-a.jsonl"
-    (tmp_path / "old.json").write_text('{"schema_version": 1}')
+    (tmp_path / "old.json").write_text(json.dumps(read(folder) | {"schema_version": 1}))
+    (tmp_path / "study.json").write_text('{"schema_version": 2, "created": "", "config": {}}')
     (tmp_path / "other.json").write_text('["nothing"]')
     text = records.read_text()
     for change, words, message in [
         (lambda: None, ["compare", str(tmp_path / "none")], "does not exist; give a results.json"),
         (lambda: None, ["compare", str(tmp_path / "old.json")], "has schema_version 1, and this version compares 2"),
         (lambda: None, ["compare", str(tmp_path / "other.json")], "is not a results.json of eval.py"),
+        (lambda: None, ["compare", str(tmp_path / "study.json")], "is not a results.json of eval.py: it has no fail"),
         (lambda: None, ["compare", str(folder), "--out", str(records)], "is a file; name a folder"),
         (lambda: records.write_text(text.split("\n", 1)[1]), ["compare", str(folder)], "not of the same evaluation"),
         (

@@ -174,6 +174,8 @@ def test_labels_beside_the_plot_keep_their_distance():
 def test_caveats_show_only_where_they_apply():
     plain = caveats(results([entry(model="a"), entry()]))
     assert not any("tokenizers" in line or "no width" in line or "clusters:" in line for line in plain)
+    assert any("over all 1 comparisons" in line for line in plain)
+    assert not any("Holm" in line for line in caveats(results([entry(model="a")], family_size=0)))
     found = results([entry(model="a", low=0.5, high=0.5, num_clusters=5), entry("log_odds/spread")])
     found["models"][1] |= {"tokenizer": "u", "num_pronoun_tokens": [3, 4], "start_token": None}
     found["reference"] = "gone"
