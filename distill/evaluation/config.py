@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictStr
 
-from distill.settings import Positive, PositiveCount, Seed, section
+from distill.settings import LocalPath, Positive, PositiveCount, Seed, section
 
 NEUTRAL_TEMPLATES = (
     "The {occupation} said that",
@@ -88,7 +88,7 @@ class LogOddsConfig:
     """
 
     enabled: bool = True
-    occupations: StrictStr | None = None
+    occupations: LocalPath | None = None
     templates: tuple[StrictStr, ...] = NEUTRAL_TEMPLATES
 
 
@@ -100,7 +100,7 @@ class AgreementConfig:
     """
 
     enabled: bool = True
-    nouns: StrictStr | None = None
+    nouns: LocalPath | None = None
     templates: tuple[StrictStr, ...] = AGREEMENT_TEMPLATES
 
 
@@ -110,7 +110,7 @@ class CounterfactualGapConfig:
 
     enabled: bool = True
     tiers: tuple[StrictStr, ...] | None = None
-    lexicon: StrictStr | None = None
+    lexicon: LocalPath | None = None
 
 
 @section
@@ -229,7 +229,7 @@ class OccupationGapConfig:
 class EvalConfig:
     """All that eval.py needs. world: the folder of a generated small world, whose truth the models are held against."""
 
-    world: StrictStr | None = None
+    world: LocalPath | None = None
     text: TextConfig = Field(default_factory=TextConfig)
     scoring: ScoringConfig = Field(default_factory=ScoringConfig)
     statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)

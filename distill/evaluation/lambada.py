@@ -77,14 +77,14 @@ def score(scorer: Scorer, passages: Sequence[Passage]) -> list[dict[str, Any]]:
         rows.append((kept, len(rest)))
         records.append({"id": item.id, "num_tokens": len(rest), "num_cut_tokens": len(whole) - len(kept)})
     for batch in batches([len(ids) - 1 for ids, _ in rows], scorer.max_batch_tokens):
-        hidden = hidden_states(bare, [rows[index][0][:-1] for index in batch])
+        hidden = hidden_states(scorer, [rows[index][0][:-1] for index in batch])
         where = [
             line * hidden.shape[1] + position
             for line, index in enumerate(batch)
             for position in range(len(rows[index][0]) - 1 - rows[index][1], len(rows[index][0]) - 1)
         ]
         targets = torch.tensor([token for index in batch for token in rows[index][0][-rows[index][1] :]])
-        found = _target_scores(bare, hidden.flatten(0, 1)[torch.tensor(where, device=hidden.device)], targets)
+        found = _target_scores(scorer, hidden.flatten(0, 1)[torch.tensor(where, device=hidden.device)], targets)
         ends = np.cumsum([rows[index][1] for index in batch])
         for index, part in zip(batch, np.split(found, ends[:-1]), strict=True):
             records[index] |= {"logprob": float(part[:, 0].sum()), "is_greedy": bool(part[:, 1].all())}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation import perplexity
-from distill.evaluation.benchmark_files import hub_name, read_hub, read_text
+from distill.evaluation.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.config import PerplexityConfig, StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer
@@ -67,6 +67,7 @@ def read(path: str) -> list[Article]:
     name = hub_name(path, HUB_NAME)
     if name is not None:
         rows = read_hub(name, KEY, SOURCE, subset="wikitext-2-raw-v1", split="test")
+        check_columns(rows, ("page",), path, KEY, SOURCE)
         raw = [str(row["page"]) for row in rows]
     else:
         raw = divide(read_text(path, KEY, SOURCE))

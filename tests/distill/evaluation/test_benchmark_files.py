@@ -6,7 +6,17 @@ import json
 import pytest
 from datasets import Dataset
 
-from distill.evaluation import association, benchmark_files, bold, crows_pairs, lambada, stereoset, winobias, winogender
+from distill.evaluation import (
+    association,
+    benchmark_files,
+    bold,
+    crows_pairs,
+    lambada,
+    stereoset,
+    wikitext,
+    winobias,
+    winogender,
+)
 
 
 @pytest.fixture
@@ -83,6 +93,12 @@ def test_crows_pairs_lambada_and_winogender_of_the_hub(hub):
     ]
     (frame,) = winogender.read("hub")
     assert (frame.occupation, frame.refers_to, frame.female_share) == ("nurse", "occupation", None)
+
+
+def test_a_data_set_of_the_hub_without_the_column_is_one_message(hub):
+    hub[0]["owner/articles", "wikitext-2-raw-v1", "test"] = [{"text": "an article"}]
+    with pytest.raises(ValueError, match="benchmarks.wikitext: hub:owner/articles has no rows with the column 'page'"):
+        wikitext.read("hub:owner/articles")
 
 
 def test_winobias_of_the_hub_is_joined_into_sentences(hub):

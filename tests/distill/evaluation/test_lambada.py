@@ -46,6 +46,16 @@ def test_lambada_equals_a_slow_reference_whatever_the_batch(tiny_scorer, archite
         assert json.loads(json.dumps(records, allow_nan=False)) == records
 
 
+def test_the_head_is_converted_once_for_all_chunks(tiny_scorer):
+    scorer = tiny_scorer("llama")
+    scorer.model.bfloat16()
+    lambada.score(scorer, [lambada.passage("first", TEXTS[0])])
+    converted = vars(scorer).get("head_weight")
+    lambada.score(scorer, [lambada.passage("second", TEXTS[1])])
+    assert converted is not None
+    assert scorer.head_weight is converted
+
+
 def test_the_greedy_choice_is_found(tiny_scorer):
     """A passage that ends in what the model itself would write counts as right, any other as wrong."""
     scorer = replace(tiny_scorer("llama"), start_id=None)

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from distill.evaluation.config import AgreementConfig, LogOddsConfig
+from distill.evaluation.config import AgreementConfig, EvalConfig, LogOddsConfig
 from distill.evaluation.prompts import gendered_prompts, neutral_prompts, read_world
+from distill.settings import validate
 
 
 def test_built_in_occupations_are_many_distinct_and_grammatical():
@@ -33,6 +34,18 @@ def test_built_in_probes_are_balanced():
         clusters[prompt.cluster].append(prompt.gender)
     assert len(clusters) == 16
     assert all(within.count("female") == within.count("male") > 0 for within in clusters.values())
+
+
+def test_a_path_may_begin_with_the_home_directory(small_world, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(small_world.parent))
+    words = {"occupations.tsv": "name\tarticle\npilot\ta\n", "nouns.tsv": "female\tmale\nwoman\tman\n"}
+    for name, text in words.items():
+        (small_world.parent / name).write_text(text)
+    lists = {"log_odds": {"occupations": "~/occupations.tsv"}, "agreement": {"nouns": "~/nouns.tsv"}}
+    config = validate(EvalConfig, {"world": f"~/{small_world.name}", **lists})
+    assert read_world(config.world) == read_world(str(small_world))
+    assert {prompt.occupation for prompt in neutral_prompts(config.log_odds, None)} == {"pilot"}
+    assert {prompt.cluster for prompt in gendered_prompts(config.agreement, None)} == {"woman/man"}
 
 
 def test_a_world_brings_its_occupations_templates_probes_and_truth(small_world):
