@@ -1,10 +1,14 @@
-"""A builder of scorers over tiny random models."""
+"""Builders of scorers over tiny random models, of their folders, and of evaluations of these."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from distill.evaluation.scoring import Scorer, start_token
+from eval import main
+
+CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"
 
 
 @pytest.fixture
@@ -42,5 +46,28 @@ def save(tiny_model, tokenizer, tmp_path):
         tiny_model(architecture, vocab_size=len(chosen), **settings).save_pretrained(folder)
         chosen.save_pretrained(folder)
         return folder
+
+    return build
+
+
+@pytest.fixture
+def evaluated(small_world, save, tmp_path):
+    """evaluated("out", "a=PATH", ...): the folder of an evaluation on the small world and a small CrowS-Pairs.
+
+    code: what eval.py has to exit with.
+    """
+    crows = tmp_path / "crows.csv"
+    rows = [f"{n},The nurse {n} said she left.,The nurse {n} said he left.,gender" for n in range(30)]
+    crows.write_text("\n".join([",sent_more,sent_less,bias_type", *rows]) + "\n")
+
+    def build(name, *words, code=0):
+        settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
+        settings += [
+            "statistics.num_permutations=999",
+            "counterfactual_gap.enabled=false",  # slow to prepare, and compared as the others are
+            f"benchmarks.crows_pairs={crows}",
+        ]
+        assert main(["--config", str(CONFIG), "--out", str(tmp_path / name), *settings, *words]) == code
+        return tmp_path / name
 
     return build

@@ -1,45 +1,15 @@
-"""Earlier evaluations: compared without models, exported for lm-evaluation-harness, planned by a dry run."""
+"""Earlier evaluations compared without their models, and what the files of a comparison say."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from distill.evaluation.config import EvalConfig
-from distill.evaluation.dry_run import dry_run
 from distill.evaluation.markdown import render_markdown
-from distill.evaluation.model_specs import ModelSpec
-from distill.evaluation.processes import ALONE
-from distill.evaluation.progress import Progress, duration
 from distill.evaluation.report import number
-from distill.evaluation.task import Task
-from distill.settings import load_config
 from eval import main
 
-NO_GAP = "counterfactual_gap.enabled=false"  # slow to prepare, and compared as the others are
 CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"
-
-
-@pytest.fixture
-def evaluated(small_world, save, tmp_path):
-    """evaluated("out", "a=PATH", ...): the folder of an evaluation on the small world and a small CrowS-Pairs."""
-    crows = tmp_path / "crows.csv"
-    rows = [f"{n},The nurse {n} said she left.,The nurse {n} said he left.,gender" for n in range(30)]
-    crows.write_text("\n".join([",sent_more,sent_less,bias_type", *rows]) + "\n")
-
-    def build(name, *words, code=0):
-        settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
-        settings += [
-            "statistics.num_permutations=999",
-            "counterfactual_gap.enabled=false",
-            f"benchmarks.crows_pairs={crows}",
-        ]
-        assert main(["--config", str(CONFIG), "--out", str(tmp_path / name), *settings, *words]) == code
-        return tmp_path / name
-
-    return build
 
 
 def read(folder):
@@ -241,72 +211,6 @@ def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsy
         assert message in shown
 
 
-def test_export_has_the_layout_of_lm_evaluation_harness(evaluated, save, tmp_path):
-    model = save("a")
-    folder = evaluated("out", f"label={model}")
-    assert main(["export", str(folder), "--layout", "lm-eval", "--out", str(tmp_path / "lm")]) == 0
-    (place,) = (tmp_path / "lm").iterdir()
-    assert place.name == str(model).replace("/", "__")
-    (file,) = place.glob("results_*.json")
-    written = json.loads(file.read_text(encoding="utf-8"))
-    date = file.stem.removeprefix("results_")
-    for key in ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "date"):
-        assert written[key]
-    ours = {entry["name"]: entry for entry in read(folder)["measurements"]}
-    crows = written["results"]["evenhand_crows_pairs"]
-    assert crows["lm-eval/gender,none"] == ours["crows_pairs/lm-eval/gender"]["value"]
-    assert crows["lm-eval/gender_stderr,none"] == ours["crows_pairs/lm-eval/gender"]["standard_error"]
-    assert written["results"]["evenhand_perplexity"]["log_perplexity/token-stride,none"] > 0
-    names = [key for metrics in written["results"].values() for key in metrics if key.endswith(",none")]
-    assert len(names) == 2 * len(ours)
-    lines = (place / f"samples_evenhand_crows_pairs_{date}.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == written["n-samples"]["evenhand_crows_pairs"]["effective"] == 30
-    sample = json.loads(lines[4])
-    keys = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"}
-    assert keys | {"doc_hash", "prompt_hash", "target_hash"} <= sample.keys()
-    assert sample["doc_id"] == 4
-    assert sample["filtered_resps"][0] == [str(sample["logprob_more"]), "False"]
-    assert sample["doc_hash"] == hashlib.sha256(json.dumps(sample["doc"], indent=2).encode()).hexdigest()
-
-
-def test_export_gives_models_of_one_path_folders_of_their_own(evaluated, save, tmp_path):
-    model = save("a")
-    early = evaluated("early", f"early={model}")
-    late = evaluated("late", f"late={save('a', seed=1)}", f"other={save('b')}")
-    assert main(["compare", str(early), str(late), "--out", str(tmp_path / "out")]) == 0
-    assert main(["export", str(tmp_path / "out"), "--layout", "lm-eval", "--out", str(tmp_path / "lm")]) == 0
-    found = {}
-    for place in (tmp_path / "lm").iterdir():
-        (file,) = place.glob("results_*.json")
-        written = json.loads(file.read_text(encoding="utf-8"))
-        assert written["model_name_sanitized"] == place.name
-        found[place.name] = written["results"]["evenhand_log_odds"]["mean_abs,none"]
-    name = str(model).replace("/", "__")
-    assert found.keys() == {f"{name}__early", f"{name}__late", str(tmp_path / "b").replace("/", "__")}
-    assert found[f"{name}__early"] != found[f"{name}__late"]
-
-
-def test_samples_of_lambada_say_which_words_are_greedy(save, tmp_path):
-    lambada = tmp_path / "lambada.jsonl"
-    lambada.write_text('{"text": "The nurse said that she left"}\n{"text": "A pilot smiled when he left"}\n')
-    settings = ["log_odds.enabled=false", "agreement.enabled=false", f"benchmarks.lambada={lambada}"]
-    words = [f"a={save('a')}", "--config", str(CONFIG.with_name("default.yaml")), "--out", str(tmp_path / "out")]
-    assert main([*words, *settings]) == 0
-    records = tmp_path / "out" / "examples-a.jsonl"
-    first, second = map(json.loads, records.read_text(encoding="utf-8").splitlines())
-    lines = [json.dumps(first | {"is_greedy": True}), json.dumps(second | {"is_greedy": False})]
-    records.write_text("\n".join(lines))
-    assert main(["export", str(tmp_path / "out"), "--layout", "lm-eval", "--out", str(tmp_path / "lm")]) == 0
-    (file,) = (tmp_path / "lm").glob("*/samples_evenhand_lambada_*.jsonl")
-    samples = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    assert [sample["filtered_resps"] for sample in samples] == [
-        [[str(first["logprob"]), "True"]],
-        [[str(second["logprob"]), "False"]],
-    ]
-    assert [sample["is_greedy"] for sample in samples] == [1, 0]
-    assert all("is_greedy" in sample["metrics"] and "is_greedy" not in sample["doc"] for sample in samples)
-
-
 def test_markdown_is_a_table_with_a_column_per_model(evaluated, save, tmp_path):
     folder = evaluated("out", f"a={save('a')}", f"b|c={save('b', 'llama', seed=1)}")
     text = (folder / "report.md").read_text(encoding="utf-8")
@@ -323,64 +227,3 @@ def test_markdown_is_a_table_with_a_column_per_model(evaluated, save, tmp_path):
     results["failures"][0]["message"] = "'<s>' & `a\\|b` *gone*"
     assert "- Not measured: b\\|c: '&lt;s>' &amp; \\`a\\\\\\|b\\` \\*gone\\*" in render_markdown(results)
     assert len(render_markdown(results, all_measurements=True)) > len(render_markdown(results))
-
-
-def test_a_dry_run_shows_sizes_and_time_and_writes_nothing(small_world, save, tmp_path, capsys):
-    out = tmp_path / "out"
-    words = [f"good={save('good')}", "--config", str(CONFIG), f"world={small_world}", "--out", str(out), "--dry-run"]
-    words += [f"text.path={small_world / 'heldout.jsonl'}", "benchmarks.stereoset=none.json"]
-    assert main([*words, f"bad={tmp_path / 'none'}"]) == 1
-    shown = capsys.readouterr()
-    assert not out.exists()
-    lines = {line.split()[0]: line.split() for line in shown.out.splitlines() if line.strip()}
-    assert lines["log_odds"][1] == "480"
-    assert lines["perplexity"][1] == "40"
-    assert lines["good"][4] == "0%"
-    assert lines["good"][5].startswith("0:0")
-    errors = [line for line in shown.err.splitlines() if line.startswith("error: ")]
-    assert [line.split(":")[1].strip() for line in errors] == ["stereoset", "bad"]
-    assert duration(3725.4) == "1:02:05"
-
-
-def test_a_dry_run_counts_what_is_there(evaluated, save, small_world, tmp_path):
-    model = save("a")
-    folder = evaluated("out", f"a={model}")
-    settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12", NO_GAP]
-    config = load_config(EvalConfig, CONFIG, settings)
-    tables, failures = dry_run([ModelSpec("a", str(model))], config, folder, 1)
-    assert failures == []
-    console = Console(width=100, record=True)
-    console.print(tables[1])
-    assert "100%" in console.export_text()
-
-
-def test_a_dry_run_prepares_the_tasks(small_world, save, tmp_path, capsys):
-    text, out = tmp_path / "text.txt", tmp_path / "out"
-    text.write_text("A pilot smiled when she left.\n" + "It was cold.\n" * 9)  # one document with a counterfactual
-    words = [f"a={save('a')}", "--config", str(CONFIG.with_name("default.yaml")), "--out", str(out)]
-    words += [f"text.path={text}", "log_odds.enabled=false", "agreement.enabled=false"]
-    assert main(words) == 0
-    capsys.readouterr()
-    assert main([*words, "--dry-run"]) == 0
-    assert " 100% " in capsys.readouterr().out
-    assert main([*words, "--dry-run", "perplexity.window=128"]) == 1
-    shown = capsys.readouterr()
-    assert "error: a, perplexity: a: perplexity.window = 128, but the model's context is 64 tokens" in shown.err
-    assert " 100% " in shown.out  # of what can be measured
-
-
-def test_every_task_is_a_line_with_the_time_left(capsys):
-    tasks = [Task(name, "key", lambda scorer: None, 10, num_tokens) for name, num_tokens in (("a", 100), ("b", 300))]
-    with Progress(tasks, 2, ALONE) as progress:
-        for label in ("one", "two"):
-            progress.start_model(label)
-            for task, seconds in zip(tasks, (2.0, None), strict=True):
-                progress.start_task(task)
-                progress.advance(task, 0.5)
-                progress.end_task(task, seconds)
-    assert [line for line in capsys.readouterr().err.splitlines() if "item" in line or "failed" in line] == [
-        "one: a: 10 items, 2.0 s; about 0:00:14 left",
-        "one: b: failed; about 0:00:08 left",
-        "two: a: 10 items, 2.0 s; about 0:00:06 left",
-        "two: b: failed",
-    ]
