@@ -81,10 +81,11 @@ def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_
 
     With `compare_hidden` their hidden states must have the same width too.
     """
-    if teacher.config.vocab_size != student.config.vocab_size:
+    ours, theirs = (model.get_output_embeddings().weight.shape[0] for model in (student, teacher))
+    if ours != theirs:
         raise ValueError(
-            f"vocabulary mismatch: the teacher predicts over {teacher.config.vocab_size} ids, the student over "
-            f"{student.config.vocab_size}; set the student's vocab_size to {teacher.config.vocab_size}"
+            f"vocabulary mismatch: the teacher predicts over {theirs} ids, the student over {ours}; set the student's "
+            f"vocab_size to {theirs}"
         )
     if compare_hidden and teacher.config.hidden_size != student.config.hidden_size:
         raise ValueError(
