@@ -65,11 +65,11 @@ class PairedBatch(NamedTuple):
 
 
 def collate(
-    examples: Sequence[PairedExample | None], seq_len: int, states: Sequence[BlockStates | None] | None = None
+    examples: Sequence[PairedExample | None], seq_len: int, states: Sequence[BlockStates] | None = None
 ) -> PairedBatch:
     """One batch, every row padded to `seq_len`. None gives a row of padding in which nothing is scored.
 
-    states: the teacher's cached hidden states of each block, if there are any.
+    states: the teacher's cached hidden states of each block, where there are any; of a row of padding, any.
     """
     shape = (len(examples), seq_len)
     ids, cf_ids = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
@@ -88,15 +88,10 @@ def collate(
         cf_loss_mask[row, : cf_num - 1] = True
         has_swap[row] = not np.array_equal(example.input_ids, example.cf_input_ids)
     batch = PairedBatch(ids, loss_mask, align, cf_ids, cf_loss_mask, cf_align, has_swap)
-    known = [state.hidden for state in states or () if state is not None]
-    if not known:
+    if states is None:
         return batch
-    hidden, cf_hidden = known[0].new_zeros(2, *shape, known[0].shape[-1])
-    for row, state in enumerate(states or ()):
-        if state is not None:
-            hidden[row] = state.hidden
-            if state.cf_hidden is not None:
-                cf_hidden[row] = state.cf_hidden
+    hidden = torch.stack([state.hidden for state in states])
+    cf_hidden = torch.stack([state.hidden if state.cf_hidden is None else state.cf_hidden for state in states])
     return batch._replace(teacher_hidden=hidden, cf_teacher_hidden=cf_hidden)
 
 
@@ -169,11 +164,11 @@ def prefetched(items: Iterator[T], num_ahead: int) -> Iterator[T]:
 
 def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]], seq_len: int) -> PairedBatch:
     examples, states = zip(*rows, strict=True)
-    return collate(examples, seq_len, states)
+    return collate(examples, seq_len, None if states[0] is None else states)
 
 
 class _Rows(MapDataset):
-    """Blocks by index, with their cached states if there are any; None for -1 (states: any, nothing reads them)."""
+    """Blocks by index, with their cached states if there are any; None for -1, with the states of any block."""
 
     def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
         self.blocks = blocks

@@ -64,7 +64,8 @@ def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
     local = _local(path, keys)
     if local is None:
         return None
-    states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in _all_files(local)]
+    files = [(str(file.resolve()), file.stat()) for file in _all_files(local)]
+    states = [(name, about.st_size, about.st_mtime_ns) for name, about in files]
     return hashlib.sha256(repr((split, states)).encode()).hexdigest()
 
 

@@ -51,9 +51,10 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
             told += failed
             label = result.info["label"]
             versions.append(result.info["versions"])
-            same = [place for place, other in enumerate(found) if labels[place] == label and _are_one(other, result)]
-            if same:
-                result = found[same[0]] = _merged(found[same[0]], result)
+            places = (n for n, other in enumerate(found) if labels[n] == label and _are_one(other, result))
+            place = next(places, None)
+            if place is not None:
+                result = found[place] = _merged(found[place], result)
             else:
                 result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
                 found.append(result)
