@@ -122,13 +122,16 @@ def folder_fingerprint(folder: Path) -> str:
 
 def check_head(model: PreTrainedModel, name: str) -> None:
     """Raise ValueError unless logits == output embeddings of the last hidden state (no soft-capping, no scaling)."""
+    training = model.training
+    model.eval()  # under dropout no two passes are alike
     with torch.no_grad():
         probe = torch.tensor([[0, 1]], device=model.device)
         hidden = model.base_model(probe).last_hidden_state
         logits = model(probe).logits
-        if not torch.isfinite(logits).all():
-            raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
         same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
+    model.train(training)
+    if not torch.isfinite(logits).all():
+        raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
     if not same or getattr(model.config, "final_logit_softcapping", None):
         raise ValueError(
             f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "

@@ -76,8 +76,8 @@ def _scorer(
         return load_scorer(parse_models([str(model)])[0], config)
     if tokenizer is None:
         raise ValueError("a loaded model needs its tokenizer: evaluate_model(model, tokenizer)")
-    model.eval()  # first: with dropout no two passes are alike
     check_head(model, "model")
     check_vocabulary(model, tokenizer, "model")
+    model.eval()
     start_id = start_token(tokenizer, config.start_token) if config.bos else None
     return Scorer("model", model, tokenizer, start_id, config.max_batch_tokens)

@@ -155,6 +155,13 @@ def test_students_from_settings_a_file_and_a_checkpoint(folder, tokenizer, tmp_p
     assert fourth.model.layers[0].self_attn.attention_dropout == 0.3
 
 
+def test_a_random_student_with_dropout_is_no_model_that_transforms_its_logits(tokenizer):
+    settings = {"model_type": "gpt2", "n_layer": 2, "n_embd": 16, "n_head": 2}
+    student = build_student(StudentConfig(config=settings, dropout=0.5), None, tokenizer)
+    assert student.training
+    assert student.transformer.drop.p == 0.5
+
+
 @pytest.mark.parametrize(
     "settings",
     [
