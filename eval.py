@@ -80,8 +80,9 @@ def _evaluate(words: list[str]) -> int:
     if options.dry_run:
         tables, failures = dry_run(specs, config, options.out, processes.count)
         leave()
-        if processes.is_main:
-            _print_tables(tables)
+        if not processes.is_main:
+            return 0
+        _print_tables(tables)
         return _failed([asdict(failure) for failure in failures])
     options.out.mkdir(parents=True, exist_ok=True)
     if options.fresh and processes.is_main:

@@ -71,7 +71,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
     several processes each scores its share and all return the same records, but only the main one the estimates.
     """
     processes = current_processes()
-    tasks, failures = plan(config)
+    tasks, failures = agreed(*plan(config), processes)
     results = []
     with Progress(tasks, len(specs), processes) as progress:
         for spec in specs:
@@ -91,6 +91,22 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
             results.append(result)
             failures += failed
     return Evaluation(specs[0].label, results, failures)
+
+
+def agreed(
+    tasks: Sequence[Task], failures: Sequence[Failure], processes: Processes
+) -> tuple[list[Task], list[Failure]]:
+    """The tasks that all processes have, of the same data, and the failures of any: a file may be on one machine only."""
+    plans = processes.gather(({task.name: task.key for task in tasks}, failures))
+    told = list(dict.fromkeys(failure for _, found in plans for failure in found))
+    kept = []
+    for task in tasks:
+        keys = [found.get(task.name) for found, _ in plans]
+        if set(keys) == {task.key}:
+            kept.append(task)
+        elif None not in keys:
+            told.append(Failure(None, task.name, "the processes read different data; give all machines the same files"))
+    return kept, told
 
 
 def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:

@@ -16,7 +16,7 @@ from distill.evaluation.model_specs import ModelSpec, load_scorer
 from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import Progress
 from distill.evaluation.suite import evaluate, score_items
-from distill.evaluation.task import Work
+from distill.evaluation.task import Failure, Task, Work
 from distill.evaluation.tasks import plan
 from distill.settings import validate
 from eval import main
@@ -303,6 +303,23 @@ def test_processes_whose_folders_hold_different_records_go_on_together(save, tmp
 
     assert in_two_threads(run) == [(alone.tasks["log_odds"].records, [])] * 2
     assert not list((tmp_path / "empty").iterdir())  # nothing was scored again
+
+
+def test_processes_that_find_different_files_measure_what_all_of_them_found():
+    def task(name, key):
+        return Task(name, key, prepare=None, num_items=1, num_tokens=1)
+
+    plans = [
+        ([task("a", "1"), task("b", "1"), task("c", "1"), task("d", "1")], []),
+        ([task("a", "1"), task("c", "2"), task("d", "1")], [Failure(None, "b", "b.json does not exist")]),
+    ]
+    first, second = in_two_threads(lambda processes: suite.agreed(*plans[processes.index], processes))
+    assert [one.name for one in first[0]] == [one.name for one in second[0]] == ["a", "d"]
+    assert first[1] == second[1]
+    assert [(failure.task, failure.message[:25]) for failure in first[1]] == [
+        ("b", "b.json does not exist"),
+        ("c", "the processes read differ"),
+    ]
 
 
 def test_a_benchmark_that_was_left_out_once_is_not_scored_again(words, tmp_path, monkeypatch):
