@@ -83,17 +83,24 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts, keep:
             f"checkpoint {final} cannot be written ({error}; {shutil.disk_usage(run_dir).free / 1e6:,.1f} MB free); "
             f"make room and give the same command again: it continues from {newest[0] if newest else 'the start'}"
         ) from error
-    if main:
-        for old in set(checkpoints(run_dir)) - set(_kept(run_dir, keep)):
-            shutil.rmtree(old.rename(old.with_name(old.name + ".partial")))  # never half of one under its final name
-    accelerator.wait_for_everyone()
+    _together(accelerator, lambda: _prune(run_dir, keep) if main else None)
+
+
+def _prune(run_dir: Path, keep: int) -> None:
+    for old in set(checkpoints(run_dir)) - set(_kept(run_dir, keep)):
+        _remove(old.rename(old.with_name(old.name + ".partial")))  # never half of one under its final name
+
+
+def _remove(leftover: Path) -> None:
+    """Remove a folder that nothing needs; what someone still reads (NFS) goes when the next checkpoint is written."""
+    shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _clear(aside: Path) -> None:
     """Remove what earlier writing left (and damaged checkpoints), and make the folder to write into."""
     for pattern in ("*.partial", "*.damaged"):
         for leftover in aside.parent.glob(pattern):
-            shutil.rmtree(leftover)
+            _remove(leftover)
     aside.mkdir(parents=True)
 
 
@@ -194,10 +201,8 @@ def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts
             ) from error
         if not found:
             _read(accelerator, checkpoint, parts, seed)
-            if main:
-                for newer in present[present.index(checkpoint) + 1 :]:
-                    newer.rename(newer.with_name(newer.name + ".damaged"))
-            accelerator.wait_for_everyone()
+            damaged = present[present.index(checkpoint) + 1 :] if main else []
+            _together(accelerator, lambda: [newer.rename(f"{newer}.damaged") for newer in damaged])
             return True
         accelerator.print(f"{checkpoint} is damaged ({found[0]}); trying the checkpoint before it")
     if present or any(_together(accelerator, lambda: main and any(folder.glob("*.damaged")))):

@@ -159,6 +159,21 @@ def test_the_newest_and_the_best_are_kept(accelerator, tmp_path):
     assert names(tmp_path) == ["step_00000002", "step_00000004", "step_00000005"]
 
 
+def test_an_old_checkpoint_that_someone_still_reads_is_removed_later(run, accelerator, tmp_path, monkeypatch):
+    def busy(path, ignore_errors=False):
+        if not ignore_errors:
+            raise OSError(errno.ENOTEMPTY, "Directory not empty", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "rmtree", busy)
+        advance(run, 2)
+        save_checkpoint(accelerator, tmp_path, run, keep=1)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step_00000006"]
+    advance(run, 2)
+    save_checkpoint(accelerator, tmp_path, run, keep=1)
+    assert names(tmp_path) == ["step_00000008"]
+
+
 def test_random_states_start_anew_on_another_number_of_processes(run, accelerator, tmp_path):
     checkpoint = tmp_path / "checkpoints" / "step_00000004"
     content = torch.load(checkpoint / "run.pt", weights_only=True)
