@@ -83,10 +83,9 @@ def run(config: RunConfig, dry_run: bool) -> None:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
-    caches = config.teacher is not None and config.teacher.targets == "cached"
-    teacher_hash = None
-    if config.teacher and teacher and (caches or accelerator.is_main_process):
-        teacher_hash = model_fingerprint(config.teacher.path, teacher)
+    source, teacher_hash = config.teacher, None
+    if source and teacher:
+        teacher_hash = on_main(accelerator, lambda: model_fingerprint(source.path, teacher, source.gguf_file))
     origin: dict[str, Any] = {}
     if accelerator.is_main_process:
         origin = provenance(
@@ -98,7 +97,7 @@ def run(config: RunConfig, dry_run: bool) -> None:
         )
     with contextlib.ExitStack() as held:
         on_main(accelerator, lambda: held.enter_context(open_run(config, origin)))
-        if caches and teacher and teacher_hash:
+        if source and source.targets == "cached" and teacher and teacher_hash:
             blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, teacher_hash).read)
         fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")

@@ -15,36 +15,42 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from augment.rows import Block, RowOptions, edit_columns, swap_column
-from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, with_options, workers
+from augment.rows import PAIR_COLUMNS, Block, RowOptions, edit_columns, swap_column
+from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, sync, with_options, workers
 
 _ROWS_PER_BLOCK = 2000
 
 
 def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
-    """Swap the text column of a Parquet file; see stream.swap_file. Raises ValueError when the column is absent."""
+    """Swap the text column of a Parquet file; see stream.swap_file. Raises ValueError when the column is absent, or one
+    that `pairs` adds is there.
+    """
     schema = _read_schema(source)
     if options.text_field not in schema.names:
         raise ValueError(f"{source} has no column {options.text_field!r}; its columns are {', '.join(schema.names)}")
+    there = [name for name in PAIR_COLUMNS if options.pairs and name in schema.names]
+    if there:
+        raise ValueError(f"{source} has a column {there[0]!r}, which --pairs would add; rename it or leave it out")
     parts, note, bad = beside(target, ".parts"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
+    if not parts.is_dir():
+        note.unlink(missing_ok=True)
     progress = Progress.load(note, identity(source, options))
-    if progress.input_bytes == 0:
+    if progress.position == 0:
         shutil.rmtree(parts, ignore_errors=True)
     parts.mkdir(parents=True, exist_ok=True)
     begun, words_before = time.perf_counter(), progress.counts.num_words
-    done = progress.input_bytes  # here: blocks already finished
     with open(bad, "ab") as rejected, Bar(source, progress.counts) as bar:
         rejected.truncate(progress.malformed_bytes)
         size = source.stat().st_size
         num_blocks = -(-pq.read_metadata(source).num_rows // _ROWS_PER_BLOCK)
-        for number, block in _in_order(source, options, num_workers, done, parts):
+        for number, block in _in_order(source, options, num_workers, progress.position, parts):
             note_malformed(rejected, block, progress.counts.num_lines)
-            rejected.flush()
+            sync(rejected)
             progress.counts.add(block.counts)
-            progress.input_bytes, progress.malformed_bytes = number + 1, rejected.tell()
+            progress.position, progress.malformed_bytes = number + 1, rejected.tell()
             progress.save(note)
             bar.update(size * (number + 1) // max(num_blocks, 1), progress.counts)
-    _join(parts, target, _schema(schema, options))
+    _join([_part(parts, number) for number in range(progress.position)], target, _schema(schema, options))
     note.unlink(missing_ok=True)
     shutil.rmtree(parts)
     if not progress.malformed_bytes:
@@ -108,7 +114,9 @@ def swapped_part(batch: pa.RecordBatch, options: RowOptions, part: Path) -> Bloc
         table = table.set_column(place, field, pa.array([pair.counterfactual for pair in pairs], field.type))
     # A name of its own: a worker of a killed run may still be writing the same block.
     unfinished = part.with_name(f"{part.name}.{os.getpid()}")
-    pq.write_table(table, unfinished)
+    with open(unfinished, "wb") as file:
+        pq.write_table(table, file)
+        sync(file)
     unfinished.replace(part)
     return block
 
@@ -139,9 +147,14 @@ def _part(parts: Path, number: int) -> Path:
     return parts / f"{number:08}.parquet"
 
 
-def _join(parts: Path, target: Path, schema: pa.Schema) -> None:
+def _join(parts: list[Path], target: Path, schema: pa.Schema) -> None:
+    gone = [part for part in parts if not part.is_file()]
+    if gone:
+        raise FileNotFoundError(f"{gone[0]} is gone; remove its folder and give the same command to start again")
     joined = beside(target, ".part")
-    with pq.ParquetWriter(joined, schema) as writer:
-        for part in sorted(parts.glob("*.parquet")):
-            writer.write_table(pq.read_table(part, schema=schema))
+    with open(joined, "wb") as file:
+        with pq.ParquetWriter(file, schema) as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part, schema=schema))
+        sync(file)
     joined.replace(target)

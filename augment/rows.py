@@ -13,13 +13,15 @@ from augment.lexicon import Lexicon
 from augment.swap import CounterfactualPair, Reader, swap
 from augment.tagger import load_reader
 
+PAIR_COLUMNS = ("counterfactual", "edits")
+
 
 @dataclass(frozen=True)
 class RowOptions:
     """What to do with each row.
 
-    `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns `counterfactual` and
-    `edits` instead of replacing the text. Rows whose least sure edit is below `min_confidence` are left
+    `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns PAIR_COLUMNS instead of
+    replacing the text. Rows whose least sure edit is below `min_confidence` are left
     out and counted. `spacy_model` names an installed spaCy model that decides her and his in place of our own.
     """
 
@@ -108,6 +110,10 @@ def swap_json_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
         text = row.get(options.text_field) if isinstance(row, dict) else None
         if not isinstance(text, str):
             _reject(block, number, f"no text in field {options.text_field!r}")
+            continue
+        there = [name for name in PAIR_COLUMNS if options.pairs and name in row]
+        if there:
+            _reject(block, number, f"field {there[0]!r}, which --pairs would add, is there")
             continue
         pair = swap_counted(text, options, block.counts)
         if pair is None:

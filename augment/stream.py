@@ -97,10 +97,12 @@ def identity(source: Path, options: RowOptions) -> str:
 
 @dataclass
 class Progress:
-    """How far a run is: input bytes (after decompression) and rows read, output bytes safely written, counts so far."""
+    """How far a run is: `position` in the input (bytes after decompression; of a Parquet file, blocks), output bytes
+    safely written, counts so far.
+    """
 
     identity: str
-    input_bytes: int
+    position: int
     output_bytes: int
     malformed_bytes: int
     counts: Counts
@@ -139,14 +141,14 @@ def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: in
         _truncated(bad, progress.malformed_bytes) as rejected,
         Bar(source, progress.counts) as bar,
     ):
-        _skip(read, progress.input_bytes)
+        _skip(read, progress.position)
         for number, (size, block) in enumerate(
             in_order(_blocks(read), job, options, num_workers, target.suffix == ".gz"), start=1
         ):
             note_malformed(rejected, block, progress.counts.num_lines)
             out.write(block.lines[0])
             progress.counts.add(block.counts)
-            progress.input_bytes += size
+            progress.position += size
             bar.update(_position(read), progress.counts)
             if number % _SAVE_EVERY == 0:
                 _save(progress, out, rejected, note)
@@ -162,10 +164,15 @@ def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: in
 
 def _save(progress: Progress, out: IO[bytes], rejected: IO[bytes], note: Path) -> None:
     for file in (out, rejected):
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
     progress.output_bytes, progress.malformed_bytes = out.tell(), rejected.tell()
     progress.save(note)
+
+
+def sync(file: IO[bytes]) -> None:
+    """Bring what was written to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def note_malformed(rejected: IO[bytes], block: Block, lines_before: int) -> None:

@@ -41,6 +41,7 @@ from benchmarks.study_plan import (
     label_of,
     main_measures,
     plan_runs,
+    teacher_fingerprint,
     teacher_folder,
 )
 from benchmarks.study_run import TIMES, complete, origin_of
@@ -49,7 +50,6 @@ from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.measurement import Estimate
 from distill.evaluation.results import current_versions
 from distill.evaluation.statistics import FloatArray, Statistic
-from distill.models import folder_fingerprint
 from distill.run_folder import read_jsonl, write_text
 from distill.settings import to_dict
 
@@ -113,7 +113,6 @@ def collect(study: StudyConfig) -> dict[str, Any]:
         )
     origin = origin_of(study, [run for run in runs if run.label in done])
     known = current_versions()
-    teacher = teacher_folder(study)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": study.name,
@@ -126,7 +125,7 @@ def collect(study: StudyConfig) -> dict[str, Any]:
         "hours": _hours(Path(study.run_dir)),
         "study": to_dict(study),
         "training": to_dict(runs[0].config),
-        "teacher": folder_fingerprint(teacher) if teacher.is_dir() else str(teacher),
+        "teacher": teacher_fingerprint(study) or str(teacher_folder(study)),
         "missing": missing,
         "arms": {TEACHER: [], UNTRAINED: [], **{name: list(overrides) for name, overrides in arms_of(study).items()}},
         "measures": _measures(study, found),

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, StrictStr, model_validator
 
 from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
+from distill.models import folder_fingerprint
 from distill.settings import (
     Count,
     LocalPath,
@@ -232,6 +233,13 @@ def teacher_run(study: StudyConfig) -> RunConfig | None:
 def teacher_folder(study: StudyConfig) -> Path:
     """Where the teacher is that all arms read; the name of one of a hub is not a folder."""
     return Path(_teacher(study).path)
+
+
+def teacher_fingerprint(study: StudyConfig) -> str | None:
+    """What identifies the teacher's weights; None where it is on a hub, or not made yet."""
+    teacher = _teacher(study)
+    folder = Path(teacher.path)
+    return folder_fingerprint(folder, teacher.gguf_file) if folder.is_dir() else None
 
 
 def teacher_model(study: StudyConfig) -> str:

@@ -29,6 +29,7 @@ from benchmarks.study_plan import (
     evaluation_overrides,
     label_of,
     plan_runs,
+    teacher_fingerprint,
     teacher_folder,
     teacher_model,
     teacher_run,
@@ -128,7 +129,8 @@ def write_untrained(run: Run) -> None:
         return
     tokenizer, teacher, student = load_parts(run.config)
     assert run.config.teacher is not None and teacher is not None
-    with open_run(run.config, {"teacher": model_fingerprint(run.config.teacher.path, teacher)}):
+    source = run.config.teacher
+    with open_run(run.config, {"teacher": model_fingerprint(source.path, teacher, source.gguf_file)}):
         write_student(_student(run), student, tokenizer)
 
 
@@ -147,7 +149,10 @@ def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
             results = read_results(file)
             same = results["config"] == evaluations[arm] and not results["failures"]
             of_hub = (arm, seed) == teacher and study.teacher_config is None and not model.is_dir()
-            now = folder_fingerprint(model) if model.is_dir() else None
+            if (arm, seed) == teacher:
+                now = teacher_fingerprint(study)
+            else:
+                now = folder_fingerprint(model) if model.is_dir() else None
             if same and (of_hub or results["models"][0]["fingerprint"] == now):
                 done.add(label_of(arm, seed))
     stale = {run.label for run in _of_another_teacher(study, runs)}
@@ -183,10 +188,9 @@ def origin_of(study: StudyConfig, runs: Sequence[Run]) -> dict[str, Any]:
 
 def _of_another_teacher(study: StudyConfig, runs: Sequence[Run]) -> list[Run]:
     """The runs whose teacher had other weights than the study's has now; none where that is on a hub."""
-    teacher = teacher_folder(study)
-    if not teacher.is_dir():
+    now = teacher_fingerprint(study)
+    if now is None:
         return []
-    now = folder_fingerprint(teacher)
     files = ((run, Path(run.config.run_dir) / "config.yaml") for run in runs)
     return [run for run, file in files if file.is_file() and load_yaml(file)["provenance"]["teacher"] != now]
 

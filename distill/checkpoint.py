@@ -201,13 +201,17 @@ def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts
             ) from error
         if not found:
             _read(accelerator, checkpoint, parts, seed)
-            damaged = present[present.index(checkpoint) + 1 :] if main else []
-            _together(accelerator, lambda: [newer.rename(f"{newer}.damaged") for newer in damaged])
+            _together(accelerator, partial(_set_aside, present[present.index(checkpoint) + 1 :] if main else []))
             return True
         accelerator.print(f"{checkpoint} is damaged ({found[0]}); trying the checkpoint before it")
     if present or any(_together(accelerator, lambda: main and any(folder.glob("*.damaged")))):
         raise ValueError(f"no checkpoint of {run_dir} is whole; remove its folder checkpoints to start the run again")
     return False
+
+
+def _set_aside(damaged: list[Path]) -> None:
+    for checkpoint in damaged:
+        checkpoint.rename(f"{checkpoint}.damaged")
 
 
 def damage(checkpoint: Path, share: int = 0, num_shares: int = 1) -> list[str]:

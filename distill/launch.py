@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin, PartialState
@@ -79,9 +79,9 @@ def check_supported(accelerator: Accelerator) -> None:
         )
 
 
-def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
-    """Do something on the main process; None on the others. What it raises (ValueError, OSError) is raised on all, so
-    that none is left waiting.
+def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
+    """Do something on the main process; its result, on all. What it raises (ValueError, OSError) is raised on all too,
+    so that none is left waiting.
     """
     result, fault = None, None
     if accelerator.is_main_process:
@@ -89,10 +89,10 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
             result = action()
         except (ValueError, OSError) as error:
             fault = error
-    faults = broadcast_object_list([fault])
-    if faults[0] is not None:
-        raise faults[0]
-    return result
+    result, fault = broadcast_object_list([result, fault])
+    if fault is not None:
+        raise fault
+    return cast(T, result)
 
 
 def leave() -> None:

@@ -100,20 +100,24 @@ def num_positions(model: PreTrainedModel) -> int | None:
     return getattr(model.config, "max_position_embeddings", None)
 
 
-def model_fingerprint(path: str, model: PreTrainedModel) -> str:
+def model_fingerprint(path: str, model: PreTrainedModel, gguf_file: str | None = None) -> str:
     """What identifies the weights: the hub's commit, or the fingerprint of the local folder."""
     folder = Path(path)
-    return folder_fingerprint(folder) if folder.exists() else f"{path}@{getattr(model.config, '_commit_hash', None)}"
+    if folder.exists():
+        return folder_fingerprint(folder, gguf_file)
+    return f"{path}@{getattr(model.config, '_commit_hash', None)}"
 
 
-def folder_fingerprint(folder: Path) -> str:
+def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
     """SHA-256 over the contents of a model folder's weights, settings and tokenizer.
 
-    Not over results.json: an evaluation may be kept in the folder of its model, which stays the same.
+    Not over results.json: an evaluation may be kept in the folder of its model, which stays the same. Nor over GGUF
+    files that are not read: a folder may have a model in several precisions.
     """
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.name != "results.json" and file.suffix in {".safetensors", ".bin", ".gguf", ".json"}:
+        counts = file.suffix in {".safetensors", ".bin", ".json"} and file.name != "results.json"
+        if counts or file.name == gguf_file:
             digest.update(file.name.encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -179,7 +179,7 @@ def _fluency_task(config: EvalConfig, sources: Sequence[Task]) -> Task:
     if path is not None:
         (spec,) = parse_models([path])
         reference = load_scorer(spec, config.scoring)
-        rater = record_key(model_fingerprint(spec.path, reference.model), spec.gguf_file)
+        rater = record_key(model_fingerprint(spec.path, reference.model, spec.gguf_file), spec.gguf_file)
         if reference.start_convention != "start:bos":  # its own, which the fingerprint says
             rater += f"|{reference.start_convention}"
     key = f"reference:{rater}"

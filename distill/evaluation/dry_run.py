@@ -25,7 +25,7 @@ from distill.evaluation.scoring import Row, Scorer, score_rows
 from distill.evaluation.suite import model_key
 from distill.evaluation.task import Failure, Task
 from distill.evaluation.tasks import plan
-from distill.models import num_parameters
+from distill.models import model_fingerprint, num_parameters
 
 PROBE_ROW_TOKENS = 32
 PROBE_NEW_TOKENS = 8
@@ -86,7 +86,8 @@ def dry_run(
             failures.append(Failure(spec.label, None, message_of(error)))
             continue
         known = read_examples(folder, examples_name(spec.label))
-        shares, failed = _shares_done(tasks, known, scorer, model_key(spec, scorer, config.scoring))
+        fingerprint = model_fingerprint(spec.path, scorer.model, spec.gguf_file)
+        shares, failed = _shares_done(tasks, known, scorer, model_key(fingerprint, spec, scorer, config.scoring))
         failures += failed
         seconds = sum(rates.seconds(task) * (1 - share) for task, share in shares)
         total = sum(rates.seconds(task) for task, _ in shares)

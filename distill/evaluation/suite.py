@@ -96,7 +96,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
 def agreed(
     tasks: Sequence[Task], failures: Sequence[Failure], processes: Processes
 ) -> tuple[list[Task], list[Failure]]:
-    """The tasks that all processes have, of the same data, and the failures of any: a file may be on one machine only."""
+    """The tasks that all processes have, of the same data, and the failures of any: a file may miss on one machine."""
     plans = processes.gather(({task.name: task.key for task in tasks}, failures))
     told = list(dict.fromkeys(failure for _, found in plans for failure in found))
     kept = []
@@ -154,11 +154,11 @@ def chunk_size(task: Task, max_batch_tokens: int) -> int:
     return max(1, PASSES_PER_CHUNK * max_batch_tokens * task.num_items // max(1, task.num_tokens))
 
 
-def model_key(spec: ModelSpec, scorer: Scorer, scoring: ScoringConfig) -> str:
-    """What identifies a model and how it is run; batches and devices change no score and are left out."""
+def model_key(fingerprint: str, spec: ModelSpec, scorer: Scorer, scoring: ScoringConfig) -> str:
+    """What identifies a model, with its fingerprint, and how it is run; batches and devices change no score."""
     return record_key(
         distill.__version__,
-        model_fingerprint(spec.path, scorer.model),
+        fingerprint,
         spec.gguf_file,
         tokenizer_hash(scorer),
         scorer.start_id,
@@ -176,7 +176,7 @@ def _run_tasks(
     processes: Processes,
     progress: Progress,
 ) -> tuple[ModelResult, list[Failure]]:
-    name, model = examples_name(spec.label), model_key(spec, scorer, config.scoring)
+    name, model = examples_name(spec.label), model_key(info["fingerprint"], spec, scorer, config.scoring)
     # gathered, since folders that processes do not share hold different records; nobody writes before all have read
     known = merged(processes.gather(read_examples(folder, name) if folder else {}))
     part = PartFile(folder, name, processes.index) if folder else None
@@ -250,7 +250,7 @@ def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, 
         "label": spec.label,
         "path": spec.path,
         "gguf_file": spec.gguf_file,
-        "fingerprint": model_fingerprint(spec.path, scorer.model),
+        "fingerprint": model_fingerprint(spec.path, scorer.model, spec.gguf_file),
         "architecture": type(scorer.model).__name__,
         "num_parameters": num_parameters(scorer.model),
         "dtype": config.scoring.dtype,

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -107,6 +108,42 @@ def test_pairs_add_columns_that_replay(tmp_path: Path) -> None:
         assert text == row["counterfactual"]
 
 
+def test_pairs_write_over_no_column_of_the_input(tmp_path: Path) -> None:
+    options = RowOptions(load_lexicon(), pairs=True)
+    source = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": ["He left."], "edits": [1]}), source)
+    with pytest.raises(ValueError, match=r"in.parquet has a column 'edits', which --pairs would add; rename it"):
+        swap_file(source, tmp_path / "out.parquet", options)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+    lines, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines.write_text('{"text": "He left.", "counterfactual": "mine"}\n{"text": "He left."}\n')
+    report = swap_file(lines, target, options)
+    assert (report.counts.num_malformed, len(target.read_text().splitlines())) == (1, 1)
+    assert "field 'counterfactual', which --pairs would add, is there" in report.malformed_path.read_text()
+
+
+def test_parts_that_someone_removed_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_ROWS_PER_BLOCK", 10)
+    source, whole, target = tmp_path / "in.parquet", tmp_path / "whole.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table({"text": rows(40)}), source)
+    swap_file(source, whole, OPTIONS)
+
+    def interrupt() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(parquet, "_join", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                swap_file(source, target, OPTIONS)
+
+    interrupt()
+    (tmp_path / "out.parquet.parts" / "00000001.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"00000001.parquet is gone; remove its folder"):
+        swap_file(source, target, OPTIONS)
+    assert not target.exists()
+    shutil.rmtree(tmp_path / "out.parquet.parts")
+    swap_file(source, target, OPTIONS)
+    assert target.read_bytes() == whole.read_bytes()
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_two_workers_write_the_same_bytes(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_BLOCK_BYTES", 2000)
@@ -156,7 +193,7 @@ def test_other_options_start_afresh(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl.part").write_text("left over from other work\n")
     (tmp_path / "out.jsonl.progress").write_text(
         json.dumps(
-            {"identity": "other", "input_bytes": 5, "output_bytes": 5, "malformed_bytes": 0, "counts": {"num_rows": 1}}
+            {"identity": "other", "position": 5, "output_bytes": 5, "malformed_bytes": 0, "counts": {"num_rows": 1}}
         )
     )
     assert swap_file(source, target, OPTIONS).counts.num_rows == 10

@@ -258,6 +258,16 @@ def test_an_evaluation_in_the_folder_of_its_model_leaves_the_fingerprint(folder)
     assert folder_fingerprint(folder) != before
 
 
+def test_a_gguf_file_that_is_not_read_leaves_the_fingerprint(folder):
+    (folder / "model-Q4.gguf").write_bytes(b"four")
+    before = folder_fingerprint(folder, "model-Q4.gguf")
+    (folder / "model-Q8.gguf").write_bytes(b"eight")
+    assert folder_fingerprint(folder, "model-Q4.gguf") == before
+    assert folder_fingerprint(folder) != before
+    (folder / "model-Q4.gguf").write_bytes(b"five")
+    assert folder_fingerprint(folder, "model-Q4.gguf") != before
+
+
 def test_the_vocabulary_of_a_model_is_that_of_its_embeddings(tokenizer):
     """The configuration of a model of texts and images has none of its own."""
     sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}

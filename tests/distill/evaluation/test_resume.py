@@ -298,7 +298,7 @@ def test_processes_whose_folders_hold_different_records_go_on_together(save, tmp
     def run(processes):
         folder = (tmp_path, tmp_path / "empty")[processes.index]
         progress = Progress(tasks, 1, processes)
-        found = suite._run_tasks(spec, scorer, {}, tasks, config, folder, processes, progress)
+        found = suite._run_tasks(spec, scorer, alone.info, tasks, config, folder, processes, progress)
         return found[0].tasks["log_odds"].records, found[1]
 
     assert in_two_threads(run) == [(alone.tasks["log_odds"].records, [])] * 2
