@@ -135,7 +135,7 @@ def _read_file(file: Path, config: DataConfig) -> Iterator[str]:
     opener: Any = gzip.open if file.name.endswith(".gz") else open
     try:
         with opener(file, "rb") as stream:
-            if ".jsonl" in file.suffixes:
+            if file.name.endswith((".jsonl", ".jsonl.gz")):
                 yield from _read_jsonl(file, stream, config.text_field)
             elif config.txt_document == "file":
                 yield _decode(stream.read(), str(file))

@@ -83,10 +83,13 @@ def provenance(
 
 def git_revision() -> str | None:
     """The revision of the source tree this code runs from, `-dirty` with uncommitted changes; None outside of one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():  # installed, perhaps below a repository of somebody else
+        return None
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
+            cwd=root,
             capture_output=True,
             text=True,
             check=True,

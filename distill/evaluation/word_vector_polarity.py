@@ -149,16 +149,16 @@ def _vectors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _text(stream: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
-    width = None
+    width = 0
     for number, line in enumerate(stream, 1):
-        word, _, rest = line.rstrip().partition(b" ")
-        values = np.array(rest.split(), dtype=np.float64)
+        # from the end: a few of GloVe's words have spaces in them ("at name@domain.com")
+        word, *values = line.rsplit(None, width or -1) or [b""]
         if number == 1 and len(values) == 1:
             continue  # word2vec's header: number of words and width
         width = width or len(values)
         if len(values) != width or width < 2:
             raise ValueError(f"line {number} has {len(values)} numbers")
-        yield word.decode("utf-8", errors="replace"), values
+        yield word.decode("utf-8", errors="replace"), np.array(values, dtype=np.float64)
 
 
 def _binary(stream: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:

@@ -22,6 +22,7 @@ def write_all_formats(folder):
     lines = "\n".join(TEXTS) + "\n\n  \n"
     rows = "".join(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(TEXTS))
     (folder / "a.txt").write_text(lines, encoding="utf-8")
+    (folder / "dump.jsonl.txt").write_text(lines, encoding="utf-8")
     (folder / "crlf.txt").write_bytes(b"\xef\xbb\xbf" + lines.replace("\n", "\r\n").encode())  # as Windows does
     with gzip.open(folder / "a.txt.gz", "wt", encoding="utf-8") as file:
         file.write(lines)
@@ -34,7 +35,8 @@ def write_all_formats(folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["a.txt", "crlf.txt", "a.txt.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "saved", "dictionary"]
+    "name",
+    ["a.txt", "dump.jsonl.txt", "crlf.txt", "a.txt.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "saved", "dictionary"],
 )
 def test_every_format_gives_the_same_documents_without_blank_ones(name, tmp_path):
     write_all_formats(tmp_path)

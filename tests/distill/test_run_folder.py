@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from distill import run_folder
 from distill.config import RunConfig
 from distill.run_folder import leave_note, open_run, read_jsonl, write_text
 from distill.settings import validate
@@ -148,6 +149,20 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="full"):
         write_text(tmp_path / "a", "second")
     assert (tmp_path / "a").read_text() == "first"
+
+
+def test_a_package_that_is_installed_below_a_repository_has_not_its_revision(tmp_path, monkeypatch):
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-mx"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    code = tmp_path / ".venv" / "site-packages" / "distill" / "run_folder.py"
+    code.parent.mkdir(parents=True)
+    monkeypatch.setattr(run_folder, "__file__", str(code))
+    assert run_folder.git_revision() is None
+    monkeypatch.setattr(run_folder, "__file__", str(tmp_path / "distill" / "run_folder.py"))
+    assert len(run_folder.git_revision()) >= 40
 
 
 def test_a_line_cut_off_in_writing_is_left_out(tmp_path):

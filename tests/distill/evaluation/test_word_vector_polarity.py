@@ -33,6 +33,16 @@ def text_file(path, header=False):
     return path
 
 
+def test_words_with_spaces_in_them_are_read(tmp_path):
+    plain = text_file(tmp_path / "v.txt")
+    with plain.open("a") as file:
+        file.write("at name@domain.com 0.1 -2 3e-1\n. . . 1  2 3\n")
+    assert polarity.read(str(plain), None) == polarity.read(str(text_file(tmp_path / "w.txt")), None)
+    with plain.open("rb") as stream:
+        *_, (first, _), (last, vector) = polarity._text(stream)
+    assert (first, last, vector.tolist()) == ("at name@domain.com", ". . .", [1, 2, 3])
+
+
 def test_debiased_vectors_are_taken_as_they_are(tmp_path):
     found = polarity.read(str(text_file(tmp_path / "v.txt")), None)
     assert found == pytest.approx(
@@ -108,7 +118,7 @@ def test_all_formats_give_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("v.txt", b"he 1 2\nshe 1 2 3\n", "line 2 has 3 numbers"),
+        ("v.txt", b"he 1 2 3\nshe 1 2\n", "line 2 has 2 numbers"),
         ("v.txt", b"man 1 2\nwoman 2 1\n", "no vectors of he and she"),
         ("v.txt", b"", "no vectors of he and she"),
         ("v.txt", b"he one two\n", "could not convert"),
