@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ OCCUPATIONS = word_set(
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _NEAR = 120  # characters on either side in which a gendered word counts as co-occurring with an occupation
-_Z = 1.959964
 
 
 @dataclass
@@ -85,12 +83,12 @@ def _count_occupations(pair: CounterfactualPair, counts: dict[str, list[int]]) -
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion (Wilson 1927); (0, 1) without trials."""
+    from scipy.stats import binomtest  # takes a second to import, which no other command needs
+
     if trials == 0:
         return 0.0, 1.0
-    share = successes / trials
-    centre = (share + _Z**2 / (2 * trials)) / (1 + _Z**2 / trials)
-    half = _Z / (1 + _Z**2 / trials) * sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low, high = binomtest(successes, trials).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def summary(result: Audit) -> dict[str, Any]:

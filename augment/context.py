@@ -5,6 +5,7 @@ import re
 # A word with inner apostrophes or hyphens, a paragraph break, or one mark. Underscores count as letters, as in code.
 TOKEN = re.compile(r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]")
 PARAGRAPH = "\n\n"
+QUOTES = frozenset("\"“”‘’'")
 
 
 def word_set(words: str) -> frozenset[str]:

@@ -64,7 +64,6 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
 
 
-QUOTES = frozenset("\"“”‘’'")
 _MENTIONED = re.compile(
     r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
     r"(?: an?| the)?) [\"“‘']\Z"

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from augment import guards, names, topics
 from augment.case import recase
-from augment.context import sentence_span
+from augment.context import QUOTES, sentence_span
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pronouns import her_is_object, his_is_absolute
 from augment.scan import CAPITALISED, FEMININE, MASCULINE, TOPIC, Candidate, Term, find_candidates, scanner
@@ -107,7 +107,7 @@ def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None
         touched = left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER
         if touched and guards.odd_neighbour(text, start, end, spans):
             continue
-        if right in guards.QUOTES and left in guards.QUOTES and guards.mentioned(text, start):
+        if right in QUOTES and left in QUOTES and guards.mentioned(text, start):
             continue
         if candidate.plain_rule == TOPIC:
             spoken_of.append((start, source))

@@ -67,11 +67,6 @@ class Agreement:
         """Pronouns that both judged."""
         return sum(number for _, number in self.by_pronoun.values())
 
-    @property
-    def share(self) -> float:
-        """Share of agreement, a proportion; 1.0 without pronouns."""
-        return self.num_agreeing / self.num_pronouns if self.num_pronouns else 1.0
-
 
 def agreement(texts: Iterable[str], reader: Reader, max_differences: int = 100) -> Agreement:
     """Compare the built-in decisions with a reader's on raw texts; differences are (text, character offset)."""

@@ -7,7 +7,7 @@ country) is found while its words are scanned; `impersonal` then drops the edits
 import re
 from collections.abc import Iterable
 
-from augment.context import next_word, plain, previous_token, word_set, words_after, words_before
+from augment.context import QUOTES, next_word, plain, previous_token, word_set, words_after, words_before
 
 # Words that name what is called she; `scan.py` finds them with the gendered words.
 SHIPS = word_set(
@@ -169,7 +169,6 @@ _GLOSS_BEFORE = re.compile(
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
-QUOTES = frozenset("\"“”‘’'")
 # What the patterns above end with: most words are told apart by this alone.
 _VERBS_OF_MEANING = (" for", *word_set("mean eans eaning eant gnifying gnifies iterally lit. lit., i.e. i.e., as to"))
 _GLOSS_ENDINGS = (

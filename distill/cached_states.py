@@ -73,7 +73,7 @@ def cache_states(
     Each does its share of the shards. fingerprint: of the teacher's weights. Raises OSError when the disk is too full.
     """
     assert config.teacher is not None
-    folder = cached_states(config, accelerator.mixed_precision, blocks, teacher, fingerprint)
+    folder = states_folder(config, accelerator.mixed_precision, blocks, teacher, fingerprint)
     folder.path.mkdir(parents=True, exist_ok=True)
     num_shards = -(-len(blocks.train) // BLOCKS_PER_SHARD)
     missing = [number for number in range(num_shards) if not folder._shard(number).exists()]
@@ -96,7 +96,7 @@ def cache_states(
     return folder
 
 
-def cached_states(
+def states_folder(
     config: RunConfig, mixed_precision: str, blocks: Blocks, teacher: PreTrainedModel, fingerprint: str
 ) -> CachedStates:
     """Where the states of these blocks and this teacher belong, in data.cache_dir."""

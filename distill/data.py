@@ -15,6 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,37 +159,20 @@ def _build(
 
     Whole shards of a build that was interrupted are used. Bad data removes them, for its cure changes the corpus.
     """
+    if data.heldout_path is None:
+        train, heldout = _split(data, heldout=False), _split(data, heldout=True)
+    else:
+        train = islice(corpus.read_documents(data), data.max_documents)
+        heldout = corpus.read_documents(data, heldout=True)
+    fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     prefix, suffix = separators(tokenizer, data.separator)
     settings = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
-    substituted = augmentation.fraction if augmentation.mode == "substitute" else 0.0
-    info: dict[str, Any] = {}
-
-    def write(name: str, texts: Iterator[str], fraction: float) -> None:
-        done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(aside.glob(f"{name}-*.json"))]
-        num_done = sum(counts["num_documents"] for counts in done)
-        with closing(pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
-            for shard in _shards(_show(documents, name, num_done)):
-                counts: Counter[str] = Counter()
-                flagged = ((document, _draw(f"{seed}:{document.pair.original}") < fraction) for document in shard)
-                file = aside / f"{name}-{len(done):05d}.arrow"
-                done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
-                write_text(file.with_suffix(".json"), json.dumps(done[-1]))
-        info[name] = {key: sum(counts[key] for counts in done) for key in (done[0] if done else ["num_blocks"])}
-        if info[name]["num_blocks"] == 0:
-            raise ValueError(
-                f"the {name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction "
-                "or a data.heldout_path"
-            )
-
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)
     try:
-        if data.heldout_path is None:
-            write("train", _split(data, heldout=False), substituted)
-            write("heldout", _split(data, heldout=True), 0.0)
-        else:
-            write("train", islice(corpus.read_documents(data), data.max_documents), substituted)
-            write("heldout", corpus.read_documents(data, heldout=True), 0.0)
+        info = {}
+        for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
+            info[name] = _write_part(aside / name, part, partial(_is_drawn, seed, drawn), settings, data)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -201,6 +185,39 @@ def _build(
             f"the blocks cannot be written into {aside} ({error.strerror}); make room, or set data.cache_dir; "
             "what is finished is kept"
         ) from error
+
+
+def _write_part(
+    stem: Path,
+    texts: Iterator[str],
+    is_substituted: Callable[[str], bool],
+    settings: dict[str, Any],
+    data: DataConfig,
+) -> dict[str, int]:
+    """Write the shards stem-00000.arrow and so on of one side of the split, after those that are there; its counts.
+
+    settings: those of `pair_all`. Raises ValueError when no block comes out.
+    """
+    done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
+    num_done = sum(counts["num_documents"] for counts in done)
+    with closing(pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
+        for shard in _shards(_show(documents, stem.name, num_done)):
+            counts: Counter[str] = Counter()
+            flagged = ((document, is_substituted(document.pair.original)) for document in shard)
+            file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
+            done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
+            write_text(file.with_suffix(".json"), json.dumps(done[-1]))
+    if sum(counts["num_blocks"] for counts in done) == 0:
+        raise ValueError(
+            f"the {stem.name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction or a "
+            "data.heldout_path"
+        )
+    return {key: sum(counts[key] for counts in done) for key in done[0]}
+
+
+def _is_drawn(seed: int, fraction: float, text: str) -> bool:
+    """Whether a text is among the `fraction` that a seed draws."""
+    return _draw(f"{seed}:{text}") < fraction
 
 
 def _split(data: DataConfig, heldout: bool) -> Iterator[str]:

@@ -26,15 +26,14 @@ class TermSums(NamedTuple):
     """Sums over predictions, in nats (hidden: in cosine distance), and the number of predictions.
 
     kd and counterpart, the part of it that lies between gendered terms and their counterparts, are at the distillation
-    temperature and without its factor tau^2; pairing is the student's inconsistency between the views; entropy is the
-    target's.
+    temperature and without its factor tau^2; pairing is the student's inconsistency between the views.
     """
 
     kd: Any
     ce: Any
     pairing: Any
     counterpart: Any
-    entropy: Any
+    target_entropy: Any
     hidden: Any
     num_tokens: Any
 

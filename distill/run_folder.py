@@ -101,7 +101,8 @@ def git_revision() -> str | None:
 
 @contextlib.contextmanager
 def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
-    """Hold the run folder: create it with its config.yaml, or check that the one there belongs to the same run.
+    """Hold the run folder: create it with its config.yaml, or check that the one there belongs to the same run. A run
+    that has got nowhere (no checkpoint) begins again with the settings given.
 
     Call on one process. Raises ValueError, printing the differences, when the folder holds a run with other settings or
     other data or model contents; OSError when another process writes to it or it cannot be written.
@@ -113,9 +114,11 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
         raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
     settings = to_dict(config) | {"provenance": origin}
     with _held(run_dir):
-        if file.exists():
+        if _has_progress(run_dir):
             _check_same(file, settings)
         else:
+            if file.exists():
+                _read_settings(file)  # raises for a file that no run has written
             write_text(file, dump_yaml(settings))
         yield
 
@@ -158,6 +161,11 @@ def _holder(file: Path) -> str:
         return "another process"
 
 
+def _has_progress(run_dir: Path) -> bool:
+    """Whether the folder holds what belongs to the settings it was made with."""
+    return (run_dir / "student").exists() or any((run_dir / "checkpoints").glob("step_*"))
+
+
 def is_complete(config: RunConfig) -> bool:
     """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
     run_dir = Path(config.run_dir)
@@ -179,19 +187,7 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
 
     Provenance is compared if it is given.
     """
-    try:
-        written = load_yaml(file)
-        if not isinstance(written, dict):
-            raise ValueError(f"it holds a {type(written).__name__}, not `key: value` lines")
-    except (OSError, ValueError, YAMLError) as error:
-        raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
-    try:
-        resolved = to_dict(validate(RunConfig, written))  # a setting newer than the run has its default
-    except ValueError as error:
-        raise ValueError(
-            f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); go on "
-            "with the version that wrote it (see git_revision there), or choose another run_dir"
-        ) from error
+    resolved = _read_settings(file)
     if settings["provenance"] is None:
         resolved["provenance"] = None
     differences = _differences(resolved, settings)
@@ -200,6 +196,23 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
             f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
             "choose another run_dir, or remove that folder to start again"
         )
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    """The settings in a run's config.yaml, with its provenance. Raises ValueError when it is not one of this version's."""
+    try:
+        written = load_yaml(file)
+        if not isinstance(written, dict):
+            raise ValueError(f"it holds a {type(written).__name__}, not `key: value` lines")
+    except (OSError, ValueError, YAMLError) as error:
+        raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
+    try:
+        return to_dict(validate(RunConfig, written))  # a setting newer than the run has its default
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); go on "
+            "with the version that wrote it (see git_revision there), or choose another run_dir"
+        ) from error
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from distill.batches import PairedBatch
-from distill.config import LossConfig, RunConfig
+from distill.config import RunConfig
 from distill.distiller import LossTerms, TermSums, teacher_states
 from distill.perturb import USES_COUNTERFACTUAL
 from distill.positions import Positions, find_positions
@@ -44,7 +44,7 @@ def train_step(
     num_tokens = torch.tensor(sum(positions.num_tokens for positions in scored), device=device)
     num_tokens = accelerator.reduce(num_tokens, "sum").clamp(min=1)
     scale = accelerator.num_processes / num_tokens
-    totals = torch.zeros(2, len(TermSums._fields), device=device)
+    totals = torch.zeros(1 + 2 * len(TermSums._fields), device=device)
     for index, (batch, positions) in enumerate(zip(micro_batches, scored, strict=True)):
         # DDP reduces gradients once, with the last; FSDP with each: until it does, every process holds all of them
         reduces = index == len(micro_batches) - 1 or isinstance(distiller, FSDPModule)
@@ -52,13 +52,15 @@ def train_step(
             with accelerator.autocast():  # the prepared student has it anyway, the teacher has not
                 terms = forward_pairs(distiller, teacher, batch.to(device), positions.to(device), scale)
             accelerator.backward(terms.loss)
-        totals += torch.stack([torch.stack(terms.sums), torch.stack(terms.gendered_sums)])
+        totals += torch.stack([terms.loss.detach(), *terms.sums, *terms.gendered_sums])
     grad_norm = accelerator.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm or math.inf)
     if isinstance(grad_norm, DTensor):  # of a sharded student: each process has its part
         grad_norm = grad_norm.full_tensor()
-    *sums, norm = torch.cat([accelerator.reduce(totals, "sum").flatten(), grad_norm.reshape(1)]).tolist()  # waits once
+    totals = accelerator.reduce(totals, "sum")
+    loss, *sums, norm = torch.cat([totals, grad_norm.reshape(1)]).tolist()  # the only wait for the device
     num_terms = len(TermSums._fields)
-    metrics = _means(TermSums(*sums[:num_terms]), TermSums(*sums[num_terms:]), config.loss)
+    metrics = {"loss": loss / accelerator.num_processes}
+    metrics |= _means(TermSums(*sums[:num_terms]), TermSums(*sums[num_terms:]))
     exploded = math.isfinite(norm) and norm > (config.optim.grad_norm_limit or math.inf)
     if exploded or not math.isfinite(metrics["loss"]) or not (math.isfinite(norm) or accelerator.scaler is not None):
         raise FloatingPointError(
@@ -96,18 +98,16 @@ def forward_pairs(
     return distiller(input_ids, positions, scale, hidden)
 
 
-def _means(sums: TermSums, gendered_sums: TermSums, loss: LossConfig) -> dict[str, Any]:
-    """The metrics of a step: means over all scored predictions, over those of a gendered token, and over the others.
+def _means(sums: TermSums, gendered_sums: TermSums) -> dict[str, Any]:
+    """The terms of a step: means over all scored predictions, over those of a gendered token, and over the others.
 
     share_gendered: the share of the predictions that are of a gendered token.
     """
     ungendered_sums = TermSums(*(a - b for a, b in zip(sums, gendered_sums, strict=True)))
     metrics: dict[str, Any] = {}
     for suffix, part in (("", sums), ("_gendered", gendered_sums), ("_ungendered", ungendered_sums)):
-        *terms, num_tokens = part
-        names = ("kd", "ce", "pairing", "counterpart", "target_entropy", "hidden")
-        metrics |= {name + suffix: term / max(num_tokens, 1) for name, term in zip(names, terms, strict=True)}
-    total = loss.temperature**2 * (loss.kd_weight * metrics["kd"] + loss.counterpart_weight * metrics["counterpart"])
-    total += sum(getattr(loss, f"{name}_weight") * metrics[name] for name in ("ce", "pairing", "hidden"))
+        terms = part._asdict()
+        num_tokens = max(terms.pop("num_tokens"), 1)
+        metrics |= {name + suffix: term / num_tokens for name, term in terms.items()}
     share_gendered = gendered_sums.num_tokens / max(sums.num_tokens, 1)
-    return {"loss": total} | metrics | {"share_gendered": share_gendered, "num_tokens": round(sums.num_tokens)}
+    return metrics | {"share_gendered": share_gendered, "num_tokens": round(sums.num_tokens)}

@@ -26,7 +26,7 @@ from distill.evaluation import bold
 from distill.evaluation.benchmark_files import hub_name
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate
-from distill.evaluation.statistics import FloatArray, ratio
+from distill.evaluation.statistics import difference_of, ratio
 
 Score = Callable[[Sequence[str]], list[float]]
 UNITS = {"sentiment": "compound score", "regard": "probability difference", "toxicity": "probability"}
@@ -143,15 +143,10 @@ def summarise_as(name: str) -> Callable[..., list[Estimate]]:
                 estimates.append(estimate(f"{name}/{prompts}/{gender}", names, own, ratio, **more))
             num_items = int(columns[:, [1, 3]].sum())
             more = {"num_items": num_items, "higher_is_better": None, **shared}
-            estimates.append(estimate(f"{name}/{prompts}/gap", names, columns, gap, **more))
+            estimates.append(estimate(f"{name}/{prompts}/gap", names, columns, difference_of(ratio, 2), **more))
         return estimates
 
     return summarise
-
-
-def gap(sums: FloatArray) -> FloatArray:
-    """Mean of the first minus mean of the second, from sums (first, its count, second, its count)."""
-    return ratio(sums[..., :2]) - ratio(sums[..., 2:])
 
 
 def _gender(prompts: str, source: dict[str, Any], text: str) -> str:

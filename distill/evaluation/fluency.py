@@ -21,7 +21,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate
-from distill.evaluation.scoring import Row, Scorer, score_rows, split_ids
+from distill.evaluation.scoring import Scorer, pair_rows, score_rows
 from distill.evaluation.statistics import exp_ratio, ratio
 
 DISTINCT = (1, 2, 3)
@@ -75,24 +75,15 @@ def summarise_diversity(
 def score(reference: Scorer, sources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """One record per prompt: log P (nats) under `reference` and number of tokens of its continuations, blank ones 0.
 
-    Raises ValueError for a prompt and continuation that are longer than the reference's context.
+    Raises as `pair_rows`.
     """
     pairs, owners = [], []
     for number, source in enumerate(sources):
         texts = [text for text in source["continuations"] if text.strip()]
         pairs += [(source["prompt"], text) for text in texts]
         owners += [number] * len(texts)
-    rows = []
-    encoded = split_ids(reference, pairs) if pairs else []
-    for (prompt, _), (prefix, rest) in zip(pairs, encoded, strict=True):
-        inputs = prefix + rest[:-1]
-        if reference.context is not None and len(inputs) > reference.context:
-            raise ValueError(
-                f"{reference.label}: prompt and continuation ({prompt[:40]!r}...) have {len(inputs)} tokens, more than "
-                f"the context of {reference.context} of the model that rates them; lower generation.max_new_tokens or "
-                "set continuations.fluency=false"
-            )
-        rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
+    too_long = "lower generation.max_new_tokens or set continuations.fluency=false"
+    rows = pair_rows(reference, pairs, too_long) if pairs else []
     records = [{"id": source["id"], "logprob": 0.0, "num_tokens": 0} for source in sources]
     for number, scores in zip(owners, score_rows(reference, rows), strict=True):
         records[number]["logprob"] += float(scores.sum())

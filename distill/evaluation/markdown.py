@@ -11,19 +11,14 @@ from distill.evaluation.report import SIGNIFICANCE, cell
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": " ", **{mark: f"\\{mark}" for mark in "\\|*`"}})
 
 
-def render_markdown(results: dict[str, Any], all_measurements: bool = False) -> str:
-    """A table with a row for each measurement and a column for each model, what it means, and how it was measured.
-
-    all_measurements: False shows those of the report's summary only.
+def render_markdown(results: dict[str, Any]) -> str:
+    """A table with a row for each measurement of the report's summary and a column for each model, what it means, and
+    how it was measured.
     """
     labels = [model["label"] for model in results["models"]]
     cells = {(entry["model"], entry["name"]): entry for entry in results["measurements"]}
     present = {entry["name"] for entry in results["measurements"]}
-    names = [
-        name
-        for name, description in DESCRIPTIONS.items()
-        if name in present and (description.short or all_measurements)
-    ]
+    names = [name for name, description in DESCRIPTIONS.items() if name in present and description.short]
     lines = [
         _row(["measurement", *map(_escape, labels)]),
         _row(["---", *("---:" for _ in labels)]),

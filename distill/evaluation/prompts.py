@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from distill.evaluation.config import AgreementConfig, LogOddsConfig
+from distill.smallworld.world import share_log_odds
 
 OCCUPATIONS = "occupations.tsv"
 NOUNS = "definitional_nouns.tsv"
@@ -146,7 +147,7 @@ def _share_log_odds(row: dict[str, str]) -> float | None:
             f"log_odds.occupations: the female_share of {row['name']!r} is {row['female_share']!r}; give a number "
             "strictly between 0 and 1"
         )
-    return math.log((1 - share) / share)
+    return share_log_odds(share)
 
 
 def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) -> list[dict[str, str]]:

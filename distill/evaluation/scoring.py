@@ -110,16 +110,25 @@ def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations:
 def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> FloatArray:
     """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation), as `continuation_logprobs`.
 
-    Raises ValueError for a prompt that is longer than the model's context or is, without a start token, empty.
+    Raises as `pair_rows`.
     """
-    rows: list[Row] = []
+    return np.array([float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs))])
+
+
+def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = "use shorter prompts") -> list[Row]:
+    """The rows that score the continuation of each (prompt, continuation), as `continuation_logprobs` divides them.
+
+    Raises ValueError for a pair that is longer than the model's context (remedy: what the message advises), or whose
+    prompt is, without a start token, empty.
+    """
+    rows = []
     for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
         inputs = prefix + rest[:-1]
         if not prefix:
             raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
-        _check_length(scorer, inputs, prompt)
+        _check_length(scorer, inputs, prompt, remedy)
         rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
-    return np.array([float(scores.sum()) for scores in score_rows(scorer, rows)])
+    return rows
 
 
 def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:
@@ -150,11 +159,11 @@ def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[li
     return found
 
 
-def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str) -> None:
+def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str, remedy: str) -> None:
     if scorer.context is not None and len(input_ids) > scorer.context:
         raise ValueError(
-            f"{scorer.label}: a prompt of {len(input_ids)} tokens is longer than the model's context of "
-            f"{scorer.context} ({text[:60]!r}...); use shorter prompts"
+            f"{scorer.label}: a text of {len(input_ids)} tokens is longer than the model's context of "
+            f"{scorer.context} ({text[:60]!r}...); {remedy}"
         )
 
 
@@ -169,7 +178,7 @@ def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
         whole = scorer.start + ids
         if len(whole) < 2:
             raise ValueError(f"{scorer.label}: no token of {text!r} can be scored; set scoring.bos=true")
-        _check_length(scorer, whole[:-1], text)
+        _check_length(scorer, whole[:-1], text, "use shorter texts")
         rows.append(Row(whole[:-1], range(len(whole) - 1), whole[1:]))
     return score_rows(scorer, rows)
 

@@ -29,14 +29,15 @@ from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.scoring import Scorer, pair_logprobs, text_logprobs
 from distill.evaluation.statistics import FloatArray, correlation, joint_moments, ratio
+from distill.evaluation.winobias import FEMININE, MASCULINE
 
 SOURCE = "git clone https://github.com/rudinger/winogender-schemas (folder data)"
 HUB_NAME = "oskarvanderwal/winogender"
 KEY = "benchmarks.winogender"
 HUB_COLUMNS = ("sentence", "occupation", "participant", "label", "gender")  # label: 0 occupation, 1 participant
 PRONOUNS = {
-    "male": {"he", "him", "his", "himself"},
-    "female": {"she", "her", "hers", "herself"},
+    "male": MASCULINE,
+    "female": FEMININE,
     "neutral": {"they", "them", "their", "theirs", "themselves"},
 }
 REFERENTS = ("occupation", "participant")

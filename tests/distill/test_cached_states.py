@@ -15,7 +15,7 @@ import train
 from augment.lexicon import load_lexicon
 from distill import cached_states as module
 from distill.batches import batches
-from distill.cached_states import CachedStates, cache_states, cached_states
+from distill.cached_states import CachedStates, cache_states, states_folder
 from distill.config import RunConfig
 from distill.data import Blocks, prepare_blocks
 from distill.distiller import Distiller
@@ -123,25 +123,25 @@ def test_a_shard_is_on_the_disk_before_it_has_its_name(config, parts, monkeypatc
     monkeypatch.setattr(module, "sync", lambda path: synced.append((path.name, path.exists())))
     cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     files = [(f"{name}.npy", True) for name in ("original", "counterfactual", "has_swap")]
-    folder = cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path
+    folder = states_folder(config, "no", blocks, teacher, fingerprint(config, teacher)).path
     assert synced[:5] == [*files, ("shard_00000.partial", True), (folder.name, True)]
 
 
 def test_another_teacher_corpus_or_precision_has_other_states(config, config_file, parts, tiny_model):
     _, blocks, teacher = parts
     paths = [
-        cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path,
-        cached_states(config, "bf16", blocks, teacher, fingerprint(config, teacher)).path,
+        states_folder(config, "no", blocks, teacher, fingerprint(config, teacher)).path,
+        states_folder(config, "bf16", blocks, teacher, fingerprint(config, teacher)).path,
     ]
     other = blocks._replace(key="other")
-    paths.append(cached_states(config, "no", other, teacher, fingerprint(config, teacher)).path)
+    paths.append(states_folder(config, "no", other, teacher, fingerprint(config, teacher)).path)
     half = load_config(RunConfig, config_file, ["teacher.dtype=bfloat16"])
-    paths.append(cached_states(half, "no", blocks, teacher, fingerprint(half, teacher)).path)
+    paths.append(states_folder(half, "no", blocks, teacher, fingerprint(half, teacher)).path)
     for file in ("q4.gguf", "q8.gguf"):  # in one folder, whose fingerprint is of both
         rounded = load_config(RunConfig, config_file, [f"teacher.gguf_file={file}"])
-        paths.append(cached_states(rounded, "no", blocks, teacher, fingerprint(config, teacher)).path)
+        paths.append(states_folder(rounded, "no", blocks, teacher, fingerprint(config, teacher)).path)
     tiny_model("gpt2", seed=9).save_pretrained(config.teacher.path)
-    paths.append(cached_states(config, "no", blocks, teacher, fingerprint(config, teacher)).path)
+    paths.append(states_folder(config, "no", blocks, teacher, fingerprint(config, teacher)).path)
     assert len(set(paths)) == 7
 
 

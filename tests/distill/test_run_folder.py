@@ -13,7 +13,7 @@ import pytest
 from distill import run_folder
 from distill.config import RunConfig
 from distill.run_folder import leave_note, open_run, read_jsonl, write_text
-from distill.settings import validate
+from distill.settings import load_yaml, validate
 
 ORIGIN = {"data": {"corpus": "abc"}}
 
@@ -71,7 +71,7 @@ def test_the_folder_is_free_again_after_an_error(tmp_path):
 
 def test_settings_that_only_watch_a_run_may_change_and_others_may_not(tmp_path):
     with open_run(config(tmp_path), ORIGIN):
-        pass
+        (tmp_path / "checkpoints" / "step_00000001").mkdir(parents=True)
     free = {"max_steps": 1, "save_every": 3, "on_nonfinite": "skip", "gradient_checkpointing": True}
     with open_run(config(tmp_path, train=free, optim={"grad_norm_limit": 9}), ORIGIN):
         pass
@@ -85,6 +85,26 @@ def test_settings_that_only_watch_a_run_may_change_and_others_may_not(tmp_path):
         open_run(config(tmp_path), {"data": {"corpus": "abd"}}),
     ):
         pass
+
+
+def test_a_run_that_got_nowhere_begins_again_with_other_settings(tmp_path):
+    """After want of memory in the first step, say."""
+    with open_run(config(tmp_path), ORIGIN):
+        pass
+    other = {"data": {"corpus": "abd"}}
+    with open_run(config(tmp_path, teacher={"path": "unused", "dtype": "bfloat16"}), other):
+        written = load_yaml(tmp_path / "config.yaml")
+    assert (written["teacher"]["dtype"], written["provenance"]) == ("bfloat16", other)
+    (tmp_path / "student").mkdir()
+    with pytest.raises(ValueError, match="teacher.dtype: 'bfloat16' there"), open_run(config(tmp_path), other):
+        pass
+
+
+def test_a_configuration_of_something_else_is_not_written_over(tmp_path):
+    (tmp_path / "config.yaml").write_text("thesis: mine\n")
+    with pytest.raises(ValueError, match="is not the configuration of a run"), open_run(config(tmp_path), ORIGIN):
+        pass
+    assert (tmp_path / "config.yaml").read_text() == "thesis: mine\n"
 
 
 def test_what_an_interrupted_start_left_is_no_foreign_folder(tmp_path):

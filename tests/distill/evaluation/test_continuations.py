@@ -301,7 +301,7 @@ def test_fluency_equals_a_slow_reference(tiny_scorer, architecture):
 
 
 def test_a_continuation_beyond_the_reference_is_one_message(tiny_scorer):
-    with pytest.raises(ValueError, match=r"more than the context of 64 .*generation.max_new_tokens"):
+    with pytest.raises(ValueError, match=r"than the model's context of 64 .*generation.max_new_tokens"):
         fluency.score(tiny_scorer(), [source("a", "x", [" left" * 80])])
     with pytest.raises(ValueError, match="all continuations are empty"):
         fluency.summarise([{"id": "a", "logprob": 0.0, "num_tokens": 0}], "c", SETTINGS)
