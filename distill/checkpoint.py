@@ -106,7 +106,7 @@ def _clear(aside: Path) -> None:
 
 def _write(accelerator: Accelerator, aside: Path, parts: Parts) -> None:
     model, optimizer = get_state_dict(parts.model, parts.optimizer.optimizer)
-    with _quiet():
+    with quiet():
         distributed_checkpoint.save({"model": model, "optimizer": optimizer}, checkpoint_id=aside / "state")
     torch.save(_random_states(accelerator), aside / f"random_{accelerator.process_index}.pt")
     if accelerator.is_main_process:
@@ -161,9 +161,8 @@ def _own_digest(content: dict[str, Any]) -> str:
 
 def _kept(run_dir: Path, keep: int) -> list[Path]:
     """The newest `keep` checkpoints and, among those at whose step the held-out loss was measured, the best."""
-    present = checkpoints(run_dir)
-    measured = [(value, path) for path in present if (value := _heldout(path)) is not None]
-    return present[-keep:] + [path for _, path in sorted(measured)[:1]]
+    best = best_checkpoint(run_dir)
+    return checkpoints(run_dir)[-keep:] + ([] if best is None else [best])
 
 
 def _heldout(checkpoint: Path) -> float | None:
@@ -179,6 +178,12 @@ def _heldout(checkpoint: Path) -> float | None:
 def checkpoints(run_dir: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
     return sorted(path for path in (run_dir / "checkpoints").glob("step_*") if not path.suffix)
+
+
+def best_checkpoint(run_dir: Path) -> Path | None:
+    """The complete checkpoint with the least held-out loss, of those at whose step it was measured."""
+    measured = [(value, path) for path in checkpoints(run_dir) if (value := _heldout(path)) is not None]
+    return min(measured)[1] if measured else None
 
 
 def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts, seed: int) -> bool:
@@ -251,7 +256,7 @@ def _read(accelerator: Accelerator, checkpoint: Path, parts: Parts, seed: int) -
             accelerator.scaler.load_state_dict(run["scaler"])
         model_state, optimizer_state = get_state_dict(parts.model, optimizer)
         loaded: dict[str, Any] = {"model": model_state, "optimizer": optimizer_state}
-        with _quiet():
+        with quiet():
             distributed_checkpoint.load(loaded, checkpoint_id=checkpoint / "state")
         set_state_dict(parts.model, optimizer, model_state_dict=loaded["model"], optim_state_dict=loaded["optimizer"])
         parts.scheduler.load_state_dict(run["scheduler"])
@@ -295,7 +300,7 @@ def _message(error: BaseException) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
-def _quiet() -> warnings.catch_warnings:
+def quiet() -> warnings.catch_warnings:
     """Without the warning that a single process is not a group."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 

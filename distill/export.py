@@ -63,7 +63,7 @@ def write_student(
     card: str | None = None,
 ) -> None:
     """Write a student's folder aside, bring it to the disk, rename it. weights: instead of its own. Raises OSError."""
-    aside = final.with_name("student.partial")
+    aside = final.with_name(final.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
         student.save_pretrained(aside, state_dict=weights)

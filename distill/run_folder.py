@@ -199,7 +199,7 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
-    """The settings in a run's config.yaml, with its provenance. Raises ValueError when it is not one of this version's."""
+    """The settings in a run's config.yaml, with its provenance. Raises ValueError for one of another version."""
     try:
         written = load_yaml(file)
         if not isinstance(written, dict):

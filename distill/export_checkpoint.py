@@ -1,0 +1,91 @@
+"""The student of a checkpoint, while its run goes on or after it: a run folder in, a plain transformers folder out.
+
+python -m distill.export_checkpoint RUN CHECKPOINT --out DIR
+
+CHECKPOINT is the name of its folder (step_00000500), or `best`: the one with the least held-out loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.distributed.checkpoint as distributed_checkpoint
+from transformers import PreTrainedModel
+
+from distill.checkpoint import TrainState, best_checkpoint, checkpoints, damage, quiet
+from distill.config import RunConfig
+from distill.export import model_card, write_student
+from distill.parts import load_parts
+from distill.settings import load_config
+
+BEST = "best"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and write. Raises ValueError or OSError with one message."""
+    parser = argparse.ArgumentParser(
+        prog="python -m distill.export_checkpoint", description="Write the student of a checkpoint as a model folder."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=f"step_00000500, say, or `{BEST}`")
+    parser.add_argument("--out", type=Path, required=True, help="the model's folder, which must not exist")
+    options = parser.parse_args(arguments)
+    state = export_checkpoint(options.run, options.checkpoint, options.out)
+    print(f"{options.out}: the student after step {state.step}")
+
+
+def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
+    """Write the student of a run's checkpoint into `out`: weights, configuration, tokenizer and model card.
+
+    Its teacher, or what else it was made from, must be where it was. Returns where the run stood. Raises
+    FileNotFoundError for a run or checkpoint that is not there, ValueError for a damaged one, OSError on a full disk.
+    """
+    if out.exists():
+        raise ValueError(f"{out} exists; give another --out, or remove it")
+    checkpoint = find_checkpoint(run_dir, name)
+    config = load_config(RunConfig, run_dir / "config.yaml", [])
+    tokenizer, _, student = load_parts(config)
+    state = load_weights(checkpoint, student)
+    loss = state.heldout_nats_per_token
+    results = {} if loss is None else {"heldout_nats_per_token": loss, "heldout_perplexity": math.exp(loss)}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_student(out, student, tokenizer, card=model_card(config, state, results, config.provenance or {}))
+    return state
+
+
+def find_checkpoint(run_dir: Path, name: str) -> Path:
+    """The folder of a checkpoint. Raises FileNotFoundError, with those that are there, when it is not."""
+    if not (run_dir / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run_dir} is not a run folder: it has no config.yaml")
+    present = {path.name: path for path in checkpoints(run_dir)}
+    found = best_checkpoint(run_dir) if name == BEST else present.get(name)
+    if found is None:
+        wanted = "no checkpoint at whose step the held-out loss was measured" if name == BEST else f"no {name}"
+        raise FileNotFoundError(f"{run_dir} has {wanted}; its checkpoints are: {', '.join(present) or 'none'}")
+    return found
+
+
+def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
+    """Put a checkpoint's weights into a student of the same form, in place; where the run stood.
+
+    Any number of processes may have written it. Raises ValueError for a damaged checkpoint.
+    """
+    faults = damage(checkpoint)
+    if faults:
+        raise ValueError(f"{checkpoint} is damaged ({faults[0]}); take another one")
+    weights = {f"student.{name}": weight for name, weight in student.state_dict().items()}
+    with quiet():
+        distributed_checkpoint.load({"model": weights}, checkpoint_id=checkpoint / "state")
+    return TrainState(**torch.load(checkpoint / "run.pt", weights_only=True)["state"])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
