@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
-from augment.model import WEIGHTS_DIR
 from augment.rows import RowOptions
 from augment.stream import read_texts, swap_file
 from augment.swap import CounterfactualPair, swap
@@ -128,7 +127,7 @@ def add_fit(jobs: Any) -> None:
     parser = jobs.add_parser("fit", help="train the her/his models on your own raw text")
     parser.add_argument("corpus", type=Path, nargs="+", help=".txt, .jsonl, .jsonl.gz or .parquet files")
     parser.add_argument("--field", default="text")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_DIR, help="folder for her.bin and his.bin")
+    parser.add_argument("--out", type=Path, required=True, help="folder for her.bin and his.bin (augment/weights)")
     parser.set_defaults(run=run_fit)
 
 

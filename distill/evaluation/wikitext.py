@@ -23,9 +23,9 @@ from distill.evaluation.measurement import Estimate, estimate
 from distill.evaluation.scoring import Scorer
 from distill.evaluation.statistics import exp_ratio, ratio
 
-SOURCE = "hf download Salesforce/wikitext --repo-type dataset --local-dir . (as text: wiki.test.raw of WikiText-2 raw)"
-HUB_NAME = "EleutherAI/wikitext_document_level"
 KEY = "benchmarks.wikitext"
+SOURCE = f"{KEY}=hub, or wiki.test.raw of the published wikitext-2-raw"
+HUB_NAME = "EleutherAI/wikitext_document_level"
 
 # (pattern, replacement) in the order in which the harness applies them; its rule for "' 1" matches nothing there either
 DETOKENISE = tuple(
