@@ -70,33 +70,63 @@ def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
     cf_first_row = rows[:, 0].clone()
     cf_first_row[swapped] = (num_blocks + torch.arange(len(swapped))) * seq_len
     cf_rows = cf_first_row.unsqueeze(1) + torch.arange(seq_len)  # where the teacher's table has the counterfactual
-    # each view with the student's rows of it, and the teacher's of it and of the other
-    student_rows = (rows, rows + rows.numel())
-    views = [(batch, *student_rows, rows, cf_rows), (batch.exchanged(), *student_rows[::-1], cf_rows, rows)]
+    original = _View(batch, rows, rows + rows.numel(), rows, cf_rows)
+    views = [original, original.exchanged()][: 1 + both]
 
     alone: list[tuple[Tensor, Tensor]] = []  # the student's and the teacher's rows, of either view
     same: list[tuple[Tensor, Tensor]] = []
     groups = []
-    for number, (side, mine, others, own, cf) in enumerate(views[: 1 + both]):
+    for view in views:
         if not paired:
-            alone.append((mine[side.loss_mask], own[side.loss_mask]))
+            alone.append(view.at(view.batch.loss_mask))
             continue
-        is_alone, is_same, aligned = _partners(side)
-        alone.append((mine[is_alone], own[is_alone]))
-        same.append((mine[is_same], own[is_same]))
-        place = side.align.clamp(min=0)
-        targets = torch.stack([own, cf.gather(1, place)])
-        mutual = aligned & side.cf_loss_mask.gather(1, place) & both  # the partner is scored too: once for the two
-        if number == 0 and both:
-            pair = torch.stack([mine, others.gather(1, place)])
-            groups.append(Group(pair[:, mutual], targets[:, mutual], True))
-        groups.append(Group(mine[aligned & ~mutual][None], targets[:, aligned & ~mutual], True))
+        is_alone, is_same, is_aligned = _partners(view.batch)
+        alone.append(view.at(is_alone))
+        same.append(view.at(is_same))
+        groups += _aligned_groups(view, is_aligned, both, leads=view is original)
     for of_views, has_partner in ((alone, False), (same, True)):
         if of_views:
             mine, own = (torch.cat(part)[None] for part in zip(*of_views, strict=True))
             groups.append(Group(mine, own, has_partner))
-    is_gendered = torch.cat([_is_gendered(side) for side, *_ in views[: 1 + both]])
+    is_gendered = torch.cat([_is_gendered(view.batch) for view in views])
     return Positions(tuple(groups), swapped, is_gendered.flatten())
+
+
+class _View(NamedTuple):
+    """One view of a batch, which has it first, with the rows [B, T] of it and of the other view in the student's table
+    and in the teacher's.
+    """
+
+    batch: PairedBatch
+    rows: Tensor
+    other_rows: Tensor
+    teacher_rows: Tensor
+    other_teacher_rows: Tensor
+
+    def exchanged(self) -> _View:
+        """The other view."""
+        return _View(self.batch.exchanged(), self.other_rows, self.rows, self.other_teacher_rows, self.teacher_rows)
+
+    def at(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's and the teacher's rows of this view where mask [B, T] says."""
+        return self.rows[mask], self.teacher_rows[mask]
+
+
+def _aligned_groups(view: _View, is_aligned: Tensor, both: bool, leads: bool) -> list[Group]:
+    """The groups of a view's predictions that have a partner after another text.
+
+    Where the student reads both views and the partner is scored too, the two are one position of two views, which the
+    view that leads gives, and the other one not again.
+    """
+    place = view.batch.align.clamp(min=0)
+    targets = torch.stack([view.teacher_rows, view.other_teacher_rows.gather(1, place)])
+    is_mutual = is_aligned & view.batch.cf_loss_mask.gather(1, place) & both
+    is_single = is_aligned & ~is_mutual
+    single = Group(view.rows[is_single][None], targets[:, is_single], True)
+    if not both or not leads:
+        return [single]
+    pair = torch.stack([view.rows, view.other_rows.gather(1, place)])
+    return [Group(pair[:, is_mutual], targets[:, is_mutual], True), single]
 
 
 def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor, Tensor]:
