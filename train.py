@@ -8,28 +8,24 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from augment.lexicon import load_lexicon
 from distill.cached_states import cache_states
-from distill.config import RunConfig, StudentConfig
+from distill.config import RunConfig
 from distill.data import prepare_blocks, separators
 from distill.documents import mask_documents
 from distill.interrupt import Stopped, StopRequest
 from distill.launch import build_accelerator, leave, on_main
-from distill.models import model_fingerprint
-from distill.parts import load_parts
+from distill.parts import load_parts, origin_of_parts
 from distill.perturb import USES_CLASSES, gender_classes
 from distill.plan import describe
 from distill.run_folder import is_complete, leave_note, open_run, provenance
 from distill.samples import check_prompts
 from distill.schedule import accumulation_steps, plan_schedule
 from distill.settings import load_config
-from distill.student import read_settings
 from distill.tracking import check_trackers
 from distill.trainer import fit
 
@@ -58,7 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise MemoryError(
             f"the memory of the GPU does not suffice ({str(error).splitlines()[0]}); lower train.micro_batch_size "
             f"({config.train.micro_batch_size}), set train.gradient_checkpointing=true, teacher.dtype=bfloat16 or "
-            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact"
+            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact, and needs "
+            "the same teacher.dtype and precision"
         ) from error
 
 
@@ -83,31 +80,14 @@ def run(config: RunConfig, dry_run: bool) -> None:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
-    source, teacher_hash = config.teacher, None
-    if source and teacher:
-        teacher_hash = on_main(accelerator, lambda: model_fingerprint(source.path, teacher, source.gguf_file))
-    origin: dict[str, Any] = {}
-    if accelerator.is_main_process:
-        origin = provenance(
-            blocks.info,
-            teacher_hash,
-            _origin_of_student(config.student, student),
-            tokenizer.backend_tokenizer.to_str(),
-            accelerator.mixed_precision,
-        )
+    parts = on_main(accelerator, lambda: origin_of_parts(config, tokenizer, teacher, student))
+    origin = provenance(blocks.info, parts, accelerator.mixed_precision)
     with contextlib.ExitStack() as held:
         on_main(accelerator, lambda: held.enter_context(open_run(config, origin)))
-        if source and source.targets == "cached" and teacher and teacher_hash:
-            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, teacher_hash).read)
+        if config.teacher and teacher and config.teacher.targets == "cached":
+            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, parts["teacher"]).read)
         fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
-
-
-def _origin_of_student(config: StudentConfig, student: PreTrainedModel) -> str | dict[str, Any] | None:
-    """What the student starts from as far as config.yaml does not say it: the content of files it names."""
-    if config.checkpoint is not None:
-        return model_fingerprint(config.checkpoint, student)
-    return read_settings(config.config) if isinstance(config.config, str) else None
 
 
 if __name__ == "__main__":

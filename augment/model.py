@@ -174,11 +174,11 @@ def load_model(path: Path) -> HashedModel:
     """Read a model written by `save_model`. Raises FileNotFoundError, or ValueError for a file of another kind."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"weights file {str(path)!r} does not exist; make it with `python -m augment fit CORPUS`"
+            f"weights file {str(path)!r} does not exist; make it with `python -m augment fit CORPUS --out FOLDER`"
         )
     raw = path.read_bytes()
     if not raw.startswith(_MAGIC):
-        raise ValueError(f"{path} is not a weights file; make it with `python -m augment fit CORPUS`")
+        raise ValueError(f"{path} is not a weights file; make it with `python -m augment fit CORPUS --out FOLDER`")
     head, packed = raw[len(_MAGIC) :].split(b"\n", 1)
     scale, bias = (float(x) for x in head.split())
     return HashedModel(zlib.decompress(packed), scale, bias)

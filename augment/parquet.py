@@ -16,7 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.rows import PAIR_COLUMNS, Block, RowOptions, edit_columns, swap_column
-from augment.stream import Bar, FileReport, Progress, beside, identity, note_malformed, sync, with_options, workers
+from augment.stream import (
+    Bar,
+    FileReport,
+    Progress,
+    beside,
+    identity,
+    note_malformed,
+    sync,
+    truncated,
+    with_options,
+    workers,
+)
 
 _ROWS_PER_BLOCK = 2000
 
@@ -37,10 +48,12 @@ def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: i
     progress = Progress.load(note, identity(source, options))
     if progress.position == 0:
         shutil.rmtree(parts, ignore_errors=True)
+    for part in (_part(parts, number) for number in range(progress.position)):
+        if not part.is_file():
+            raise FileNotFoundError(f"{part} is gone; remove its folder and give the same command to start again")
     parts.mkdir(parents=True, exist_ok=True)
     begun, words_before = time.perf_counter(), progress.counts.num_words
-    with open(bad, "ab") as rejected, Bar(source, progress.counts) as bar:
-        rejected.truncate(progress.malformed_bytes)
+    with truncated(bad, progress.malformed_bytes) as rejected, Bar(source, progress.counts) as bar:
         size = source.stat().st_size
         num_blocks = -(-pq.read_metadata(source).num_rows // _ROWS_PER_BLOCK)
         for number, block in _in_order(source, options, num_workers, progress.position, parts):
@@ -148,9 +161,6 @@ def _part(parts: Path, number: int) -> Path:
 
 
 def _join(parts: list[Path], target: Path, schema: pa.Schema) -> None:
-    gone = [part for part in parts if not part.is_file()]
-    if gone:
-        raise FileNotFoundError(f"{gone[0]} is gone; remove its folder and give the same command to start again")
     joined = beside(target, ".part")
     with open(joined, "wb") as file:
         with pq.ParquetWriter(file, schema) as writer:

@@ -137,8 +137,8 @@ def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: in
     begun, words_before = time.perf_counter(), progress.counts.num_words
     with (
         _reader(source) as read,
-        _truncated(part, progress.output_bytes) as out,
-        _truncated(bad, progress.malformed_bytes) as rejected,
+        truncated(part, progress.output_bytes) as out,
+        truncated(bad, progress.malformed_bytes) as rejected,
         Bar(source, progress.counts) as bar,
     ):
         _skip(read, progress.position)
@@ -210,7 +210,8 @@ def _reader(source: Path) -> Any:
     return gzip.open(source, "rb") if source.suffix == ".gz" else open(source, "rb")
 
 
-def _truncated(path: Path, size: int) -> IO[bytes]:
+def truncated(path: Path, size: int) -> IO[bytes]:
+    """A file of that many bytes, longer or not there before, open for writing at its end."""
     file = open(path, "r+b" if path.is_file() else "w+b")  # noqa: SIM115
     file.truncate(size)
     file.seek(size)

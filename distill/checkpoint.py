@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import random
 import shutil
@@ -88,12 +89,17 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, parts: Parts, keep:
 
 def _prune(run_dir: Path, keep: int) -> None:
     for old in set(checkpoints(run_dir)) - set(_kept(run_dir, keep)):
-        _remove(old.rename(old.with_name(old.name + ".partial")))  # never half of one under its final name
+        _remove(old)
 
 
-def _remove(leftover: Path) -> None:
-    """Remove a folder that nothing needs; what someone still reads (NFS) goes when the next checkpoint is written."""
-    shutil.rmtree(leftover, ignore_errors=True)
+def _remove(folder: Path) -> None:
+    """Remove a folder that nothing needs, never half of one under a final name. What cannot be removed (NFS, while
+    someone reads it) is tried again with the next checkpoint.
+    """
+    try:
+        shutil.rmtree(folder.rename(folder.with_suffix(".partial")))
+    except OSError as error:
+        print(f"{folder} is not needed any more and cannot be removed yet ({error})")
 
 
 def _clear(aside: Path) -> None:
@@ -165,11 +171,13 @@ def _kept(run_dir: Path, keep: int) -> list[Path]:
     return checkpoints(run_dir)[-keep:] + ([] if best is None else [best])
 
 
-def _heldout(checkpoint: Path) -> float | None:
+def _heldout(checkpoint: Path) -> float:
+    """The held-out loss at a checkpoint's step, NaN where it was not measured."""
     try:
-        return json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))["heldout_nats_per_token"]
+        value = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))["heldout_nats_per_token"]
     except (OSError, ValueError, KeyError):
-        return None
+        return math.nan
+    return math.nan if value is None else value
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -182,7 +190,7 @@ def checkpoints(run_dir: Path) -> list[Path]:
 
 def best_checkpoint(run_dir: Path) -> Path | None:
     """The complete checkpoint with the least held-out loss, of those at whose step it was measured."""
-    measured = [(value, path) for path in checkpoints(run_dir) if (value := _heldout(path)) is not None]
+    measured = [(value, path) for path in checkpoints(run_dir) if not math.isnan(value := _heldout(path))]
     return min(measured)[1] if measured else None
 
 
@@ -269,11 +277,17 @@ def _read(accelerator: Accelerator, checkpoint: Path, parts: Parts, seed: int) -
             entropy = np.random.SeedSequence([seed, parts.state.step]).generate_state(1)[0]
             set_seed(int(entropy) // 2, device_specific=True)
     except (Exception, CheckpointException) as error:
-        # the files are as they were written, so the model is another, or a library has changed its format
-        raise ValueError(
-            f"checkpoint {checkpoint} does not fit this run ({_message(error)}); "
-            "was it written with other versions? See provenance.versions in config.yaml"
-        ) from error
+        raise does_not_fit(checkpoint, error) from error
+
+
+def does_not_fit(checkpoint: Path, error: BaseException) -> ValueError:
+    """What to raise for an error in reading a whole checkpoint: the files are as they were written, so the model is
+    another, or a library has changed its format.
+    """
+    return ValueError(
+        f"checkpoint {checkpoint} does not fit this run ({_message(error)}); was it written with other versions? See "
+        "provenance.versions in config.yaml"
+    )
 
 
 # -- on all processes ------------------------------------------------------------------------------------------------

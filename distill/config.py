@@ -26,8 +26,8 @@ class DataConfig:
     otherwise heldout_fraction of the documents, chosen by a hash of their text so that a duplicate never sits on both
     sides.
     tokenizer: folder or hub name; the teacher's (or the student checkpoint's) when null.
-    separator: the token before each document. When null the tokenizer's BOS before and its EOS after each; before each
-    the one there is, or that both are.
+    separator: the token before each document. When null BOS before and EOS after each, or, where they are one token or
+    only one exists, that token before.
     mask_documents: whether attention stops at the borders of documents within a block.
     seq_len: tokens of a block. cache_dir: where prepared blocks are kept. num_proc: processes that prepare them.
     """

@@ -8,20 +8,21 @@ CHECKPOINT is the name of its folder (step_00000500), or `best`: the one with th
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.distributed.checkpoint as distributed_checkpoint
+from torch.distributed.checkpoint import CheckpointException
 from transformers import PreTrainedModel
 
-from distill.checkpoint import TrainState, best_checkpoint, checkpoints, damage, quiet
+from distill.checkpoint import TrainState, best_checkpoint, checkpoints, damage, does_not_fit, quiet
 from distill.config import RunConfig
 from distill.export import model_card, write_student
-from distill.parts import load_parts
+from distill.parts import load_parts, origin_of_parts
 from distill.settings import load_config
+from distill.trainer import heldout_results
 
 BEST = "best"
 
@@ -42,19 +43,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     """Write the student of a run's checkpoint into `out`: weights, configuration, tokenizer and model card.
 
-    Its teacher, or what else it was made from, must be where it was. Returns where the run stood. Raises
-    FileNotFoundError for a run or checkpoint that is not there, ValueError for a damaged one, OSError on a full disk.
+    Its teacher, or what else it was made from, must be where it was, relative paths seen from the current folder.
+    Returns where the run stood. Raises FileNotFoundError for a run or checkpoint that is not there, ValueError for a
+    damaged one and for parts that have changed since, OSError on a full disk.
     """
-    if out.exists():
-        raise ValueError(f"{out} exists; give another --out, or remove it")
+    if out.exists() or out.resolve().is_relative_to(run_dir.resolve()):
+        raise ValueError(f"{out} exists or is in the run's folder; give another --out")
     checkpoint = find_checkpoint(run_dir, name)
     config = load_config(RunConfig, run_dir / "config.yaml", [])
-    tokenizer, _, student = load_parts(config)
+    tokenizer, teacher, student = load_parts(config)
+    origin = config.provenance or {}
+    for part, now in origin_of_parts(config, tokenizer, teacher, student).items():
+        if now != origin.get(part):
+            raise ValueError(f"the {part} of {run_dir} is not what it was trained with; put that back")
     state = load_weights(checkpoint, student)
     loss = state.heldout_nats_per_token
-    results = {} if loss is None else {"heldout_nats_per_token": loss, "heldout_perplexity": math.exp(loss)}
+    results = {} if loss is None else heldout_results(loss)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_student(out, student, tokenizer, card=model_card(config, state, results, config.provenance or {}))
+    write_student(out, student, tokenizer, card=model_card(config, state, results, origin))
     return state
 
 
@@ -73,15 +79,18 @@ def find_checkpoint(run_dir: Path, name: str) -> Path:
 def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
     """Put a checkpoint's weights into a student of the same form, in place; where the run stood.
 
-    Any number of processes may have written it. Raises ValueError for a damaged checkpoint.
+    Any number of processes may have written it. Raises ValueError for a checkpoint that is damaged, or of another form.
     """
     faults = damage(checkpoint)
     if faults:
         raise ValueError(f"{checkpoint} is damaged ({faults[0]}); take another one")
     weights = {f"student.{name}": weight for name, weight in student.state_dict().items()}
-    with quiet():
-        distributed_checkpoint.load({"model": weights}, checkpoint_id=checkpoint / "state")
-    return TrainState(**torch.load(checkpoint / "run.pt", weights_only=True)["state"])
+    try:
+        with quiet():
+            distributed_checkpoint.load({"model": weights}, checkpoint_id=checkpoint / "state")
+        return TrainState(**torch.load(checkpoint / "run.pt", weights_only=True)["state"])
+    except (Exception, CheckpointException) as error:
+        raise does_not_fit(checkpoint, error) from error
 
 
 if __name__ == "__main__":

@@ -114,10 +114,11 @@ def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
     Not over results.json: an evaluation may be kept in the folder of its model, which stays the same. Nor over GGUF
     files that are not read: a folder may have a model in several precisions.
     """
+    files = [file for file in folder.iterdir() if file.suffix in {".safetensors", ".bin", ".json"}]
+    files += [folder / gguf_file] if gguf_file else []
     digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        counts = file.suffix in {".safetensors", ".bin", ".json"} and file.name != "results.json"
-        if counts or file.name == gguf_file:
+    for file in sorted(files):
+        if file.name != "results.json":
             digest.update(file.name.encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

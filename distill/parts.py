@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
-from distill.models import check_vocabulary, load_teacher, load_tokenizer, num_positions
-from distill.student import build_student
+from distill.models import check_vocabulary, load_teacher, load_tokenizer, model_fingerprint, num_positions
+from distill.student import build_student, read_settings
 
 # one of these files is in a folder with a tokenizer; without them transformers makes an empty one
 VOCABULARIES = (
@@ -43,6 +45,28 @@ def load_parts(config: RunConfig) -> tuple[PreTrainedTokenizerFast, PreTrainedMo
     if teacher is not None:
         check_same_size(teacher, student, config.loss.hidden_weight > 0)
     return tokenizer, teacher, student
+
+
+def origin_of_parts(
+    config: RunConfig,
+    tokenizer: PreTrainedTokenizerFast,
+    teacher: PreTrainedModel | None,
+    student: PreTrainedModel,
+) -> dict[str, Any]:
+    """What identifies the parts as far as the settings do not: hashes of tokenizer, teacher and given student weights;
+    for a student of a configuration file, the settings in it.
+    """
+    source, given = config.teacher, config.student
+    start: str | dict[str, Any] | None = None
+    if given.checkpoint is not None:
+        start = model_fingerprint(given.checkpoint, student)
+    elif isinstance(given.config, str):
+        start = read_settings(given.config)
+    return {
+        "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "teacher": model_fingerprint(source.path, teacher, source.gguf_file) if source and teacher else None,
+        "student": start,
+    }
 
 
 def _tokenizer_of_run(config: RunConfig) -> PreTrainedTokenizerFast:

@@ -14,7 +14,6 @@ Files and folders are written under a `.partial` name and renamed when complete:
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -33,6 +32,7 @@ from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
+WANDB_ID_FILE = "wandb_id"
 # settings that change how a run is watched or executed, not what it computes
 FREE_SETTINGS = {
     "run_dir",
@@ -59,24 +59,13 @@ FREE_SETTINGS = {
 # -- what a run is ---------------------------------------------------------------------------------------------------
 
 
-def provenance(
-    data: dict[str, Any],
-    teacher: str | None,
-    student: str | dict[str, Any] | None,
-    tokenizer: str,
-    mixed_precision: str,
-) -> dict[str, Any]:
-    """Versions, git revision, fingerprints and precision, for config.yaml.
-
-    teacher, student: the fingerprint of given weights; for a student of a configuration file, the settings in it.
-    """
+def provenance(data: dict[str, Any], parts: dict[str, Any], mixed_precision: str) -> dict[str, Any]:
+    """Versions, git revision, fingerprints and precision, for config.yaml. parts: `origin_of_parts`."""
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "git_revision": git_revision(),
         "data": data,
-        "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
-        "teacher": teacher,
-        "student": student,
+        **parts,
         "mixed_precision": mixed_precision,
     }
 
@@ -118,7 +107,7 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
             _check_same(file, settings)
         else:
             if file.exists():
-                _read_settings(file)  # raises for a file that no run has written
+                _take_leave(file, settings)
             write_text(file, dump_yaml(settings))
         yield
 
@@ -162,8 +151,20 @@ def _holder(file: Path) -> str:
 
 
 def _has_progress(run_dir: Path) -> bool:
-    """Whether the folder holds what belongs to the settings it was made with."""
-    return (run_dir / "student").exists() or any((run_dir / "checkpoints").glob("step_*"))
+    """Whether the folder holds what belongs to the settings it was made with (half a checkpoint is nothing)."""
+    checkpoints = (path.suffix for path in (run_dir / "checkpoints").glob("step_*"))
+    return (run_dir / "student").exists() or any(suffix != ".partial" for suffix in checkpoints)
+
+
+def _take_leave(file: Path, settings: dict[str, Any]) -> None:
+    """Say in what a run that begins again differs from the one there. Raises ValueError if that is no run's file."""
+    there = _read_settings(file)
+    if there["provenance"] is None:
+        raise ValueError(f"{file} is not of a run, and would be written over; choose another run_dir")
+    differences = _differences(there, settings)
+    if differences:
+        print(f"{file.parent} has no checkpoint; it begins again with other settings:\n  " + "\n  ".join(differences))
+        (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # another run there, too
 
 
 def is_complete(config: RunConfig) -> bool:
@@ -177,9 +178,9 @@ def is_complete(config: RunConfig) -> bool:
 
 def check_settings(config: RunConfig) -> None:
     """Raise ValueError if the run folder holds a run of other settings, finished or not."""
-    file = Path(config.run_dir) / "config.yaml"
-    if file.exists():
-        _check_same(file, to_dict(config))
+    run_dir = Path(config.run_dir)
+    if _has_progress(run_dir):
+        _check_same(run_dir / "config.yaml", to_dict(config))
 
 
 def _check_same(file: Path, settings: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from accelerate.tracking import get_available_trackers
 from tqdm.auto import tqdm
 
 from distill.config import RunConfig
-from distill.run_folder import flatten, read_jsonl, write_text
+from distill.run_folder import WANDB_ID_FILE, flatten, read_jsonl, write_text
 from distill.settings import to_dict
 from distill.throughput import peak_flops_per_second, peak_memory_bytes
 
@@ -45,7 +45,7 @@ def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, An
     """Options by tracker. wandb's run id is kept in the run folder, so that a resumed run stays one run there."""
     if "wandb" not in config.train.trackers or not accelerator.is_main_process:
         return {}
-    file = Path(config.run_dir) / "wandb_id"
+    file = Path(config.run_dir) / WANDB_ID_FILE
     if not file.exists():
         write_text(file, uuid.uuid4().hex)
     return {"wandb": {"id": file.read_text(encoding="utf-8"), "resume": "allow", "name": Path(config.run_dir).name}}

@@ -248,6 +248,10 @@ def evaluate(
     distiller.train()
     exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64
     ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device, exact), "sum").tolist()
-    nats_per_token = ce_sum / max(num_tokens, 1)
+    return heldout_results(ce_sum / max(num_tokens, 1))
+
+
+def heldout_results(nats_per_token: float) -> dict[str, float]:
+    """A held-out cross-entropy and its exponential, by the names of metrics.jsonl."""
     perplexity = math.exp(nats_per_token) if nats_per_token < MAX_EXPONENT else math.inf
     return {"heldout_nats_per_token": nats_per_token, "heldout_perplexity": perplexity}

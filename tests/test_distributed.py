@@ -21,6 +21,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
+from distill.checkpoint import checkpoints
+from distill.export_checkpoint import export_checkpoint
 from distill.run_folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +190,11 @@ def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(ac
     train.main([*uneven, f"run_dir={tmp_path / 'two_then_one'}"])
     for name in ("one_then_two", "two_then_one"):
         assert_same_run(tmp_path / name, tmp_path / "alone")
+    run = tmp_path / "one_then_two"  # whose last checkpoint two processes have written
+    export_checkpoint(run, checkpoints(run)[-1].name, tmp_path / "exported")
+    weights, expected = (load_file(model / "model.safetensors") for model in (tmp_path / "exported", run / "student"))
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in weights)
 
 
 def test_dropout_of_two_processes_continues_where_it_was(uneven, tmp_path):

@@ -152,7 +152,7 @@ def _text(stream: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
     width = 0
     for number, line in enumerate(stream, 1):
         # from the end: a few of GloVe's words have spaces in them ("at name@domain.com")
-        word, *values = line.rsplit(None, width or -1) or [b""]
+        word, *values = line.rstrip().rsplit(b" ", width or -1)
         if number == 1 and len(values) == 1:
             continue  # word2vec's header: number of words and width
         width = width or len(values)

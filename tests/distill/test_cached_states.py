@@ -137,7 +137,7 @@ def test_another_teacher_corpus_or_precision_has_other_states(config, config_fil
     paths.append(states_folder(config, "no", other, teacher, fingerprint(config, teacher)).path)
     half = load_config(RunConfig, config_file, ["teacher.dtype=bfloat16"])
     paths.append(states_folder(half, "no", blocks, teacher, fingerprint(half, teacher)).path)
-    for file in ("q4.gguf", "q8.gguf"):  # in one folder, whose fingerprint is of both
+    for file in ("q4.gguf", "q8.gguf"):
         rounded = load_config(RunConfig, config_file, [f"teacher.gguf_file={file}"])
         paths.append(states_folder(rounded, "no", blocks, teacher, fingerprint(config, teacher)).path)
     tiny_model("gpt2", seed=9).save_pretrained(config.teacher.path)

@@ -28,10 +28,12 @@ def test_the_student_of_the_last_checkpoint_is_that_of_the_run(config_file, tmp_
 
 def test_the_best_checkpoint_is_the_one_of_the_least_heldout_loss(config_file, tmp_path):
     run, out = tmp_path / "run", tmp_path / "best"
-    train.main(["--config", str(config_file), "train.keep_checkpoints=9", "optim.lr=0.3"])  # which gets worse
+    gets_worse = ["optim.lr=1", "optim.warmup_steps=6"]
+    train.main(["--config", str(config_file), "train.keep_checkpoints=9", *gets_worse])
     lines = [line for line in read_metrics(run) if "heldout_perplexity" in line]
     measured = {line["step"]: line["heldout_nats_per_token"] for line in lines}
     best = min((step for step in measured if step > 0), key=measured.get)
+    assert best < 6, measured
     assert best_checkpoint(run).name == f"step_{best:08d}"
     assert len(checkpoints(run)) == 3
     main([str(run), "best", "--out", str(out)])
@@ -51,8 +53,20 @@ def test_bad_requests_are_one_message(config_file, tmp_path):
     (tmp_path / "elsewhere").rename(run / "checkpoints" / "step_00000002")
     with pytest.raises(FileNotFoundError, match="none is not a run folder: it has no config.yaml"):
         main([str(tmp_path / "none"), "best", "--out", str(out)])
-    with pytest.raises(ValueError, match=" exists; give another --out"):
-        main([str(run), "best", "--out", str(tmp_path)])
+    for place in (tmp_path, run / "student", run / "best"):
+        with pytest.raises(ValueError, match="exists or is in the run's folder; give another --out"):
+            main([str(run), "best", "--out", str(place)])
+    settings, teacher = run / "config.yaml", tmp_path / "teacher" / "generation_config.json"
+    written, generation = settings.read_text(), teacher.read_text()
+    teacher.write_text(generation + "\n")
+    with pytest.raises(ValueError, match="the teacher of .*run is not what it was trained with"):
+        main([str(run), "best", "--out", str(out)])
+    teacher.write_text(generation)
+    settings.write_text(written.replace("layers:\n  - 0\n  - 3\n", "layers:\n  - 0\n  - 3\n  - 3\n"))
+    assert settings.read_text() != written
+    with pytest.raises(ValueError, match="step_00000002 does not fit this run"):
+        main([str(run), "best", "--out", str(out)])
+    settings.write_text(written)
     (run / "checkpoints" / "step_00000002" / "run.pt").unlink()
     with pytest.raises(ValueError, match=r"step_00000002 is damaged \(run.pt is missing\)"):
         main([str(run), "step_00000002", "--out", str(out)])

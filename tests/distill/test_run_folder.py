@@ -12,8 +12,8 @@ import pytest
 
 from distill import run_folder
 from distill.config import RunConfig
-from distill.run_folder import leave_note, open_run, read_jsonl, write_text
-from distill.settings import load_yaml, validate
+from distill.run_folder import check_settings, leave_note, open_run, read_jsonl, write_text
+from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
 ORIGIN = {"data": {"corpus": "abc"}}
 
@@ -87,24 +87,38 @@ def test_settings_that_only_watch_a_run_may_change_and_others_may_not(tmp_path):
         pass
 
 
-def test_a_run_that_got_nowhere_begins_again_with_other_settings(tmp_path):
+def test_a_run_that_got_nowhere_begins_again_with_other_settings(tmp_path, capsys):
     """After want of memory in the first step, say."""
     with open_run(config(tmp_path), ORIGIN):
-        pass
-    other = {"data": {"corpus": "abd"}}
-    with open_run(config(tmp_path, teacher={"path": "unused", "dtype": "bfloat16"}), other):
+        (tmp_path / "checkpoints" / "step_00000001.partial").mkdir(parents=True)
+        (tmp_path / "wandb_id").write_text("1")
+    with open_run(config(tmp_path), ORIGIN):
+        assert (tmp_path / "wandb_id").exists()
+    assert capsys.readouterr().out == ""
+    other, half = {"data": {"corpus": "abd"}}, config(tmp_path, teacher={"path": "unused", "dtype": "bfloat16"})
+    check_settings(half)
+    with open_run(half, other):
         written = load_yaml(tmp_path / "config.yaml")
     assert (written["teacher"]["dtype"], written["provenance"]) == ("bfloat16", other)
+    assert not (tmp_path / "wandb_id").exists()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].endswith("has no checkpoint; it begins again with other settings:")
+    assert printed[1:] == [
+        "  provenance.data.corpus: 'abc' there, 'abd' now",
+        "  teacher.dtype: 'float32' there, 'bfloat16' now",
+    ]
     (tmp_path / "student").mkdir()
     with pytest.raises(ValueError, match="teacher.dtype: 'bfloat16' there"), open_run(config(tmp_path), other):
         pass
 
 
-def test_a_configuration_of_something_else_is_not_written_over(tmp_path):
-    (tmp_path / "config.yaml").write_text("thesis: mine\n")
-    with pytest.raises(ValueError, match="is not the configuration of a run"), open_run(config(tmp_path), ORIGIN):
+@pytest.mark.parametrize("of_user", [False, True])
+def test_a_file_that_no_run_has_written_is_not_written_over(of_user, tmp_path):
+    mine = dump_yaml(to_dict(config(tmp_path))) if of_user else "thesis: mine\n"
+    (tmp_path / "config.yaml").write_text(mine)
+    with pytest.raises(ValueError, match="is not .*of a run"), open_run(config(tmp_path), ORIGIN):
         pass
-    assert (tmp_path / "config.yaml").read_text() == "thesis: mine\n"
+    assert (tmp_path / "config.yaml").read_text() == mine
 
 
 def test_what_an_interrupted_start_left_is_no_foreign_folder(tmp_path):

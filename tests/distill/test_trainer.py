@@ -236,6 +236,16 @@ def test_bf16_changes_the_loss_and_its_gradient_by_rounding_only(device, world, 
     assert (mine - theirs).norm() < 0.05 * theirs.norm()
 
 
+def test_the_loss_is_the_weighted_sum_of_the_parts_that_are_reported(world, tiny_model):
+    config = settings("augment", "equivariant_geometric", counterpart_weight=3.0, pairing_weight=0.4)
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    loss, _, metrics = our_step(student, teacher, examples_of(world, "augment"), 2, config, world.classes)
+    softened = 0.6 * metrics["kd"] + 3.0 * metrics["counterpart"]
+    others = 0.3 * metrics["ce"] + 0.2 * metrics["hidden"] + 0.4 * metrics["pairing"]
+    assert min(metrics[name] for name in ("kd", "counterpart", "ce", "hidden", "pairing")) > 1e-4
+    assert loss == pytest.approx(2.0**2 * softened + others, rel=1e-6)
+
+
 def test_a_student_equal_to_its_teacher_has_no_distillation_loss(world, tiny_model):
     teacher = tiny_model(seed=1).requires_grad_(False)
     student = copy.deepcopy(teacher).requires_grad_(True)

@@ -36,11 +36,11 @@ def text_file(path, header=False):
 def test_words_with_spaces_in_them_are_read(tmp_path):
     plain = text_file(tmp_path / "v.txt")
     with plain.open("a") as file:
-        file.write("at name@domain.com 0.1 -2 3e-1\n. . . 1  2 3\n")
+        file.write("at name@domain.com 0.1 -2 3e-1\n. . . 1 2 3\n 4 5 6\n")
     assert polarity.read(str(plain), None) == polarity.read(str(text_file(tmp_path / "w.txt")), None)
     with plain.open("rb") as stream:
-        *_, (first, _), (last, vector) = polarity._text(stream)
-    assert (first, last, vector.tolist()) == ("at name@domain.com", ". . .", [1, 2, 3])
+        *_, (first, _), (second, vector), (empty, _) = polarity._text(stream)
+    assert (first, second, empty, vector.tolist()) == ("at name@domain.com", ". . .", "", [1, 2, 3])
 
 
 def test_debiased_vectors_are_taken_as_they_are(tmp_path):
