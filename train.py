@@ -54,8 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise MemoryError(
             f"the memory of the GPU does not suffice ({str(error).splitlines()[0]}); lower train.micro_batch_size "
             f"({config.train.micro_batch_size}), set train.gradient_checkpointing=true, teacher.dtype=bfloat16 or "
-            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact, and needs "
-            "the same teacher.dtype and precision"
+            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact, and goes "
+            "on with the same teacher.dtype and precision only"
         ) from error
 
 
