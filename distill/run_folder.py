@@ -107,7 +107,7 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
             _check_same(file, settings)
         else:
             if file.exists():
-                _take_leave(file, settings)
+                _begin_again(file, settings)
             write_text(file, dump_yaml(settings))
         yield
 
@@ -156,8 +156,10 @@ def _has_progress(run_dir: Path) -> bool:
     return (run_dir / "student").exists() or any(suffix != ".partial" for suffix in checkpoints)
 
 
-def _take_leave(file: Path, settings: dict[str, Any]) -> None:
-    """Say in what a run that begins again differs from the one there. Raises ValueError if that is no run's file."""
+def _begin_again(file: Path, settings: dict[str, Any]) -> None:
+    """Say in what a run that takes the place of one without a checkpoint differs from it. Raises ValueError for a file
+    that no run has written.
+    """
     there = _read_settings(file)
     if there["provenance"] is None:
         raise ValueError(f"{file} is not of a run, and would be written over; choose another run_dir")
