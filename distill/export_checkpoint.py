@@ -16,6 +16,7 @@ import torch
 import torch.distributed.checkpoint as distributed_checkpoint
 from torch.distributed.checkpoint import CheckpointException
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from distill.checkpoint import TrainState, best_checkpoint, checkpoints, damage, does_not_fit, quiet
 from distill.config import RunConfig
@@ -94,6 +95,7 @@ def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
 
 
 if __name__ == "__main__":
+    logging.disable_progress_bar()
     try:
         main()
     except (OSError, ValueError) as error:
