@@ -80,12 +80,16 @@ def run(config: RunConfig, dry_run: bool) -> None:
         accelerator.print(describe(config, accelerator, schedule, blocks, teacher, student, classes))
         return
 
-    parts = on_main(accelerator, lambda: origin_of_parts(config, tokenizer, teacher, student))
-    origin = provenance(blocks.info, parts, accelerator.mixed_precision)
+    origin = on_main(
+        accelerator,
+        lambda: provenance(
+            blocks.info, origin_of_parts(config, tokenizer, teacher, student), accelerator.mixed_precision
+        ),
+    )
     with contextlib.ExitStack() as held:
         on_main(accelerator, lambda: held.enter_context(open_run(config, origin)))
         if config.teacher and teacher and config.teacher.targets == "cached":
-            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, parts["teacher"]).read)
+            blocks = blocks._replace(states=cache_states(config, accelerator, blocks, teacher, origin["teacher"]).read)
         fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
     accelerator.print(f"done: {config.run_dir}/student")
 

@@ -36,8 +36,8 @@ from benchmarks.study_plan import (
 )
 from distill.evaluation.comparison import read_results
 from distill.export import write_student
-from distill.models import folder_fingerprint, model_fingerprint
-from distill.parts import load_parts
+from distill.models import folder_fingerprint
+from distill.parts import load_parts, origin_of_parts
 from distill.run_folder import check_settings, is_complete, open_run
 from distill.settings import load_yaml, to_dict
 
@@ -128,9 +128,7 @@ def write_untrained(run: Run) -> None:
     if is_complete(run.config):
         return
     tokenizer, teacher, student = load_parts(run.config)
-    assert run.config.teacher is not None and teacher is not None
-    source = run.config.teacher
-    with open_run(run.config, {"teacher": model_fingerprint(source.path, teacher, source.gguf_file)}):
+    with open_run(run.config, origin_of_parts(run.config, tokenizer, teacher, student)):
         write_student(_student(run), student, tokenizer)
 
 
