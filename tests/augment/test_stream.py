@@ -16,7 +16,7 @@ import pytest
 
 from augment import load_lexicon, parquet, stream, swap
 from augment.__main__ import main
-from augment.rows import RowOptions, add_counterfactuals
+from augment.rows import RowOptions
 from augment.stream import swap_file
 
 OPTIONS = RowOptions(load_lexicon())
@@ -284,27 +284,6 @@ def test_output_folder_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[
     write_jsonl(tmp_path / "in.jsonl", ["He left."])
     assert main(["swap", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "absent" / "o.jsonl")]) == 1
     assert "does not exist; make it first" in capsys.readouterr().err
-
-
-def test_explain_marks_edits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "He left her."]) == 0
-    printed = capsys.readouterr().out
-    assert "[She] left [him]." in printed
-    assert "1 m->f, 1 f->m" in printed
-
-
-def test_datasets_map_function() -> None:
-    got = add_counterfactuals({"text": ["He left.", "Nothing."]})
-    assert got["counterfactual"] == ["She left.", "Nothing."]
-    assert [len(edits) for edits in got["edits"]] == [1, 0]
-    with pytest.raises(ValueError, match="no column 'body'"):
-        add_counterfactuals({"text": ["x"]}, text_field="body")
-
-
-def test_datasets_map_over_a_dataset() -> None:
-    datasets = pytest.importorskip("datasets")
-    data = datasets.Dataset.from_dict({"text": ["He left.", "Nothing."]})
-    assert data.map(add_counterfactuals, batched=True)["counterfactual"][:] == ["She left.", "Nothing."]
 
 
 KILLED = """
