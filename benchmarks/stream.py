@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -73,6 +74,8 @@ def write_corpus(folder: Path, num_bytes: int) -> None:
     corpus = folder / "corpus.jsonl"
     if corpus.exists() and corpus.stat().st_size >= num_bytes:
         return
+    (folder / SAMPLES).unlink(missing_ok=True)  # of another corpus, as are the blocks
+    shutil.rmtree(folder / "cache", ignore_errors=True)
     written = number = 0
     with corpus.open("w", encoding="utf-8") as file:
         while written < num_bytes:

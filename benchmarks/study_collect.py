@@ -104,8 +104,11 @@ def collect(study: StudyConfig) -> dict[str, Any]:
         if label_of(arm, seed) not in done:
             missing.append(label_of(arm, seed))
             continue
-        (result,) = load_evaluations([evaluation_folder(study, arm, seed)])[0].results
-        found[arm, seed] = result.estimates
+        folder = evaluation_folder(study, arm, seed)
+        evaluation = load_evaluations([folder])[0]
+        for one in evaluation.failures:
+            raise ValueError(f"{folder}: {one.task}: {one.message}; remove the folder and run the study again")
+        found[arm, seed] = evaluation.results[0].estimates
     if not found:
         raise ValueError(
             f"{study.run_dir} holds no model that is trained and measured with these settings; run the study first: "

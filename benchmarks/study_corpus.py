@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     try:
-        sources = json.dumps(dict(_source(one) for one in options.sources), indent=2) + "\n"
+        sources = json.dumps([_source(one) for one in options.sources], indent=2) + "\n"
         record = options.out / "sources.json"  # written last: with it the folder is whole
         if record.exists() and record.read_text(encoding="utf-8") == sources:
             print(f"{options.out} is there already, nothing to do")

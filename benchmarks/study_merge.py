@@ -61,6 +61,9 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
     """Raise ValueError for the first thing that parts of one study cannot differ in."""
     one, other = (_alike(part) for part in (first, second))
+    origins = [part.get("origin", {}) for part in (first, second)]
+    for name in (origins[0].keys() & origins[1].keys()) - {"git_revisions"}:  # a part without students has few of them
+        one[f"its {name}"], other[f"its {name}"] = (origin[name] for origin in origins)
     for key in dict.fromkeys([*one, *other]):
         if one.get(key) != other.get(key):
             raise ValueError(
@@ -72,14 +75,12 @@ def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 
 def _alike(part: dict[str, Any]) -> dict[str, Any]:
-    """All that has to be the same in two parts of one study, by name, as far as this part has it."""
+    """What every part has, and has to be the same in all parts of one study, by name."""
     training = {key: value for key, value in part["training"].items() if key not in ("run_dir", "seed")}
-    origin = {f"its {key}": value for key, value in part.get("origin", {}).items() if key != "git_revisions"}
     measured = ("convention", "statistic", "num_items", "num_clusters")
     return {
         **{key: part["study"][key] for key in OF_STUDY},
         "the teacher's fingerprint": part.get("teacher"),
-        **origin,
         **flatten(training),
         **flatten({name: {key: one[key] for key in measured} for name, one in part["measures"].items()}),
     }
@@ -87,8 +88,9 @@ def _alike(part: dict[str, Any]) -> dict[str, Any]:
 
 def _origin(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """What the runs of both were made with: the same, but for the revisions."""
-    every = [part.get("origin", {}) for part in (first, second)]
-    return {**every[0], "git_revisions": sorted({one for origin in every for one in origin.get("git_revisions", [])})}
+    one, other = (part.get("origin", {}) for part in (first, second))
+    revisions = {*one.get("git_revisions", []), *other.get("git_revisions", [])}
+    return {**other, **one, "git_revisions": sorted(revisions)}
 
 
 def _measure(described: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:

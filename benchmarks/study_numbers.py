@@ -80,6 +80,11 @@ def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
     return adjusted
 
 
+def is_log(measure: Measure) -> bool:
+    """Whether a measure is a logarithm, so that a difference of it is told in percent."""
+    return measure.name.startswith("log_perplexity/")
+
+
 def percent(difference: Interval) -> Interval:
     """A difference of logarithms as a change in percent."""
     change = [100 * math.expm1(number) for number in (difference.value, difference.low, difference.high)]

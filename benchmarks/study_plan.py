@@ -196,6 +196,8 @@ def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int]
     runs = [_run(study, name, study.seeds[0], ()) for name in arms if name == UNTRAINED]
     runs += [_run(study, name, seed, arms[name]) for seed in study.seeds for name in arms if name != UNTRAINED]
     _check(study, runs[1:])
+    for name in arms:
+        evaluation_config(study, name)
     wanted = {name for name in arms if not only or name in only or base_of(name) in only}
     return [run for run in runs if run.arm in wanted and (run.arm == UNTRAINED or not seeds or run.seed in seeds)]
 

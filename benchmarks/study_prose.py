@@ -24,6 +24,7 @@ from benchmarks.study_numbers import (
     cell,
     compare,
     holm_p_values,
+    is_log,
     not_inferior,
     p_text,
     percent,
@@ -74,6 +75,8 @@ def _number(words: list[str], studies: Mapping[str, Mapping[str, Measure]]) -> s
         return at_least(removed_percent(measure, arm, reference), int(threshold[0]))
     difference = compare(measure, arm, reference)
     if kind == "percent":
+        if not is_log(measure):
+            raise ValueError(f"{written}: {name} is no logarithm, so that its difference is no percentage")
         return cell(percent(difference), 2)
     if kind in ("verdict", "better"):
         return (not_inferior if kind == "verdict" else better)(measure, difference)

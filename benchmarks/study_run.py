@@ -11,13 +11,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from augment.lexicon import load_lexicon
 from benchmarks.study_plan import (
     ROOT,
     TEACHER,
@@ -34,6 +35,9 @@ from benchmarks.study_plan import (
     teacher_model,
     teacher_run,
 )
+from distill.config import RunConfig
+from distill.corpus import corpus_version
+from distill.data import sources
 from distill.evaluation.comparison import read_results
 from distill.export import write_student
 from distill.models import folder_fingerprint
@@ -76,8 +80,9 @@ def run_study(
     if teacher is not None and not is_complete(teacher):
         train = _train(str(study.teacher_config), study.teacher_overrides)
         first.append(Job("the teacher's training", (train,), logs / "teacher_training.log"))
+    deadline = time.monotonic() + 3600 * study.budget_hours
     for job in first:
-        if _report(run_jobs([job], 1, study)):
+        if _report(run_jobs([job], 1, study, deadline)):
             return 1
     stale = ", ".join(run.config.run_dir for run in _of_another_teacher(study, runs))
     if stale:
@@ -85,31 +90,32 @@ def run_study(
             f"{teacher_folder(study)} is not the teacher that these were made from: {stale}; remove them, or put their "
             "teacher back"
         )
-    origin_of(study, runs)
+    origin_of(study, runs, _sources(runs[0].config) if runs else {})
     done = complete(study, runs)
     left = [job for job in jobs if job.label not in done]
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} models are trained and measured already")
-    return _report(run_jobs(left, num_jobs, study))
+    return _report(run_jobs(left, num_jobs, study, deadline))
 
 
-def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig) -> dict[str, str]:
+def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig, deadline: float) -> dict[str, str]:
     """Run the jobs, `num_jobs` at a time with the cores shared out among them; what failed, and why.
 
-    After the study's hours no job is started any more; those left out are named among the failures.
+    deadline: of `time.monotonic`; after it no job is started any more, and those left out are named among the failures.
+    Whatever is raised here (KeyboardInterrupt, a screen that cannot be written to) ends the running commands too, which
+    save what they have.
     """
     begin = time.monotonic()
     failed: dict[str, str] = {}
-    deadline = begin + 3600 * study.budget_hours
     environment = _environment(num_jobs, study.mixed_precision)
+    times = Path(study.run_dir) / TIMES
+    running: list[subprocess.Popen[bytes]] = []
     with ThreadPoolExecutor(num_jobs) as pool:
-        futures = {pool.submit(_run_job, job, environment, deadline): job for job in jobs}
+        futures = {pool.submit(_run_job, job, environment, deadline, times, running): job for job in jobs}
         try:
             for number, future in enumerate(as_completed(futures), start=1):
                 job, (seconds, fault) = futures[future], future.result()
-                if fault is None:
-                    _note_time(study, job.label, seconds)
-                else:
+                if fault is not None:
                     failed[job.label] = fault
                 elapsed = time.monotonic() - begin
                 left = timedelta(seconds=round(elapsed / number * (len(jobs) - number)))
@@ -117,8 +123,10 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig) -> dict[str
                 print(
                     f"[{number}/{len(jobs)}] {job.label}: {outcome} in {seconds:.0f} s; about {left} left", flush=True
                 )
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)  # the running commands have got the signal too, and save what they have
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.terminate()  # nothing happens to one that has ended
             raise
     return failed
 
@@ -158,13 +166,14 @@ def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:
     return {label for label in done if label in trained or label == label_of(*teacher)}
 
 
-def origin_of(study: StudyConfig, runs: Sequence[Run]) -> dict[str, Any]:
+def origin_of(study: StudyConfig, runs: Sequence[Run], now: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What all runs that are there were made with: precision, tokenizer, corpora and lexicon, and at which revisions.
 
-    Raises ValueError when they differ in any but the revision: then not only the arms are compared.
+    now: what others will be made with (`_sources`). Raises ValueError when they differ in any but the revision: then
+    not only the arms are compared.
     """
-    origin: dict[str, Any] = {"mixed_precision": study.mixed_precision}
-    by = {"mixed_precision": "the study"}
+    origin: dict[str, Any] = {"mixed_precision": study.mixed_precision, **(now or {})}
+    by = {"mixed_precision": "the study", **dict.fromkeys(now or {}, "what is there now")}
     revisions = set()
     for run in runs:
         file = Path(run.config.run_dir) / "config.yaml"
@@ -182,6 +191,13 @@ def origin_of(study: StudyConfig, runs: Sequence[Run]) -> dict[str, Any]:
                 )
             by.setdefault(name, run.config.run_dir)
     return {**origin, "git_revisions": sorted(revisions)}
+
+
+def _sources(config: RunConfig) -> dict[str, Any]:
+    """The corpora and the lexicon as they are now; nothing of those on a hub, which are not asked for here."""
+    if corpus_version(config.data) is None:
+        return {}
+    return sources(config.data, load_lexicon(config.augment.tiers, config.augment.lexicon))
 
 
 def _of_another_teacher(study: StudyConfig, runs: Sequence[Run]) -> list[Run]:
@@ -240,25 +256,36 @@ def _environment(num_jobs: int, mixed_precision: str) -> dict[str, str]:
     }
 
 
-def _note_time(study: StudyConfig, label: str, seconds: float) -> None:
-    file = Path(study.run_dir) / TIMES
-    with file.open("a", encoding="utf-8") as times:
-        times.write(json.dumps({"label": label, "seconds": round(seconds, 1)}) + "\n")
-
-
-def _run_job(job: Job, environment: dict[str, str], deadline: float) -> tuple[float, str | None]:
-    """Seconds, and the reason if it failed."""
+def _run_job(
+    job: Job, environment: dict[str, str], deadline: float, times: Path, running: list[subprocess.Popen[bytes]]
+) -> tuple[float, str | None]:
+    """Seconds, which are written to `times` whatever came of it, and the reason if it failed."""
     begin = time.monotonic()
     if begin > deadline:
         return 0.0, "not started: the study's budget_hours are over; give the same command again to go on"
+    try:
+        fault = _run_commands(job, environment, running)
+        line = json.dumps({"label": job.label, "seconds": round(time.monotonic() - begin, 1)})
+        with times.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        fault = str(error)
+    return time.monotonic() - begin, fault
+
+
+def _run_commands(job: Job, environment: dict[str, str], running: list[subprocess.Popen[bytes]]) -> str | None:
+    """Run the commands of a job, each while it runs in `running`; the reason if one failed."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a", encoding="utf-8") as log:
         for command in job.commands:
             print(f"$ {' '.join(command)}", file=log, flush=True)
-            done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
-            if done.returncode != 0:
-                return time.monotonic() - begin, f"exit code {done.returncode}: {_reason(job.log)} ({job.log})"
-    return time.monotonic() - begin, None
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            running.append(process)
+            code = process.wait()
+            running.remove(process)
+            if code != 0:
+                return f"exit code {code}: {_reason(job.log)} ({job.log})"
+    return None
 
 
 def _reason(log: Path) -> str:

@@ -15,6 +15,7 @@ from benchmarks.study_numbers import (
     compare,
     have_common_seed,
     holm_p_values,
+    is_log,
     not_inferior,
     p_text,
     percent,
@@ -67,7 +68,7 @@ def differences_table(found: dict[str, Measure], arms: Sequence[str], reference:
                 row += ["–"] * (3 if found[name].margin else 2)
                 continue
             difference = compare(found[name], arm, reference)
-            change = cell(percent(difference), 2) if _is_log(found[name]) else cell(difference)
+            change = cell(percent(difference), 2) if is_log(found[name]) else cell(difference)
             row += [change, p_text(adjusted[name][arm])]
             if found[name].margin:
                 row.append(not_inferior(found[name], difference))
@@ -133,16 +134,12 @@ def _title(measure: Measure) -> str:
     )
 
 
-def _is_log(measure: Measure) -> bool:
-    return measure.name.startswith("log_perplexity/")
-
-
 def _difference_title(measure: Measure) -> str:
-    return "Perplexity (%)" if _is_log(measure) else _title(measure)
+    return "Perplexity (%)" if is_log(measure) else _title(measure)
 
 
 def _in_table(measure: Measure, margin: float) -> str:
-    return f"{100 * math.expm1(margin):.3g} %" if _is_log(measure) else f"{margin:g}"
+    return f"{100 * math.expm1(margin):.3g} %" if is_log(measure) else f"{margin:g}"
 
 
 def _value(measure: Measure, arm: str) -> str:

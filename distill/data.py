@@ -113,19 +113,26 @@ def _identity(
 ) -> dict[str, Any]:
     """Everything that determines the blocks, the source code that makes them included."""
     substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
-    sources = sorted(Path(augment.__file__).parent.glob("*.py"))
-    sources += [Path(module.__file__ or "") for module in (corpus, packing, pairing)] + [Path(__file__)]
+    modules = sorted(Path(augment.__file__).parent.glob("*.py"))
+    modules += [Path(module.__file__ or "") for module in (corpus, packing, pairing)] + [Path(__file__)]
     return {
-        "corpus": _fingerprint(data),
-        "heldout_corpus": _fingerprint(data, heldout=True) if data.heldout_path else None,
+        **sources(data, lexicon),
         "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
         "reading": [data.text_field, data.txt_document, data.max_documents],
         "tokenizer": tokenizer.backend_tokenizer.to_str(),
         "separators": separators(tokenizer, data.separator),
-        "lexicon": lexicon.fingerprint,
         "seq_len": data.seq_len,
         "substitution": substitution,
-        "code": [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources],
+        "code": [hashlib.sha256(source.read_bytes()).hexdigest() for source in modules],
+    }
+
+
+def sources(data: DataConfig, lexicon: Lexicon) -> dict[str, str | None]:
+    """What blocks are made from, as it is now: the fingerprints of `corpus`, `heldout_corpus` and `lexicon`."""
+    return {
+        "corpus": _fingerprint(data),
+        "heldout_corpus": _fingerprint(data, heldout=True) if data.heldout_path else None,
+        "lexicon": lexicon.fingerprint,
     }
 
 

@@ -1,7 +1,11 @@
 """The runner of a study, and a small study from training to RESULTS.md."""
 
+import json
+import os
 import shutil
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -26,24 +30,55 @@ def python(code: str) -> tuple[str, ...]:
 
 
 def test_jobs_run_side_by_side_and_one_that_fails_does_not_stop_the_others(tmp_path, study_file, capsys):
-    plan = load_study(study_file, [f"run_dir={tmp_path}"])
-    wait = python("import time; time.sleep(0.5); print('waited')")
+    plan = load_study(study_file, [f"run_dir={tmp_path}", "mixed_precision=bf16"])
+    wait = "import pathlib, time\npathlib.Path({mine!r}).touch()\n"  # each of the good ones, for the other one's file
+    wait += "while not pathlib.Path({other!r}).exists(): time.sleep(0.01)"
+    files = [str(tmp_path / name) for name in "ab"]
+    told = python("import os; print(os.environ['OMP_NUM_THREADS'], os.environ['ACCELERATE_MIXED_PRECISION'])")
+    (tmp_path / "no folder").touch()
     jobs = [
-        Job("good 0", (wait, python("import os; print(os.environ['OMP_NUM_THREADS'])")), tmp_path / "logs" / "0.log"),
+        Job("good 0", (python(wait.format(mine=files[0], other=files[1])), told), tmp_path / "logs" / "0.log"),
         Job("bad", (python("raise SystemExit('broken')"), python("print('never')")), tmp_path / "logs" / "bad.log"),
-        Job("good 1", (wait,), tmp_path / "logs" / "1.log"),
+        Job("no log", (told,), tmp_path / "no folder" / "log"),
+        Job("good 1", (python(wait.format(mine=files[1], other=files[0])),), tmp_path / "logs" / "1.log"),
     ]
-    begin = time.monotonic()
-    failed = run_jobs(jobs, 3, plan)
-    assert time.monotonic() - begin < 20
-    assert list(failed) == ["bad"]
+    failed = run_jobs(jobs, 4, plan, time.monotonic() + 300)
+    assert failed.keys() == {"bad", "no log"}
     assert failed["bad"].startswith("exit code 1: broken")
+    assert "no folder" in failed["no log"]
     assert "never" not in (tmp_path / "logs" / "bad.log").read_text()
-    assert (tmp_path / "logs" / "0.log").read_text().splitlines()[-1].isdigit()
+    assert (tmp_path / "logs" / "0.log").read_text().splitlines()[-1] == f"{max(1, (os.cpu_count() or 1) // 4)} bf16"
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert [line.split()[0] for line in lines] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
     assert "about 0:00:00 left" in lines[-1]
-    assert len((tmp_path / study_run.TIMES).read_text().splitlines()) == 2
+    times = [json.loads(line)["label"] for line in (tmp_path / study_run.TIMES).read_text().splitlines()]
+    assert sorted(times) == ["bad", "good 0", "good 1"]  # what failed has taken its time too
+
+
+def test_an_interruption_ends_the_running_commands_and_starts_no_other(tmp_path, study_file):
+    plan = load_study(study_file, [f"run_dir={tmp_path}"])
+    forever = "import os, pathlib, time\npathlib.Path({pid!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    jobs = [Job(name, (python(forever.format(pid=str(tmp_path / name))),), tmp_path / f"{name}.log") for name in "ab"]
+
+    def interrupt() -> None:
+        while not (tmp_path / "a").exists() or not (tmp_path / "a").read_text():
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, 1, plan, time.monotonic() + 300)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "a").read_text()), 0)
+    assert not (tmp_path / "b").exists()
+    assert len((tmp_path / study_run.TIMES).read_text().splitlines()) == 1
+
+
+def test_hours_are_those_of_all_jobs_by_what_they_did(tmp_path):
+    lines = [("prepare 1", 360), ("the teacher's training", 3240), ("teacher seed 0", 720), ("plain seed 0", 7200)]
+    text = "".join(json.dumps({"label": label, "seconds": seconds}) + "\n" for label, seconds in lines)
+    (tmp_path / study_run.TIMES).write_text(text)
+    assert study_collect._hours(tmp_path) == {"teacher_and_data": 1.0, "students": 2.2}
 
 
 @pytest.mark.parametrize(
@@ -61,9 +96,9 @@ def test_the_reason_of_a_failure_is_the_whole_of_the_last_commands_last_error(ou
 
 
 def test_no_job_is_started_after_the_hours_of_the_budget(tmp_path, study_file):
-    plan = load_study(study_file, [f"run_dir={tmp_path}", "budget_hours=0.00005"])
+    plan = load_study(study_file, [f"run_dir={tmp_path}"])
     jobs = [Job(str(n), (python("import time; time.sleep(0.4)"),), tmp_path / f"{n}.log") for n in range(2)]
-    failed = run_jobs(jobs, 1, plan)
+    failed = run_jobs(jobs, 1, plan, time.monotonic() + 0.2)
     assert list(failed) == ["1"]
     assert "budget_hours are over" in failed["1"]
 
@@ -71,15 +106,15 @@ def test_no_job_is_started_after_the_hours_of_the_budget(tmp_path, study_file):
 # -- from training to RESULTS.md -------------------------------------------------------------------------------------
 
 
-def in_process(job, environment, deadline):
+def in_process(job, environment, running):
     """What a job does, without new processes."""
     mains = {"train.py": train.main, "eval.py": eval_main.main, "study.py": study.main}
     codes = [mains[Path(command[1]).name](list(command[2:])) for command in job.commands]
-    return 1.0, None if not any(codes) else f"exit codes {codes}"
+    return None if not any(codes) else f"exit codes {codes}"
 
 
 def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(study_run, "_run_job", in_process)
+    monkeypatch.setattr(study_run, "_run_commands", in_process)
     words = [str(study_file), "--set", "variants=[]"]
     assert study.main(["run", *words]) == 0
     assert "[6/6]" in capsys.readouterr().out  # untrained, teacher, and two arms with two seeds
@@ -97,7 +132,8 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
     assert study.main(["collect", *words, "--out", str(out)]) == 0
     results = study_collect.read(out)
     assert results["missing"] == []
-    assert results["hours"]["students"] == pytest.approx(6 / 3600, abs=0.01)
+    seconds = [json.loads(line)["seconds"] for line in (tmp_path / "study" / study_run.TIMES).read_text().splitlines()]
+    assert results["hours"]["students"] == round(sum(seconds) / 3600, 2) and len(seconds) == 7
     assert results["study"] == to_dict(load_study(study_file, words[2:]))
     found = study_collect.measures(results)
     assert set(found["log_odds/mean_abs"].seeds["equivariant"]) == {0, 1}
@@ -160,7 +196,7 @@ def test_a_small_study_from_training_to_the_report(study_file, tmp_path, monkeyp
 
 
 def test_a_run_with_other_settings_in_its_folder_is_refused_before_anything_starts(study_file, monkeypatch, capsys):
-    monkeypatch.setattr(study_run, "_run_job", in_process)
+    monkeypatch.setattr(study_run, "_run_commands", in_process)
     assert study.main(["run", str(study_file), "--only", "equivariant", "--seeds", "0"]) == 0
     changed = ["--set", "arms={plain: [], equivariant: [perturb.operation=equivariant, optim.lr=1e-5]}"]
     assert study.main(["run", str(study_file), "--only", "equivariant", *changed]) == 2
@@ -174,7 +210,7 @@ def test_a_run_with_other_settings_in_its_folder_is_refused_before_anything_star
 def test_students_of_an_earlier_teacher_are_refused_and_do_not_count(
     study_file, tiny_model, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(study_run, "_run_job", in_process)
+    monkeypatch.setattr(study_run, "_run_commands", in_process)
     words = [str(study_file), "--set", "variants=[]"]
     some = ["--only", "untrained", "plain", "--seeds", "0"]
     assert study.main(["run", *words, *some]) == 0
@@ -188,9 +224,43 @@ def test_students_of_an_earlier_teacher_are_refused_and_do_not_count(
     assert "no model that is trained and measured" in capsys.readouterr().err
 
 
+def test_students_of_another_corpus_than_is_there_now_are_refused_before_others_are_trained(
+    study_file, config_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(study_run, "_run_commands", in_process)
+    words = [str(study_file), "--set", "variants=[]", "--set", f"run_dir={tmp_path / 'study'}"]
+    corpus = Path(yaml.safe_load(config_file.read_text())["data"]["path"])
+    own = tmp_path / "own.jsonl"
+    own.write_text(corpus.read_text())
+    shared = load_study(study_file).train_overrides
+    words += ["--set", f"train_overrides={json.dumps([*shared, f'data.path={own}'])}"]
+    assert study.main(["run", *words, "--only", "plain", "--seeds", "0"]) == 0
+    own.write_text("".join(corpus.read_text().splitlines(keepends=True)[:-5]))
+    capsys.readouterr()
+    assert study.main(["run", *words, "--only", "equivariant", "plain", "--seeds", "0"]) == 2
+    assert "plain/seed0 was made with another corpus than what is there now" in capsys.readouterr().err
+    assert not (tmp_path / "study" / "equivariant").exists()
+
+
+def test_a_measure_that_cannot_be_computed_again_is_no_missing_arm(study_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study_run, "_run_commands", in_process)
+    words = [str(study_file), "--set", "variants=[]"]
+    assert study.main(["run", *words, "--only", "teacher"]) == 0
+    file = tmp_path / "study" / "evaluation" / "teacher" / "seed0" / "results.json"
+    records = file.with_name("examples-teacher.jsonl")
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    for line in lines:
+        if line.get("task") == "agreement":
+            line["logprob_he"] = None
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    capsys.readouterr()
+    assert study.main(["collect", *words, "--out", str(tmp_path / "out.json")]) == 2
+    assert "agreement: its records cannot be summarised" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["mixed_precision", "lexicon", "corpus", "tokenizer"])
 def test_runs_that_were_made_from_different_things_are_refused(name, study_file, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(study_run, "_run_job", in_process)
+    monkeypatch.setattr(study_run, "_run_commands", in_process)
     words = [str(study_file), "--set", "variants=[]"]
     assert study.main(["run", *words, "--only", "untrained", "plain"]) == 0
     plan = load_study(study_file, words[2:])

@@ -42,7 +42,8 @@ def part(models: dict[str, dict[str, list]], **others) -> dict:
 
 @pytest.fixture
 def first() -> dict:
-    return part({"teacher": {"0": [[1], [2]]}, "plain": {"0": [[3], [4]]}})
+    origin = {"mixed_precision": "no", "corpus": "c", "git_revisions": ["q"]}
+    return part({"teacher": {"0": [[1], [2]]}, "plain": {"0": [[3], [4]]}}, origin=origin)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def second() -> dict:
     other = {"created": "2026-02-01", "git_revision": "b", "hardware": "another", "hours": {"students": 0.5}}
     made = part(values, missing=["plain seed 0", "teacher seed 1", "max seed 0"], **other)
     made["study"]["seeds"] = [1]
-    made["origin"] = {"git_revisions": ["r"]}
+    made["origin"] = {"mixed_precision": "no", "git_revisions": ["r"]}  # as of a part without students
     made["training"]["run_dir"] = "there"
     return made
 
@@ -68,7 +69,7 @@ def test_the_models_of_both_are_there_and_the_firsts_where_both_have_one(first, 
         assert measure.columns["swap"][0].tolist() == [[5, 2], [6, 2]]
     assert merged["missing"] == ["max seed 0"]  # the teacher has one seed in all
     assert merged["study"]["seeds"] == [0, 1]
-    assert merged["origin"] == {"git_revisions": ["r"]}
+    assert merged["origin"] == {"mixed_precision": "no", "corpus": "c", "git_revisions": ["q", "r"]}
     assert merged["hours"] == {"students": 1.5}
     assert (merged["hardware"], merged["git_revision"]) == ("one machine and another", "a and b")
     assert (merged["created"], merged["versions"]) == ("2026-02-01", {"torch": "1"})
@@ -93,7 +94,7 @@ def test_a_column_that_is_constant_in_each_part_may_differ_between_them(first, s
             "another",
             "the teacher's fingerprint is 'fingerprint' .* 'another'.*take one teacher to all machines",
         ),
-        (("origin",), {"corpus": "c", "git_revisions": []}, "its corpus is None in the one and 'c' in the other"),
+        (("origin", "corpus"), "d", "its corpus is 'c' in the one and 'd' in the other"),
         (("arms", "swap"), ["t"], r"arm swap is \['s'\] in the one and \['t'\]"),
         (("measures", "m", "convention"), "d", r"m\.convention is 'c' in the one and 'd'"),
     ],

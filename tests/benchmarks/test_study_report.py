@@ -262,8 +262,9 @@ def test_placeholders_become_the_numbers_of_the_tables(measure):
 
 
 def test_a_difference_of_logarithms_is_told_in_percent(measure):
-    studies = {"tiny": {measure.name: measure}}
-    text = study_prose.filled("{{percent tiny good plain log_odds/mean_abs}}", studies)
+    cost = dataclasses.replace(measure, name="log_perplexity/token-stride")
+    studies = {"tiny": {one.name: one for one in (measure, cost)}}
+    text = study_prose.filled("{{percent tiny good plain log_perplexity/token-stride}}", studies)
     difference = study_numbers.compare(measure, "good", "plain")
     assert text.split()[0] == f"{100 * (math.exp(difference.value) - 1):.2f}"
     assert study_prose.filled("{{difference tiny good plain log_odds/mean_abs}}", studies) == study_numbers.cell(
@@ -282,6 +283,7 @@ def test_a_difference_of_logarithms_is_told_in_percent(measure):
         ("{{removed tiny good best}}", "no log_odds/mean_abs of best"),
         ("{{verdict tiny good plain log_odds/mean_abs}}", "states no margin"),
         ("{{at_least tiny good plain most}}", "'most' is not a whole number of percent"),
+        ("{{percent tiny good plain log_odds/mean_abs}}", "log_odds/mean_abs is no logarithm"),
         ("{{p tiny teacher plain log_odds/mean_abs}}", "teacher is not tested against plain"),
     ],
 )
