@@ -16,8 +16,10 @@ LIMITS = """\
 - Gender here is binary and English: the pairs of terms of the lexicon. Nothing is claimed about other genders,
   other groups, other languages, or terms that are not in it.
 - Parity was trained and measured between gendered words after texts that do not tell a gender. What else
-  differs between the genders falls less or not at all: see the counterfactual gap and, where it was measured, the
-  occupation classifier, which is fine-tuned on biased labels.
+  differs between the genders falls less, not at all, or grows: see the counterfactual gap and, where they were
+  measured, the embeddings and the occupation classifier, which is fine-tuned on biased labels.
+- Its method was chosen after a look at others on the same prompts. With which teachers and settings it does worse:
+  RESULTS.md.
 - Where a text does tell the gender, how firmly the pronoun follows it changes too: see the agreement margin.
 - It is made to compare methods, and its teacher is small; it is of little use for anything else.
 """

@@ -51,6 +51,8 @@ HOW_TO_READ = f"""## How to read the tables
   models as they are; it is adjusted after Holm over the arms of the table, for that measure and that reference, and
   so cannot be smaller than their number / 10,000 (with n clusters, fewer than 14, than their number / 2^(n - 1)).
   Nothing adjusts for the number of measures: one of twenty differs by chance.
+- "Detectable" is the smallest true difference to the first reference, in the measure's unit, that a test at 5 % finds
+  in four cases of five (the median over arms). A smaller one is easily missed.
 - "Not inferior" says `yes` where the whole interval is better than the margin, `no` where all of it is worse, and
   `open` otherwise.
 - Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 100 % is parity, 0 nothing, below 0
@@ -171,7 +173,12 @@ def section(results: dict[str, Any], path: Path) -> str:
             f"### All other measures: differences to `{plain}`, with p\n",
             other_differences_table(found, rest, methods, plain),
         ]
-    lines += ["### What was measured on what\n", items_table(results), "### Settings\n", settings_table(results)]
+    lines += [
+        "### What was measured on what\n",
+        items_table(results, found, methods, plain),
+        "### Settings\n",
+        settings_table(results),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.study_collect import Measure
@@ -23,7 +24,7 @@ from benchmarks.study_numbers import (
 )
 from benchmarks.study_plan import TEACHER, UNTRAINED, main_measures
 from distill.evaluation.descriptions import DESCRIPTIONS
-from distill.evaluation.statistics import two_way_interval
+from distill.evaluation.statistics import minimum_detectable_effect, two_way_interval
 
 
 def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> str:
@@ -98,13 +99,20 @@ def other_differences_table(
     return _table(["measure", *tested], rows)
 
 
-def items_table(results: dict[str, Any]) -> str:
-    """Per measure how many items and clusters it has, and its convention: only equal ones are comparable."""
-    rows = [
-        [f"`{name}`", f"{one['num_items']:,}", str(one["num_clusters"]), f"`{one['convention']}`".replace("|", "\\|")]
-        for name, one in results["measures"].items()
-    ]
-    return _table(["measure", "items", "clusters", "convention"], rows)
+def items_table(results: dict[str, Any], found: dict[str, Measure], arms: Sequence[str], reference: str) -> str:
+    """Per measure how many items and clusters it has, the minimum detectable effect of a difference to the reference
+    (the median over arms, in the measure's unit), and its convention: only equal ones are comparable.
+    """
+    rows = []
+    for name, one in results["measures"].items():
+        have = found[name].columns.keys() if reference in found[name].columns else ()
+        tested = [arm for arm in arms if arm in have and arm not in (TEACHER, UNTRAINED, reference)]
+        paired = [arm for arm in tested if have_common_seed(found[name], arm, reference)]
+        errors = [compare(found[name], arm, reference).standard_error for arm in paired]
+        effect = f"{minimum_detectable_effect(median(errors)):.2g}" if errors else "–"
+        convention = f"`{one['convention']}`".replace("|", "\\|")
+        rows.append([f"`{name}`", f"{one['num_items']:,}", str(one["num_clusters"]), effect, convention])
+    return _table(["measure", "items", "clusters", "detectable", "convention"], rows)
 
 
 def settings_table(results: dict[str, Any]) -> str:

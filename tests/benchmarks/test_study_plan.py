@@ -29,6 +29,8 @@ def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_on
     whole, of_variants = (evaluation_config(plan, arm) for arm in ("plain", "plain+temperature_2"))
     assert not of_variants.occupation_gap.enabled
     assert whole.occupation_gap.enabled == (path.stem in ("smallworld", "realtext"))
+    for one in (whole, of_variants):  # fluency is that of continuations
+        assert one.continuations.reference is None or one.benchmarks.bold or one.benchmarks.bold_persons
     assert of_variants.log_odds == whole.log_odds and of_variants.text == whole.text  # what variants are shown with
 
 
