@@ -57,17 +57,21 @@ def test_jobs_run_side_by_side_and_one_that_fails_does_not_stop_the_others(tmp_p
 
 def test_an_interruption_ends_the_running_commands_and_starts_no_other(tmp_path, study_file):
     plan = load_study(study_file, [f"run_dir={tmp_path}"])
-    forever = "import os, pathlib, time\npathlib.Path({pid!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    forever = "import os, pathlib, time\npathlib.Path({pid!r}).write_text(str(os.getpid()))\ntime.sleep(60)"
     jobs = [Job(name, (python(forever.format(pid=str(tmp_path / name))),), tmp_path / f"{name}.log") for name in "ab"]
 
     def interrupt() -> None:
         while not (tmp_path / "a").exists() or not (tmp_path / "a").read_text():
             time.sleep(0.01)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
 
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_jobs(jobs, 1, plan, time.monotonic() + 300)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as when it is run as a program
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            run_jobs(jobs, 1, plan, time.monotonic() + 300)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "a").read_text()), 0)
     assert not (tmp_path / "b").exists()
