@@ -75,7 +75,8 @@ def write_corpus(folder: Path, num_bytes: int) -> None:
     if corpus.exists() and corpus.stat().st_size >= num_bytes:
         return
     (folder / SAMPLES).unlink(missing_ok=True)  # of another corpus, as are the blocks
-    shutil.rmtree(folder / "cache", ignore_errors=True)
+    if (folder / "cache").exists():
+        shutil.rmtree(folder / "cache")
     written = number = 0
     with corpus.open("w", encoding="utf-8") as file:
         while written < num_bytes:

@@ -106,7 +106,8 @@ def collect(study: StudyConfig) -> dict[str, Any]:
             continue
         folder = evaluation_folder(study, arm, seed)
         evaluation = load_evaluations([folder])[0]
-        for one in evaluation.failures:
+        if evaluation.failures:
+            one = evaluation.failures[0]
             raise ValueError(f"{folder}: {one.task}: {one.message}; remove the folder and run the study again")
         found[arm, seed] = evaluation.results[0].estimates
     if not found:

@@ -62,8 +62,9 @@ def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
     """Raise ValueError for the first thing that parts of one study cannot differ in."""
     one, other = (_alike(part) for part in (first, second))
     origins = [part.get("origin", {}) for part in (first, second)]
-    for name in (origins[0].keys() & origins[1].keys()) - {"git_revisions"}:  # a part without students has few of them
-        one[f"its {name}"], other[f"its {name}"] = (origin[name] for origin in origins)
+    for name in origins[0]:
+        if name in origins[1] and name != "git_revisions":  # a part without students has few of them
+            one[f"its {name}"], other[f"its {name}"] = (origin[name] for origin in origins)
     for key in dict.fromkeys([*one, *other]):
         if one.get(key) != other.get(key):
             raise ValueError(

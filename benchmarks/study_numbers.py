@@ -63,19 +63,22 @@ def p_value(measure: Measure, arm: str, reference: str) -> float:
     return paired_permutation_p(_side_by_side(mine), _side_by_side(theirs), statistic)
 
 
-def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
-    """Holm-adjusted p-values of all arms, and of the reference's own variants, against a reference.
+def families(measure: Measure, reference: str) -> tuple[list[str], list[str]]:
+    """What is tested against a reference: all arms, and the reference's own variants (REFERENCE+VARIANT).
 
-    Arms are one family of hypotheses, variants (REFERENCE+VARIANT) another. Teacher, untrained and reference are none,
-    nor is an arm without a seed that the reference has.
+    Teacher, untrained and reference are not, nor is an arm without a seed that the reference has.
     """
     if reference not in measure.columns:
-        return {}
+        return [], []
     every = [arm for arm in measure.columns if have_common_seed(measure, arm, reference)]
     arms = [arm for arm in every if not is_variant(arm) and arm not in (TEACHER, UNTRAINED, reference)]
-    variants = [arm for arm in every if is_variant(arm) and base_of(arm) == reference]
+    return arms, [arm for arm in every if is_variant(arm) and base_of(arm) == reference]
+
+
+def holm_p_values(measure: Measure, reference: str) -> dict[str, float]:
+    """Holm-adjusted p-values against a reference, each of the `families` adjusted by itself."""
     adjusted: dict[str, float] = {}
-    for family in (arms, variants):
+    for family in families(measure, reference):
         adjusted |= zip(family, holm([p_value(measure, arm, reference) for arm in family]), strict=True)
     return adjusted
 

@@ -184,7 +184,8 @@ def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int]
     """The runs of a study, seed by seed, the untrained student (which has no seed) first.
 
     only: names of arms, of which each takes its variants along; all when empty. seeds: some of the study's. Raises
-    ValueError when an arm is not valid, does not have the study's budget, or is the same as another one.
+    ValueError when an arm or its evaluation is not valid, and when an arm does not have the study's budget or is the
+    same as another one.
     """
     arms = {UNTRAINED: (), **arms_of(study)}
     for name in only:
@@ -196,7 +197,7 @@ def plan_runs(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int]
     runs = [_run(study, name, study.seeds[0], ()) for name in arms if name == UNTRAINED]
     runs += [_run(study, name, seed, arms[name]) for seed in study.seeds for name in arms if name != UNTRAINED]
     _check(study, runs[1:])
-    for name in arms:
+    for name in {is_variant(name): name for name in arms}.values():  # arms are measured in one way, variants in another
         evaluation_config(study, name)
     wanted = {name for name in arms if not only or name in only or base_of(name) in only}
     return [run for run in runs if run.arm in wanted and (run.arm == UNTRAINED or not seeds or run.seed in seeds)]

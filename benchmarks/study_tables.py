@@ -14,6 +14,7 @@ from benchmarks.study_collect import Measure
 from benchmarks.study_numbers import (
     cell,
     compare,
+    families,
     have_common_seed,
     holm_p_values,
     is_log,
@@ -105,10 +106,8 @@ def items_table(results: dict[str, Any], found: dict[str, Measure], arms: Sequen
     """
     rows = []
     for name, one in results["measures"].items():
-        have = found[name].columns.keys() if reference in found[name].columns else ()
-        tested = [arm for arm in arms if arm in have and arm not in (TEACHER, UNTRAINED, reference)]
-        paired = [arm for arm in tested if have_common_seed(found[name], arm, reference)]
-        errors = [compare(found[name], arm, reference).standard_error for arm in paired]
+        tested = [arm for arm in families(found[name], reference)[0] if arm in arms]
+        errors = [compare(found[name], arm, reference).standard_error for arm in tested]
         effect = f"{minimum_detectable_effect(median(errors)):.2g}" if errors else "–"
         convention = f"`{one['convention']}`".replace("|", "\\|")
         rows.append([f"`{name}`", f"{one['num_items']:,}", str(one["num_clusters"]), effect, convention])

@@ -4,19 +4,10 @@ import json
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    OPTConfig,
-    SmolLM3Config,
-)
+from transformers import AutoModelForCausalLM, GPT2Config, OPTConfig, SmolLM3Config
 
 from distill.config import StudentConfig
-from distill.models import (
-    load_causal_lm,
-    load_tokenizer,
-    num_parameters,
-)
+from distill.models import load_causal_lm, load_tokenizer, num_parameters
 from distill.student import build_student, student_from_layers
 
 
