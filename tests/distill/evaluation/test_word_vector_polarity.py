@@ -13,7 +13,7 @@ from distill.evaluation import word_vector_polarity as polarity
 from distill.evaluation.config import StatisticsConfig
 
 # a header and then no valid stream
-CORRUPT_GZIP = gzip.compress(b"")[:10] + b"\xff" * 40
+CORRUPT_GZIP = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
 
 # he and she lie symmetrically about the first axis; the direction she - he is the second axis
 VECTORS = {
