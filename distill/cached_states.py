@@ -13,6 +13,7 @@ KEY is a hash of blocks, teacher and precision: another model or another corpus 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
@@ -37,6 +38,7 @@ from distill.launch import on_main
 from distill.run_folder import sync
 
 BLOCKS_PER_SHARD = 256
+NO_WAIT, UNTIL_FREE = 0, -1  # timeouts of filelock
 # NumPy has no bfloat16: its bits are stored
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -87,10 +89,11 @@ def cache_states(
     quiet = not accelerator.is_main_process
     with tqdm(desc="caching the teacher's states", unit=" tokens", unit_scale=True, disable=quiet, leave=False) as bar:
         bar.total = len(mine) * BLOCKS_PER_SHARD * config.data.seq_len
-        for number in mine:
-            with FileLock(f"{folder._shard(number)}.lock"):  # another run may be storing the same states
-                if not folder._shard(number).exists():
-                    _store_shard(folder, number, config, accelerator, blocks.train, teacher, bar)
+        for patience in (NO_WAIT, UNTIL_FREE):  # what another run is storing is left to it: first do what is free
+            for number in mine:
+                with contextlib.suppress(Timeout), FileLock(f"{folder._shard(number)}.lock", patience):
+                    if not folder._shard(number).exists():
+                        _store_shard(folder, number, config, accelerator, blocks.train, teacher, bar)
     teacher.to("cpu")  # it has read the text
     accelerator.wait_for_everyone()
     return folder

@@ -63,7 +63,7 @@ def fine_tuned_predictions(
         config = scorer.model.config
         classifier = Classifier(scorer.model.base_model, config.hidden_size, num_classes).to(scorer.model.device)
         classifier.requires_grad_(True)
-        _train(scorer.label, classifier, _token_rows(scorer, texts), labels, how)
+        _train(scorer, classifier, _token_rows(scorer, texts), labels, how)
     rows = _token_rows(scorer, unseen)
     predicted = np.empty(len(rows), dtype=np.int64)
     with torch.inference_mode():
@@ -95,26 +95,29 @@ def classifier_task(
 
 
 def _train(
-    label: str, classifier: Classifier, rows: Sequence[Sequence[int]], labels: Sequence[int], how: FineTuningConfig
+    scorer: Scorer, classifier: Classifier, rows: Sequence[Sequence[int]], labels: Sequence[int], how: FineTuningConfig
 ) -> None:
+    """All steps. The texts of a step go through the model in parts of similar length, the gradients added up."""
     targets = torch.as_tensor(labels)
     num_steps = how.epochs * math.ceil(len(rows) / how.batch_size)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=how.lr, fused=True)  # one pass: faster on CPUs too
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(WARMUP * num_steps), num_steps)
     generator = torch.Generator().manual_seed(how.seed)
     for _ in range(how.epochs):
-        for batch in torch.randperm(len(rows), generator=generator).split(how.batch_size):
-            logits = classifier([rows[index] for index in batch.tolist()])
-            loss = nn.functional.cross_entropy(logits, targets[batch].to(logits.device))
-            if not torch.isfinite(loss):
-                raise ValueError(
-                    f"{label}: the loss of fine-tuning is {loss.item()}; lower fine_tuning.lr ({how.lr:g}), unless the "
-                    "model itself gives NaN"
-                )
-            optimizer.zero_grad()
-            loss.backward()
+        for drawn in torch.randperm(len(rows), generator=generator).split(how.batch_size):
+            for part in batches([len(rows[index]) for index in drawn], scorer.max_batch_tokens):
+                logits = classifier([rows[index] for index in drawn[part]])
+                wanted = targets[drawn[part]].to(logits.device)
+                loss = nn.functional.cross_entropy(logits, wanted, reduction="sum") / len(drawn)
+                if not torch.isfinite(loss):
+                    raise ValueError(
+                        f"{scorer.label}: the loss of fine-tuning is {loss.item()}; lower fine_tuning.lr "
+                        f"({how.lr:g}), unless the model itself gives NaN"
+                    )
+                loss.backward()
             nn.utils.clip_grad_norm_(classifier.parameters(), MAX_GRAD_NORM)
             optimizer.step()
+            optimizer.zero_grad()
             schedule.step()
 
 

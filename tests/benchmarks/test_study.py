@@ -55,6 +55,13 @@ def test_jobs_run_side_by_side_and_one_that_fails_does_not_stop_the_others(tmp_p
     assert sorted(times) == ["bad", "good 0", "good 1"]  # what failed has taken its time too
 
 
+def test_malloc_is_set_for_large_tensors_unless_the_user_has_set_it(monkeypatch):
+    monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    environment = study_run._environment(1, "no")
+    assert (environment["MALLOC_MMAP_MAX_"], environment["MALLOC_TRIM_THRESHOLD_"]) == ("0", "1000000")
+
+
 def test_an_interruption_ends_the_running_commands_and_starts_no_other(tmp_path, study_file):
     plan = load_study(study_file, [f"run_dir={tmp_path}"])
     forever = "import os, pathlib, time\npathlib.Path({pid!r}).write_text(str(os.getpid()))\ntime.sleep(60)"

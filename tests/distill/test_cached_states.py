@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from filelock import FileLock
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
@@ -115,6 +116,24 @@ def test_what_was_stopped_goes_on_where_it_was(config, parts, monkeypatch):
     cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
     assert len(made) == num_shards + 1
     assert states.read(len(blocks.train) - 1).hidden.shape == (32, 16)
+
+
+def test_what_another_run_is_storing_comes_last(config, parts, monkeypatch):
+    accelerator, blocks, teacher = parts
+    store, made = module._store_shard, []
+    folder = states_folder(config, "no", blocks, teacher, fingerprint(config, teacher))
+    folder.path.mkdir(parents=True)
+    of_another_run = FileLock(f"{folder._shard(0)}.lock")
+    of_another_run.acquire()
+
+    def recorded(folder: CachedStates, number: int, *rest: object) -> None:
+        of_another_run.release()  # it has been stopped
+        made.append(number)
+        store(folder, number, *rest)
+
+    monkeypatch.setattr(module, "_store_shard", recorded)
+    cache_states(config, accelerator, blocks, teacher, fingerprint(config, teacher))
+    assert made == [*range(1, -(-len(blocks.train) // 6)), 0]
 
 
 def test_a_shard_is_on_the_disk_before_it_has_its_name(config, parts, monkeypatch):
