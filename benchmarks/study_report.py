@@ -190,15 +190,17 @@ def _what(results: dict[str, Any]) -> str:
     revisions = ", ".join(results.get("origin", {}).get("git_revisions", []))
     trained = f" Trained at revision {revisions}." if revisions else ""
     teacher = f"{hours['teacher_and_data']:g} h for teacher and data"
-    if study["teacher_config"] and not hours["teacher_and_data"]:
+    if not study["teacher_config"]:
+        teacher = "no teacher to train"
+    elif not hours["teacher_and_data"]:
         teacher = "for the teacher not recorded"
     return (
         f"{results['world']}\n\nEvery arm trained on {study['budget_tokens']:,} tokens; seeds "
         f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]} at revision "
         f"{results['git_revision'] or 'unknown'}, {results['hardware']}, torch {results['versions']['torch']}, "
-        f"transformers {results['versions']['transformers']}.{trained} Time summed over jobs: {teacher}, "
-        f"{hours['students']:g} h for students (budget {study['budget_hours']:g} h on {study['budget_machine']})."
-        f"{missing}\n"
+        f"transformers {results['versions']['transformers']}.{trained} Time summed over jobs, of which several may run "
+        f"at once: {teacher}, {hours['students']:g} h for students. Budget, of wall-clock time: "
+        f"{study['budget_hours']:g} h on {study['budget_machine']}.{missing}\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -302,4 +303,6 @@ def test_the_results_page_is_what_its_results_files_give():
         if study_card.recommended(results) is not None:
             card = file.with_name(f"{file.stem}_model_card.md")
             assert card.read_text(encoding="utf-8") == study_card.card(results)
-    assert all(path.with_suffix(".svg").is_file() for path in files)
+        for plot, drawn in study_report.plots(file).items():
+            shown = 'aria-label="(.*?)"'  # the values; how they are drawn depends on matplotlib
+            assert re.findall(shown, plot.read_text(encoding="utf-8")) == re.findall(shown, drawn), plot
