@@ -247,8 +247,8 @@ def _train(config: str, overrides: Sequence[str]) -> tuple[str, ...]:
 def _environment(num_jobs: int, mixed_precision: str) -> dict[str, str]:
     """The environment of the commands: their share of the cores, the precision, and where the project is.
 
-    Linux's malloc hands large tensors back to the system at once, which then has to clear their pages for the next one:
-    a tenth of a step of the small world, where the user has not set it otherwise.
+    Linux's malloc hands large tensors back to the system at once, which clears fresh pages for the next ones: a tenth
+    of a step of the small world. Here it keeps them, unless the user has set it otherwise.
     """
     threads = str(max(1, (os.cpu_count() or 1) // num_jobs))
     return {
