@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,23 +102,28 @@ def _train(
     num_steps = how.epochs * math.ceil(len(rows) / how.batch_size)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=how.lr, fused=True)  # one pass: faster on CPUs too
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(WARMUP * num_steps), num_steps)
+    for drawn in _steps(len(rows), how):
+        for part in batches([len(rows[index]) for index in drawn], scorer.max_batch_tokens):
+            logits = classifier([rows[index] for index in drawn[part]])
+            wanted = targets[drawn[part]].to(logits.device)
+            loss = nn.functional.cross_entropy(logits, wanted, reduction="sum") / len(drawn)
+            if not torch.isfinite(loss):
+                raise ValueError(
+                    f"{scorer.label}: the loss of fine-tuning is {loss.item()}; lower fine_tuning.lr ({how.lr:g}), "
+                    "unless the model itself gives NaN"
+                )
+            loss.backward()
+        nn.utils.clip_grad_norm_(classifier.parameters(), MAX_GRAD_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+
+
+def _steps(num_texts: int, how: FineTuningConfig) -> Iterator[Tensor]:
+    """The indices of the texts of every step: in each epoch all of them, in an order of its own."""
     generator = torch.Generator().manual_seed(how.seed)
     for _ in range(how.epochs):
-        for drawn in torch.randperm(len(rows), generator=generator).split(how.batch_size):
-            for part in batches([len(rows[index]) for index in drawn], scorer.max_batch_tokens):
-                logits = classifier([rows[index] for index in drawn[part]])
-                wanted = targets[drawn[part]].to(logits.device)
-                loss = nn.functional.cross_entropy(logits, wanted, reduction="sum") / len(drawn)
-                if not torch.isfinite(loss):
-                    raise ValueError(
-                        f"{scorer.label}: the loss of fine-tuning is {loss.item()}; lower fine_tuning.lr "
-                        f"({how.lr:g}), unless the model itself gives NaN"
-                    )
-                loss.backward()
-            nn.utils.clip_grad_norm_(classifier.parameters(), MAX_GRAD_NORM)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
+        yield from torch.randperm(num_texts, generator=generator).split(how.batch_size)
 
 
 def _token_rows(scorer: Scorer, texts: Sequence[str]) -> list[list[int]]:

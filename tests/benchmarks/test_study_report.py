@@ -246,7 +246,7 @@ def test_a_section_shows_what_was_planted_and_leaves_no_arm_out(tmp_path):
     assert next(row for row in rows if row[0] == "good+weak" and row[1] == "2")[3].startswith("50.0")
     assert "Without results (1): bad seed 1." in text
     assert ["good", "`a=1`"] in rows
-    assert ["`log_odds/mean_abs`", "40", "40"] in [row[:3] for row in rows]
+    assert ["`log_odds/mean_abs`", "40", "40", "`c`"] in [[*row[:3], row[-1]] for row in rows]  # but the detectable one
 
 
 # -- prose -----------------------------------------------------------------------------------------------------------
