@@ -11,9 +11,8 @@ from math import exp
 from pathlib import Path
 
 from augment.context import PARAGRAPH, word_set
-from augment.lexicon import load_lexicon
+from augment.lexicon import WEIGHTS_DIR, load_lexicon
 
-WEIGHTS_DIR = Path(__file__).parent / "weights"
 _MAGIC = b"EVH1"
 
 

@@ -37,6 +37,8 @@ from distill.distiller import teacher_states
 from distill.launch import on_main
 from distill.run_folder import sync
 
+# Raise this number whenever the stored states can differ for the same blocks and teacher, or their layout on disk.
+STATES_VERSION = 1
 BLOCKS_PER_SHARD = 256
 NO_WAIT, UNTIL_FREE = 0, -1  # timeouts of filelock
 # NumPy has no bfloat16: its bits are stored
@@ -112,7 +114,7 @@ def states_folder(
         mixed_precision,
         config.data.mask_documents,
         BLOCKS_PER_SHARD,
-        hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        STATES_VERSION,
     ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
     width = teacher.get_output_embeddings().weight.shape[1]
