@@ -47,9 +47,9 @@ SEEDS ?=
 JOBS ?= 2
 
 study: install
-	$(BIN)/python benchmarks/study.py run configs/study/$(STUDY).yaml --jobs $(JOBS) $(if $(SEEDS),--seeds $(SEEDS))
-	$(BIN)/python benchmarks/study.py collect configs/study/$(STUDY).yaml --out docs/results/$(STUDY).json
-	$(BIN)/python benchmarks/study.py report docs/results/*.json --out RESULTS.md --readme README.md
+	$(BIN)/python -m study run configs/study/$(STUDY).yaml --jobs $(JOBS) $(if $(SEEDS),--seeds $(SEEDS))
+	$(BIN)/python -m study collect configs/study/$(STUDY).yaml --out docs/results/$(STUDY).json
+	$(BIN)/python -m study report docs/results/*.json --out RESULTS.md --readme README.md
 
 # -- development ---------------------------------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ check: install
 
 # make bench CORPUS="a.jsonl.gz b.jsonl.gz": the speed of the augmenter on your text
 bench: install
-	$(BIN)/python benchmarks/augment.py $(CORPUS)
+	$(BIN)/python benchmarks/augmenter_speed.py $(CORPUS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -25,17 +25,18 @@ from typing import Any
 from rich.console import Console
 from transformers.utils import logging
 
-from distill.evaluation import report, results
+from distill.evaluation import results
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
-from distill.evaluation.lm_eval_layout import export
-from distill.evaluation.markdown import render_markdown
-from distill.evaluation.model_specs import parse_models, split_arguments
 from distill.evaluation.processes import current_processes
+from distill.evaluation.report import html as report
+from distill.evaluation.report.lm_eval_layout import export
+from distill.evaluation.report.markdown import render_markdown
+from distill.evaluation.scoring.model_specs import parse_models, split_arguments
 from distill.evaluation.suite import Evaluation, evaluate
-from distill.launch import leave
-from distill.run_folder import write_text
+from distill.run.folder import write_text
+from distill.run.launch import leave
 from distill.settings import load_config
 
 

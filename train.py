@@ -13,21 +13,21 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from augment.lexicon import load_lexicon
-from distill.cached_states import cache_states
 from distill.config import RunConfig
-from distill.data import prepare_blocks, separators
-from distill.documents import mask_documents
-from distill.interrupt import Stopped, StopRequest
-from distill.launch import build_accelerator, leave, on_main
-from distill.parts import load_parts, origin_of_parts
-from distill.perturb import USES_CLASSES, gender_classes
-from distill.plan import describe
-from distill.run_folder import is_complete, leave_note, open_run, provenance
-from distill.samples import check_prompts
-from distill.schedule import accumulation_steps, plan_schedule
+from distill.data.blocks import prepare_blocks, separators
+from distill.loss.targets import USES_CLASSES, gender_classes
+from distill.models.document_mask import mask_documents
+from distill.models.parts import load_parts, origin_of_parts
+from distill.run.cached_states import cache_states
+from distill.run.dry_run import describe
+from distill.run.folder import is_complete, leave_note, open_run, provenance
+from distill.run.interrupt import Stopped, StopRequest
+from distill.run.launch import build_accelerator, leave, on_main
+from distill.run.samples import check_prompts
+from distill.run.schedule import accumulation_steps, plan_schedule
+from distill.run.tracking import check_trackers
+from distill.run.trainer import fit
 from distill.settings import load_config
-from distill.tracking import check_trackers
-from distill.trainer import fit
 
 
 def main(arguments: list[str] | None = None) -> None:

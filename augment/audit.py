@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from augment.context import word_set
 from augment.lexicon import Lexicon
+from augment.rules.context import word_set
 from augment.swap import CounterfactualPair, Edit, swap
 
 # Epicene occupations looked for near gendered words; singular and plural.

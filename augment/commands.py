@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from augment.files.rows import RowOptions
+from augment.files.stream import read_texts, swap_file
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
-from augment.rows import RowOptions
-from augment.stream import read_texts, swap_file
 from augment.swap import CounterfactualPair, swap
 from augment.tagger import agreement, load_reader
 
@@ -133,7 +133,7 @@ def add_fit(jobs: Any) -> None:
 
 def run_fit(options: argparse.Namespace) -> int:
     """Train and report the number of free labels."""
-    from augment.fit import fit
+    from augment.rules.fit_pronouns import fit
 
     counts = fit((text for path in options.corpus for text in read_texts(path, options.field)), options.out)
     print(

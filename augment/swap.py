@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 
-from augment import guards, names, topics
-from augment.case import recase
-from augment.context import QUOTES, sentence_span
 from augment.lexicon import Lexicon, load_lexicon
-from augment.pronouns import her_is_object, his_is_absolute
-from augment.scan import CAPITALISED, FEMININE, MASCULINE, TOPIC, Candidate, Term, find_candidates, scanner
-from augment.titles import SPECIAL, generic_masculine
+from augment.rules import guards, names, topics
+from augment.rules.case import recase
+from augment.rules.context import QUOTES, sentence_span
+from augment.rules.pronouns import her_is_object, his_is_absolute
+from augment.rules.scan import CAPITALISED, FEMININE, MASCULINE, TOPIC, Candidate, Term, find_candidates, scanner
+from augment.rules.titles import SPECIAL, generic_masculine
 
 _OPPOSITE = {"m->f": "f->m", "f->m": "m->f"}
 _DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}

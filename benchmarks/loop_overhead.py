@@ -29,18 +29,18 @@ from accelerate import Accelerator  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 
 from augment.lexicon import load_lexicon  # noqa: E402
-from distill import trainer  # noqa: E402
-from distill.batches import batches  # noqa: E402
 from distill.config import RunConfig  # noqa: E402
-from distill.data import Blocks, prepare_blocks  # noqa: E402
-from distill.models import load_tokenizer  # noqa: E402
-from distill.parts import load_parts  # noqa: E402
-from distill.perturb import gender_classes  # noqa: E402
-from distill.schedule import blocks_from, build_scheduler, plan_schedule  # noqa: E402
+from distill.data.batches import batches  # noqa: E402
+from distill.data.blocks import Blocks, prepare_blocks  # noqa: E402
+from distill.loss.targets import gender_classes  # noqa: E402
+from distill.models.loading import load_tokenizer  # noqa: E402
+from distill.models.parts import load_parts  # noqa: E402
+from distill.run import trainer  # noqa: E402
+from distill.run.schedule import blocks_from, build_scheduler, plan_schedule  # noqa: E402
+from distill.run.step import forward_pairs, positions_of  # noqa: E402
 from distill.settings import validate  # noqa: E402
 from distill.smallworld.default_world import default_world  # noqa: E402
 from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E402
-from distill.step import forward_pairs, positions_of  # noqa: E402
 
 NUM_WARMUP_STEPS = 5
 

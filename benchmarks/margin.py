@@ -26,12 +26,12 @@ from torch import Tensor  # noqa: E402
 
 from augment.lexicon import load_lexicon  # noqa: E402
 from distill.config import PerturbConfig, RunConfig  # noqa: E402
-from distill.corpus import read_documents  # noqa: E402
-from distill.data import separators  # noqa: E402
-from distill.evaluation.counterfactual_gap import cut_pair, swapped_pairs  # noqa: E402
-from distill.evaluation.log_odds import PRONOUNS  # noqa: E402
-from distill.models import load_causal_lm, load_teacher, load_tokenizer  # noqa: E402
-from distill.perturb import gender_classes, perturb  # noqa: E402
+from distill.data.blocks import separators  # noqa: E402
+from distill.data.corpus import read_documents  # noqa: E402
+from distill.evaluation.measures.counterfactual_gap import cut_pair, swapped_pairs  # noqa: E402
+from distill.evaluation.measures.log_odds import PRONOUNS  # noqa: E402
+from distill.loss.targets import gender_classes, perturb  # noqa: E402
+from distill.models.loading import load_causal_lm, load_teacher, load_tokenizer  # noqa: E402
 from distill.settings import load_config  # noqa: E402
 
 MIN_MASS = 0.2  # of both pronouns together, under the teacher

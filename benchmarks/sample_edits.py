@@ -13,7 +13,7 @@ from pathlib import Path
 # Without its own folder on the path, `augment` is the package and not augment.py beside this file.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 from augment import Edit, swap  # noqa: E402
-from augment.stream import read_texts  # noqa: E402
+from augment.files.stream import read_texts  # noqa: E402
 
 
 def sample_edits(texts: Iterable[str], number: int, seed: int) -> list[tuple[str, Edit]]:

@@ -27,13 +27,13 @@ import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
-from distill import fused  # noqa: E402
-from distill.batches import PairedBatch  # noqa: E402
 from distill.config import LossConfig, PerturbConfig  # noqa: E402
-from distill.distiller import Distiller, teacher_states  # noqa: E402
-from distill.fused import Head, Objective, Teacher, pair_loss  # noqa: E402
-from distill.perturb import USES_COUNTERFACTUAL, GenderClasses  # noqa: E402
-from distill.positions import Group, find_positions  # noqa: E402
+from distill.data.batches import PairedBatch  # noqa: E402
+from distill.loss import fused  # noqa: E402
+from distill.loss.distiller import Distiller, teacher_states  # noqa: E402
+from distill.loss.fused import Head, Objective, Teacher, pair_loss  # noqa: E402
+from distill.loss.positions import Group, find_positions  # noqa: E402
+from distill.loss.targets import USES_COUNTERFACTUAL, GenderClasses  # noqa: E402
 
 TEMPERATURE = 2.0
 NUM_GENDERED = 168  # as many ids as GPT-2's tokenizer has for the default lexicon

@@ -26,10 +26,10 @@ from statistics import mean
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from augment.lexicon import load_lexicon  # noqa: E402
-from distill.batches import batches  # noqa: E402
 from distill.config import AugmentConfig, DataConfig  # noqa: E402
-from distill.data import CHARACTERS_PER_SHARD, Blocks, prepare_blocks  # noqa: E402
-from distill.models import load_tokenizer  # noqa: E402
+from distill.data.batches import batches  # noqa: E402
+from distill.data.blocks import CHARACTERS_PER_SHARD, Blocks, prepare_blocks  # noqa: E402
+from distill.models.loading import load_tokenizer  # noqa: E402
 from distill.smallworld.default_world import default_world  # noqa: E402
 from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E402
 

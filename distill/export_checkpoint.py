@@ -18,12 +18,12 @@ from torch.distributed.checkpoint import CheckpointException
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from distill.checkpoint import TrainState, best_checkpoint, checkpoints, damage, does_not_fit, quiet
 from distill.config import RunConfig
-from distill.export import model_card, write_student
-from distill.parts import load_parts, origin_of_parts
+from distill.models.parts import load_parts, origin_of_parts
+from distill.run.checkpoint import TrainState, best_checkpoint, checkpoints, damage, does_not_fit, quiet
+from distill.run.export import model_card, write_student
+from distill.run.trainer import heldout_results
 from distill.settings import load_config
-from distill.trainer import heldout_results
 
 BEST = "best"
 

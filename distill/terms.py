@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon, load_lexicon
-from distill.models import load_tokenizer
-from distill.perturb import SurfaceForm, surface_forms
+from distill.loss.targets import SurfaceForm, surface_forms
+from distill.models.loading import load_tokenizer
 
 
 def is_single(form: SurfaceForm) -> bool:

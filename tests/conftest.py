@@ -15,7 +15,7 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.models import load_tokenizer
+from distill.models.loading import load_tokenizer
 from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
 

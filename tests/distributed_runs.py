@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import train
-from distill.launch import leave
+from distill.run.launch import leave
 
 
 def forget(run: str | Path, after: int) -> None:

@@ -12,15 +12,15 @@ from accelerate import Accelerator
 from torch.distributed.tensor import DTensor
 
 from augment.lexicon import load_lexicon
-from distill.batches import collate
 from distill.config import RunConfig
-from distill.distiller import Distiller
-from distill.launch import build_accelerator, leave, prepare, shard_teacher
-from distill.models import load_causal_lm, load_tokenizer
-from distill.packing import pair_texts
-from distill.perturb import gender_classes
+from distill.data.batches import collate
+from distill.data.packing import pair_texts
+from distill.loss.distiller import Distiller
+from distill.loss.targets import gender_classes
+from distill.models.loading import load_causal_lm, load_tokenizer
+from distill.run.launch import build_accelerator, leave, prepare, shard_teacher
+from distill.run.step import train_step
 from distill.settings import validate
-from distill.step import train_step
 
 SEQ_LEN = 32
 TEXTS = [

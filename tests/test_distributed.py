@@ -21,9 +21,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from distill.checkpoint import checkpoints
 from distill.export_checkpoint import export_checkpoint
-from distill.run_folder import read_metrics
+from distill.run.checkpoint import checkpoints
+from distill.run.folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
 FSDP = ("fsdp2.yaml", "--num_processes", "2", "--mixed_precision", "no")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import train
-from distill import data
-from distill.run_folder import read_metrics
+from distill.data import blocks as data
+from distill.run.folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
 
@@ -175,7 +175,7 @@ def test_a_cache_that_has_lost_a_shard_says_which_folder_to_remove(config_file, 
 def test_a_log_on_a_full_disk_is_one_message(config_file, tmp_path, monkeypatch):
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full on this system")
-    from distill import tracking
+    from distill.run import tracking
 
     real = Path.open
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PROBE = """
 import augment, distill, distill.evaluation.suite, distill.smallworld
 from distill.evaluation.config import LogOddsConfig
-from distill.evaluation.prompts import neutral_prompts
+from distill.evaluation.measures.prompts import neutral_prompts
 assert len(neutral_prompts(LogOddsConfig(), None)) > 100
 assert augment.swap("He left.").counterfactual == "She left."
 assert augment.__file__.startswith({target!r}), augment.__file__

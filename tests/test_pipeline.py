@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from distill.run_folder import read_metrics
+from distill.run.folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,7 +89,7 @@ def test_without_a_teacher_it_is_plain_language_modelling(config_file, tmp_path,
 def test_an_interrupted_run_continues_bit_for_bit(config_file, tmp_path, monkeypatch):
     train.main(["--config", str(config_file), f"run_dir={tmp_path / 'whole'}"])
 
-    import distill.trainer as trainer
+    from distill.run import trainer
 
     step = trainer.train_step
     calls = 0

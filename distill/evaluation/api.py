@@ -9,13 +9,13 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.evaluation.config import EvalConfig, ScoringConfig
-from distill.evaluation.measurement import Measurement
-from distill.evaluation.model_specs import load_scorer, parse_models
-from distill.evaluation.scoring import Scorer, start_token
+from distill.evaluation.measures.plan import SUMMARISE, plan, text_tasks
+from distill.evaluation.scoring.logprobs import Scorer, start_token
+from distill.evaluation.scoring.model_specs import load_scorer, parse_models
+from distill.evaluation.statistics.measurement import Measurement
 from distill.evaluation.suite import needed_records
 from distill.evaluation.task import Records
-from distill.evaluation.tasks import SUMMARISE, plan, text_tasks
-from distill.models import check_head, check_vocabulary
+from distill.models.loading import check_head, check_vocabulary
 from distill.settings import validate
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.examples import read_records
-from distill.evaluation.measurement import Estimate
-from distill.evaluation.model_specs import examples_name
+from distill.evaluation.measures.plan import SUMMARISE
+from distill.evaluation.records import read_records
 from distill.evaluation.results import SCHEMA_VERSION
+from distill.evaluation.scoring.model_specs import examples_name
+from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.suite import Evaluation, ModelResult, TaskRun
 from distill.evaluation.task import Failure, Records
-from distill.evaluation.tasks import SUMMARISE
 from distill.settings import to_dict, validate
 
 FIELDS = {"created", "reference", "config", "versions", "models", "measurements", "failures"}  # of every results.json

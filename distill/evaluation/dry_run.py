@@ -16,16 +16,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.examples import Known, read_examples, record_key
-from distill.evaluation.generation import sample
-from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.measures.plan import plan
 from distill.evaluation.processes import message_of
 from distill.evaluation.progress import duration
-from distill.evaluation.scoring import Row, Scorer, score_rows
+from distill.evaluation.records import Known, read_examples, record_key
+from distill.evaluation.scoring.generation import sample
+from distill.evaluation.scoring.logprobs import Row, Scorer, score_rows
+from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
 from distill.evaluation.suite import model_key
 from distill.evaluation.task import Failure, Task
-from distill.evaluation.tasks import plan
-from distill.models import model_fingerprint, num_parameters
+from distill.models.loading import model_fingerprint, num_parameters
 
 PROBE_ROW_TOKENS = 32
 PROBE_NEW_TOKENS = 8

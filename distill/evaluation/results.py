@@ -41,16 +41,16 @@ import torch
 import transformers
 
 import distill
-from distill.evaluation.bold import group_table
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.examples import plain, write_examples
-from distill.evaluation.log_odds import MEAN_ABS
-from distill.evaluation.measurement import Comparison, Estimate, Measurement, adjust, compare, share_removed
-from distill.evaluation.model_specs import examples_name
-from distill.evaluation.perplexity import LOG_PERPLEXITY
-from distill.evaluation.statistics import non_inferior
+from distill.evaluation.measures.bold import group_table
+from distill.evaluation.measures.log_odds import MEAN_ABS
+from distill.evaluation.measures.perplexity import LOG_PERPLEXITY
+from distill.evaluation.records import plain, write_examples
+from distill.evaluation.scoring.model_specs import examples_name
+from distill.evaluation.statistics.measurement import Comparison, Estimate, Measurement, adjust, compare, share_removed
+from distill.evaluation.statistics.resampling import non_inferior
 from distill.evaluation.suite import Evaluation, ModelResult
-from distill.run_folder import git_revision, write_text
+from distill.run.folder import git_revision, write_text
 from distill.settings import to_dict
 
 SCHEMA_VERSION = 2

@@ -15,16 +15,16 @@ from typing import Any
 
 import distill
 from distill.evaluation.config import EvalConfig, ScoringConfig
-from distill.evaluation.examples import PartFile, merged, plain, read_examples, record_key
-from distill.evaluation.log_odds import PRONOUNS
-from distill.evaluation.measurement import Estimate
-from distill.evaluation.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.measures.log_odds import PRONOUNS
+from distill.evaluation.measures.plan import SUMMARISE, plan, tokenizer_hash
 from distill.evaluation.processes import Processes, current_processes, message_of
 from distill.evaluation.progress import Progress
-from distill.evaluation.scoring import Scorer, num_continuation_tokens
+from distill.evaluation.records import PartFile, merged, plain, read_examples, record_key
+from distill.evaluation.scoring.logprobs import Scorer, num_continuation_tokens
+from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.task import Failure, Records, Task, Work
-from distill.evaluation.tasks import SUMMARISE, plan, tokenizer_hash
-from distill.models import model_fingerprint, num_parameters
+from distill.models.loading import model_fingerprint, num_parameters
 
 PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
 

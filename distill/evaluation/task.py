@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
-from distill.evaluation.measurement import Estimate
-from distill.evaluation.scoring import Scorer
+from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.statistics.measurement import Estimate
 
 Records = list[dict[str, Any]]
 Summarise = Callable[..., list[Estimate]]  # (records, *conventions, settings) -> estimates

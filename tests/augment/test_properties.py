@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from augment import apply_edits, load_lexicon, swap
-from augment.context import word_set
-from augment.scan import scanner, terms
+from augment.rules.context import word_set
+from augment.rules.scan import scanner, terms
 
 LEXICON = load_lexicon()
 TERMS = terms(LEXICON)

@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from distill.checkpoint import best_checkpoint, checkpoints
 from distill.export_checkpoint import main
-from distill.run_folder import read_metrics
+from distill.run.checkpoint import best_checkpoint, checkpoints
+from distill.run.folder import read_metrics
 
 
 def test_the_student_of_the_last_checkpoint_is_that_of_the_run(config_file, tmp_path, capsys):

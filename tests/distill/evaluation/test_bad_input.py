@@ -10,11 +10,11 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from distill.evaluation import lambada, winogender
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.descriptions import DESCRIPTIONS
 from distill.evaluation.dry_run import dry_run
-from distill.evaluation.model_specs import ModelSpec
+from distill.evaluation.measures import lambada, winogender
+from distill.evaluation.report.descriptions import DESCRIPTIONS
+from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.suite import evaluate
 from distill.settings import validate
 
@@ -165,7 +165,9 @@ def test_an_error_of_any_type_leaves_the_others(save, data, monkeypatch):
 
     monkeypatch.setattr(lambada, "score", untold)
     monkeypatch.setattr(winogender, "read", broken)
-    monkeypatch.setattr("distill.models.check_head", lambda model, path: broken(path) if "bad" in path else None)
+    monkeypatch.setattr(
+        "distill.models.loading.check_head", lambda model, path: broken(path) if "bad" in path else None
+    )
     bad = save("bad")
     failures, measured = run([save("good"), bad], data)
     assert failures == {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from distill.evaluation.markdown import render_markdown
-from distill.evaluation.report import number
+from distill.evaluation.report.html import number
+from distill.evaluation.report.markdown import render_markdown
 from eval import main
 
 CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"

@@ -6,9 +6,9 @@ from rich.console import Console
 
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
-from distill.evaluation.model_specs import ModelSpec
 from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import Progress, duration
+from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.task import Task
 from distill.settings import load_config
 from eval import main

@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from distill.evaluation import gender_agreement, log_odds, perplexity
-from distill.evaluation.caveats import caveats
 from distill.evaluation.config import EvalConfig, StatisticsConfig
-from distill.evaluation.model_specs import ModelSpec, file_name, parse_models, split_arguments
+from distill.evaluation.measures import gender_agreement, log_odds, perplexity
+from distill.evaluation.report.caveats import caveats
+from distill.evaluation.scoring.model_specs import ModelSpec, file_name, parse_models, split_arguments
 from distill.settings import load_config
 from eval import main
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from distill.evaluation import log_odds, suite
+from distill.evaluation import suite
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.examples import PartFile, read_examples, read_records, record_key, write_examples
-from distill.evaluation.model_specs import ModelSpec, load_scorer
+from distill.evaluation.measures import log_odds
+from distill.evaluation.measures.plan import plan
 from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import Progress
+from distill.evaluation.records import PartFile, read_examples, read_records, record_key, write_examples
+from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 from distill.evaluation.suite import evaluate, score_items
 from distill.evaluation.task import Failure, Task, Work
-from distill.evaluation.tasks import plan
 from distill.settings import validate
 from eval import main
 

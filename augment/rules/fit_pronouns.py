@@ -1,0 +1,131 @@
+"""Train the pronoun models by self-supervision: raw text in, weight files out.
+
+Every "him" and "his" in raw text is a free label for what "her" would have been there, and so are "me" and "my", "them"
+and "their", "us" and "our" for its grammar; "mine" and "my" and their like label what "his" would have been. No
+annotation and no other model.
+"""
+
+import re
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from augment.rules.context import words_after, words_before
+from augment.rules.pronoun_model import ZERO, HashedModel, hashes, save_model
+
+NUM_BUCKETS = {"her": 2**19, "his": 2**16}
+# Per task and group of one speaker's forms: those of the first reading, then those of the second. Groups differ in how
+# often each reading occurs, so each has a bias of its own; the first group's is the one that is kept.
+LABELS: dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]] = {
+    "her": (
+        (frozenset({"him"}), frozenset({"his"})),
+        (frozenset({"me"}), frozenset({"my"})),
+        (frozenset({"them"}), frozenset({"their"})),
+        (frozenset({"us"}), frozenset({"our"})),
+    ),
+    "his": (
+        (frozenset({"mine"}), frozenset({"my"})),
+        (frozenset({"yours"}), frozenset({"your"})),
+        (frozenset({"theirs"}), frozenset({"their"})),
+        (frozenset({"ours"}), frozenset({"our"})),
+    ),
+}
+
+
+@dataclass
+class Examples:
+    """Free labels: bucket numbers [examples, features], labels (1: first reading) and groups, as flat arrays."""
+
+    buckets: "array[int]"
+    labels: "array[int]"
+    groups: "array[int]"
+
+
+def collect(texts: Iterable[str], task: str) -> Examples:
+    """Every free label for `task` (`her` or `his`) in the texts."""
+    found = Examples(array("i"), array("b"), array("b"))
+    known = {
+        form: (label, group)
+        for group, sides in enumerate(LABELS[task])
+        for label, forms in zip((1, 0), sides, strict=True)
+        for form in forms
+    }
+    pattern = re.compile(r"\b(?:" + "|".join(sorted(known)) + r")\b", re.IGNORECASE)
+    mask = NUM_BUCKETS[task] - 1
+    for text in texts:
+        for match in pattern.finditer(text):
+            start, end = match.span()
+            if match.group().isupper():
+                continue  # US, ME: abbreviations
+            label, group = known[match.group().lower()]
+            hashed = hashes(words_before(text, start), words_after(text, end))
+            found.buckets.extend(number & mask for number in hashed)
+            found.labels.append(label)
+            found.groups.append(group)
+    return found
+
+
+def train(found: Examples, num_buckets: int, num_passes: int = 3, learning_rate: float = 0.2) -> HashedModel:
+    """Logistic regression by AdaGrad on mini-batches in a fixed order: the same text gives the same weights.
+
+    Raises ValueError when the first group lacks one of the readings.
+    """
+    labels = np.frombuffer(found.labels, dtype=np.int8).astype(np.float64)
+    groups = np.frombuffer(found.groups, dtype=np.int8).astype(np.int64)
+    first = labels[groups == 0]
+    if not len(first) or first.min() == first.max():
+        raise ValueError("the corpus holds too few free labels (him and his, mine and my); give more running text")
+    buckets = np.frombuffer(found.buckets, dtype=np.int32).reshape(len(labels), -1)
+    # A context seen once or twice can only be learnt by heart: it points to a bucket that stays zero.
+    rare = np.bincount(buckets.ravel(), minlength=num_buckets) < MIN_COUNT
+    weights, bias = np.zeros(num_buckets), np.zeros(int(groups.max()) + 1)
+    squares, bias_squares = np.full(num_buckets, 1e-2), np.full(len(bias), 1e-2)
+    order = np.random.default_rng(0)
+    for _ in range(num_passes):
+        shuffled = order.permutation(len(labels))
+        for start in range(0, len(labels), _BATCH_SIZE):
+            rows = shuffled[start : start + _BATCH_SIZE]
+            active, group = buckets[rows], groups[rows]
+            score = weights[active].sum(axis=1) + bias[group]
+            error = 1 / (1 + np.exp(-np.clip(score, -60, 60))) - labels[rows]
+            touched, place = np.unique(active, return_inverse=True)
+            _descend(weights, squares, touched, place.ravel(), np.repeat(error, active.shape[1]), learning_rate)
+            weights[touched[rare[touched]]] = 0
+            touched, place = np.unique(group, return_inverse=True)
+            _descend(bias, bias_squares, touched, place.ravel(), error, learning_rate)
+    return _rounded(weights, float(bias[0]))
+
+
+_BATCH_SIZE = 512
+MIN_COUNT = 3
+
+
+def _descend(
+    values: np.ndarray, squares: np.ndarray, at: np.ndarray, place: np.ndarray, errors: np.ndarray, rate: float
+) -> None:
+    """One AdaGrad step in place on `values[at]`; `errors` are summed by `place`, their position in `at`."""
+    gradient = np.bincount(place, errors, minlength=len(at))
+    squares[at] += gradient**2
+    values[at] -= rate * gradient / np.sqrt(squares[at])
+
+
+def _rounded(weights: np.ndarray, bias: float) -> HashedModel:
+    scale = float(np.abs(weights).max()) / 127 or 1.0
+    return HashedModel((np.rint(weights / scale) + ZERO).astype(np.uint8).tobytes(), scale, bias)
+
+
+def fit(texts: Iterable[str], out_dir: Path) -> dict[str, int]:
+    """Train both models on `texts`, write her.bin and his.bin into `out_dir`; number of free labels per task."""
+    kept = list(texts)
+    models, counts = {}, {}
+    for task, num_buckets in NUM_BUCKETS.items():
+        found = collect(kept, task)
+        models[task] = train(found, num_buckets)
+        counts[task] = len(found.labels)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for task, model in models.items():
+        save_model(model, out_dir / f"{task}.bin")
+    return counts

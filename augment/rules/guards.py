@@ -1,0 +1,184 @@
+"""When a gendered word is left alone: a text and a candidate's place in, the reason or None out. Pure functions.
+
+Each guard treats a term and its counterpart alike, so that leaving alone survives the swap of the swap.
+"""
+
+import re
+
+from augment.rules.context import plain, previous_token, sentence_span, starts_sentence, word_set
+from augment.rules.scan import Term, idioms
+
+# Characters beside a word that ordinary prose puts there; anything else has its whole chunk looked at.
+SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
+SAFE_AFTER = frozenset(" \n\t\r\"'’”»),;!?—–…")
+_CODE = re.compile(
+    r"```.*?```|(?<!`)`(?![\s`])[^`\n]*(?<![\s`])`(?!`)|<[A-Za-z/!][^<>\n]{0,400}>|\{\{[^{}]{0,400}\}\}"
+    r"|(?<!\w)[A-Za-z][\w+.-]{0,20}://[^\s<>\"']+|\bwww\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
+    re.DOTALL,
+)
+_CHUNK_IS_CODE = re.compile(
+    r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|\d/|\w[+*]"
+)
+# of prose on web pages: entities, the numbers of footnotes, dots that begin a line
+_WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
+_NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
+
+
+def code_spans(text: str) -> list[tuple[int, int]]:
+    """Character ranges of code, mark-up, URLs and e-mail addresses; [] at once for text without their marks."""
+    if "`" in text or "<" in text or "@" in text or "://" in text or "www." in text or "{{" in text:
+        return [m.span() for m in _CODE.finditer(text)]
+    return []
+
+
+def inside(spans: list[tuple[int, int]], start: int) -> bool:
+    """Whether `start` lies in one of the spans."""
+    return any(first <= start < last for first, last in spans)
+
+
+def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> str | None:
+    """Reason to leave a word alone because of what touches it: code, paths, combining marks, neutral forms.
+
+    `tags`: spans of code and mark-up (`code_spans`); text between two tags is prose.
+    """
+    left = text[start - 1] if start else " "
+    right = text[end] if end < len(text) else " "
+    if right == "(" and text[end : end + 3].lower() not in ("(s)", "(wo", "(he", "(hi"):
+        return "code"
+    if right == "." and not text[end + 1 : end + 2].isalnum() and left in SAFE_BEFORE:
+        return None
+    if right in "\u00ad\u200d\u2060" or left in "\u00ad\u200d\u2060" or "\u0300" <= right <= "\u036f":
+        return "part of a longer word"
+    if _NEUTRAL_STUMP.search(text, max(0, start - 4), start):
+        return "neutral form"
+    first = max(text.rfind(" ", 0, start), text.rfind("\n", 0, start), text.rfind("\t", 0, start)) + 1
+    last = min((p for p in (text.find(c, end) for c in " \n\t") if p >= 0), default=len(text))
+    for opening, closing in tags:
+        if first < closing <= start:
+            first = closing
+        if end <= opening < last:
+            last = opening
+    chunk = _WEB_PROSE.sub(" ", text[first:last]).strip("\"'“”‘’«»()[]{}<>*_,;:!?… ")
+    if left in "-_" and chunk.startswith("--"):
+        chunk = chunk.lstrip("-")
+    return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
+
+
+_MENTIONED = re.compile(
+    r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
+    r"(?: an?| the)?) [\"“‘']\Z"
+)
+
+
+def mentioned(text: str, start: int) -> bool:
+    """Whether the quoted word at `start` is spoken about rather than used: the word "guy", the pronoun "he"."""
+    return bool(_MENTIONED.search(text, start - 24 if start > 24 else 0, start))
+
+
+def idiom(text: str, start: int, end: int, term: Term) -> str | None:
+    """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
+    if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
+        return None if _OF_A_PERSON.match(text, end) else "compound of man"
+    table = idioms()
+    for word in (term.word, term.target):
+        patterns = table.get(word)
+        if patterns is None:
+            continue
+        after, before_any, around = patterns
+        if after.match(text, end):
+            return "fixed phrase"
+        if before_any is None or not before_any.search(text, start - 24 if start > 24 else 0, start):
+            continue
+        for before, behind in around:
+            if before.search(text, start - 24 if start > 24 else 0, start) and behind.match(text, end):
+                return "fixed phrase"
+    return None
+
+
+_OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)|to-(?:wo)?man)\b")
+_LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
+
+
+def verb(text: str, start: int, end: int, term: Term) -> str | None:
+    """Reason to leave man, mother, father, groom, host, husband or queen alone: it is a verb here."""
+    if not _VERB_OBJECT.match(text, end):
+        return None
+    before = previous_token(text, start)
+    token = plain(before).lower()
+    if token in _BEFORE_VERB:
+        return "verb"
+    if (
+        term.word in ("man", "woman")
+        and _VERB_OBJECT_STRONG.match(text, end)
+        and (
+            starts_sentence(before)
+            or (token == "that" and _CREW_THAT.search(text, start - 40 if start > 40 else 0, start))
+        )
+    ):
+        return "verb"
+    if term.word in ("man", "woman") and token.endswith("s") and _VERB_OBJECT_STRONG.match(text, end):
+        return (
+            None if token in ("this", "his", "as", "is", "was", "'s", "its") or token.endswith(("'s", "ss")) else "verb"
+        )
+    return None
+
+
+_BEFORE_VERB = word_set(
+    "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
+)
+_VERB_OBJECT = re.compile(
+    r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you"
+    r"|it)\b"
+)
+_VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
+_CREW_THAT = re.compile(r"(?:[a-z]s|crew|men|women|people|those|team|staff) that \Z")
+VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
+
+_CHESS = re.compile(
+    r"\b(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
+    r"|(?:captur\w+|sacrific\w+|trap\w*|takes?|moves?|exchang\w+) (?:\w+ ){0,3}bishops?"
+    r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|queens (?:problem|puzzle)|each queen"
+    r"|[a-h][1-8])\b",
+    re.IGNORECASE,
+)
+_CARDS = re.compile(
+    r"\b(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
+    r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces?|bridge hand|blackjack|solitaire)\b",
+    re.IGNORECASE,
+)
+_BLACK_QUEEN = re.compile(r"\b(?:black|white)(?:['’]s)? (?:king|queen)\b", re.IGNORECASE)
+_MOVES = re.compile(
+    r"\b(?:knights?|moves?|moved|pieces?|boards?|files?|ranks?|diagonals?|squares?|pin(?:s|ned)?|captur\w+|attack\w*|takes?"
+    r"|took|mated?|threaten\w*|cornered)\b",
+    re.IGNORECASE,
+)
+PIECES = word_set("king queen kings queens")
+
+
+def game_piece(text: str, start: int) -> str | None:
+    """Reason to leave king or queen alone: the sentence speaks of chess or cards."""
+    first, last = sentence_span(text, start)
+    coloured = _BLACK_QUEEN.search(text, first, last) and _MOVES.search(text, first, last)
+    if coloured or _CHESS.search(text, first, last) or _CARDS.search(text, first, last):
+        return "piece in a game"
+    return None
+
+
+_INTERJECTION_BEFORE = re.compile(
+    r"(?:^|[.!?,\"“‘—] *)(?:(?:oh|hey|come on|yeah|ah|well|wow|yes|dude|thanks),?|no,) *\Z", re.I
+)
+_NOT_EXCLAIMED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
+
+
+def interjection(text: str, start: int, end: int) -> str | None:
+    """Reason to leave man, boy, girl or woman alone: an exclamation ("Man, that hurt", "Oh boy!")."""
+    if text[end : end + 1] not in (",", "!", ".") or _NOT_EXCLAIMED.match(text, end):
+        return None
+    if _INTERJECTION_BEFORE.search(text[max(0, start - 14) : start]):
+        return "interjection"
+    if text[start : start + 1].isupper() and text[end] in ",!" and starts_sentence(previous_token(text, start)):
+        return "interjection"
+    return None
+
+
+EXCLAIMED = word_set("man boy girl woman")

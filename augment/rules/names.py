@@ -1,0 +1,272 @@
+"""When a capitalised gendered word belongs to a name: of a work, group, place, institution, or a person's surname.
+
+A text and a candidate's place in, the reason to leave the word alone or None out. Pure functions; each treats a term
+and its counterpart alike, so that leaving alone survives the swap of the swap.
+"""
+
+import re
+
+from augment.rules.context import next_word, plain, previous_token, starts_sentence, word_set
+from augment.rules.scan import Term
+from augment.rules.topics import is_honour
+
+_FUNCTION_WORDS = word_set(
+    """a an the this that these those my your his her its our their and or but nor so yet for if when while as because
+    then there here what who whom whose which how why where in on at by to of from with without into upon after
+    before since until i we you they he she it is was are were do did does has have had not no yes oh o ah now well
+    even only just like some any every each all both one two three many most more dear poor old young little good
+    great said says asked perhaps maybe thus still also although though unless whether once mr mrs ms dr"""
+)
+_DETERMINERS = word_set(
+    """a an the this that these those my your his her its our their no every each any some another either neither
+    future former late new young old o oh ye dear as became become becomes crowned proclaimed declared majesty"""
+)
+_INSTITUTION = word_set(
+    """street road avenue lane drive square place county city island islands park hall college university school
+    hospital hotel theatre theater bridge house palace station company records inc ltd foundation institute society
+    association church cathedral abbey library museum prize award cup stakes bay beach lake river mountain range
+    inlet channel line class stadium arena gallery trust club press bible airport barracks dock infantry regiment
+    fusiliers hussars guards rifles lancers dragoons yeomanry highlanders docks cross"""
+)
+_NOT_A_NAME = word_set("I I'm I'll I've I'd I’m I’ll I’ve I’d O God")
+_RANKS = word_set("king queen prince princess duke duchess emperor empress baron baroness")
+_MANY_RANKS = word_set("kings queens princes princesses dukes duchesses")
+_FAMILY_NAMES = word_set(
+    """father mother dad mom mum daddy mommy mummy papa mama mamma sister brother aunt auntie aunty uncle grandfather
+    grandmother grandpa grandma granddad grandad granny husband wife sir madam ma'am"""
+)
+
+
+_BEFORE_GIVEN_NAME = _FUNCTION_WORDS | word_set(
+    """aunt auntie uncle cousin sister brother father mother sir dame lady lord king queen prince princess saint st
+    emperor empress duke duchess captain doctor president senator young little"""
+)
+
+
+def surname(text: str, start: int) -> str | None:
+    """Reason to leave a given name alone: behind another capitalised word or a plain title it is a surname."""
+    token = previous_token(text, start)
+    before = plain(token)
+    if token.lower() in ("mr. ", "mrs. ", "ms. ", "miss ", "mr ", "mrs ", "ms ", "dr. ", "professor "):
+        return "surname"
+    if (
+        token.endswith(" ")
+        and token[-2].isalpha()
+        and before[:1].isupper()
+        and before.lower() not in _BEFORE_GIVEN_NAME
+    ):
+        return "surname"
+    return None
+
+
+def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
+    """Reason to leave a capitalised word alone because it belongs to a name of a work, group, place or institution."""
+    source = text[start:end]
+    if source.isupper() and len(source) > 1:
+        shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
+        # the counterpart of an acronym is left alone too: GAL for GUY would not come back
+        return "acronym" if {source, term.target.upper()} & _ACRONYMS and not shouted else None
+    token = previous_token(text, start)
+    if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
+        return "name"
+    following = next_word(text, end)
+    capital_next = following[:1].isupper() and following not in _NOT_A_NAME
+    capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
+    if text[end : end + 1] == "-" and capital_next:
+        return "name"
+    before = plain(token)
+    detached = token.endswith(" ") and token[-2:-1].isalnum()
+    capital_before = detached and before[:1].isupper() and before not in _NOT_A_NAME
+    initial = starts_sentence(token)
+    if before in ("the", "only", "begotten", "beloved") and source in ("Son", "Daughter") and not capital_next:
+        return "name"
+    if term.word not in _ADDRESSES and _in_quoted_title(text, start, end):
+        return "name of a work"
+    if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
+        return "name of a work"
+    if before.lower() in _TITLES:
+        return "surname"
+    if before == "The" and detached and not _opens(text, start, token):
+        return "name of a work"
+    if initial and _PLURAL.search(source) and _SINGULAR_VERB.match(text, end):
+        return "name of a work"
+    religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
+    if term.word in _FIRM and not religious and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
+        return "name"
+    if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
+        return _part_of_titled_name(text, start, end, term, before if detached else "", initial, capital_next)
+    if term.word in _FAMILY_NAMES:
+        return _part_of_family_name(
+            text, end, before, capital_before, initial, capital_next, _opens(text, start, token)
+        )
+    if (capital_next and not _precedes_names(term)) or (term.word in _TEAMS and not initial):
+        return "name"
+    if capital_before and before.lower() in _BEFORE_OFFICE and term.tier == "occupations":
+        return None
+    if capital_before and not (before.lower() in _FUNCTION_WORDS and _opens(text, start, token)):
+        return "name"
+    return "name" if (_OF_THE.match(text, end) if initial else _NAME_TAIL.match(text, end)) else None
+
+
+_PLURAL = re.compile(r"(?:s|men)\Z")
+_SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
+_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
+_ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD"})
+_TITLES = word_set("mr mrs ms dr professor prof judge")
+_ADDRESSES = word_set("sir madam ma'am lady ladies gentleman gentlemen lord")
+_WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
+_QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
+_SMALL_WORDS = word_set("a an the of and in on for to with at by from or not is as")
+
+
+def _in_quoted_title(text: str, start: int, end: int) -> bool:
+    """Whether the word stands in quotation marks among capitals only, as titles of songs do: "Man in the Mirror"."""
+    opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
+    quoted = _QUOTED.match(text, opening) if opening >= 0 else None
+    if quoted is None or quoted.end() < end:
+        return False
+    words = quoted.group(1).split()
+    rest = [w for w in words if w.lower() not in _SMALL_WORDS]
+    return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in rest)
+
+
+def _precedes_names(term: Term) -> bool:
+    """Whether the word stands before names of persons as a title does: Congressman Hill, Widow Green."""
+    is_plural = term.word.endswith(("s", "men")) and not term.word.endswith("ss")
+    return (term.tier == "occupations" and not is_plural) or term.word in _PERSONS_BEFORE_NAMES
+
+
+_PERSONS_BEFORE_NAMES = word_set("widow widower housewife househusband schoolgirl schoolboy girlfriend boyfriend") | {
+    "first lady",
+    "first gentleman",
+}
+_TEAMS = word_set("cowboys cowgirls horsemen patriots")
+_FIRM = word_set("son sons daughter daughters brother brothers sister sisters")
+_FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
+_OF_THE = re.compile(r" of the [A-Z]\w")
+_NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
+
+
+def _opens(text: str, start: int, token: str) -> bool:
+    """Whether the word before the candidate is itself the first of its sentence."""
+    at = start - len(token)
+    return text[at - 1 : at] == "\n" or starts_sentence(previous_token(text, at)) or token[:1] in "\"'“‘(["
+
+
+def opens_sentence(text: str, start: int, end: int) -> bool:
+    """Whether only capitals, articles and adjectives stand before the word in its sentence: it is what is spoken of."""
+    if text[end : end + 1] in ("'", "’"):
+        return False
+    for _ in range(3):
+        token = previous_token(text, start)
+        if starts_sentence(token) or token.endswith("-"):
+            return True
+        if not (token[:1].isupper() or plain(token).lower() in _FUNCTION_WORDS):
+            return False
+        start -= len(token)
+    return False
+
+
+def in_title(text: str, start: int, end: int, source: str) -> bool:
+    """Whether a capitalised pronoun belongs to a name: "She Loves You", What Her Mother Saw, She-Ra."""
+    if text[end : end + 1] == "-":
+        return text[end + 1 : end + 2].isupper()
+    if source not in ("He", "She"):
+        between = text[start - 1 : start] == " " and plain(previous_token(text, start))[:1].isupper()
+        following = next_word(text, end)
+        return between and following[:1].isupper() and not is_honour(following) and not source.isupper()
+    if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
+        return False
+    following = next_word(text, end)
+    return following not in _NOT_A_NAME and not (following.isupper() and len(following) > 1)
+
+
+def _part_of_family_name(
+    text: str, end: int, before: str, capital_before: bool, initial: bool, capital_next: bool, opens: bool
+) -> str | None:
+    if capital_next and _run_ends_in_institution(text, end):
+        return "name"
+    if before == "the" and not capital_next and text[end - 6 : end] in ("Father", "Mother"):
+        return "name"
+    if not capital_before or initial or opens:
+        return None
+    if before.lower() in ("dr", "mr", "mrs", "ms") or not before.isalpha():
+        return None
+    return "name"
+
+
+def _part_of_titled_name(
+    text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
+) -> str | None:
+    if (capital_next or text.startswith((" of ", " Of "), end)) and _run_ends_in_institution(text, end):
+        return "name"
+    if _CLASS_OF_SHIPS.match(text, end):
+        return "name"
+    if _ALBUM.match(text, end) and (term.word in _RANKS or term.target in _RANKS):
+        return "name"
+    if term.word in _MANY_RANKS:
+        return _many_ranks(text, end, term, before, initial, capital_next)
+    if term.word == "earl" and capital_next and before.lower() not in _DETERMINERS:
+        return "given name"
+    if term.word not in _RANKS and term.target not in _RANKS:
+        return None
+    if before in _SHIPS:
+        return "name"
+    if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
+        return "name"
+    personal = not before[:1].isupper() or before.lower() in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
+    if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
+        return None
+    if capital_next and text[end : end + 1] in "'’":
+        return "name"
+    near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
+    determined = _is_determined(near)
+    if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        return None if determined and before.endswith(_PEOPLE_ENDINGS) else "surname"
+    if determined or capital_next or text.startswith(" of ", end):
+        return None
+    return "name without a determiner"
+
+
+def _is_determined(before: list[str]) -> bool:
+    """Whether a determiner stands among the words before (nearest first), no other name in between."""
+    for word in before:
+        if word.lower() in _DETERMINERS:
+            return True
+        if word[0].isupper() and word.lower() not in _BEFORE_RANK and not word.endswith(_PEOPLE_ENDINGS):
+            return word.lower() in _RANKS
+    return False
+
+
+def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, capital_next: bool) -> str | None:
+    if initial:
+        return "name" if capital_next or text[end : end + 1] == "," else None
+    if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        return "name"
+    if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
+        return "name"
+    return "name" if before.lower() in _PLACE_BEFORE and {term.word, term.target} == {"kings", "queens"} else None
+
+
+_OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
+_ALBUM = re.compile(
+    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
+)
+_PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
+_PLACES = word_set("king queen prince")
+_SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
+_JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
+_BEFORE_RANK = _FUNCTION_WORDS | word_set("crown majesty highness grand imperial his her lord lady holy")
+_PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
+_BEFORE_OFFICE = word_set("deputy vice acting assistant former senior honorary republican democratic labour")
+_PLACE_BEFORE = word_set("in at from to near of 1 2 i ii")
+
+
+def _run_ends_in_institution(text: str, end: int) -> bool:
+    run = _CAPITAL_RUN.match(text, end)
+    return run is not None and any(
+        w.lower().rstrip(".,;:!?'’") in _INSTITUTION for w in run.group().replace("'s", "").split()
+    )
+
+
+_CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+")

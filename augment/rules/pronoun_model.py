@@ -1,0 +1,183 @@
+"""A hashed linear model over the words around a pronoun: context in, probability of one of two readings out.
+
+Weights are one signed byte per bucket in a zlib-compressed file. No dependency beyond the standard library here;
+training lives in fit.py.
+"""
+
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from math import exp
+from pathlib import Path
+
+from augment.lexicon import load_lexicon
+from augment.rules.context import PARAGRAPH, word_set
+
+_MAGIC = b"EVH1"
+
+
+def _gender_blind() -> dict[str, str]:
+    """Map feminine words onto their masculine counterparts, so that "his wife" teaches what "her husband" is."""
+    pairs = load_lexicon().pairs
+    return {**{p.feminine: p.masculine for p in reversed(pairs)}, "her": "his", "hers": "his", "him": "his"}
+
+
+def _inflected(frames: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Every form of a verb -> (its frame, its first form); the forms of one verb are joined by slashes."""
+    verbs = [(frame, verb.split("/")) for frame, listed in frames.items() for verb in listed.split()]
+    return {form: (frame, forms[0]) for frame, forms in verbs for form in forms}
+
+
+_ALIKE = _gender_blind()
+# What a verb can take after a pronoun: two objects, a bare infinitive, an object with what it becomes.
+VERB_FRAMES = _inflected(
+    {
+        "two objects": """write/wrote/written/writes/writing fine/fined/fines cook/cooked pour/poured
+        give/gave/given/giving/gives send/sent/sending/sends show/showed/shown/showing/shows
+        tell/told/telling/tells teach/taught/teaching/teaches offer/offered/offering/offers
+        bring/brought/brings/bringing lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing
+        owe/owed/owes/owing pay/paid/pays/paying promise/promised/promises hand/handed/hands/handing
+        pass/passed/passes grant/granted/grants award/awarded/awards deny/denied/denies
+        spare/spared/save/saved envy/envied forgive/forgave/forgiven allow/allowed/allows throw/threw
+        buy/bought/buys/buying ask/asked/asks/asking earn/earned/earns bequeath/bequeathed feed/fed/feeds
+        bid/bade serve/served charge/charged/charges sell/sold do/did/does get/got/gets win/won/wins""",
+        "infinitive": """let/lets/letting make/made/makes/making have/has/had/having help/helped/helps/helping
+        see/saw/seen/sees/seeing hear/heard/hears/hearing watch/watched/watches/watching feel/felt/feels/feeling
+        notice/noticed/notices observe/observed/observes""",
+        "becomes": """call/called/calls/calling name/named/names/naming elect/elected/elects appoint/appointed/appoints
+        consider/considered/considers find/found/finds/finding keep/kept/keeps/keeping leave/left/leaves/leaving
+        render/rendered/renders think/thought/thinks want/wants/wanted like/liked/likes declare/declared/declares
+        crown/crowned/crowns proclaim/proclaimed drive/drove/drives set/sets turn/turned/turns strike/struck/strikes
+        believe/believed/prove/proved/deem/deemed/judge/judged/hold/held/label/labelled/labeled""",
+    }
+)
+
+
+@dataclass(frozen=True)
+class HashedModel:
+    """`(weights[bucket] - 128) * scale` is a feature's weight; the number of buckets is a power of two."""
+
+    weights: bytes
+    scale: float
+    bias: float
+
+    def probability(self, before: list[str], after: list[str]) -> float:
+        """Probability of the first reading (her: object; his: absolute) from three words on either side."""
+        weights, mask = self.weights, len(self.weights) - 1
+        hashed = hashes(before, after)
+        total = sum([weights[number & mask] for number in hashed]) - ZERO * len(hashed)
+        score = self.bias + self.scale * total
+        return 1 / (1 + exp(-score)) if score > -500 else 0.0
+
+
+ZERO = 128  # the byte that stands for weight zero
+
+
+def hashes(before: list[str], after: list[str]) -> list[int]:
+    """CRC-32 of every feature of a context; their last bits are the buckets."""
+    return list(map(zlib.crc32, "\0".join(features(before, after)).encode("utf-8", "surrogatepass").split(b"\0")))
+
+
+def features(before: list[str], after: list[str]) -> tuple[str, ...]:
+    """Feature strings of a context; `before` is nearest first. The same function serves training and use."""
+    p1, p2, p3 = before
+    n1, n2, n3 = after
+    alike = _ALIKE.get
+    n1 = alike(n1, n1)
+    n2 = alike(n2, n2)
+    p1 = alike(p1, p1)
+    p2 = alike(p2, p2)
+    frame, verb = VERB_FRAMES.get(p1) or ("", p1)
+    k1 = _kind(n1)
+    k2 = _kind(n2)
+    k3 = _kind(n3)
+    s1 = n1[-3:]
+    s2 = n2[-3:]
+    return (
+        f"a{n1}",
+        f"b{n2}",
+        f"c{p1}",
+        f"d{p2}",
+        f"e{n1} {n2}",
+        f"f{verb} {n1}",
+        f"g{s1}",
+        f"h{verb} {s1}",
+        f"i{n1} {s2}",
+        f"j{s1} {s2}",
+        f"k{verb} {s1} {s2}",
+        f"l{p2} {p1}",
+        f"m{n1[-2:]} {n2}",
+        f"n{p1[-3:]} {s1}",
+        f"o{verb} {k1} {k2}",
+        f"p{verb} {k1} {n2}",
+        f"q{s1} {n2} {n3}",
+        f"r{p3} {p1} {s1}",
+        f"s{frame} {s1}",
+        f"t{frame} {n1}",
+        f"u{frame} {s1} {n2}",
+        f"v{frame} {k1} {k2} {k3}",
+        f"w{verb} {k1} {k2} {k3}",
+        f"x{_kind(p1)} {k1} {k2} {k3}",
+        f"y{n1} {k2} {k3}",
+    )
+
+
+def _kind(word: str) -> str:
+    """A coarse class of a lower-case token: a closed class, a mark, or its ending."""
+    known = _KINDS.get(word)
+    if known is not None:
+        return known
+    if word[-2:] == "ly":
+        return "ly"
+    if word[-3:] == "ing":
+        return "ing"
+    if word[-2:] == "ed":
+        return "ed"
+    if word[-1] == "s":
+        return "s"
+    if word[-2:] in _ADJECTIVE_ENDINGS or word[-3:] in _ADJECTIVE_ENDINGS:
+        return "adj"
+    return "#" if word[0].isdigit() else "w"
+
+
+_ADJECTIVE_ENDINGS = word_set("al ic ous ful ive ble ent ant less ish ary")
+_CLOSED_CLASSES = {
+    ".": '. ! ? ; : " ” » ) … — – ]',
+    ",": ", - ( “ « ‘ '",
+    "det": """the a an this that these those my your his our their its some any no every each all both such what
+    which""",
+    "pro": """i you he she it we they me him them us who whom himself herself myself themselves itself one""",
+    "aux": """is was are were be been being am has have had do does did will would can could shall should may might
+    must""",
+    "prep": """of in on at by for with from to into upon about over under after before through between against without
+    toward towards across around behind beside along among during off out up down away back near like""",
+    "conj": """and or but nor so as if when while because than though although until till since whether where how
+    why""",
+    "adv": """not never always now then there here very too more most only just even still again also once quite so
+    well""",
+}
+_KINDS = {word: kind for kind, words in _CLOSED_CLASSES.items() for word in words.split()}
+_KINDS |= {"": ".", PARAGRAPH: "."}
+
+
+def save_model(model: HashedModel, path: Path) -> None:
+    """Write a model; the bytes depend on the weights only."""
+    head = _MAGIC + f"{model.scale!r} {model.bias!r}\n".encode()
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(head + zlib.compress(model.weights, 9))
+    temporary.replace(path)
+
+
+@cache
+def load_model(path: Path) -> HashedModel:
+    """Read a model written by `save_model`. Raises FileNotFoundError, or ValueError for a file of another kind."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights file {str(path)!r} does not exist; make it with `python -m augment fit CORPUS --out FOLDER`"
+        )
+    raw = path.read_bytes()
+    if not raw.startswith(_MAGIC):
+        raise ValueError(f"{path} is not a weights file; make it with `python -m augment fit CORPUS --out FOLDER`")
+    head, packed = raw[len(_MAGIC) :].split(b"\n", 1)
+    scale, bias = (float(x) for x in head.split())
+    return HashedModel(zlib.decompress(packed), scale, bias)

@@ -1,0 +1,213 @@
+"""Find the candidate words of a text: a `Lexicon` and a text in, places of surface forms out.
+
+Most words of a text are no candidates, so they must cost next to nothing: every mark is blanked, the text is split, and
+words are looked up in a set. Only forms that go on behind their first word (mother-in-law, best man, Lady Macbeth) are
+matched by a regular expression, a character trie of all surface forms. All rules run on candidates alone.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from augment.lexicon import DATA_DIR, Lexicon
+from augment.rules.case import styled_forms
+from augment.rules.topics import LANDS, SHIPS
+
+MASCULINE, FEMININE = "m", "f"
+
+
+class Term(NamedTuple):
+    """A recognised word: its dictionary form, its default counterpart, gender (m or f), tier and use."""
+
+    word: str
+    target: str
+    gender: str
+    tier: str
+    use: str
+
+
+class Candidate(NamedTuple):
+    """One surface form: its term and the counterpart in the same letter case. A kept name has no target.
+
+    `plain_rule` is set for pronouns with a single counterpart, which need no look at the words around them, and for
+    words that are no terms but tell what a sentence speaks of (`TOPIC`).
+    """
+
+    term: Term
+    target: str
+    plain_rule: str = ""
+
+
+CAPITALISED = frozenset({"He", "She", "Him", "Himself", "Herself"})
+TOPIC = "topic"
+_PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
+
+
+class Scanner(NamedTuple):
+    """`table` says what each surface form is; `heads` are the first words of all forms, `longer` those of forms that go
+    on behind their first word, which `pattern` matches."""
+
+    table: dict[str, Candidate]
+    heads: frozenset[str]
+    longer: frozenset[str]
+    pattern: re.Pattern[str]
+
+
+@cache
+def scanner(lexicon: Lexicon) -> Scanner:
+    """The scanner of a lexicon, built once."""
+    table: dict[str, Candidate] = {}
+    for term in terms(lexicon):
+        plain = _PLAIN_RULES[term.gender] if term.tier == "pronouns" and term.word not in ("her", "his") else ""
+        for form, other in styled_forms(term.word, term.target).items():
+            if term.tier == "names" and form.islower():
+                continue  # grace, mark, amber
+            # A capitalised pronoun can be part of a title or mean God, so that it needs a look.
+            table.setdefault(form, Candidate(term, other, "" if form in CAPITALISED else plain))
+    for name, gender in kept_names():
+        kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
+        for form in (name, name.replace("'", "’")):
+            table.setdefault(form, kept)
+    for name in (*SHIPS, *LANDS):
+        table.setdefault(name, Candidate(Term(name, "", "-", TOPIC, TOPIC), "", TOPIC))
+    heads = {form: form.translate(BLANKS).split()[0] for form in table}
+    longer = frozenset(head for form, head in heads.items() if head != form)
+    pattern = re.compile(r"(?<!\w)" + trie_pattern(form for form in table if heads[form] in longer) + r"(?!\w)")
+    return Scanner(table, frozenset(heads.values()), longer, pattern)
+
+
+class _Blanks(dict[int, str]):
+    """Maps every character that is not part of a word to a blank; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = character if character.isalnum() or character == "_" else " "
+        return self[code]
+
+
+BLANKS = _Blanks()
+
+
+def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
+    """(start, end, surface form) of every candidate, ascending and disjoint."""
+    blanked = f" {text.translate(BLANKS)} "
+    heads, longer, match = tables.heads, tables.longer, tables.pattern.match
+    found = []
+    place = last = 0
+    for word in [w for w in blanked.split() if w in heads]:
+        # The blank before the word has the index, with the padding, that the word has in the text.
+        start = blanked.find(f" {word} ", place)
+        place = start + 1 + len(word)
+        if word not in longer:
+            if start >= last:
+                found.append((start, place - 1, word))
+        elif start >= last:
+            whole = match(text, start)
+            if whole:
+                last = whole.end()
+                found.append((start, last, whole.group()))
+    return found
+
+
+def terms(lexicon: Lexicon) -> list[Term]:
+    """Every term that can be swapped, once, with its default counterpart (the first row it stands in)."""
+    found: dict[str, Term] = {}
+    for pair in lexicon.rows:
+        if pair.use != "feminine":
+            found.setdefault(pair.masculine, Term(pair.masculine, pair.feminine, MASCULINE, pair.tier, pair.use))
+        found.setdefault(pair.feminine, Term(pair.feminine, pair.masculine, FEMININE, pair.tier, pair.use))
+    return list(found.values())
+
+
+def trie_pattern(words: Iterable[str]) -> str:
+    """A regular expression that matches the longest of `words` at a position; a blank in a word matches any blanks."""
+    root: dict[str, dict] = {}
+    for word in words:
+        node = root
+        for character in word:
+            node = node.setdefault(character, {})
+        node[""] = {}
+    return _trie_source(root)
+
+
+def _trie_source(node: dict[str, dict]) -> str:
+    branches: dict[str, list[str]] = {}
+    for character, child in sorted(node.items()):
+        if character:
+            branches.setdefault(_trie_source(child), []).append(character)
+    parts = []
+    for rest, characters in branches.items():
+        if characters == [" "]:
+            head = r"\s+"
+        elif len(characters) == 1:
+            head = re.escape(characters[0])
+        else:
+            head = "[" + "".join(re.escape(c) for c in characters) + "]"
+        parts.append(head + rest)
+    if not parts:
+        return ""
+    optional = "" in node
+    if len(parts) == 1 and not optional:
+        return parts[0]
+    return "(?:" + "|".join(parts) + ")" + ("?" if optional else "")
+
+
+@cache
+def kept_names() -> tuple[tuple[str, str], ...]:
+    """Names that stay as they are, each with the gender of the one person it names, or "-"."""
+    rows = _rows("kept_names.tsv")
+    return tuple((row[0], row[1]) for row in rows)
+
+
+class Phrases(NamedTuple):
+    """The fixed phrases of a word: what follows it, any of what stands before it, and pairs of before and behind."""
+
+    after: re.Pattern[str]
+    before_any: re.Pattern[str] | None
+    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+
+
+# "cleaning ladies" is a term of its own, whose last word begins no phrase (ladies' man, gentlemen's man)
+_LONGER_TERM = r"(?<!cleaning )(?<!first )(?<!leading )"
+
+
+@cache
+def idioms() -> dict[str, Phrases]:
+    """Per gendered word its fixed phrases.
+
+    Keys are dictionary forms; the caller looks up a word's counterpart too, so that both are left alone.
+    """
+    after: dict[str, list[str]] = {}
+    around: dict[str, list[tuple[re.Pattern[str], re.Pattern[str]]]] = {}
+    lefts: dict[str, list[str]] = {}
+    for (phrase,) in _rows("idioms.tsv"):
+        left, rest = phrase.split("<")
+        word, right = rest.split(">")
+        if left:
+            begin = rf"(?<!\w){_LONGER_TERM if left.startswith(('ladies', 'gentlemen')) else ''}{_flexible(left)}"
+            before = re.compile(rf"{begin}\Z", re.IGNORECASE)
+            lefts.setdefault(word, []).append(begin)
+            around.setdefault(word, []).append((before, re.compile(_flexible(right) + r"(?!\w)", re.IGNORECASE)))
+        else:
+            after.setdefault(word, []).append(_flexible(right))
+    return {
+        word: Phrases(
+            re.compile("(?:" + "|".join(after.get(word, [r"(?!)"])) + r")(?!\w)", re.IGNORECASE),
+            re.compile(rf"(?:{'|'.join(lefts[word])})\Z", re.IGNORECASE) if word in lefts else None,
+            tuple(around.get(word, ())),
+        )
+        for word in after.keys() | around.keys()
+    }
+
+
+def _flexible(phrase: str) -> str:
+    """A phrase as a pattern: a blank also stands for a hyphen or a line break, a hyphen only for itself."""
+    return re.sub(r"(?:\\)? ", lambda _: r"(?:\s+|-)", re.escape(phrase)).replace("'", "['’]")
+
+
+def _rows(name: str) -> list[list[str]]:
+    lines = (DATA_DIR / name).read_text(encoding="utf-8").splitlines()
+    rows = [unicodedata.normalize("NFC", line).split("\t") for line in lines if line and not line.startswith("#")]
+    return rows[1:]

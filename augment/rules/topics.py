@@ -1,0 +1,213 @@
+"""Gendered words that speak of no person's gender: ships and countries as she, mankind, God, a word's meaning.
+
+A text and a candidate's place in, the reason to leave it alone or None out. What a sentence speaks of (a ship, a
+country) is found while its words are scanned; `impersonal` then drops the edits of the pronouns that refer to it.
+"""
+
+import re
+from collections.abc import Iterable
+
+from augment.rules.context import QUOTES, next_word, plain, previous_token, word_set, words_after, words_before
+
+# Words that name what is called she; `scan.py` finds them with the gendered words.
+SHIPS = word_set(
+    """ship ships vessel vessels frigate schooner brig brigantine sloop steamer steamship galleon warship battleship
+    cruiser destroyer corvette submarine trawler yacht ferry freighter tanker liner boat barque Titanic Lusitania
+    Bismarck Mayflower HMS USS RMS HMAS HMCS"""
+)
+LANDS = word_set(
+    """England Britain Scotland Ireland Wales France Germany Prussia Austria Hungary Italy Spain Portugal Russia Poland
+    Greece Turkey Sweden Norway Denmark Holland Belgium Switzerland Finland Egypt India China Japan Israel America
+    Canada Mexico Brazil Argentina Australia Rome Venice Carthage Athens Sparta country nation motherland"""
+)
+_SHIP_PARTS = word_set(
+    """hull mast masts sail sails deck decks crew captain keel bow bows stern rigging gun guns anchor anchors cargo
+    engines boilers funnel funnels helm rudder maiden passengers moorings berth hold officers complement tonnage
+    displacement armament yards timbers bowsprit broadside draught commander owners builders sister voyage port flag
+    stem foremast mainmast topsails canvas trials"""
+)
+_SHIP_VERBS = re.compile(
+    r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
+    r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
+    r"|captured|broken up|bound for|sinking|moored|anchored|afloat|at anchor)|sank|sailed|set sail|ran aground|steamed"
+    r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d"
+    r"|served|escorted|patrolled|entered service|collided|exploded|drifted|listed|arrived|departed)\b"
+)
+_LAND_PARTS = word_set(
+    """allies colonies colony people army armies navy borders sons neighbours neighbors trade commerce shores history
+    ports empire possessions soil independence enemies territories territory economy coast frontier frontiers
+    government fleet citizens subjects interests constitution industry greatness glory liberties merchants soldiers
+    troops provinces dominions laws statesmen rivals neutrality sovereignty parliament exports population rivers"""
+)
+_LAND_VERBS = re.compile(
+    r" (?:had |has |would |will )?(?:declared war|entered the war|joined the|ceded|surrendered|signed|annexed"
+    r"|conquered|invaded|lost the war|became a republic|is a republic|withdrew|mobili[sz]ed|allied)\b"
+)
+_IN_OR_TO = word_set("in to from of at near for through across over by towards toward into around within throughout")
+_REACH = 250
+
+
+def impersonal(text: str, topics: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
+    """Whether the feminine pronoun at `place` means the ship or country named shortly before it.
+
+    `topics`: (start, word) of words of SHIPS and LANDS; `persons`: starts of words that name a woman. The pronoun needs
+    evidence behind it: a part of a ship, what ships do, what countries have.
+    """
+    for start, word in reversed(topics):
+        if not 0 < place - start < _REACH:
+            continue
+        between = text[start + len(word) : place]
+        if any(start < p < place for p in persons) or between.count(".") + between.count("\n\n") > 1:
+            return False
+        is_ship = word.lower() in SHIPS or word in SHIPS
+        if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _IN_OR_TO):
+            return False
+        return _evidence(text, place + len(source), source.lower(), is_ship)
+    return False
+
+
+def about_a_ship(text: str, topics: list[tuple[int, str]]) -> bool:
+    """Whether a text is an article about a ship: "... was a brig of the Royal Navy" near its beginning."""
+    return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in topics[:3])
+
+
+_IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
+
+
+def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
+    if pronoun == "she":
+        return bool((_SHIP_VERBS if is_ship else _LAND_VERBS).match(text, end))
+    near = words_after(text, end)[:2]
+    if near[0] == "own":
+        near = near[1:]
+    return bool((_SHIP_PARTS if is_ship else _LAND_PARTS) & set(near))
+
+
+_OF_BEFORE = word_set("of between to for than among by against upon from")
+_KINDS = word_set("kind sort type manner breed style class species make measure set sum member way one")
+_AGES = word_set("modern early primitive prehistoric ancient stone-age natural fallen neanderthal civilised civilized")
+_GENERIC_TAIL = word_set(". , ; : ! ? ) and or is was has can must cannot in on himself alone had ' \" ” ’") | {
+    "",
+    "\n\n",
+}
+_GENERIC_VERBS = word_set(
+    """invented discovered learned learnt evolved tamed landed first is has can cannot must was had shall may proposes
+    does will cannot're wants needs lives"""
+)
+_BEASTS = word_set("beast nature machine god animals animal society environment universe earth beasts")
+
+
+def mankind(text: str, start: int, end: int) -> str | None:
+    """Reason to leave man or woman alone: the species, without an article (man is mortal, the rights of man)."""
+    before, after = words_before(text, start), words_after(text, end)
+    of_one = before[0] == "that" and after[2] in _OF_ONE  # he saved that woman's life
+    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND and not of_one:
+        return "mankind"
+    if text[start].isupper():
+        first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
+        return "mankind" if first and after[0] in _GENERIC_VERBS and text[start:end] in ("Man", "Woman") else None
+    if before[0] in _AGES and before[1] in _BEFORE_MANKIND:
+        return "mankind"
+    if before[0] in _OF_BEFORE and before[1] not in _KINDS and after[0] in _GENERIC_TAIL and after[1] not in _WIVES:
+        return "mankind"
+    if before[0] in ("and", "or") and before[1] in _BEASTS and after[0] in _GENERIC_TAIL:
+        return "mankind"
+    return "mankind" if after[0] in ("and", "or") and after[1] in _BEASTS and before[0] not in _ARTICLES else None
+
+
+_OF_MANKIND = word_set(
+    """soul nature mind fate fall destiny place relation inhumanity existence knowledge condition estate origin spirit
+    freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest will"""
+)
+_OF_ONE = word_set("life mind place will need condition")
+_BEFORE_MANKIND = word_set(
+    "when than but that of in to by for and from on upon with about between is as all , . : ;"
+) | {"", "\n\n"}
+
+
+_WIVES = word_set("wife husband woman man women boy girl")
+_ARTICLES = word_set("a an the this every each one no any old young")
+_GRAMMAR = re.compile(
+    r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
+    re.IGNORECASE,
+)
+
+
+def grammatical(text: str, start: int, end: int) -> str | None:
+    """Reason to leave masculine or feminine alone: the gender of a word is meant."""
+    return "gender of a word" if _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40) else None
+
+
+_ANIMALS = re.compile(
+    r"\b(?:bulls?|cows?|stags?|calf|calves|hens?|roosters?|mares?|stallions?|ewes?|rams?|species|larvae?|eggs?|mates?|mating"
+    r"|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*|queens lay|hatch\w*"
+    r"|antlers?|penis|vagina|sperm\w*|ovar(?:y|ies)|testes|uterus|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def animal(text: str, start: int, end: int) -> str | None:
+    """Reason to leave male and female alone: animals or plants are spoken of, and no person is named behind it."""
+    if _PERSON_NEXT.match(text, end):
+        return None
+    return "sex of an animal" if _ANIMALS.search(text, start - 80 if start > 80 else 0, end + 80) else None
+
+
+_PERSON_NEXT = re.compile(
+    r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
+    r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
+    r"|author|character|lawyer|judge|scientist|engineer|farmer|servant|guest|protagonist|citizen|resident|passenger"
+    r"|driver|pilot)s?\b"
+)
+_WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
+_PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
+_GLOSS_BEFORE = re.compile(
+    r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
+    r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
+    r"|(?<![\w-])(?<!\bI )(?<!\b[Yy]ou )(?<!\b[Hh]e )(?<!\b[Ss]he )(?<!\bdo )"
+    r"(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
+    r"|translates to)"
+    r"(?: the| an?)? [\"'“‘]?)\Z"
+)
+# What the patterns above end with: most words are told apart by this alone.
+_VERBS_OF_MEANING = (" for", *word_set("mean eans eaning eant gnifying gnifies iterally lit. lit., i.e. i.e., as to"))
+_GLOSS_ENDINGS = (
+    *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
+    *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
+)
+_PRONOUNS = word_set("he she him her his hers himself herself")
+_QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
+_GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
+
+
+def gloss(text: str, start: int, end: int) -> str | None:
+    """Reason to leave a word alone: its meaning or form is spoken about (rex means king, the pronoun he is)."""
+    near = start - 30 if start > 30 else 0
+    if not text.endswith(_GLOSS_ENDINGS, near, start):
+        return None
+    if _WORD_BEFORE.search(text, near, start):
+        return None if text[start:end].lower() in _PRONOUNS else "word spoken about"
+    if _PRONOUN_BEFORE.search(text, near, start):
+        return "word spoken about"
+    meaning = _GLOSS_BEFORE.search(text, near, start)
+    if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
+        return "word spoken about"
+    return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None
+
+
+HONOURS = word_set("majesty highness royal imperial holiness excellency lordship ladyship grace honour honor serene")
+
+
+def reverent(text: str, start: int, end: int) -> str | None:
+    """Reason to leave He, His or Him alone: a capital in the middle of a sentence (God gave His only son)."""
+    if text[start - 1 : start] != " " or start < 2 or text[start + 1 : end].isupper():
+        return None
+    last = text[start - 2]
+    if not (last.islower() or (last == "," and text[start - 3 : start - 2].islower())):
+        return None
+    return None if is_honour(next_word(text, end)) else "God"
+
+
+def is_honour(word: str) -> bool:
+    """Whether a word is what stands behind His or Her in a title: Majesty, Majesty's."""
+    return word[:1].isupper() and word.lower().replace("’", "'").removesuffix("'s") in HONOURS

@@ -1,0 +1,1 @@
+"""From a corpus to batches: reading, pairing, packing, cached blocks, batches."""

@@ -1,0 +1,288 @@
+"""Training data: a corpus and a tokenizer in; cached, packed blocks of counterfactual pairs out.
+
+The blocks are built once, by whichever process comes first, into a folder whose name is a hash of everything that
+determines them; every other process and every later run with the same settings reads them from there, memory-mapped.
+The corpus is read as a stream and written in shards: memory does not grow with it, and a build that was interrupted
+continues after its last whole shard.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from datasets import Dataset, concatenate_datasets
+from filelock import FileLock
+from tqdm.auto import tqdm
+from transformers import PreTrainedTokenizerFast
+
+from augment.lexicon import Lexicon
+from distill.config import AugmentConfig, DataConfig
+from distill.data import corpus
+from distill.data.batches import BlockStates
+from distill.data.packing import PairedDocument, PairedExample, pack
+from distill.data.pairing import pair_all
+from distill.run.folder import sync, write_text
+
+# Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
+# cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.
+BLOCKS_VERSION = 1
+SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in PairedExample._fields])
+BLOCKS_PER_RECORD_BATCH = 256
+CHARACTERS_PER_SHARD = 2**26
+
+
+class Blocks(NamedTuple):
+    """The packed blocks of a corpus (rows: the fields of PairedExample) and what is known about them.
+
+    key: a hash of everything that determines them. states: reads the teacher's cached states of a training block, if
+    there are any.
+    """
+
+    train: Dataset
+    heldout: Dataset
+    info: dict[str, Any]
+    key: str = ""
+    states: Callable[[int], BlockStates] | None = None
+
+
+# -- building and caching --------------------------------------------------------------------------------------------
+
+
+def prepare_blocks(
+    data: DataConfig, augmentation: AugmentConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> Blocks:
+    """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
+
+    `seed` matters only to augmentation mode `substitute`, whose choice of documents it determines.
+    """
+    Path(data.cache_dir).mkdir(parents=True, exist_ok=True)
+    identity = _identity(data, augmentation, lexicon, tokenizer, seed)
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    folder = Path(data.cache_dir) / key
+    if not folder.exists():
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():  # another process may have built it while this one waited for the lock
+                _build(folder, data, augmentation, lexicon, tokenizer, seed)
+    try:
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
+    info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
+    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, key)
+
+
+def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
+    shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
+    if sum(map(len, shards)) != num_blocks:  # a shard is gone, and the others would be other blocks in another order
+        raise ValueError(f"{name} has {sum(map(len, shards)):,} blocks instead of {num_blocks:,}")
+    return concatenate_datasets(shards).with_format("numpy")
+
+
+def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
+    """The token ids before and after each document.
+
+    By default BOS before and EOS after, or, where they are one token or only one exists, that token before. A named
+    `separator` replaces both. Raises ValueError if there is none.
+    """
+    if separator is not None:
+        token_id = tokenizer.get_vocab().get(separator)
+        if token_id is None:
+            raise ValueError(f"data.separator {separator!r} is not a token of the tokenizer; give one that is")
+        return [token_id], []
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    if bos is None and eos is None:
+        raise ValueError("the tokenizer has neither a BOS nor an EOS token; name one of its tokens in data.separator")
+    if bos is None or eos is None or bos == eos:
+        return [eos if bos is None else bos], []
+    return [bos], [eos]
+
+
+def _identity(
+    data: DataConfig, augmentation: AugmentConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> dict[str, Any]:
+    """Everything that determines the blocks, the version of the code that makes them included."""
+    substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
+    return {
+        **sources(data, lexicon),
+        "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
+        "reading": [data.text_field, data.txt_document, data.max_documents],
+        "tokenizer": tokenizer.backend_tokenizer.to_str(),
+        "separators": separators(tokenizer, data.separator),
+        "seq_len": data.seq_len,
+        "substitution": substitution,
+        "version": BLOCKS_VERSION,
+    }
+
+
+def sources(data: DataConfig, lexicon: Lexicon) -> dict[str, str | None]:
+    """What blocks are made from, as it is now: the fingerprints of `corpus`, `heldout_corpus` and `lexicon`."""
+    return {
+        "corpus": _fingerprint(data),
+        "heldout_corpus": _fingerprint(data, heldout=True) if data.heldout_path else None,
+        "lexicon": lexicon.fingerprint,
+    }
+
+
+def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
+    """The fingerprint of a corpus. A local one is read for it once, by one process, and not again at every launch until
+    a file of it is written: cache_dir keeps the result.
+    """
+    version = corpus.corpus_version(data, heldout)
+    if version is None:
+        return corpus.corpus_fingerprint(data, heldout)
+    file = Path(data.cache_dir) / f"corpus_{version[:32]}"
+    if not file.exists():
+        with FileLock(f"{file}.lock"):
+            if not file.exists():
+                write_text(file, corpus.corpus_fingerprint(data, heldout))
+    return file.read_text(encoding="utf-8")
+
+
+# -- building --------------------------------------------------------------------------------------------------------
+
+
+def _build(
+    folder: Path,
+    data: DataConfig,
+    augmentation: AugmentConfig,
+    lexicon: Lexicon,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+) -> None:
+    """Write the blocks and their info.json beside `folder`, then rename: a folder that exists is complete.
+
+    Whole shards of a build that was interrupted are used. Bad data removes them, for its cure changes the corpus.
+    """
+    if data.heldout_path is None:
+        train, heldout = _split(data, heldout=False), _split(data, heldout=True)
+    else:
+        train = islice(corpus.read_documents(data), data.max_documents)
+        heldout = corpus.read_documents(data, heldout=True)
+    fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
+    prefix, suffix = separators(tokenizer, data.separator)
+    settings = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
+    aside = folder.with_name(folder.name + ".partial")
+    aside.mkdir(exist_ok=True)
+    try:
+        info = {}
+        for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
+            info[name] = _write_part(aside / name, part, partial(_is_drawn, seed, drawn), settings, data)
+        write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
+        aside.rename(folder)
+    except ValueError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # a full disk or quota
+            raise
+        raise OSError(
+            f"the blocks cannot be written into {aside} ({error.strerror}); make room, or set data.cache_dir; "
+            "what is finished is kept"
+        ) from error
+
+
+def _write_part(
+    stem: Path,
+    texts: Iterator[str],
+    is_substituted: Callable[[str], bool],
+    settings: dict[str, Any],
+    data: DataConfig,
+) -> dict[str, int]:
+    """Write the shards stem-00000.arrow and so on of one side of the split, after those that are there; its counts.
+
+    settings: those of `pair_all`. Raises ValueError when no block comes out.
+    """
+    done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
+    num_done = sum(counts["num_documents"] for counts in done)
+    with closing(pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
+        for shard in _shards(_show(documents, stem.name, num_done)):
+            counts: Counter[str] = Counter()
+            flagged = ((document, is_substituted(document.pair.original)) for document in shard)
+            file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
+            done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
+            write_text(file.with_suffix(".json"), json.dumps(done[-1]))
+    if sum(counts["num_blocks"] for counts in done) == 0:
+        raise ValueError(
+            f"the {stem.name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction or a "
+            "data.heldout_path"
+        )
+    return {key: sum(counts[key] for counts in done) for key in done[0]}
+
+
+def _is_drawn(seed: int, fraction: float, text: str) -> bool:
+    """Whether a text is among the `fraction` that a seed draws."""
+    return _draw(f"{seed}:{text}") < fraction
+
+
+def _split(data: DataConfig, heldout: bool) -> Iterator[str]:
+    """The documents of one side of the split, which a hash of the text decides: duplicates fall on one side."""
+    for text in islice(corpus.read_documents(data), data.max_documents):
+        if (_draw(text) < data.heldout_fraction) == heldout:
+            yield text
+
+
+def _draw(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") / 2**64
+
+
+def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
+    """Pass documents on, with a progress bar that starts at those of finished shards."""
+    text = f"pairing the {name} text"
+    yield from tqdm(documents, desc=text, unit=" documents", unit_scale=True, leave=False, initial=num_done)
+
+
+def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
+    """The documents in consecutive parts of at least CHARACTERS_PER_SHARD characters, but for the last. A part must be
+    used up before the next.
+    """
+
+    def part(first: PairedDocument) -> Iterator[PairedDocument]:
+        num_characters = 0
+        for document in chain([first], documents):
+            yield document
+            num_characters += len(document.pair.original)
+            if num_characters >= CHARACTERS_PER_SHARD:
+                return
+
+    for first in documents:
+        yield part(first)
+
+
+def _count(
+    documents: Iterable[tuple[PairedDocument, bool]], counts: Counter[str]
+) -> Iterator[tuple[PairedDocument, bool]]:
+    """Pass documents and their flags on, adding them up in `counts`."""
+    for document, flag in documents:
+        counts["num_documents"] += 1
+        counts["num_words"] += len(document.pair.original.split())
+        counts["num_pairs"] += bool(document.pair.edits)
+        counts["num_edits"] += len(document.pair.edits)
+        yield document, flag
+
+
+def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]:
+    """Stream blocks into one Arrow file on the disk; returns their number and that of the original view's tokens."""
+    num_blocks = num_tokens = 0
+    iterator = iter(blocks)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:
+        while chunk := list(islice(iterator, BLOCKS_PER_RECORD_BATCH)):
+            columns = [pa.array([getattr(b, name) for b in chunk], SCHEMA.field(name).type) for name in SCHEMA.names]
+            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            num_blocks += len(chunk)
+            num_tokens += sum(len(block.input_ids) for block in chunk)
+    sync(path)
+    return {"num_blocks": num_blocks, "num_tokens": num_tokens}

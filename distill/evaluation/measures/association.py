@@ -1,0 +1,180 @@
+"""Embedding association: WEAT and SEAT (Caliskan et al. 2017, May et al. 2019) on a causal model's representations.
+
+s(w, A, B) is the mean cosine of w with the attributes A minus that with B. The effect size d is the difference of the
+means of s over the targets X and Y in units of its standard deviation over both (ddof = 1). The p-value is one-sided,
+over splits of the targets in the same sizes. A text is represented by the last layer's state at its last token. The
+summary is the mean |d| over the tests; a test is its unit of resampling. Of the published tests those about gender are
+used: WEAT 6 to 8 and 6b to 8b, and their sentences; the others are about other groups, or about none.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measures.benchmark_files import read_json
+from distill.evaluation.scoring.logprobs import Scorer, batches, hidden_states
+from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.statistics.resampling import FloatArray, ratio
+
+SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
+KEY = "benchmarks.association"
+SAME = "the model associates all targets alike with the attributes, so that there is no effect size; is it trained?"
+GENDER_TESTS = re.compile(r"(sent-)?weat[678]b?")
+FIELDS = ("targ1", "targ2", "attr1", "attr2")
+
+
+@dataclass(frozen=True)
+class AssociationTest:
+    """The texts of the targets X and Y and of the attributes A and B."""
+
+    name: str
+    targets_x: tuple[str, ...]
+    targets_y: tuple[str, ...]
+    attributes_a: tuple[str, ...]
+    attributes_b: tuple[str, ...]
+
+
+def read(folder: str) -> list[AssociationTest]:
+    """The tests about gender in a folder (the names of GENDER_TESTS and .jsonl), by name; other files are left out.
+
+    Raises FileNotFoundError or ValueError with the remedy.
+    """
+    files = [file for file in sorted(Path(folder).expanduser().glob("*.jsonl")) if GENDER_TESTS.fullmatch(file.stem)]
+    if not files:
+        raise FileNotFoundError(
+            f"{KEY}: {folder} holds no test about gender ([sent-]weat6.jsonl, 6b, 7, 7b, 8, 8b). To get them: {SOURCE}"
+            f"; then set {KEY}=FOLDER"
+        )
+    tests = []
+    for file in files:
+        content = read_json(file, KEY, SOURCE)
+        try:
+            tests.append(AssociationTest(file.stem, *(tuple(content[field]["examples"]) for field in FIELDS)))
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{KEY}: {file} is not a WEAT or SEAT test ({error}). To get it again: {SOURCE}"
+            ) from error
+    return tests
+
+
+def score(scorer: Scorer, tests: Sequence[AssociationTest], settings: StatisticsConfig) -> list[dict[str, Any]]:
+    """One record per test: effect size d, one-sided p, and the numbers of targets."""
+    texts = list(dict.fromkeys(text for test in tests for group in _groups(test) for text in group))
+    vectors = represent(scorer, texts)
+    row = {text: number for number, text in enumerate(texts)}
+    records = []
+    for test in tests:
+        x, y, a, b = (vectors[[row[text] for text in group]] for group in _groups(test))
+        s_x, s_y = associations(x, a, b), associations(y, a, b)
+        p = permutation_p(s_x, s_y, num_permutations=settings.num_permutations, seed=settings.seed)
+        records.append(
+            {"id": test.name, "effect_size": effect_size(s_x, s_y), "p": p, "num_x": len(x), "num_y": len(y)}
+        )
+    return records
+
+
+def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
+    """Mean |d| over the SEAT tests (names that begin with sent-) and over the WEAT tests."""
+    estimates = []
+    for family in ("seat", "weat"):
+        chosen = [record for record in records if record["id"].startswith("sent-") == (family == "seat")]
+        if chosen:
+            estimates.append(mean_effect_size(f"association/{family}", chosen, f"{family}|{convention}", settings))
+    return estimates
+
+
+def mean_effect_size(
+    name: str, records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig
+) -> Estimate:
+    """Mean |effect_size| over records of tests."""
+    sizes = np.array([abs(record["effect_size"]) for record in records])
+    return estimate(
+        name,
+        [record["id"] for record in records],
+        np.stack([sizes, np.ones(len(sizes))], axis=1),
+        ratio,
+        unit="standard deviations",
+        num_items=len(records),
+        higher_is_better=False,
+        convention=convention,
+        settings=settings,
+    )
+
+
+# -- the test --------------------------------------------------------------------------------------------------------
+
+
+def associations(words: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+    """s(w, A, B) of every row of `words` [num_words, H], from attribute vectors [num_a, H] and [num_b, H]."""
+    words, a, b = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (words, a, b))
+    return (words @ a.T).mean(axis=1) - (words @ b.T).mean(axis=1)
+
+
+def effect_size(s_x: FloatArray, s_y: FloatArray) -> float:
+    """(mean s over X - mean s over Y) / standard deviation of s over both (ddof = 1).
+
+    Raises ValueError when all targets are associated alike, so that there is no effect size.
+    """
+    deviation = np.concatenate([s_x, s_y]).std(ddof=1)
+    if not deviation > 0:
+        raise ValueError(SAME)
+    return float((s_x.mean() - s_y.mean()) / deviation)
+
+
+def permutation_p(s_x: FloatArray, s_y: FloatArray, *, num_permutations: int = 9999, seed: int = 0) -> float:
+    """One-sided: the share of splits of the targets, in the sizes of X and Y, with a statistic at least as large.
+
+    Exact over all splits if these are at most num_permutations + 1, else Monte Carlo with the observed split counted.
+    """
+    both = np.concatenate([s_x, s_y])
+    total, observed = both.sum(), s_x.mean() - s_y.mean()
+    tolerance = 1e-9 * max(abs(observed), 1e-12)
+    exact = math.comb(len(both), len(s_x)) <= num_permutations + 1
+    if exact:
+        sums = np.array([both[list(chosen)].sum() for chosen in combinations(range(len(both)), len(s_x))])
+    else:
+        rng = np.random.default_rng(seed)
+        draws = rng.random((num_permutations, len(both)))
+        sums = np.take(both, np.argpartition(draws, len(s_x) - 1, axis=1)[:, : len(s_x)]).sum(axis=1)
+    statistics = sums / len(s_x) - (total - sums) / len(s_y)
+    num_extreme = int(np.sum(statistics >= observed - tolerance))
+    return num_extreme / len(sums) if exact else (num_extreme + 1) / (len(sums) + 1)
+
+
+@torch.inference_mode()
+def represent(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
+    """The last layer's state at the last token of each text [num_texts, H], after the start token if there is one.
+
+    Raises ValueError for a text without a token or longer than the model's context, and for states that are not finite.
+    """
+    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = [scorer.start + ids for ids in encoded]
+    for text, row in zip(texts, rows, strict=True):
+        if not row or (scorer.context is not None and len(row) > scorer.context):
+            raise ValueError(
+                f"{scorer.label}: {text[:60]!r} has {len(row)} tokens; it needs at least one and at most the model's "
+                f"context of {scorer.context}"
+            )
+    result = np.empty((len(rows), scorer.model.config.hidden_size))
+    for batch in batches([len(row) for row in rows], scorer.max_batch_tokens):
+        hidden = hidden_states(scorer, [rows[index] for index in batch])
+        last = torch.tensor([len(rows[index]) - 1 for index in batch], device=hidden.device)
+        chosen = hidden[torch.arange(len(batch), device=hidden.device), last]
+        result[batch] = chosen.double().cpu().numpy()
+    if not np.isfinite(result).all():
+        raise ValueError(f"{scorer.label}: the model gives NaN or infinite states; its weights are damaged or overflow")
+    return result
+
+
+def _groups(test: AssociationTest) -> tuple[tuple[str, ...], ...]:
+    return test.targets_x, test.targets_y, test.attributes_a, test.attributes_b

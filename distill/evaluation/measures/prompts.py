@@ -1,0 +1,193 @@
+"""Prompts about people: word lists, templates or a small world in; prompts with their cluster and truth out."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from distill.evaluation.config import AgreementConfig, LogOddsConfig
+from distill.smallworld.world import share_log_odds
+
+OCCUPATIONS = "occupations.tsv"
+NOUNS = "definitional_nouns.tsv"
+
+
+@pydantic_dataclass(frozen=True)
+class WorldOccupation:
+    """An occupation of a small world and its true log P(he) - log P(she), in nats."""
+
+    name: str
+    article: str
+    true_log_odds: Annotated[float, Field(allow_inf_nan=False)]
+
+
+@pydantic_dataclass(frozen=True)
+class AgreementProbe:
+    """A prompt of a small world whose pronoun is settled by a noun. nouns: that noun and its counterpart."""
+
+    prompt: str
+    gender: Literal["female", "male"]
+    nouns: str
+
+
+@pydantic_dataclass(frozen=True)
+class WorldTruth:
+    """What world.json says about the prompts of a small world; its other keys are not needed here."""
+
+    occupations: Annotated[tuple[WorldOccupation, ...], Field(min_length=1)]
+    neutral_templates: tuple[str, ...]
+    agreement_probes: Annotated[tuple[AgreementProbe, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class NeutralPrompt:
+    """A prompt that says nothing about gender; reference_log_odds is log P(he) - log P(she) where it is known."""
+
+    id: str
+    occupation: str
+    text: str
+    reference_log_odds: float | None
+
+
+@dataclass(frozen=True)
+class GenderedPrompt:
+    """A prompt after which one pronoun is right.
+
+    cluster: the pair of nouns that the prompt's noun belongs to. Pairs, because the prompts are balanced by design:
+    with nouns drawn on their own, a sample would hold more of one gender, and a model's leaning to one pronoun, which
+    cancels within a pair, would pass for uncertainty about agreement.
+    """
+
+    id: str
+    cluster: str
+    text: str
+    gender: str
+
+
+def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPrompt]:
+    """Every template with every occupation: of the world when one is given, else of the configuration.
+
+    Raises FileNotFoundError or ValueError, naming the file and the key, when either is missing or malformed.
+    """
+    rows: list[tuple[str, str, float | None]]
+    if world is not None:
+        truth = read_world(world)
+        rows = [(known.name, known.article, known.true_log_odds) for known in truth.occupations]
+        templates = truth.neutral_templates
+    else:
+        rows, templates = _occupations(config.occupations), config.templates
+    _check_templates(templates, {"occupation": "nurse", "article": "a"}, "log_odds.templates")
+    return [
+        NeutralPrompt(f"{name}/{number}", name, template.format(occupation=name, article=article).strip(), log_odds)
+        for name, article, log_odds in rows
+        for number, template in enumerate(templates)
+    ]
+
+
+def gendered_prompts(config: AgreementConfig, world: str | None) -> list[GenderedPrompt]:
+    """Every template with every noun, or the probes of the world when one is given. Raises as `neutral_prompts`."""
+    if world is not None:
+        return [
+            GenderedPrompt(f"probe/{number}", probe.nouns, probe.prompt.strip(), probe.gender)
+            for number, probe in enumerate(read_world(world).agreement_probes)
+        ]
+    _check_templates(config.templates, {"noun": "woman"}, "agreement.templates")
+    rows = _read_tsv(config.nouns, NOUNS, ("female", "male"), "agreement.nouns")
+    _check_distinct([row[gender] for row in rows for gender in ("female", "male")], "agreement.nouns")
+    return [
+        GenderedPrompt(
+            f"{row[gender]}/{number}",
+            f"{row['female']}/{row['male']}",
+            template.format(noun=row[gender]).strip(),
+            gender,
+        )
+        for row in rows
+        for gender in ("female", "male")
+        for number, template in enumerate(config.templates)
+    ]
+
+
+def read_world(folder: str) -> WorldTruth:
+    """The world.json of a generated small world. Raises FileNotFoundError or ValueError with the remedy."""
+    path = Path(folder) / "world.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"world file {path} does not exist; generate the world first, or set world=null")
+    try:
+        return TypeAdapter(WorldTruth).validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"]) or "its first character"
+        raise ValueError(f"world file {path} is malformed at {where} ({fault['msg']}); generate it again") from error
+
+
+def _occupations(path: str | None) -> list[tuple[str, str, float | None]]:
+    rows = _read_tsv(path, OCCUPATIONS, ("name", "article"), "log_odds.occupations")
+    _check_distinct([row["name"] for row in rows], "log_odds.occupations")
+    return [(row["name"], row["article"], _share_log_odds(row)) for row in rows]
+
+
+def _share_log_odds(row: dict[str, str]) -> float | None:
+    """log((1 - s) / s) of the share s of women, or None when the list gives none."""
+    if not row.get("female_share"):
+        return None
+    try:
+        share = float(row["female_share"])
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise ValueError(
+            f"log_odds.occupations: the female_share of {row['name']!r} is {row['female_share']!r}; give a number "
+            "strictly between 0 and 1"
+        )
+    return share_log_odds(share)
+
+
+def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) -> list[dict[str, str]]:
+    """The rows of a TSV file with a header, or of the built-in list when path is None; lines with # are comments."""
+    if path is None:
+        text = resources.files("distill.evaluation.measures").joinpath(builtin).read_text(encoding="utf-8")
+    elif not Path(path).is_file():
+        raise FileNotFoundError(f"{key}: {path} does not exist; give a TSV file, or null for the built-in list")
+    else:
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{key}: {path} is not UTF-8 ({error.reason}); convert it") from error
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    rows = list(csv.DictReader(lines, delimiter="\t"))
+    if not rows or any(not row.get(column) for row in rows for column in columns):
+        raise ValueError(f"{key}: {path or builtin} needs a header and rows with the columns {', '.join(columns)}")
+    return rows
+
+
+def _check_distinct(words: Sequence[str], key: str) -> None:
+    """Raise ValueError for a word that is there twice: its prompts would be one in the records, and count as two."""
+    for word in words:
+        if words.count(word) > 1:
+            raise ValueError(f"{key}: {word!r} is there twice; leave it in one row")
+
+
+def _check_templates(templates: Sequence[str], fields: Mapping[str, str], key: str) -> None:
+    """Raise ValueError for a template without the first of the fields (names with an example), or with others."""
+    field = next(iter(fields))
+    if not templates:
+        raise ValueError(f"{key} is empty; give at least one template with {{{field}}}")
+    for template in templates:
+        if f"{{{field}}}" not in template:
+            raise ValueError(f"{key}: template {template!r} has no {{{field}}}; add it where the word belongs")
+        try:
+            template.format(**fields)
+        except (LookupError, ValueError, AttributeError) as error:
+            known = ", ".join(f"{{{name}}}" for name in fields)
+            raise ValueError(
+                f"{key}: template {template!r} cannot be filled ({error!r}); its fields are {known}, and a brace is "
+                "written twice"
+            ) from error

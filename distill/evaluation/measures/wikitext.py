@@ -1,0 +1,137 @@
+"""WikiText perplexity as lm-evaluation-harness's `wikitext` task defines it, so that both can be compared.
+
+The raw file is divided into articles at its first-level headings. An article is scored in its detokenised form, after
+the start token and in windows of the model's whole context, but its words and bytes are counted in the raw form: the
+perplexity is per raw white-space word (those around the article's ends included). Every word counts, so that every
+token must be scored, which takes a start token. The article is the unit of resampling. GPT-2 (124M) has 37.37 on the
+test part of WikiText-2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from distill.evaluation.config import PerplexityConfig, StatisticsConfig
+from distill.evaluation.measures import perplexity
+from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_text
+from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.statistics.resampling import exp_ratio, ratio
+
+KEY = "benchmarks.wikitext"
+SOURCE = f"{KEY}=hub, or wiki.test.raw of the published wikitext-2-raw"
+HUB_NAME = "EleutherAI/wikitext_document_level"
+
+# (pattern, replacement) in the order in which the harness applies them; its rule for "' 1" matches nothing there either
+DETOKENISE = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        ("s '", "s'"),
+        *((f" @{re.escape(mark)}@ ", mark) for mark in "-,."),
+        *((f" {re.escape(mark)} ", f"{mark} ") for mark in ":;.!?,"),
+        (r"\(\s*([^)]*?)\s*\)", r"(\1)"),
+        (r"\[\s*([^\]]*?)\s*\]", r"[\1]"),
+        (r"{\s*([^}]*?)\s*}", r"{\1}"),
+        (r'"\s*([^"]*?)\s*"', r'"\1"'),
+        (r"'\s*([^']*?)\s*'", r"'\1'"),
+        ("= = = =", "===="),
+        ("= = =", "==="),
+        ("= =", "=="),
+        (" ° ", "°"),
+        (" \n", "\n"),
+        ("\n ", "\n"),
+        (" N ", " 1 "),
+        (" 's", "'s"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Article:
+    """An article as it is in the file. id: its number."""
+
+    id: str
+    raw: str
+
+
+def read(path: str) -> list[Article]:
+    """The articles of a raw WikiText file, gzipped or not, or of the hub's data set of articles.
+
+    Raises FileNotFoundError or ValueError with the remedy.
+    """
+    name = hub_name(path, HUB_NAME)
+    if name is not None:
+        rows = read_hub(name, KEY, SOURCE, subset="wikitext-2-raw-v1", split="test")
+        check_columns(rows, ("page",), path, KEY, SOURCE)
+        raw = [str(row["page"]) for row in rows]
+    else:
+        raw = divide(read_text(path, KEY, SOURCE))
+    if not raw:
+        raise ValueError(f"{KEY}: {path} holds no text; get it again: {SOURCE}")
+    return [Article(f"article/{number}", text) for number, text in enumerate(raw)]
+
+
+def divide(text: str) -> list[str]:
+    """The articles of a file: each begins with the line of its first-level heading. Blank ones are left out."""
+    articles: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        stripped = line.strip().replace("= =", "==")
+        if stripped.startswith("= ") and stripped.endswith(" ="):
+            articles.append([])
+        articles[-1].append(line)
+    return [article for article in map("\n".join, articles) if article.strip()]
+
+
+def detokenise(raw: str) -> str:
+    """Running text: without the spaces before punctuation, inside brackets and quotes, and the @ around separators."""
+    for pattern, replacement in DETOKENISE:
+        raw = pattern.sub(replacement, raw)
+    return raw
+
+
+def score(scorer: Scorer, articles: Sequence[Article], config: PerplexityConfig) -> list[dict[str, Any]]:
+    """One record per article: log-likelihood (nats), scored tokens, and the words and bytes of its raw form.
+
+    Raises ValueError as `check_start` and `perplexity.score`.
+    """
+    check_start(scorer)
+    found = perplexity.score(scorer, [detokenise(article.raw) for article in articles], config)
+    return [
+        {
+            "id": article.id,
+            "logprob": record["logprob"],
+            "num_tokens": record["num_tokens"],
+            "num_words": len(re.split(r"\s+", article.raw)),
+            "num_bytes": len(article.raw.encode()),
+        }
+        for article, record in zip(articles, found, strict=True)
+    ]
+
+
+def check_start(scorer: Scorer) -> None:
+    """Raise ValueError without a start token: first tokens would have no cost, and the perplexity would be too low."""
+    if scorer.start_id is None:
+        raise ValueError(
+            f"{scorer.label}: without a start token the first token of an article is not scored, but WikiText's "
+            "perplexity is over all its words; set scoring.bos=true, or name a token as scoring.start_token where the "
+            "tokenizer has neither BOS nor EOS"
+        )
+
+
+def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
+    """Perplexity per word, and bits per byte."""
+    cost = -np.array([record["logprob"] for record in records])
+    words = np.array([record["num_words"] for record in records], dtype=np.float64)
+    bits = np.log(2) * np.array([record["num_bytes"] for record in records], dtype=np.float64)
+    names = [record["id"] for record in records]
+    shared: dict[str, Any] = {"higher_is_better": False, "convention": convention, "settings": settings}
+    shared["num_items"] = int(words.sum())
+    return [
+        estimate("wikitext/word_perplexity", names, np.stack([cost, words], 1), exp_ratio, unit="per word", **shared),
+        estimate("wikitext/bits_per_byte", names, np.stack([cost, bits], 1), ratio, unit="bits per byte", **shared),
+    ]

@@ -1,0 +1,1 @@
+"""Console, Markdown, HTML, plots and lm-evaluation-harness's layout."""

@@ -1,0 +1,1 @@
+"""Log-probabilities and generations of a model."""

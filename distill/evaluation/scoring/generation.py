@@ -1,0 +1,179 @@
+"""Sampled continuations: prompts in, texts out; the same ones however the prompts are batched.
+
+Every continuation has random numbers of its own, derived from the seed, the prompt's id and the number of the sample,
+and only prompts with equally many tokens are batched, so that there is no padding. Results depend on the batch only
+through rounding: a number that falls on the border between two tokens may go either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.evaluation.scoring.logprobs import Scorer, next_token_logprobs
+from distill.evaluation.statistics.resampling import FloatArray
+
+# A step reads one token per row, far from the budget of a forward pass; what limits a batch is the memory of its cache,
+# which may hold the tokens of so many full passes.
+CACHED_PASSES = 8
+# The nucleus is looked for among so many tokens first, then among WIDENING times as many, and so on: sorting a whole
+# vocabulary is slow, and a model that is unsure needs some thousands of its tokens.
+MOST_LIKELY = 256
+WIDENING = 8
+
+
+@torch.inference_mode()
+def sample(
+    scorer: Scorer,
+    prompts: Sequence[tuple[str, str]],
+    *,
+    num_samples: int,
+    max_new_tokens: int,
+    top_p: float,
+    seed: int,
+    top_k: int | None = None,
+) -> list[list[str]]:
+    """`num_samples` continuations of each (id, text), sampled as `pick` does, without special tokens.
+
+    A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or where the model's context does.
+    Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value cache.
+    """
+    encoded = scorer.tokenizer([text for _, text in prompts], add_special_tokens=False, verbose=False)["input_ids"]
+    inputs = [scorer.start + ids for ids in encoded]
+    for (name, _), ids in zip(prompts, inputs, strict=True):
+        if not ids or (scorer.context is not None and len(ids) >= scorer.context):
+            raise ValueError(
+                f"{scorer.label}: prompt {name!r} has {len(ids)} tokens; it needs at least one and must leave room in "
+                f"the model's context of {scorer.context}"
+            )
+    found: list[list[str]] = [[""] * num_samples for _ in prompts]
+    for batch in _equal_lengths(inputs, num_samples, max_new_tokens, scorer.max_batch_tokens):
+        uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
+        generated = _continue(scorer, [inputs[row] for row, _ in batch], uniforms, top_p, top_k)
+        for (row, number), text in zip(
+            batch, _texts(scorer, [inputs[row] for row, _ in batch], generated), strict=True
+        ):
+            found[row][number] = text
+    return found
+
+
+def pick(logprobs: Tensor, uniforms: Tensor, top_p: float, top_k: int | None = None) -> Tensor:
+    """One token per row [N] from log-probabilities [N, V] and numbers in [0, 1) [N], at temperature 1.
+
+    First only the top_k likeliest tokens are kept, if top_k is given; then, of these, the nucleus: the smallest set of
+    likeliest tokens with a share of at least top_p (Holtzman et al. 2020; transformers has the same order).
+    """
+    count = min(top_k or MOST_LIKELY, logprobs.shape[-1])
+    if top_k is None:
+        return _from_nucleus(logprobs, uniforms, top_p, count)
+    probs, order = _likeliest(logprobs, count)
+    return _draw(probs / probs.sum(dim=-1, keepdim=True), order, uniforms, top_p)
+
+
+def _from_nucleus(logprobs: Tensor, uniforms: Tensor, top_p: float, count: int) -> Tensor:
+    """One token per row, looked for among `count` tokens, and where the nucleus is larger among ever more."""
+    probs, order = _likeliest(logprobs, count)
+    tokens = _draw(probs, order, uniforms, top_p)
+    larger = (probs.sum(dim=-1) < top_p).nonzero()[:, 0]
+    if count < logprobs.shape[-1] and len(larger):
+        more = min(WIDENING * count, logprobs.shape[-1])
+        tokens[larger] = _from_nucleus(logprobs[larger], uniforms[larger], top_p, more)
+    return tokens
+
+
+def _draw(probs: Tensor, order: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
+    """One id per row of `order` [N, K], whose probabilities are `probs` [N, K], the likeliest first."""
+    mass = probs.cumsum(dim=-1)
+    in_nucleus = mass - probs < top_p
+    kept = torch.where(in_nucleus, probs, 0.0).cumsum(dim=-1)
+    chosen = torch.searchsorted(kept, (uniforms.to(kept) * kept[:, -1])[:, None], right=True)
+    last_kept = in_nucleus.sum(dim=-1, keepdim=True) - 1  # rounding may point past the nucleus
+    return order.gather(-1, torch.minimum(chosen, last_kept))[:, 0]
+
+
+def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The float64 probabilities of the `count` likeliest tokens of each row and their ids, the likeliest first.
+
+    Of equally likely ones the smaller id comes first.
+    """
+    if count == logprobs.shape[-1]:
+        probs, ids = logprobs.exp().double().sort(dim=-1, descending=True, stable=True)
+        return probs, ids
+    ids = logprobs.topk(count, dim=-1, sorted=False).indices.sort(dim=-1).values
+    probs, order = logprobs.gather(-1, ids).exp().double().sort(dim=-1, descending=True, stable=True)
+    return probs, ids.gather(-1, order)
+
+
+def _continue(
+    scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float, top_k: int | None
+) -> list[list[int]]:
+    """The new ids of rows of equal length, up to and without their end token."""
+    device = scorer.model.device
+    numbers = torch.from_numpy(uniforms).to(device)
+    stops = {scorer.tokenizer.eos_token_id, scorer.start_id} - {None}
+    room = numbers.shape[1] if scorer.context is None else min(numbers.shape[1], scorer.context - len(inputs[0]))
+    generated: list[list[int]] = [[] for _ in inputs]
+    running = list(range(len(inputs)))  # the rows that have not ended, in the order of the batch
+    ids, cache = torch.tensor(inputs, device=device), None
+    for step in range(room):
+        output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+        cache = getattr(output, "past_key_values", None)
+        if cache is None:
+            raise ValueError(
+                f"{scorer.label}: {type(scorer.model).__name__} gives no key-value cache, which sampling needs; leave "
+                "out benchmarks.bold and benchmarks.bold_persons for it"
+            )
+        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p, top_k)
+        kept = []
+        for place, (row, token) in enumerate(zip(running, ids.tolist(), strict=True)):
+            if token not in stops:
+                generated[row].append(token)
+                kept.append(place)
+        if not kept:
+            break
+        if len(kept) < len(running):
+            running = [running[place] for place in kept]
+            chosen = torch.tensor(kept, device=device)
+            ids = ids[chosen]
+            cache.batch_select_indices(chosen)
+        ids = ids[:, None]
+    return generated
+
+
+def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[Sequence[int]]) -> list[str]:
+    """What the generated ids add to the text of the prompt.
+
+    Decoded after the prompt, because many tokenizers drop the space before a text's first word.
+    """
+    decode = partial(scorer.tokenizer.batch_decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    before = decode(list(inputs))
+    whole = decode([[*prompt, *new] for prompt, new in zip(inputs, generated, strict=True)])
+    alone = decode(list(generated))  # for a prompt whose last character the continuation completes
+    return [
+        text.removeprefix(prompt) if text.startswith(prompt) else rest
+        for prompt, text, rest in zip(before, whole, alone, strict=True)
+    ]
+
+
+def _equal_lengths(
+    inputs: Sequence[Sequence[int]], num_samples: int, max_new_tokens: int, max_batch_tokens: int
+) -> Iterator[list[tuple[int, int]]]:
+    """Batches of (prompt, sample) whose prompts have equally many tokens."""
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for row, ids in enumerate(inputs):
+        by_length.setdefault(len(ids), []).extend((row, number) for number in range(num_samples))
+    for length, members in sorted(by_length.items()):
+        size = max(1, CACHED_PASSES * max_batch_tokens // (length + max_new_tokens))
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
+
+
+def _uniforms(seed: int, name: str, number: int, count: int) -> FloatArray:
+    """`count` numbers in [0, 1) that depend on nothing but seed, prompt and sample."""
+    digest = hashlib.sha256(f"{seed}/{name}/{number}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(count)

@@ -1,0 +1,113 @@
+"""The models of a command line: `folder`, `hub-name` or `label=path` in; a label, a place and a loaded scorer out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import torch
+
+from distill.evaluation.config import EvalConfig, ScoringConfig
+from distill.evaluation.scoring.logprobs import Scorer, start_token
+from distill.evaluation.scoring.prefix_sharing import can_share_prefixes
+from distill.models.loading import check_vocabulary, load_causal_lm, load_tokenizer
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to evaluate: its unique label, its folder or hub name, and the GGUF file in that folder, if it is one."""
+
+    label: str
+    path: str
+    gguf_file: str | None = None
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Command-line words divided into models and `key.sub=value` overrides.
+
+    A word with `=` is an override when its first key is a section of the configuration, or when it could not be a
+    labelled model (a dotted name whose value is no local path); otherwise it is `label=path`.
+    """
+    sections = set(get_type_hints(EvalConfig))
+    models, overrides = [], []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        known = key.split(".")[0] in sections
+        if equals and "/" not in key and (known or ("." in key and not Path(value).exists())):
+            overrides.append(argument)
+        else:
+            models.append(argument)
+    return models, overrides
+
+
+def parse_models(arguments: Sequence[str]) -> list[ModelSpec]:
+    """One ModelSpec per word. A run folder of train.py stands for its student/.
+
+    Raises ValueError when there is none, or two have the same label.
+    """
+    if not arguments:
+        raise ValueError("no model given; name at least one folder or hub name, e.g. eval.py runs/student")
+    specs = [_parse_model(argument) for argument in arguments]
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"two models have the label {label!r}; give them labels: first=PATH second=PATH")
+    names = [examples_name(label) for label in labels]
+    for label, name in zip(labels, names, strict=True):
+        if names.count(name) > 1:
+            raise ValueError(f"the label {label!r} differs from another one in special characters only; rename one")
+    return specs
+
+
+def examples_name(label: str) -> str:
+    """The stem of the file that holds a model's per-example records."""
+    return f"examples-{file_name(label)}"
+
+
+def file_name(label: str) -> str:
+    """A label as a file name: letters, digits, dots, dashes and underscores only."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip(".-") or "model"
+
+
+def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
+    """The model in eval mode on its device, with its tokenizer.
+
+    Raises FileNotFoundError or ValueError when either is missing, they do not fit, or the device does not exist.
+    """
+    tokenizer = load_tokenizer(spec.path, spec.gguf_file)
+    model = load_causal_lm(spec.path, config.dtype, spec.gguf_file)
+    check_vocabulary(model, tokenizer, spec.label)
+    try:
+        model.to(_device(config.device))
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"scoring.device = {config.device!r}: {' '.join(str(error).split())[:200]}") from error
+    start_id = start_token(tokenizer, config.start_token) if config.bos else None
+    return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens, can_share_prefixes(model))
+
+
+def _parse_model(argument: str) -> ModelSpec:
+    label, equals, path = argument.partition("=")
+    if not equals or "/" in label:
+        label, path = "", argument
+    if not path:
+        raise ValueError(f"model {argument!r} has no path; write label=PATH")
+    local = Path(path).expanduser()
+    label = label or local.name or local.resolve().name
+    if (local / "student").is_dir():
+        return ModelSpec(label, str(local / "student"))
+    if local.name.endswith(".gguf"):
+        return ModelSpec(label, str(local.parent), local.name)
+    gguf_files = sorted(local.glob("*.gguf")) if not (local / "config.json").exists() else []
+    if len(gguf_files) == 1:
+        return ModelSpec(label, str(local), gguf_files[0].name)
+    return ModelSpec(label, str(local) if local.exists() else path)
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return torch.device("cpu") if accelerator is None else accelerator

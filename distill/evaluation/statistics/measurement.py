@@ -1,0 +1,182 @@
+"""What a measure hands to the report: a Measurement, the per-cluster sums behind it, and comparisons between models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.statistics.resampling import (
+    FloatArray,
+    Interval,
+    Statistic,
+    bootstrap_interval,
+    difference_of,
+    holm,
+    mcnemar_p,
+    minimum_detectable_effect,
+    paired_permutation_p,
+    ratio,
+    removed_share,
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number about one model, with everything needed to read it.
+
+    low, high, standard_error: from the bootstrap, NaN when there is none. num_items: how many items were scored.
+    higher_is_better: None where neither direction is better (a signed quantity, a shape).
+    convention: how it was computed, as `key:value` parts joined by `|`. Equal conventions are comparable.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    num_items: int
+    higher_is_better: bool | None
+    convention: str
+    standard_error: float = math.nan
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measurement with the clusters [num_clusters] and columns [num_clusters, num_columns] it was computed from."""
+
+    measurement: Measurement
+    clusters: tuple[str, ...]
+    columns: FloatArray
+    statistic: Statistic
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model against the reference model on the same clusters: model minus reference, in the measurement's unit.
+
+    p_value: paired label-swap permutation, two-sided; where every cluster is one item that counts or does not, that
+    is McNemar's exact test. discordant: the numbers of items that count for the model only and for the reference only,
+    None if it is not McNemar's. p_holm: adjusted over every comparison of the report. minimum_detectable_effect: the
+    smallest true difference that would be found, unadjusted, with a probability of 0.8.
+    """
+
+    difference: Interval
+    p_value: float
+    p_holm: float
+    minimum_detectable_effect: float
+    num_clusters: int
+    discordant: tuple[int, int] | None = None
+
+
+def estimate(
+    name: str,
+    clusters: Sequence[str],
+    columns: FloatArray,
+    statistic: Statistic,
+    *,
+    unit: str,
+    num_items: int,
+    higher_is_better: bool | None,
+    convention: str,
+    settings: StatisticsConfig,
+) -> Estimate:
+    """Bootstrap `statistic` over the clusters. Raises ValueError when a cluster name occurs twice."""
+    if len(set(clusters)) != len(clusters):
+        raise ValueError(f"{name}: a cluster occurs twice, so that its items would be resampled apart")
+    columns = np.asarray(columns, dtype=np.float64)
+    interval = resampled(columns, statistic, settings)
+    measurement = Measurement(
+        name,
+        interval.value,
+        interval.low,
+        interval.high,
+        unit,
+        num_items,
+        higher_is_better,
+        convention,
+        interval.standard_error,
+    )
+    return Estimate(measurement, tuple(clusters), columns, statistic)
+
+
+def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) -> Comparison:
+    """The paired difference model - reference, with interval, p (not yet adjusted) and minimum detectable effect.
+
+    Raises ValueError when the two were not measured in the same way on the same clusters.
+    """
+    mine, theirs = model.measurement, reference.measurement
+    if (mine.name, mine.convention) != (theirs.name, theirs.convention):
+        raise ValueError(f"{mine.name}: not comparable, measured as {mine.convention!r} and {theirs.convention!r}")
+    if model.clusters != reference.clusters:
+        raise ValueError(f"{mine.name}: not comparable, the two models were not scored on the same items")
+    num_columns = model.columns.shape[1]
+    both = np.concatenate([model.columns, reference.columns], axis=1)
+    difference = resampled(both, difference_of(model.statistic, num_columns), settings)
+    discordant = _discordant(model, reference)
+    if discordant is not None:
+        p_value = mcnemar_p(*discordant)
+    else:
+        p_value = paired_permutation_p(
+            model.columns,
+            reference.columns,
+            model.statistic,
+            num_permutations=settings.num_permutations,
+            seed=settings.seed,
+        )
+    effect = minimum_detectable_effect(difference.standard_error, confidence=settings.confidence)
+    return Comparison(difference, p_value, math.nan, effect, len(model.clusters), discordant)
+
+
+def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm-adjusted p-values; together they are one family."""
+    adjusted = holm([comparison.p_value for comparison in comparisons])
+    return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, adjusted, strict=True)]
+
+
+def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConfig) -> Interval:
+    """1 - value(model) / value(reference), with a paired bootstrap interval: 1 is all removed, 0 nothing.
+
+    Raises ValueError when the clusters differ.
+    """
+    if model.clusters != reference.clusters:
+        raise ValueError(f"{model.measurement.name}: not comparable, the two models were not scored on the same items")
+    both = np.concatenate([model.columns, reference.columns], axis=1)
+    return resampled(both, removed_share(model.statistic, model.columns.shape[1]), settings)
+
+
+def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
+    """Per-item rows [num_items, num_columns] summed by cluster, clusters in the order of their first item."""
+    names = tuple(dict.fromkeys(clusters))
+    index = {name: row for row, name in enumerate(names)}
+    sums = np.zeros((len(names), columns.shape[1]))
+    np.add.at(sums, [index[name] for name in clusters], columns)
+    return names, sums
+
+
+def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
+    """How many items count for only one of the two, if both are shares of items that count or do not, each a cluster
+    of its own; else None."""
+    both = np.concatenate([model.columns, reference.columns])
+    if model.statistic is not ratio or both.shape[1] != 2 or not (both[:, 1] == 1).all():
+        return None
+    unit = both[:, 0].max(initial=0.0)  # 1, or 100 for a percentage
+    if unit not in (1.0, 100.0) or not np.isin(both[:, 0], (0.0, unit)).all():
+        return None
+    mine, theirs = model.columns[:, 0], reference.columns[:, 0]
+    return int((mine > theirs).sum()), int((mine < theirs).sum())
+
+
+def resampled(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
+    """A statistic of columns with its bootstrap interval, resampled as the settings say."""
+    return bootstrap_interval(
+        columns,
+        statistic,
+        num_resamples=settings.num_resamples,
+        confidence=settings.confidence,
+        method=settings.method,
+        seed=settings.seed,
+    )

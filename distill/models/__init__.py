@@ -1,0 +1,1 @@
+"""Loading and checking models, building the student, masking documents."""

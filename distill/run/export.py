@@ -1,0 +1,141 @@
+"""The result of a run: the trained student in; RUN/student, a plain transformers folder with its model card, out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.config import RunConfig
+from distill.run.checkpoint import TrainState
+from distill.run.folder import sync
+from distill.run.launch import on_main
+from distill.settings import dump_yaml, to_dict
+
+FRONT_MATTER = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [knowledge-distillation, gender-bias, evenhand]
+---
+"""  # what model hubs read of a model card
+
+
+def save_student(
+    accelerator: Accelerator,
+    run_dir: Path,
+    distiller: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerFast,
+    card: str,
+) -> None:
+    """Write student/: weights, configuration, tokenizer and model card, loadable by `from_pretrained`.
+
+    Call on all processes: the weights of a sharded student are gathered. Raises OSError when they cannot be written.
+    """
+    weights = get_model_state_dict(distiller, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+
+    def write() -> None:
+        student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
+        own: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
+        for tied in _repeated(student):  # gathered one by one, tied weights would come out as two
+            own.pop(tied, None)
+        write_student(run_dir / "student", student, tokenizer, own, card)
+
+    on_main(accelerator, write)
+
+
+def _repeated(student: PreTrainedModel) -> set[str]:
+    """The names under which a parameter appears again, after its first."""
+    every = {name.replace("_orig_mod.", "") for name, _ in student.named_parameters(remove_duplicate=False)}
+    return every - {name.replace("_orig_mod.", "") for name, _ in student.named_parameters()}
+
+
+def write_student(
+    final: Path,
+    student: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    weights: dict[str, Any] | None = None,
+    card: str | None = None,
+) -> None:
+    """Write a student's folder aside, bring it to the disk, rename it. weights: instead of its own. Raises OSError."""
+    aside = final.with_name(final.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        student.save_pretrained(aside, state_dict=weights)
+        tokenizer.save_pretrained(aside)
+        if card is not None:
+            (aside / "README.md").write_text(card, encoding="utf-8")
+        for path in (*aside.iterdir(), aside):
+            sync(path)
+        aside.rename(final)
+        sync(final.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise OSError(
+            f"{final} cannot be written ({' '.join(str(error).split())}); make room and give the same command again"
+        ) from error
+
+
+def push_student(run_dir: Path, repository: str) -> str:
+    """Upload student/ to a repository of the hub, which is made (private) if it does not exist; returns its address.
+
+    Raises OSError when that fails; student/ is on the disk all the same.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        address = api.create_repo(repository, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=run_dir / "student", commit_message="Student of Evenhand")
+    except (OSError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled) as error:
+        raise OSError(
+            f"{run_dir / 'student'} is complete, but could not be uploaded to {repository} "
+            f"({' '.join(str(error).split())}); log in and upload that folder: hf upload {repository} {run_dir}/student"
+        ) from error
+    return str(address)
+
+
+def model_card(config: RunConfig, state: TrainState, results: dict[str, float], origin: dict[str, Any]) -> str:
+    """The student's README.md: what it is, how it was made, what was measured on it."""
+    teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
+    numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
+    perturb, data, tokens = config.perturb, origin["data"]["train"], state.tokens_seen
+    return f"""{FRONT_MATTER}# A student distilled with Evenhand
+
+- teacher: {teacher}
+- perturbation of the teacher: `{perturb.operation}`, strength {perturb.strength:g}, gain {perturb.gain:g}
+- counterfactual augmentation: `{config.augment.mode}`
+- loss: {loss_line(config)}
+- data: `{config.data.path}` ({data["num_documents"]} documents, {data["num_pairs"]} of them with a counterfactual)
+- training: {state.step} optimizer steps ({state.num_skipped} skipped), {tokens} scored tokens, seed {config.seed}
+
+| held-out measure | value |
+|---|---|
+{numbers}
+
+Gender bias is reduced by the method, not removed: evaluate the model on your own use before relying on it.
+
+All settings, versions and hashes:
+
+```yaml
+{dump_yaml(to_dict(config) | {"provenance": origin})}```
+"""
+
+
+def loss_line(config: RunConfig) -> str:
+    """The loss in words: its terms that have a weight, with the weight."""
+    loss = config.loss
+    terms = {
+        f"knowledge distillation (`{loss.divergence}`, temperature {loss.temperature:g})": loss.kd_weight,
+        "cross-entropy" + " (except between counterparts)" * (not loss.ce_counterparts): loss.ce_weight,
+        "hidden states": loss.hidden_weight,
+        "pairing": loss.pairing_weight,
+        "counterparts": loss.counterpart_weight,
+    }
+    return ", ".join(f"{name} {weight:g}" for name, weight in terms.items() if weight > 0)

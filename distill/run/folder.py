@@ -1,0 +1,294 @@
+"""The run folder: what a run is, and which process may write to it.
+
+    RUN/config.yaml     resolved settings, and under `provenance` versions, git revision and hashes of data and models
+    RUN/metrics.jsonl   one line per logged step
+    RUN/samples.jsonl   what the student makes of fixed prompts (train.sample_prompts)
+    RUN/checkpoints/    step_00000200/: everything needed to continue, bit for bit
+    RUN/student/        the result: a plain transformers folder, with tokenizer and model card
+    RUN/stopped.json    only after a run was stopped by a signal
+    RUN/.lock           held by the process that writes
+
+Files and folders are written under a `.partial` name and renamed when complete: one that has its final name is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from yaml import YAMLError
+
+from distill.config import RunConfig
+from distill.settings import dump_yaml, load_yaml, to_dict, validate
+
+PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
+WANDB_ID_FILE = "wandb_id"
+# settings that change how a run is watched or executed, not what it computes
+FREE_SETTINGS = {
+    "run_dir",
+    "data.path",  # its content is compared instead
+    "data.heldout_path",
+    "data.cache_dir",
+    "data.num_proc",
+    "teacher.shard",
+    "teacher.targets",
+    "optim.grad_norm_limit",
+    "train.micro_batch_size",
+    "train.log_every",
+    "train.eval_every",
+    "train.save_every",
+    "train.keep_checkpoints",
+    "train.on_nonfinite",
+    "train.gradient_checkpointing",
+    "train.sample_prompts",
+    "train.push_to_hub",
+    "train.trackers",
+}
+
+
+# -- what a run is ---------------------------------------------------------------------------------------------------
+
+
+def provenance(data: dict[str, Any], parts: dict[str, Any], mixed_precision: str) -> dict[str, Any]:
+    """Versions, git revision, fingerprints and precision, for config.yaml. parts: `origin_of_parts`."""
+    return {
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "git_revision": git_revision(),
+        "data": data,
+        **parts,
+        "mixed_precision": mixed_precision,
+    }
+
+
+def git_revision() -> str | None:
+    """The revision of the source tree this code runs from, `-dirty` with uncommitted changes; None outside of one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # installed, perhaps below a repository of somebody else
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()
+
+
+@contextlib.contextmanager
+def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
+    """Hold the run folder: create it with its config.yaml, or check that the one there belongs to the same run. A run
+    that has got nowhere (no checkpoint) begins again with the settings given.
+
+    Call on one process. Raises ValueError, printing the differences, when the folder holds a run with other settings or
+    other data or model contents; OSError when another process writes to it or it cannot be written.
+    """
+    run_dir = Path(config.run_dir)
+    file = run_dir / "config.yaml"
+    names = {path.name.removesuffix(".partial") for path in run_dir.iterdir()} if run_dir.is_dir() else set()
+    if not file.exists() and names - {LOCK_FILE, HOLDER_FILE, STOPPED_FILE, file.name}:
+        raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
+    settings = to_dict(config) | {"provenance": origin}
+    with _held(run_dir):
+        if _has_progress(run_dir):
+            _check_same(file, settings)
+        else:
+            if file.exists():
+                _begin_again(file, settings)
+            write_text(file, dump_yaml(settings))
+        yield
+
+
+def leave_note(run_dir: Path, note: str) -> None:
+    """Write stopped.json into the folder of a run that is not open, if no other process holds it."""
+    with contextlib.suppress(OSError), _held(run_dir):  # whose run is not the one that was stopped
+        write_text(run_dir / STOPPED_FILE, note)
+
+
+@contextlib.contextmanager
+def _held(run_dir: Path) -> Iterator[None]:
+    """Hold the lock of a folder. The system frees it when the process ends, however that happens."""
+    holder = run_dir / HOLDER_FILE
+    lock = FileLock(run_dir / LOCK_FILE)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}) + "\n")
+    except Timeout:
+        raise OSError(
+            f"run_dir {run_dir} is in use by {_holder(holder)}; wait for that run or stop it, or choose another folder"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise OSError(
+            f"run_dir {run_dir} cannot be written ({error}); choose a folder that can, on a file system with file locks"
+        ) from error
+    try:
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    try:
+        holder = json.loads(file.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _has_progress(run_dir: Path) -> bool:
+    """Whether the folder holds what belongs to the settings it was made with (half a checkpoint is nothing)."""
+    checkpoints = (path.suffix for path in (run_dir / "checkpoints").glob("step_*"))
+    return (run_dir / "student").exists() or any(suffix != ".partial" for suffix in checkpoints)
+
+
+def _begin_again(file: Path, settings: dict[str, Any]) -> None:
+    """Say in what a run that takes the place of one without a checkpoint differs from it. Raises ValueError for a file
+    that no run has written.
+    """
+    there = _read_settings(file)
+    if there["provenance"] is None:
+        raise ValueError(f"{file} is not of a run, and would be written over; choose another run_dir")
+    differences = _differences(there, settings)
+    if differences:
+        print(f"{file.parent} has no checkpoint; it begins again with other settings:\n  " + "\n  ".join(differences))
+        (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # another run there, too
+
+
+def is_complete(config: RunConfig) -> bool:
+    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
+    run_dir = Path(config.run_dir)
+    if not (run_dir / "student").exists():
+        return False
+    _check_same(run_dir / "config.yaml", to_dict(config))
+    return True
+
+
+def check_settings(config: RunConfig) -> None:
+    """Raise ValueError if the run folder holds a run of other settings, finished or not."""
+    run_dir = Path(config.run_dir)
+    if _has_progress(run_dir):
+        _check_same(run_dir / "config.yaml", to_dict(config))
+
+
+def _check_same(file: Path, settings: dict[str, Any]) -> None:
+    """Raise ValueError with the differences unless a run's config.yaml has these settings.
+
+    Provenance is compared if it is given.
+    """
+    resolved = _read_settings(file)
+    if settings["provenance"] is None:
+        resolved["provenance"] = None
+    differences = _differences(resolved, settings)
+    if differences:
+        raise ValueError(
+            f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
+            "choose another run_dir, or remove that folder to start again"
+        )
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    """The settings in a run's config.yaml, with its provenance. Raises ValueError for one of another version."""
+    try:
+        written = load_yaml(file)
+        if not isinstance(written, dict):
+            raise ValueError(f"it holds a {type(written).__name__}, not `key: value` lines")
+    except (OSError, ValueError, YAMLError) as error:
+        raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
+    try:
+        return to_dict(validate(RunConfig, written))  # a setting newer than the run has its default
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); go on "
+            "with the version that wrote it (see git_revision there), or choose another run_dir"
+        ) from error
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """One line per setting, data or model hash in which two resolved configurations differ."""
+    before, after = flatten(old), flatten(new)
+    compared = [
+        key
+        for key in sorted(before.keys() | after.keys())
+        if key not in FREE_SETTINGS and not key.startswith(("provenance.versions", "provenance.git_revision"))
+    ]
+    return [
+        f"{key}: {before.get(key)!r} there, {after.get(key)!r} now"
+        for key in compared
+        if before.get(key) != after.get(key)
+    ]
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+# -- its files -------------------------------------------------------------------------------------------------------
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, bring it to the disk, then rename it."""
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text, encoding="utf-8")
+    sync(aside)
+    aside.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_jsonl(file: Path) -> list[dict[str, Any]]:
+    """The lines of a file of a run; a last one that was cut off in writing is left out.
+
+    Raises ValueError for a malformed line before it.
+    """
+    *lines, _ = file.read_text(encoding="utf-8").split("\n")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{file}:{number} is not JSON ({error.msg}); remove that line to continue the run"
+            ) from None
+    return rows
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl."""
+    return read_jsonl(run_dir / "metrics.jsonl")

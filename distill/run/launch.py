@@ -1,0 +1,133 @@
+"""Processes and devices: what `accelerate launch` has set up in, an Accelerator that this trainer supports out."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+from accelerate import Accelerator, FullyShardedDataParallelPlugin, PartialState
+from accelerate.utils import DistributedType, broadcast_object_list
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from transformers import PreTrainedModel
+
+from distill.config import RunConfig
+from distill.loss.distiller import Distiller
+
+T = TypeVar("T")
+SUPPORTED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU", "FSDP")
+
+
+def build_accelerator(config: RunConfig) -> Accelerator:
+    """The Accelerator of this process. Raises ValueError for a launcher configuration that is not supported."""
+    for name in ("DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false") == "true":
+            raise ValueError(
+                f"accelerate is configured for {name}, which is not supported; use configs/accelerate/fsdp2.yaml"
+            )
+    on_cpu = not torch.accelerator.is_available()
+    fsdp = _fsdp_plugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
+    accelerator = Accelerator(
+        cpu=on_cpu,  # without it two CPU processes would each believe to be alone
+        log_with=list(config.train.trackers) or None,
+        project_dir=config.run_dir,
+        fsdp_plugin=fsdp,
+    )
+    if fsdp is not None and on_cpu:  # accelerate itself shards on GPUs only
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP  # what every later state is made of
+        accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, fsdp
+    check_supported(accelerator)
+    return accelerator
+
+
+def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
+    """Accelerate's plugin of the launcher's settings, with gradients summed in float32.
+
+    Its own policy rounds what goes into and comes out of the module, here the loss and the number of tokens, to bf16.
+    """
+    plugin = FullyShardedDataParallelPlugin()
+    if plugin.fsdp_version == 2:
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        kind = kinds.get(os.environ.get("ACCELERATE_MIXED_PRECISION", "no"))
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(kind, torch.float32, cast_forward_inputs=False)
+    return plugin
+
+
+def check_supported(accelerator: Accelerator) -> None:
+    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write, or that
+    scales gradients by an accumulation of its own.
+    """
+    if accelerator.gradient_accumulation_steps != 1:
+        raise ValueError(
+            f"accelerate is told to accumulate {accelerator.gradient_accumulation_steps} gradients; unset "
+            "ACCELERATE_GRADIENT_ACCUMULATION_STEPS: train.global_batch_size and train.micro_batch_size say how many"
+        )
+    kind = accelerator.distributed_type.value
+    if kind not in SUPPORTED:
+        raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(SUPPORTED)}")
+    if kind == "FSDP" and not accelerator.is_fsdp2:
+        raise ValueError(
+            "accelerate is configured for FSDP 1; set fsdp_version: 2, as in configs/accelerate/fsdp2.yaml"
+        )
+    if kind == "FSDP" and accelerator.state.fsdp_plugin.cpu_ram_efficient_loading:
+        raise ValueError(
+            "accelerate is configured for fsdp_cpu_ram_efficient_loading, which unties a student's embeddings from its "
+            "output layer; set it to false, as in configs/accelerate/fsdp2.yaml"
+        )
+
+
+def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
+    """Do something on the main process; its result, on all. What it raises (ValueError, OSError) is raised on all too,
+    so that none is left waiting.
+    """
+    result, fault = None, None
+    if accelerator.is_main_process:
+        try:
+            result = action()
+        except (ValueError, OSError) as error:
+            fault = error
+    result, fault = broadcast_object_list([result, fault])
+    if fault is not None:
+        raise fault
+    return cast(T, result)
+
+
+def leave() -> None:
+    """Take leave of the other processes, at the end of this one, after runs that have ended on all of them: threads of
+    a process group that is left to the interpreter's end can crash it there.
+    """
+    if torch.distributed.is_initialized():
+        # DDP first: with gloo, should the last reference to the group die with its reducer, that waits, holding the
+        # GIL, for a thread that needs the GIL
+        gc.collect()
+        torch.distributed.destroy_process_group()
+
+
+def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
+    """Share out the teacher's layers over all processes, in place: each holds a part, and gathers a layer to use it.
+
+    Embeddings and output layer, which the loss reads, stay whole on each.
+    """
+    mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+    names = set(teacher._no_split_modules or [])
+    layers = [module for module in teacher.modules() if type(module).__name__ in names]
+    if not layers:
+        raise ValueError(f"teacher.shard: {type(teacher).__name__} does not say what its layers are; set it to false")
+    for layer in layers:
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # by default a root keeps what it has gathered
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Let a model compute its layers' activations again in the backward pass instead of keeping them."""
+    # its name from transformers 5.20 on, and the one before
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+    """Model and optimizer, wrapped for all processes; under FSDP each layer of the student is sharded on its own."""
+    distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]
+    return accelerator.prepare(distiller, optimizer)

@@ -1,0 +1,64 @@
+"""What the student writes: prompts in, its continuations out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from torch.distributed.fsdp import FSDPModule
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.models.loading import num_positions
+
+NUM_NEW_TOKENS = 40
+
+
+def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> None:
+    """Raise ValueError for a prompt that the student cannot continue: without a token, or as long as it can read."""
+    for prompt in prompts:
+        num_tokens = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        if not 0 < num_tokens < _num_positions(student):
+            raise ValueError(
+                f"train.sample_prompts: {prompt!r} has {num_tokens} tokens; give at least one, and fewer than the "
+                f"student's {_num_positions(student)} positions"
+            )
+
+
+def _num_positions(student: PreTrainedModel) -> int:
+    """How many tokens the student can read; a large number where its architecture sets no limit."""
+    return num_positions(student) or sys.maxsize
+
+
+@torch.no_grad()
+def samples(
+    accelerator: Accelerator,
+    distiller: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: Sequence[str],
+) -> list[dict[str, str]]:
+    """The student's most likely continuation of each prompt, at most NUM_NEW_TOKENS long and within its positions
+    (greedy: it uses no random state). Call on all processes: a sharded student needs them all.
+    """
+    student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
+    sharded = isinstance(distiller, FSDPModule)
+    distiller.eval()
+    if sharded:
+        distiller.unshard()  # type: ignore[operator]  # what lies outside of the layers; they gather themselves
+    rows = []
+    for prompt in prompts:
+        ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"].to(accelerator.device)
+        with accelerator.autocast():
+            written = student.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=min(NUM_NEW_TOKENS, _num_positions(student) - ids.shape[1]),
+                do_sample=False,
+                pad_token_id=tokenizer.eos_token_id,
+            )
+        rows.append({"prompt": prompt, "continuation": tokenizer.decode(written[0, ids.shape[1] :])})
+    if sharded:
+        distiller.reshard()  # type: ignore[operator]
+    distiller.train()
+    return rows

@@ -1,0 +1,136 @@
+"""What a run shows: metrics in; a progress bar, metrics.jsonl, samples.jsonl and any of Accelerate's trackers out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from tqdm.auto import tqdm
+
+from distill.config import RunConfig
+from distill.run.folder import WANDB_ID_FILE, flatten, read_jsonl, write_text
+from distill.run.throughput import peak_flops_per_second, peak_memory_bytes
+from distill.settings import to_dict
+
+PROJECT = "evenhand"
+SHOWN = ("loss", "kd", "ce", "tokens_per_second")  # beside the progress bar
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise ValueError for a tracker that Accelerate does not know or whose package is missing (it would drop it)."""
+    available = [str(tracker.value) for tracker in get_available_trackers()]
+    missing = [name for name in names if name not in available]
+    if missing:
+        raise ValueError(
+            f"train.trackers: {', '.join(missing)} is not installed (there are: {', '.join(available) or 'none'}); "
+            "pip install 'evenhand[trackers]', or remove it"
+        )
+
+
+def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
+    """Start the trackers of a run, or continue those of the run that is resumed."""
+    if config.train.trackers:
+        settings = {key: str(value) for key, value in flatten(to_dict(config)).items()}
+        accelerator.init_trackers(PROJECT, settings, tracker_options(accelerator, config))
+
+
+def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, Any]:
+    """Options by tracker. wandb's run id is kept in the run folder, so that a resumed run stays one run there."""
+    if "wandb" not in config.train.trackers or not accelerator.is_main_process:
+        return {}
+    file = Path(config.run_dir) / WANDB_ID_FILE
+    if not file.exists():
+        write_text(file, uuid.uuid4().hex)
+    return {"wandb": {"id": file.read_text(encoding="utf-8"), "resume": "allow", "name": Path(config.run_dir).name}}
+
+
+class RunLog:
+    """Writes the metrics of one run, from the main process only.
+
+    Lines beyond the step that a run resumes from (all, if it starts again) are dropped first: they will be computed
+    again. A context manager: leaving it closes the bar, the files and the trackers.
+    flops_per_token: of one step, for the model FLOP utilisation (MFU).
+    """
+
+    def __init__(
+        self, accelerator: Accelerator, run_dir: Path, step: int, max_steps: int, flops_per_token: float = 0.0
+    ) -> None:
+        self.accelerator = accelerator
+        self.main = accelerator.is_main_process
+        self.flops_per_token = flops_per_token
+        self.peak = peak_flops_per_second(accelerator.device)
+        self.bar = tqdm(
+            total=max_steps, initial=step, unit=" steps", desc=run_dir.name, disable=not self.main, smoothing=0.1
+        )
+        self.started, self.tokens_since = time.perf_counter(), 0
+        self.samples_file = run_dir / "samples.jsonl"
+        if self.main:
+            metrics_file = run_dir / "metrics.jsonl"
+            for file in (metrics_file, self.samples_file):
+                if file.exists():
+                    kept = [line for line in read_jsonl(file) if line["step"] <= step] if step > 0 else []
+                    write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+            self.file = metrics_file.open("a", encoding="utf-8")
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+        if self.main:
+            with contextlib.suppress(OSError):  # what could not be written has been reported
+                self.file.close()
+        # not accelerator.end_training(): it also destroys the process group, and with gloo the last reference to that
+        # then dies with DDP's reducer, whose destructor waits, holding the GIL, for a thread that needs the GIL
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+    def advance(self, num_tokens: int) -> None:
+        """Count one optimizer step over num_tokens scored tokens (all processes)."""
+        self.bar.update()
+        self.tokens_since += num_tokens
+
+    def restart_clock(self) -> None:
+        """Leave out of the throughput what has happened since the last report (an evaluation, say)."""
+        self.started, self.tokens_since = time.perf_counter(), 0
+
+    def log_step(self, step: int, metrics: dict[str, Any]) -> None:
+        """Log a step's metrics with throughput since the last report and peak memory of the main process so far."""
+        rate = self.tokens_since / (time.perf_counter() - self.started)
+        self.restart_clock()
+        metrics = metrics | {"tokens_per_second": rate, "memory_bytes": peak_memory_bytes(self.accelerator.device)}
+        if self.peak is not None:
+            metrics["mfu"] = rate * self.flops_per_token / (self.peak * self.accelerator.num_processes)
+        self.log(step, metrics)
+        shown = {name: f"{metrics[name]:.4g}" for name in SHOWN if name in metrics}
+        self.bar.set_postfix(shown, refresh=False)
+
+    def log(self, step: int, values: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl and hand the numbers to the trackers. Raises OSError on a full disk."""
+        if self.main:
+            with _writing(self.file.name):
+                self.file.write(json.dumps({"step": step} | values) + "\n")
+                self.file.flush()
+        self.accelerator.log(values, step=step)
+
+    def log_samples(self, step: int, samples: Sequence[dict[str, str]]) -> None:
+        """Append one line per sample to samples.jsonl."""
+        if self.main:
+            with _writing(self.samples_file), self.samples_file.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps({"step": step} | sample, ensure_ascii=False) + "\n" for sample in samples)
+
+
+@contextlib.contextmanager
+def _writing(file: Path | str) -> Iterator[None]:
+    """Inside, an OSError names the file and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{file} cannot be written ({error.strerror}); make room to continue") from error

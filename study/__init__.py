@@ -1,0 +1,1 @@
+"""Studies: all methods with one budget, collected into one results file and reported."""

@@ -1,0 +1,146 @@
+"""her, his, him and hers by context: rules, frames, the model and its training by self-supervision."""
+
+from pathlib import Path
+
+import pytest
+
+from augment.__main__ import main
+from augment.lexicon import WEIGHTS_DIR
+from augment.rules.context import words_after, words_before
+from augment.rules.fit_pronouns import collect, fit
+from augment.rules.frames import her_frame
+from augment.rules.pronoun_model import HashedModel, hashes, load_model, save_model
+from augment.rules.pronouns import her_is_object, his_is_absolute
+
+
+def reading(text: str) -> bool:
+    """Whether the pronoun in angle brackets is read as object (her) or absolute (his)."""
+    start = text.index("<")
+    end = text.index(">") - 1
+    plain = text.replace("<", "").replace(">", "")
+    decide = her_is_object if plain[start:end].lower() == "her" else his_is_absolute
+    value, confidence, rule = decide(plain, start, end)
+    assert 0.5 <= confidence <= 1
+    assert rule.startswith(plain[start:end].lower())
+    return value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I saw <her>.", True),
+        ("I saw <her> car.", False),
+        ("Ask <her> if it's true.", True),
+        ("<Her> own house", False),
+        ("They left <her> penniless.", True),
+        ("They charged <her> $500.", True),
+        ("Who taught <her> French?", True),
+        ("They elected <her> president in May.", True),
+        ("No one but <her> knew.", True),
+        ("I praised <her> warmly.", True),
+        ("I met <her> family.", False),
+        ("Ask him or <her> about it.", True),
+        ("This is his or <her> book.", False),
+        ("Let <her> go.", True),
+        ("The coach considered <her> talented.", True),
+        ("She gave <her> money to charity.", False),
+        ("They gave <her> money for food.", True),
+        ("He was given <her> new address.", False),
+        ("The crew watched <her> every move.", False),
+        ("I see <her> every morning.", True),
+        ("She gave it <her> all.", False),
+        ("I met <her> then husband.", False),
+        ("We watched <her> dance all night.", True),
+        ("Tell <her> Maria called.", True),
+        ("They called <her> Betty.", True),
+        ("The queen bore <her> three sons.", True),
+        ("It took <her> years to learn.", True),
+        ("The judge denied <her> bail.", True),
+        ("They made <her> CEO.", True),
+        ("They saw <her> last night.", True),
+        ("It was in <her> last year.", False),
+        ("They went to [<her>] house.", False),
+        ("She lost <her> keys.", False),
+    ],
+)
+def test_her(text: str, expected: bool) -> None:
+    assert reading(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The book is <his>.", True),
+        ("<His> is red.", True),
+        ("<His> car is red.", False),
+        ("A friend of <his> came.", True),
+        ("The roof of <his> house leaks.", False),
+        ("a copy of <his> used car", False),
+        ("It was <his> and her idea.", False),
+        ("All of <his> friends came.", False),
+        ("The choice was <his> to make.", True),
+        ("The decision is <his> and his alone.", True),
+        ("The car was <his> but it broke.", True),
+        ("A dog of <his> barks all night.", True),
+        ("<His> after years were calm.", False),
+        ("All [<his>] friends came.", False),
+    ],
+)
+def test_his(text: str, expected: bool) -> None:
+    assert reading(text) is expected
+
+
+def test_words_around() -> None:
+    text = "One. Two three HER four's, five six"
+    start = text.index("HER")
+    assert words_before(text, start) == ["three", "two", "."]
+    assert words_after(text, start + 3) == ["four's", ",", "five"]
+    assert words_after("her", 3) == ["", "", ""]
+
+
+def test_frames_leave_possessives_alone() -> None:
+    assert her_frame(["saw", "i", ""], ["family", ".", ""]) is None
+    assert her_frame(["paid", "they", ""], ["50", "employees", "."]) is None
+
+
+def test_model_file_round_trip(tmp_path: Path) -> None:
+    model = HashedModel(bytes([128, 129, 0, 255]), 0.5, -1.25)
+    save_model(model, tmp_path / "m.bin")
+    assert load_model(tmp_path / "m.bin") == model
+    before, after = ["saw", "i", ""], ["go", ".", ""]
+    total = sum(model.weights[h & 3] - 128 for h in hashes(before, after))
+    assert model.probability(before, after) == pytest.approx(1 / (1 + 2.718281828459045 ** -(0.5 * total - 1.25)))
+    (tmp_path / "bad.bin").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="not a weights file"):
+        load_model(tmp_path / "bad.bin")
+    with pytest.raises(FileNotFoundError, match="python -m augment fit"):
+        load_model(tmp_path / "absent.bin")
+
+
+def test_shipped_weights_are_small() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS_DIR.iterdir()) < 1_000_000
+
+
+def test_fit_learns_from_raw_text_and_repeats_itself(tmp_path: Path) -> None:
+    texts = ["I saw him today. That is his house. They gave him soup. We love his songs. My hat is mine."] * 40
+    assert fit(texts, tmp_path / "a") == {"her": 200, "his": 80}
+    fit(texts, tmp_path / "b")
+    for name in ("her.bin", "his.bin"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    model = load_model(tmp_path / "a" / "her.bin")
+    assert model.probability(["saw", "i", "."], ["today", ".", "that"]) > 0.9
+    assert model.probability(["is", "that", "."], ["house", ".", "they"]) < 0.1
+
+
+def test_free_labels() -> None:
+    found = collect(["He saw him; his dog; me and my US cat"], "her")
+    assert list(found.labels) == [1, 0, 1, 0]
+    assert list(found.groups) == [0, 0, 1, 1]
+
+
+def test_fit_refuses_text_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = tmp_path / "c.txt"
+    corpus.write_text("Nothing to learn from.\n", encoding="utf-8")
+    assert main(["fit", str(corpus), "--out", str(tmp_path / "w")]) == 1
+    assert "too few free labels" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()

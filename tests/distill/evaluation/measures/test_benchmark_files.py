@@ -1,0 +1,247 @@
+"""Benchmarks from the hub in its tables' formats (served locally), local paths, and messages that say what to do."""
+
+import gzip
+import json
+
+import pytest
+from datasets import Dataset
+
+from distill.evaluation.measures import (
+    association,
+    benchmark_files,
+    bold,
+    crows_pairs,
+    lambada,
+    stereoset,
+    wikitext,
+    winobias,
+    winogender,
+)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """hub[name, subset, split] = rows; any other data set fails as it does offline. Returns what was asked for too."""
+    tables, asked = {}, []
+
+    def load_dataset(name, subset, split, revision=None):
+        asked.append((name, subset, split))
+        if (name, subset, split) not in tables:
+            raise ConnectionError(f"Couldn't reach '{name}' on the Hub")
+        return Dataset.from_list(tables[name, subset, split])
+
+    monkeypatch.setattr(benchmark_files, "load_dataset", load_dataset)
+    return tables, asked
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("hub", "usual/name"),
+        ("hub:owner/name", "owner/name"),
+        ("hub:owner-1/name_2.x", "owner-1/name_2.x"),
+        ("data/winobias", None),  # as in a configuration, where the folder data does not exist
+        ("owner/name", None),
+        ("dev.json", None),
+        ("./hub", None),
+        ("~/owner/name", None),
+        ("/owner/name", None),
+    ],
+)
+def test_only_hub_and_its_prefix_reach_for_the_hub(path, expected):
+    assert benchmark_files.hub_name(path, "usual/name") == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["stereoset", "crows_pairs", "winobias", "winogender", "lambada", "bold", "bold_persons"]
+)
+def test_a_missing_path_that_looks_like_a_hub_name_asks_nobody(hub, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"benchmarks.{name}: data/{name}.* does not exist.*hub:OWNER/NAME"):
+        READERS[name](f"data/{name}")
+    assert hub[1] == []
+
+
+def test_stereoset_of_the_hub_equals_the_file(hub, tmp_path):
+    tables, _ = hub
+    sentences = [("The nurse left.", "a", 1), ("The guard left.", "b", 0), ("The bell left.", "c", 2)]
+    names = ("anti-stereotype", "stereotype", "unrelated")
+    row = {"id": "i", "target": "nurse", "bias_type": "gender", "context": "The BLANK left."}
+    columns = dict(zip(("sentence", "id", "gold_label"), zip(*sentences, strict=True), strict=True))
+    tables["McGill-NLP/stereoset", "intrasentence", "validation"] = [
+        row | {"sentences": {name: list(values) for name, values in columns.items()}}
+    ]
+    path = tmp_path / "dev.json"
+    listed = [{"sentence": text, "id": name, "gold_label": names[label]} for text, name, label in sentences]
+    path.write_text(json.dumps({"data": {"intrasentence": [row | {"sentences": listed}]}}))
+    assert stereoset.read("hub") == stereoset.read(str(path))
+    assert stereoset.read("hub")[0].sentences[0] == "The nurse left."
+
+
+def test_crows_pairs_lambada_and_winogender_of_the_hub(hub):
+    tables, _ = hub
+    pair = {"sent_more": "She left. ", "sent_less": "He left.", "bias_type": "gender", "stereo_antistereo": "stereo"}
+    tables["jannalu/crows_pairs_multilingual", "english", "test"] = [pair]
+    assert crows_pairs.read("hub") == [crows_pairs.Pair("pair/0", "gender", "She left.", "He left.")]
+    tables["EleutherAI/lambada_openai", "default", "test"] = [{"text": "one two three"}]
+    assert lambada.read("hub") == [lambada.Passage("passage/0", "one two", " three")]
+    words = {"male": "he", "female": "she", "neutral": "they"}
+    tables["oskarvanderwal/winogender", "all", "test"] = [
+        {"sentence": f"The nurse told the guard that {word} left.", "occupation": "nurse", "participant": "guard"}
+        | {"label": 0, "gender": kind, "pronoun": word, "target": "nurse"}
+        for kind, word in words.items()
+    ]
+    (frame,) = winogender.read("hub")
+    assert (frame.occupation, frame.refers_to, frame.female_share) == ("nurse", "occupation", None)
+
+
+def test_a_data_set_of_the_hub_without_the_column_is_one_message(hub):
+    hub[0]["owner/articles", "wikitext-2-raw-v1", "test"] = [{"text": "an article"}]
+    with pytest.raises(ValueError, match="benchmarks.wikitext: hub:owner/articles has no rows with the column 'page'"):
+        wikitext.read("hub:owner/articles")
+
+
+def test_winobias_of_the_hub_is_joined_into_sentences(hub):
+    tables, asked = hub
+    words = "The nurse did n't leave , because {} was the guard 's friend ."
+    for kind in ("type1", "type2"):
+        for version, pronoun in (("pro", "she"), ("anti", "he")):
+            for split in ("validation", "test"):
+                rows = [{"tokens": words.format(pronoun).split()}]
+                tables["uclanlp/wino_bias", f"{kind}_{version}", split] = rows
+    pairs = winobias.read("hub:uclanlp/wino_bias")
+    assert len(pairs) == 4
+    assert pairs[0].pro == "The nurse didn't leave, because she was the guard's friend."
+    assert pairs[0].gender == "female"
+    assert len(asked) == 8
+
+
+def test_bold_of_the_hub_is_divided_by_domain(hub):
+    tables, _ = hub
+    tables["AmazonScience/bold", None, "train"] = [
+        {"domain": "profession", "category": "nursing", "name": "Nurse", "prompts": ["A nurse is ", "The nurse "]},
+        {"domain": "gender", "category": "American_actors", "name": "A_B", "prompts": ["A B is an "]},
+    ]
+    assert [prompt.text for prompt in bold.read("hub")] == ["A nurse is", "The nurse"]
+    assert bold.read_persons("hub") == [bold.Prompt("American_actors/A_B/0", "American_actors", "A B is an")]
+
+
+def test_a_data_set_with_a_loading_script_is_read_from_the_hubs_table(monkeypatch):
+    asked = []
+
+    def load_dataset(name, subset, split, revision=None):
+        asked.append(revision)
+        if revision is None:
+            raise RuntimeError("Dataset scripts are no longer supported, but found lambada_openai.py")
+        return Dataset.from_list([{"text": "one two"}])
+
+    monkeypatch.setattr(benchmark_files, "load_dataset", load_dataset)
+    assert lambada.read("hub") == [lambada.Passage("passage/0", "one", " two")]
+    assert asked == [None, "refs/convert/parquet"]
+
+
+READERS = {
+    "stereoset": stereoset.read,
+    "crows_pairs": crows_pairs.read,
+    "winobias": winobias.read,
+    "winogender": winogender.read,
+    "lambada": lambada.read,
+    "bold": bold.read,
+    "bold_persons": bold.read_persons,
+}
+COMMANDS = ("curl -LO https://", "git clone https://", "hf download ")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_hub_that_does_not_answer_is_one_message_with_the_command(hub, name):
+    with pytest.raises(FileNotFoundError) as caught:
+        READERS[name]("hub")
+    message = str(caught.value)
+    assert message.startswith(f"benchmarks.{name}: ")
+    assert "Couldn't reach" in message
+    assert any(command in message for command in COMMANDS)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_hub_table_in_another_format_is_refused(hub, name):
+    tables, asked = hub
+    with pytest.raises(FileNotFoundError):
+        READERS[name]("hub")
+    tables[asked[0]] = [{"column": "value"}]
+    with pytest.raises(ValueError, match=f"benchmarks.{name}: "):
+        READERS[name]("hub")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_missing_path_asks_nobody_and_names_the_command(hub, tmp_path, name):
+    _, asked = hub
+    with pytest.raises(FileNotFoundError, match=f"benchmarks.{name}: .*does not exist. To get it: ") as caught:
+        READERS[name](str(tmp_path / "none.json"))
+    assert any(command in str(caught.value) for command in COMMANDS)
+    assert asked == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "bold", "bold_persons"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path, name, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"benchmarks.{name}: .*file is empty. To get it again: "):
+        READERS[name](str(path))
+
+
+@pytest.mark.parametrize("content", ['{"data": {"intrasentence": []}}', '{"data": {"intrasentence": [{"id": 1}]}}'])
+def test_stereoset_without_items_is_refused(tmp_path, content):
+    path = tmp_path / "dev.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="benchmarks.stereoset: .*(holds no item|format)"):
+        stereoset.read(str(path))
+
+
+# a header and then no valid stream
+CORRUPT_GZIP = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
+
+
+@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "bold", "bold_persons"])
+def test_a_damaged_gzip_file_is_one_message(tmp_path, name):
+    path = tmp_path / "file.gz"
+    path.write_bytes(CORRUPT_GZIP)
+    with pytest.raises(ValueError, match=f"benchmarks.{name}: .*is not readable text .*To get it again: "):
+        READERS[name](str(path))
+
+
+def test_a_byte_order_mark_and_unusual_separators_within_a_text_are_read(tmp_path):
+    file = tmp_path / "lambada.jsonl"
+    texts = ["The nurse\u2028said that she left", "A pilot\u0085smiled"]
+    lines = "\r\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+    file.write_bytes(lines.encode("utf-8-sig"))
+    assert [row["text"] for row in benchmark_files.read_jsonl(file, "key", "source", ("text",))] == texts
+
+
+def test_a_field_longer_than_csv_allows_is_one_message(tmp_path):
+    path = tmp_path / "crows.csv"
+    path.write_text("sent_more,sent_less,bias_type\n" + "x" * 200_000 + ",y,gender\n")
+    with pytest.raises(ValueError, match="benchmarks.crows_pairs: .*is not a table .*field larger.*To get it again: "):
+        crows_pairs.read(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"g": {"n": 1}}, "n has 1, not a list of prompts"),
+        ({"g": {"n": "The nurse "}}, "n has 'The nurse ', not a list of prompts"),
+        ({"g": {"n": [1]}}, "rstrip"),
+        ({"g": ["The nurse "]}, "items"),
+        ([1], "items"),
+    ],
+)
+def test_prompts_in_another_format_are_refused(tmp_path, content, message):
+    path = tmp_path / "profession_prompt.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"benchmarks.bold: .*not in BOLD's format .*{message}.*To get it: curl"):
+        bold.read(str(path))
+
+
+def test_association_has_no_hub(tmp_path):
+    with pytest.raises(FileNotFoundError, match="benchmarks.association: hub holds no test about gender.*git clone"):
+        association.read("hub")

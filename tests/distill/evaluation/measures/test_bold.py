@@ -1,0 +1,181 @@
+"""BOLD's polarity, ratios and golden numbers; sampling against its distribution, and what it must not depend on."""
+
+import gzip
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from distill.evaluation.config import ScoringConfig, StatisticsConfig
+from distill.evaluation.measures import bold
+from distill.evaluation.scoring.generation import MOST_LIKELY, WIDENING, pick, sample
+from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
+
+BUCKETS = {
+    "arts": ("dance", "film_and_television", "entertainer", "writing", "artistic", "theatre"),
+    "science": ("engineering", "computer", "scientific"),
+    "industrial": ("metalworking", "industrial", "railway", "sewing"),
+    "health": ("healthcare", "nursing", "mental_health"),
+}
+HOW = {"num_samples": 3, "max_new_tokens": 6, "top_p": 0.9, "seed": 1}
+PROMPTS = [
+    ("a", "The nurse said that"),
+    ("b", "A pilot"),
+    ("c", "The teacher said that"),
+    ("d", "My neighbour is a baker, and"),
+]
+
+
+# -- polarity and ratios ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+def test_bold_of_the_wikipedia_texts(shared_data):
+    with gzip.open(shared_data / "bias" / "bold" / "profession_wiki.json.gz") as stream:
+        wiki = json.load(stream)
+    counts = {bucket: Counter() for bucket in BUCKETS}
+    for group, names in wiki.items():
+        for bucket, starts in BUCKETS.items():
+            if group.startswith(starts):
+                counts[bucket].update(bold.polarity(text) for texts in names.values() for text in texts)
+    pairs = {bucket: (found["male"], found["female"]) for bucket, found in counts.items()}
+    assert pairs == {"arts": (101, 72), "science": (54, 6), "industrial": (24, 16), "health": (3, 19)}
+    assert [round(m / f, 2) for m, f in pairs.values()] == [1.40, 9.00, 1.50, 0.16]
+    assert [sum(found.values()) for found in counts.values()] == [3009, 4153, 1699, 1173]
+
+
+@pytest.mark.data
+def test_bold_prompts_have_their_published_number_and_no_trailing_space(shared_data):
+    prompts = bold.read(str(shared_data / "bias" / "bold" / "profession_prompt.json.gz"))
+    assert len(prompts) == len({prompt.id for prompt in prompts}) == 10_195
+    assert len({prompt.group for prompt in prompts}) == 18
+    assert not any(prompt.text != prompt.text.rstrip() for prompt in prompts)
+    assert len({prompt.text for prompt in prompts}) == 9_447
+    assert sum(bold.polarity(prompt.text) != "neutral" for prompt in prompts) == 101
+
+
+@pytest.mark.parametrize(
+    ("text", "polarity"),
+    [
+        ("He saw her and his dog.", "male"),
+        ("SHE\N{RIGHT SINGLE QUOTATION MARK}S a girl; he is not.", "female"),
+        ("The history of the theatre, hershey and manly.", "neutral"),
+        ("He met her.", "tie"),
+        ("", "neutral"),
+    ],
+)
+def test_polarity_is_the_majority_of_whole_words(text, polarity):
+    assert bold.polarity(text) == polarity
+
+
+def test_ratios_by_hand():
+    prompts = [bold.Prompt(f"{group}/{n}", group, "") for group in ("x", "y") for n in range(2)]
+    texts = [["he", "he", "she", "it"], ["he", "him her"], ["she", "she"], ["she", "he"]]
+    records = [bold.record(prompt, found) for prompt, found in zip(prompts, texts, strict=True)]
+    assert [records[1][f"num_{name}"] for name in bold.POLARITIES] == [1, 0, 0, 1]
+    found = {e.measurement.name: e.measurement.value for e in bold.summarise(records, "c", StatisticsConfig())}
+    assert found["bold/mean_ratio"] == pytest.approx((1 / 3 + 1 / 3) / 2)  # x: 3 male, 1 female; y: 1 male, 3 female
+    assert found["bold/min_ratio"] == pytest.approx(1 / 3)
+    assert found["bold/log_ratio"] == pytest.approx(0.0)
+    assert found["bold/gendered"] == pytest.approx(8 / 10)
+    assert bold.group_ratios(np.array([2.0, 0.0, 0.0, 0.0, 2.0, 4.0])).tolist() == [0.0, 0.0, 0.5]
+
+
+# -- sampling --------------------------------------------------------------------------------------------------------
+
+
+def test_pick_samples_the_nucleus_in_proportion():
+    logprobs = torch.tensor([0.1, 0.5, 0.3, 0.1]).log().expand(80_000, 4)
+    uniforms = torch.from_numpy(np.random.default_rng(0).random(80_000))
+    shares = torch.bincount(pick(logprobs, uniforms, 0.75), minlength=4) / 80_000
+    np.testing.assert_allclose(shares, [0.0, 0.625, 0.375, 0.0], atol=0.007)
+    whole = torch.bincount(pick(logprobs, uniforms, 1.0), minlength=4) / 80_000
+    np.testing.assert_allclose(whole, [0.1, 0.5, 0.3, 0.1], atol=0.007)
+    edges = torch.tensor([0.0, 1 - 1e-17], dtype=torch.float64)
+    assert pick(logprobs[:2], edges, 0.75).tolist() == [1, 2]
+    assert pick(logprobs[:2], edges, 1e-9).tolist() == [1, 1]  # never empty: greedy
+
+
+def test_pick_keeps_the_likeliest_before_the_nucleus():
+    logprobs = torch.tensor([0.1, 0.4, 0.3, 0.2]).log().expand(80_000, 4)
+    uniforms = torch.from_numpy(np.random.default_rng(0).random(80_000))
+    shares = torch.bincount(pick(logprobs, uniforms, 1.0, top_k=3), minlength=4) / 80_000
+    np.testing.assert_allclose(shares, [0.0, 4 / 9, 3 / 9, 2 / 9], atol=0.007)
+    both = torch.bincount(pick(logprobs, uniforms, 0.7, top_k=3), minlength=4) / 80_000  # 4/9 + 3/9 > 0.7
+    np.testing.assert_allclose(both, [0.0, 4 / 7, 3 / 7, 0.0], atol=0.007)
+
+
+def test_a_nucleus_among_many_tokens_is_that_of_the_sorted_vocabulary():
+    rng = np.random.default_rng(1)
+    # nuclei of a few tokens, of more than are tried first, of more than are tried next, and of nearly all
+    scales = rng.permutation(np.repeat([4.0, 3.0, 1.2, 0.2], 15))
+    logprobs = torch.from_numpy(rng.normal(0, 1, (60, 20_000)) * scales[:, None]).float().log_softmax(-1)
+    uniforms = torch.from_numpy(rng.random(60))
+    expected, sizes = [], []
+    for row, number in zip(logprobs.double().exp().numpy(), uniforms.numpy(), strict=True):
+        order = np.argsort(-row, kind="stable")
+        mass = np.cumsum(row[order])
+        nucleus = order[: int(np.searchsorted(mass, 0.9)) + 1]
+        kept = np.cumsum(row[nucleus])
+        expected.append(int(nucleus[np.searchsorted(kept, number * kept[-1], side="right")]))
+        sizes.append(len(nucleus))
+    assert min(sizes) < MOST_LIKELY < sorted(sizes)[20] < WIDENING * MOST_LIKELY < sorted(sizes)[35]
+    assert sorted(sizes)[35] < WIDENING**2 * MOST_LIKELY < max(sizes)
+    assert pick(logprobs, uniforms, 0.9).tolist() == expected
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_continuations_do_not_depend_on_the_batch(tiny_scorer, architecture):
+    together = sample(tiny_scorer(architecture, max_batch_tokens=4096), PROMPTS, **HOW)
+    apart = sample(tiny_scorer(architecture, max_batch_tokens=1), PROMPTS[::-1], **HOW)[::-1]
+    assert together == apart
+    assert [len(texts) for texts in together] == [3, 3, 3, 3]
+    assert len({text for texts in together for text in texts}) > 6
+    other_seed = sample(tiny_scorer(architecture), PROMPTS, **{**HOW, "seed": 2})
+    assert other_seed != together
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_greedy_continuations_are_those_of_transformers(tiny_scorer, architecture):
+    scorer = tiny_scorer(architecture)
+    found = sample(scorer, PROMPTS, **{**HOW, "num_samples": 1, "top_p": 1e-9})
+    for (_, prompt), (text,) in zip(PROMPTS, found, strict=True):
+        ids = [*scorer.start, *scorer.tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+        for _ in range(6):
+            with torch.no_grad():
+                ids.append(int(scorer.model(torch.tensor([ids])).logits[0, -1].argmax()))
+            if ids[-1] in (scorer.tokenizer.eos_token_id, scorer.start_id):
+                break
+        num_prompt = 1 + len(scorer.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        assert text == scorer.tokenizer.decode(ids[num_prompt:], skip_special_tokens=True)
+
+
+@pytest.mark.data
+def test_continuations_keep_the_space_before_their_first_word(shared_data):
+    """Llama's tokenizer drops the first space of what it decodes, which would join the word to the prompt's last."""
+    scorer = load_scorer(ModelSpec("stories", str(shared_data / "models" / "stories260k")), ScoringConfig())
+    texts = sample(scorer, [("a", "Once upon a time, there was a"), ("b", "The little girl")], **HOW)
+    found = [text for prompt in texts for text in prompt]
+    assert any(text.startswith(" ") for text in found)
+    for prompt, continuations in zip(("Once upon a time, there was a", "The little girl"), texts, strict=True):
+        for text in continuations:
+            ids = scorer.tokenizer(prompt + text, add_special_tokens=False)["input_ids"]
+            assert scorer.tokenizer.decode(ids) == prompt + text
+
+
+def test_a_continuation_ends_at_the_end_token_and_at_the_context(tiny_scorer):
+    scorer = tiny_scorer()
+    stop = scorer.tokenizer.eos_token_id
+    head = scorer.model.get_output_embeddings().weight
+    with torch.no_grad():
+        scorer.model.transformer.ln_f.bias.fill_(1.0)
+        head.fill_(0.0)
+        head[stop] = 5.0  # every state predicts the end
+    assert sample(scorer, PROMPTS[:1], **{**HOW, "num_samples": 1, "top_p": 1e-9}) == [[""]]
+    full = tiny_scorer("llama")
+    (text,) = sample(full, [("p", "The nurse " * 30 + "left")], **{**HOW, "num_samples": 1, "max_new_tokens": 50})[0]
+    assert len(full.tokenizer(text, add_special_tokens=False)["input_ids"]) <= 64 - 62 + 2
+    with pytest.raises(ValueError, match="must leave room"):
+        sample(full, [("p", "The nurse " * 40 + "left")], **HOW)

@@ -1,0 +1,112 @@
+"""CEAT: closed forms of the random-effects model, slow references, contexts."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measures import association, ceat
+from distill.evaluation.measures.association import AssociationTest
+
+TEST = AssociationTest("weat6", ("nurse", "teacher"), ("pilot", "guard"), ("she", "woman"), ("he", "man"))
+
+
+def test_samples_of_no_spread_combine_to_their_mean_weighted_by_variance():
+    """Q below N - 1: tau^2 = 0, a fixed-effect mean. Weights 1 and 4: (1 * 1 + 4 * 1.1) / 5."""
+    found = ceat.random_effects(np.array([1.0, 1.1]), np.array([1.0, 0.25]))
+    assert found.between_variance == 0
+    assert found.effect == pytest.approx(5.4 / 5)
+    assert found.standard_error == pytest.approx(1 / math.sqrt(5))
+    assert found.p == pytest.approx(2 * stats.norm.sf(5.4 / 5 * math.sqrt(5)))
+
+
+def test_a_known_random_effects_example():
+    """Equal variances v: tau^2 is the sample variance of the effects minus v, and the mean is the plain one."""
+    effects, variance = np.array([0.0, 1.0, 2.0, 5.0]), 0.5
+    found = ceat.random_effects(effects, np.full(4, variance))
+    between = effects.var(ddof=1) - variance
+    assert found.between_variance == pytest.approx(between)
+    assert found.effect == pytest.approx(2.0)
+    assert found.standard_error == pytest.approx(math.sqrt((variance + between) / 4))
+
+
+def test_random_effects_equal_a_slow_iteration_over_unequal_variances():
+    rng = np.random.default_rng(0)
+    effects, variances = rng.normal(0.5, 1, 30), rng.uniform(0.1, 2, 30)
+    w = [1 / v for v in variances]
+    q = sum(a * e * e for a, e in zip(w, effects, strict=True))
+    q -= sum(a * e for a, e in zip(w, effects, strict=True)) ** 2 / sum(w)
+    tau2 = max(0.0, (q - 29) / (sum(w) - sum(a * a for a in w) / sum(w)))
+    star = [1 / (v + tau2) for v in variances]
+    found = ceat.random_effects(effects, variances)
+    assert found.between_variance == pytest.approx(tau2)
+    assert found.effect == pytest.approx(sum(a * e for a, e in zip(star, effects, strict=True)) / sum(star))
+
+
+def test_with_one_context_each_the_samples_are_all_weat(tiny_scorer):
+    words = [word for group in (TEST.targets_x, TEST.targets_y, TEST.attributes_a, TEST.attributes_b) for word in group]
+    contexts = {word: (f"They talked about {word}",) for word in words}
+    scorer = tiny_scorer("llama")
+    (record,) = ceat.score(scorer, [ceat.ContextTest("weat6", TEST, contexts)], num_samples=5, seed=0)
+    x, y, a, b = (
+        association.represent(scorer, [contexts[word][0] for word in group])
+        for group in (TEST.targets_x, TEST.targets_y, TEST.attributes_a, TEST.attributes_b)
+    )
+    expected = association.effect_size(association.associations(x, a, b), association.associations(y, a, b))
+    assert record["effect_size"] == pytest.approx(expected)
+    assert record["between_variance"] == 0
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
+def test_sampled_effects_equal_weat_on_the_drawn_contexts():
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(24, 6))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    words = list(TEST.targets_x + TEST.targets_y + TEST.attributes_a + TEST.attributes_b)
+    rows = {word: np.arange(3 * number, 3 * number + 3) for number, word in enumerate(words)}
+    effects, variances = ceat.sampled_effects(vectors @ vectors.T, TEST, rows, 200, seed=3)
+    draws = np.random.default_rng(3)
+    drawn = {word: found[draws.integers(3, size=200)] for word, found in rows.items()}
+    for number in (0, 17, 199):
+        x, y, a, b = (
+            vectors[[drawn[word][number] for word in group]]
+            for group in (TEST.targets_x, TEST.targets_y, TEST.attributes_a, TEST.attributes_b)
+        )
+        s_x, s_y = association.associations(x, a, b), association.associations(y, a, b)
+        assert effects[number] == pytest.approx(association.effect_size(s_x, s_y))
+        assert variances[number] == pytest.approx(np.concatenate([s_x, s_y]).var(ddof=1))
+    assert effects.std() > 0.1
+
+
+def test_scores_do_not_depend_on_which_tests_are_scored_together(tiny_scorer):
+    other = AssociationTest("weat7", TEST.targets_y, TEST.targets_x, TEST.attributes_a, TEST.attributes_b)
+    tests = ceat.context_tests([TEST, other], None, 10)
+    together = ceat.score(tiny_scorer(), tests, num_samples=50, seed=0)
+    apart = [ceat.score(tiny_scorer(), [test], num_samples=50, seed=0)[0] for test in tests]
+    for one, two in zip(together, apart, strict=True):
+        assert one["effect_size"] == pytest.approx(two["effect_size"], abs=1e-5)
+    assert together[0]["effect_size"] * together[1]["effect_size"] < 0  # the targets are exchanged
+    sizes = [abs(record["effect_size"]) for record in together]
+    (estimate,) = ceat.summarise(together, "c", StatisticsConfig())
+    assert estimate.measurement.value == pytest.approx(np.mean(sizes))
+
+
+def test_contexts_are_beginnings_of_sentences_that_end_in_the_word():
+    text = "The nurse left. A nurse and another nurse!\nThe nurses met the pilot. " + "very " * 100 + "old nurse"
+    found = ceat.find_contexts([text, "One more nurse."], ["nurse", "pilot", "guard"], 4)
+    assert found["nurse"][:3] == ("The nurse", "A nurse", "A nurse and another nurse")
+    assert found["nurse"][3].endswith("very old nurse")
+    assert len(found["nurse"][3]) <= 300
+    assert found["nurse"][3].startswith("very ")
+    assert found["pilot"] == ("The nurses met the pilot",)
+    assert found["guard"] == ()
+
+
+def test_words_without_a_context_and_tests_of_sentences_only_are_refused():
+    with pytest.raises(ValueError, match=r"ceat: the text has no sentence with guard, .*ceat.contexts=templates"):
+        ceat.context_tests([TEST], ["The nurse met a teacher and a pilot. she woman he"], 5)
+    with pytest.raises(ValueError, match="ceat: the association tests are all of sentences"):
+        ceat.context_tests([AssociationTest("sent-weat6", (), (), (), ())], None, 5)

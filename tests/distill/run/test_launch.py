@@ -1,0 +1,121 @@
+"""Ways to run that change speed and memory but not the result: precision apart, the weights are the same."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
+
+import train
+from distill.config import RunConfig
+from distill.run.folder import read_metrics
+from distill.run.launch import build_accelerator
+from distill.settings import validate
+
+
+@pytest.fixture
+def fresh_state():
+    """Accelerate remembers its first setting; this test has another."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def weights(run_dir: Path) -> dict[str, torch.Tensor]:
+    return load_file(run_dir / "student" / "model.safetensors")
+
+
+def assert_same_weights(one: Path, other: Path, tolerance: float) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, weight in ours.items():
+        torch.testing.assert_close(weight, theirs[name], rtol=0, atol=tolerance)
+
+
+def test_gradient_checkpointing_gives_the_same_bits_dropout_included(config_file, tmp_path, monkeypatch):
+    num_calls: Counter[str] = Counter()
+    real = GPT2MLP.forward
+
+    def forward(self, *arguments, **keywords):
+        num_calls[name] += self.training
+        return real(self, *arguments, **keywords)
+
+    monkeypatch.setattr(GPT2MLP, "forward", forward)
+    arguments = ["--config", str(config_file), "train.max_steps=3"]
+    for name, options in (("plain", []), ("run", ["train.gradient_checkpointing=true"])):
+        train.main([*arguments, *options, f"run_dir={tmp_path / name}"])
+    assert num_calls == {"plain": 3 * 2 * 2, "run": 2 * 3 * 2 * 2}  # steps, micro-batches, layers; and all of it again
+    assert_same_weights(tmp_path / "run", tmp_path / "plain", 0.0)
+
+
+def test_a_dry_run_measures_with_gradient_checkpointing(config_file, monkeypatch):
+    num_calls, real = Counter(), GPT2MLP.forward
+
+    def forward(self, *arguments, **keywords):
+        num_calls["student"] += self.training
+        return real(self, *arguments, **keywords)
+
+    monkeypatch.setattr(GPT2MLP, "forward", forward)
+    train.main(["--config", str(config_file), "train.gradient_checkpointing=true", "--dry-run"])
+    assert num_calls["student"] == 2 * 3 * 2  # all of it twice: micro-steps, layers
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("backend", ["AOT_EAGER", pytest.param("INDUCTOR", marks=pytest.mark.slow)])
+def test_compiled_layers_give_the_same_run_and_a_plain_student(
+    backend, config_file, tmp_path, monkeypatch, fresh_state
+):
+    arguments = ["--config", str(config_file), "student.dropout=0", "train.max_steps=4"]
+    train.main([*arguments, f"run_dir={tmp_path / 'plain'}"])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", backend)
+    monkeypatch.setenv("ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION", "true")
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    train.main([*arguments, "train.sample_prompts=[He]"])
+    assert counters["stats"]["unique_graphs"] > 0
+    assert_same_weights(tmp_path / "run", tmp_path / "plain", 1e-5)
+    (tmp_path / "run" / "student").rename(tmp_path / "done")
+    train.main(arguments)  # continues from its last checkpoint
+    assert_same_weights(tmp_path / "run", tmp_path / "plain", 1e-5)
+
+
+def test_bf16_trains_float32_weights(config_file, tmp_path, monkeypatch, fresh_state):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    train.main(["--config", str(config_file)])
+    assert {weight.dtype for weight in weights(tmp_path / "run").values()} == {torch.float32}
+    assert all(math.isfinite(line["loss"]) for line in read_metrics(tmp_path / "run") if "loss" in line)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    (tmp_path / "run" / "student").rename(tmp_path / "done")
+    with pytest.raises(ValueError, match="provenance.mixed_precision: 'bf16' there, 'no' now"):
+        train.main(["--config", str(config_file)])
+
+
+@pytest.mark.parametrize("name", ["DEEPSPEED", "MEGATRON_LM"])
+def test_what_cannot_be_checkpointed_is_refused(name, monkeypatch):
+    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
+    config = validate(RunConfig, settings | {"train": {"max_steps": 1}})
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(ValueError, match=f"is configured for {name}, which is not supported; use .*fsdp2.yaml"):
+        build_accelerator(config)
+    monkeypatch.delenv(f"ACCELERATE_USE_{name}")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # accelerate would divide gradients by it
+    with pytest.raises(ValueError, match="told to accumulate 4 gradients; unset ACCELERATE_GRADIENT"):
+        build_accelerator(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("FSDP_VERSION", "1", "for FSDP 1; set fsdp_version: 2"), ("FSDP_CPU_RAM_EFFICIENT_LOADING", "true", "unties a")],
+)
+def test_settings_of_fsdp_that_give_wrong_students_are_refused(name, value, message, monkeypatch, fresh_state):
+    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
+    for key, given in (("ACCELERATE_USE_FSDP", "true"), ("FSDP_VERSION", "2"), (name, value)):
+        monkeypatch.setenv(key, given)
+    with pytest.raises(ValueError, match=message):
+        build_accelerator(validate(RunConfig, settings | {"train": {"max_steps": 1}}))

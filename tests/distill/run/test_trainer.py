@@ -1,0 +1,358 @@
+"""The step: loss and gradients against a slow float64 reference, and invariance to how the step is split."""
+
+import copy
+import dataclasses
+import itertools
+import math
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from datasets import Dataset
+from torch import Tensor
+
+from augment.lexicon import load_lexicon
+from distill.config import LossConfig, RunConfig
+from distill.data.batches import collate
+from distill.data.blocks import Blocks
+from distill.data.packing import PairedExample, pack, pair_texts
+from distill.loss import fused
+from distill.loss.distiller import Distiller
+from distill.loss.targets import GenderClasses, gender_classes
+from distill.run.schedule import Schedule, plan_schedule
+from distill.run.step import forward_pairs, positions_of, train_step
+from distill.run.trainer import evaluate
+from distill.settings import to_dict, validate
+
+SEQ_LEN = 32
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
+TEXTS = [
+    "The woman said that she lost her keys. My father went home because he was tired.",
+    "The nurse said hello. The engineer and the baker like the garden.",
+    "Mrs Reed, a doctor, told him that the boy was hers.",
+    "He liked it.",
+    "The man said that his sister saw her brother at work with himself and a friend of his.",
+    "The baker was kind.",
+    "The baron smiled.",  # his tokens are the first of the baroness's
+]
+
+
+def settings(mode: str = "none", operation: str = "none", strength: float = 0.8, **loss: object) -> RunConfig:
+    loss = {"kd_weight": 0.6, "ce_weight": 0.3, "hidden_weight": 0.2, "temperature": 2.0} | loss
+    return validate(
+        RunConfig,
+        {
+            "run_dir": "unused",
+            "data": {"path": "unused", "seq_len": SEQ_LEN},
+            "augment": {"mode": mode, "fraction": 0.5},
+            "teacher": {"path": "unused"},
+            "student": {"layers": [0, 2]},
+            "perturb": {"operation": operation, "strength": strength},
+            "loss": loss,
+            "train": {"max_steps": 1},
+            "optim": {"max_grad_norm": 0},
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tokenizer) -> SimpleNamespace:
+    lexicon = load_lexicon()
+    documents = pair_texts(TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
+    return SimpleNamespace(classes=gender_classes(tokenizer, lexicon), documents=documents)
+
+
+def examples_of(world: SimpleNamespace, mode: str) -> list[PairedExample]:
+    substituted = [mode == "substitute" and index % 2 == 0 for index in range(len(world.documents))]
+    return list(pack(zip(world.documents, substituted, strict=True), SEQ_LEN))
+
+
+# -- the slow reference ----------------------------------------------------------------------------------------------
+
+
+def slow_carry(p: Tensor, p_cf: Tensor, classes: GenderClasses) -> Tensor:
+    """M p': what p' gives an id spreads over the counterpart class in the proportions of p."""
+    ids, class_of = classes.ids.tolist(), classes.class_of.tolist()
+    members = {c: [i for i, k in zip(ids, class_of, strict=True) if k == c] for c in set(class_of)}
+    carried = p_cf.clone()
+    for index, receivers in members.items():
+        mass = p_cf[members[int(classes.partner[index])]].sum()
+        carried[receivers] = mass * p[receivers] / p[receivers].sum()
+    return carried
+
+
+def reference_target(p: Tensor, p_cf: Tensor | None, operation: str, strength: float, classes: GenderClasses) -> Tensor:
+    if operation == "none" or (p_cf is None and operation != "equalize"):
+        return p
+    if operation == "equalize":
+        p_cf = slow_carry(p, p, classes)
+    elif operation.startswith("equivariant"):
+        p_cf = slow_carry(p, p_cf, classes)
+    if operation == "max":
+        target = torch.maximum(p, p_cf)
+    elif operation in ("mean", "equivariant_geometric", "equalize"):
+        target = torch.sqrt(p * p_cf)
+    elif operation == "swap":
+        target = p_cf
+    else:
+        target = (p + p_cf) / 2
+    return (1 - strength) * p + strength * target / target.sum()
+
+
+def reference_divergence(q: Tensor, s: Tensor, loss: LossConfig) -> Tensor:
+    m = loss.beta * q + (1 - loss.beta) * s
+    terms = {
+        "forward_kl": lambda: q * (q / s).log(),
+        "reverse_kl": lambda: s * (s / q).log(),
+        "jsd": lambda: loss.beta * q * (q / m).log() + (1 - loss.beta) * s * (s / m).log(),
+        "skewed_kl": lambda: q * (q / m).log(),
+    }
+    return terms[loss.divergence]().sum()
+
+
+def reference_loss(student, teacher, examples, config: RunConfig, classes: GenderClasses) -> Tensor:
+    """The loss of METHOD, section 3, position by position, on unpadded rows, in float64."""
+    total, num_tokens = torch.zeros((), dtype=torch.float64), 0
+    if config.augment.mode == "augment":
+        examples = [side for example in examples for side in (example, example.exchanged())]
+    tau = config.loss.temperature
+    for example in examples:
+        ids = torch.from_numpy(example.input_ids)[None]
+        out = student(ids, output_hidden_states=True)
+        with torch.no_grad():
+            own = teacher(ids, output_hidden_states=True)
+            other = teacher(torch.from_numpy(example.cf_input_ids)[None]).logits[0]
+        for t in range(ids.shape[1] - 1):
+            partner = int(example.align[t])
+            p = (own.logits[0, t] / tau).softmax(-1)
+            p_cf = None if partner < 0 else (other[partner] / tau).softmax(-1)
+            target = reference_target(p, p_cf, config.perturb.operation, config.perturb.strength, classes)
+            kd = reference_divergence(target, (out.logits[0, t] / tau).softmax(-1), config.loss)
+            ce = -out.logits[0, t].log_softmax(-1)[ids[0, t + 1]]
+            h, g = out.hidden_states[-1][0, t], own.hidden_states[-1][0, t]
+            hidden = 1 - (h @ g) / (h.norm() * g.norm())
+            loss = config.loss
+            total = total + loss.kd_weight * tau**2 * kd + loss.ce_weight * ce + loss.hidden_weight * hidden
+            num_tokens += 1
+    return total / num_tokens
+
+
+# -- our step --------------------------------------------------------------------------------------------------------
+
+
+class RecordingOptimizer(torch.optim.SGD):
+    """Keeps the gradients of the step it is asked to take."""
+
+    def step(self, closure=None):
+        self.gradients = [p.grad.clone() for group in self.param_groups for p in group["params"]]
+
+    def zero_grad(self, set_to_none=True):
+        super().zero_grad(set_to_none)
+
+
+def our_step(student, teacher, rows, num_micro: int, config: RunConfig, classes: GenderClasses, accelerator=None):
+    """Loss, gradients and metrics of train_step over `rows` (examples or None) split into num_micro micro-batches."""
+    accelerator = accelerator or Accelerator(cpu=True)
+    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
+    optimizer = RecordingOptimizer(student.parameters(), lr=1.0)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    bounds = np.linspace(0, len(rows), num_micro + 1).round().astype(int)
+    micro_batches = [collate(rows[a:b], SEQ_LEN) for a, b in itertools.pairwise(bounds)]
+    metrics = train_step(accelerator, module, teacher, micro_batches, optimizer, scheduler, config)
+    return metrics["loss"], optimizer.gradients, metrics
+
+
+def assert_same_gradients(ours, expected, rtol: float):
+    for mine, theirs in zip(ours, expected, strict=True):
+        scale = theirs.abs().max().item()
+        torch.testing.assert_close(mine.double(), theirs.double(), rtol=rtol, atol=rtol * scale + 1e-12)
+
+
+@pytest.mark.parametrize("mode", ["none", "substitute", "augment"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "jsd", "skewed_kl"])
+def test_a_step_equals_the_slow_float64_reference(divergence, operation, mode, world, tiny_model, monkeypatch):
+    config = settings(mode, operation, divergence=divergence, beta=0.3)
+    architecture = "llama" if mode == "substitute" else "gpt2"
+    teacher, student = tiny_model(architecture, seed=1).requires_grad_(False), tiny_model(architecture, seed=2)
+    bytes_per_row = 4 * student.config.vocab_size
+    monkeypatch.setattr(fused, "CHUNK_BYTES_CPU", 17 * bytes_per_row)  # several chunks, the last one short
+    examples = examples_of(world, mode)
+    student64, teacher64 = copy.deepcopy(student).double(), copy.deepcopy(teacher).double()
+    expected = reference_loss(student64, teacher64, examples, config, world.classes)
+    expected.backward()
+
+    loss, gradients, _ = our_step(student, teacher, examples, 2, config, world.classes)
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+    assert_same_gradients(gradients, [p.grad for p in student64.parameters()], rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["none", "augment"])
+def test_the_split_into_micro_steps_and_padding_rows_change_nothing(mode, world, tiny_model):
+    config = settings(mode, "equivariant")
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    examples = examples_of(world, mode)
+    assert len(examples) > 2
+    loss, gradients, metrics = our_step(student, teacher, examples, 1, config, world.classes)
+    padded = [None, *examples[:2], None, None, None, None, *examples[2:]]
+    for rows, num_micro in ((examples, len(examples)), (padded, len(padded)), (padded, 2)):
+        again, split_gradients, split_metrics = our_step(student, teacher, rows, num_micro, config, world.classes)
+        assert again == pytest.approx(loss, rel=1e-6)
+        assert split_metrics["num_tokens"] == metrics["num_tokens"]
+        assert_same_gradients(split_gradients, gradients, rtol=1e-5)
+
+
+def test_strength_zero_is_bitwise_plain_distillation(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    examples = examples_of(world, "none")
+    plain, plain_gradients, _ = our_step(student, teacher, examples, 2, settings("none", "none"), world.classes)
+    for operation in OPERATIONS[1:]:
+        config = settings("none", operation, strength=0.0)
+        loss, gradients, _ = our_step(student, teacher, examples, 2, config, world.classes)
+        assert loss == plain
+        assert all(torch.equal(a, b) for a, b in zip(gradients, plain_gradients, strict=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NEEDS_CUDA])])
+def test_bf16_changes_the_loss_and_its_gradient_by_rounding_only(device, world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    examples, config = examples_of(world, "augment"), settings("augment", "equivariant")
+    expected, gradients, _ = our_step(student, teacher, examples, 2, config, world.classes)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        half = Accelerator(cpu=device == "cpu", mixed_precision="bf16")
+        student, teacher, classes = (part.to(device) for part in (student, teacher, world.classes))
+        loss, half_gradients, _ = our_step(student, teacher, examples, 2, config, classes, half)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert loss != expected
+    assert loss == pytest.approx(expected, rel=0.02)
+    mine, theirs = (torch.cat([g.flatten().cpu() for g in grads]) for grads in (half_gradients, gradients))
+    assert (mine - theirs).norm() < 0.05 * theirs.norm()
+
+
+def test_the_loss_is_the_weighted_sum_of_the_parts_that_are_reported(world, tiny_model):
+    config = settings("augment", "equivariant_geometric", counterpart_weight=3.0, pairing_weight=0.4)
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    loss, _, metrics = our_step(student, teacher, examples_of(world, "augment"), 2, config, world.classes)
+    softened = 0.6 * metrics["kd"] + 3.0 * metrics["counterpart"]
+    others = 0.3 * metrics["ce"] + 0.2 * metrics["hidden"] + 0.4 * metrics["pairing"]
+    assert min(metrics[name] for name in ("kd", "counterpart", "ce", "hidden", "pairing")) > 1e-4
+    assert loss == pytest.approx(2.0**2 * softened + others, rel=1e-6)
+
+
+def test_a_student_equal_to_its_teacher_has_no_distillation_loss(world, tiny_model):
+    teacher = tiny_model(seed=1).requires_grad_(False)
+    student = copy.deepcopy(teacher).requires_grad_(True)
+    _, _, metrics = our_step(student, teacher, examples_of(world, "none"), 1, settings(), world.classes)
+    assert abs(metrics["kd"]) < 1e-6
+    assert abs(metrics["hidden"]) < 1e-6
+    assert metrics["target_entropy"] > 0.1
+
+
+def test_a_batch_in_which_nothing_is_scored_gives_zero_gradients(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    loss, gradients, metrics = our_step(student, teacher, [None, None], 2, settings(), world.classes)
+    assert loss == 0
+    assert metrics["num_tokens"] == 0
+    assert all((gradient == 0).all() for gradient in gradients)
+
+
+def test_plain_language_modelling_equals_the_loss_of_transformers(world, tiny_model):
+    student = tiny_model(seed=2)
+    config = settings("none", "none", kd_weight=0.0, ce_weight=1.0, hidden_weight=0.0)
+    example = examples_of(world, "none")[0]
+    module = Distiller(student, config.loss, config.perturb)
+    batch = collate([example], SEQ_LEN)
+    terms = forward_pairs(module, None, batch, positions_of(batch, None, config), torch.ones(()))
+    ids = torch.from_numpy(example.input_ids)[None]
+    expected = student(ids, labels=ids).loss
+    torch.testing.assert_close(terms.loss / terms.sums.num_tokens, expected)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    next(student.parameters()).register_hook(lambda gradient: gradient * math.nan)
+    before = copy.deepcopy(student.state_dict())
+    with pytest.raises(FloatingPointError, match="the gradient norm nan; lower optim.lr"):
+        our_step(student, teacher, examples_of(world, "none"), 1, settings(), world.classes)
+    assert all(torch.equal(weight, before[name]) for name, weight in student.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, partial(torch.optim.AdamW, fused=True)], ids=["sgd", "fused_adamw"])
+def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(kind, world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    config, accelerator = settings(), Accelerator(cpu=True)
+    accelerator.scaler = torch.amp.GradScaler("cpu")  # what fp16 has on a GPU
+    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), world.classes)
+    optimizer = accelerator.prepare(kind(student.parameters(), lr=1.0))
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
+    batch = collate(examples_of(world, "none"), SEQ_LEN)
+    overflow = next(student.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    found = []
+    for _ in range(3):
+        weights = copy.deepcopy(student.state_dict())
+        metrics = train_step(accelerator, module, teacher, [batch], optimizer, scheduler, config)
+        changed = any(not torch.equal(weight, weights[name]) for name, weight in student.state_dict().items())
+        found.append((metrics["overflowed"], changed, metrics["lr"]))
+        overflow.remove()
+    assert found == [(True, False, 0.5), (False, True, 0.5), (False, True, 0.75)]
+
+
+def test_a_held_out_loss_too_large_for_a_perplexity_is_reported_as_infinity(world, tiny_model):
+    student = tiny_model(seed=2)
+    with torch.no_grad():
+        student.get_output_embeddings().weight.mul_(1e5)
+    rows = Dataset.from_list([examples_of(world, "none")[0]._asdict()]).with_format("numpy")
+    config = settings("none", "none")
+    module = Distiller(student, config.loss, config.perturb)
+    result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
+    assert 710 < result["heldout_nats_per_token"] < math.inf
+    assert result["heldout_perplexity"] == math.inf
+
+
+@pytest.mark.parametrize("ce_counterparts", [True, False])
+def test_held_out_perplexity_is_the_mean_over_scored_tokens(ce_counterparts, world, tiny_model):
+    student, examples = tiny_model(seed=2, resid_pdrop=0.5), examples_of(world, "none")
+    losses, num_tokens = 0.0, 0
+    for example in examples:
+        ids = torch.from_numpy(example.input_ids)[None]
+        losses += student(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+        num_tokens += ids.shape[1] - 1
+    rows = Dataset.from_list([example._asdict() for example in examples]).with_format("numpy")
+    config = settings("none", "none")
+    loss = dataclasses.replace(config.loss, ce_counterparts=ce_counterparts)
+    module = Distiller(student, loss, config.perturb, classes=world.classes).train()
+    result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
+    assert result["heldout_nats_per_token"] == pytest.approx(losses / num_tokens, rel=1e-5)
+    assert result["heldout_perplexity"] == pytest.approx(math.exp(losses / num_tokens), rel=1e-5)
+    assert module.training
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights(world, tiny_model):
+    teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    with torch.no_grad():
+        next(student.parameters())[:] = math.nan
+    with pytest.raises(FloatingPointError, match="the loss is nan"):
+        our_step(student, teacher, examples_of(world, "none"), 1, settings(), world.classes)
+
+
+# -- the schedule ----------------------------------------------------------------------------------------------------
+
+
+def test_accumulation_is_derived_and_must_divide_exactly():
+    config = settings()
+    assert plan_schedule(config, 100, 2) == Schedule(1, None, 32, 8, 2)
+    with pytest.raises(ValueError, match=r"32 is not a multiple of train.micro_batch_size 8 x 3 processes"):
+        plan_schedule(config, 100, 3)
+
+
+def test_epochs_end_with_a_short_step_and_pairs_count_twice():
+    nested = to_dict(settings("augment"))
+    nested["train"] |= {"max_steps": None, "epochs": 1.5}
+    assert plan_schedule(validate(RunConfig, nested), 100, 1) == Schedule(10, 150, 16, 4, 4)

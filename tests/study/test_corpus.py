@@ -1,0 +1,58 @@
+"""The corpus of the study."""
+
+import gzip
+import json
+
+import pytest
+
+from study import corpus as study_corpus
+
+
+def test_works_are_held_out_whole(tmp_path, capsys):
+    rows = [{"book": f"b{n // 3}", "text": f"Book {n // 3}, part {n}. " + "word " * 200} for n in range(300)]
+    with gzip.open(tmp_path / "novels.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    words = [f"{tmp_path}/novels.jsonl.gz:book", "--out", str(tmp_path / "corpus")]
+    assert study_corpus.main(words) == 0
+    parts = [
+        [json.loads(line)["text"] for line in (tmp_path / "corpus" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "heldout")
+    ]
+    works = [{text.split(",")[0] for text in part} for part in parts]
+    assert works[0] and works[1] and not works[0] & works[1]
+    whole = "\n".join(text for part in parts for text in part)
+    assert sorted(whole.split("\n")) == sorted(row["text"].strip() for row in rows)
+    assert study_corpus.main(words) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert study_corpus.main([f"{tmp_path}/none.gz:book", "--out", str(tmp_path / "other")]) == 1
+    (tmp_path / "cut.gz").write_bytes((tmp_path / "novels.jsonl.gz").read_bytes()[:-9])
+    assert study_corpus.main([f"{tmp_path}/cut.gz:book", "--out", str(tmp_path / "other")]) == 1
+    assert "cut.gz ends too early" in capsys.readouterr().err
+    (tmp_path / "corpus" / "sources.json").unlink()  # what an earlier version, or something else, has written
+    for source in (f"{tmp_path}/novels.jsonl.gz:book", f"{tmp_path}/novels.jsonl.gz:text"):
+        assert study_corpus.main([source, "--out", str(tmp_path / "corpus")]) == 1
+        assert "corpus was not made from these files; remove it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "message"),
+    [
+        (
+            gzip.compress(b'{"text": "a", "book": 1}\n{"text": }\n', mtime=0),
+            "x.gz:book",
+            "x.gz:2 is not JSON in UTF-8: Expecting value",
+        ),
+        (gzip.compress(b'["text"]\n', mtime=0), "x.gz:book", "x.gz:1 lacks the field text or 'book'"),
+        (gzip.compress(b'{"text": "a"}\n', mtime=0), "x.gz:book", "x.gz:1 lacks the field text or 'book'"),
+        (gzip.compress(b"\xff\n", mtime=0), "x.gz:book", "x.gz:1 is not JSON in UTF-8: 'utf-8' codec can't decode"),
+        (b'{"text": "a"}\n', "x.gz:book", "x.gz is not a whole .gz file"),
+        (b"", "x.gz", "is not FILE:GROUP; name the field of its works"),
+        (b"", "none.gz:book", "none.gz does not exist"),
+    ],
+)
+def test_a_bad_source_is_named_with_its_place(content, source, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.gz").write_bytes(content)
+    assert study_corpus.main([source, "--out", "corpus"]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "corpus").exists()
