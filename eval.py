@@ -35,7 +35,7 @@ from distill.evaluation.report.lm_eval_layout import export
 from distill.evaluation.report.markdown import render_markdown
 from distill.evaluation.scoring.model_specs import parse_models, split_arguments
 from distill.evaluation.suite import Evaluation, evaluate
-from distill.run.folder import write_text
+from distill.files import write_text
 from distill.run.launch import leave
 from distill.settings import load_config
 

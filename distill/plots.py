@@ -21,7 +21,8 @@ matplotlib.use("Agg")  # a run's machine has no screen
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from distill.run.folder import read_jsonl, read_metrics
+from distill.files import read_jsonl
+from distill.run.folder import read_metrics
 
 # one panel per entry: its title, and the keys of metrics.jsonl in it; a key in none of them gets a panel of its own
 PANELS: dict[str, tuple[str, ...]] = {

@@ -20,7 +20,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from distill.run.folder import write_text
+from distill.files import write_text
 from study import card, collect, merge, report, run
 from study.plan import UNTRAINED, load_study, plan_runs, teacher_run
 

@@ -37,7 +37,7 @@ from distill.evaluation.results import current_versions
 from distill.evaluation.statistics import resampling as statistics
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.statistics.resampling import FloatArray, Statistic
-from distill.run.folder import read_jsonl, write_text
+from distill.files import read_jsonl, write_text
 from distill.settings import to_dict
 from study.plan import (
     TEACHER,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
-from distill.run.folder import write_text  # noqa: E402
+from distill.files import write_text  # noqa: E402
 
 MIN_CHARACTERS = 1500  # of a document, but for the last one of a work
 HELDOUT_FRACTION = 0.03  # of the works

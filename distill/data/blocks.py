@@ -32,7 +32,7 @@ from distill.data import corpus
 from distill.data.batches import BlockStates
 from distill.data.packing import PairedDocument, PairedExample, pack
 from distill.data.pairing import pair_all
-from distill.run.folder import sync, write_text
+from distill.files import sync, write_text
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
 # cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.evaluation.task import Records
-from distill.run.folder import write_text
+from distill.files import write_text
 
 Known = dict[str, dict[str, dict[str, Any]]]  # by key, by id
 

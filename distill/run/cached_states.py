@@ -33,8 +33,8 @@ from transformers import PreTrainedModel
 from distill.config import RunConfig
 from distill.data.batches import BlockStates, batches
 from distill.data.blocks import Blocks
+from distill.files import sync
 from distill.loss.distiller import teacher_states
-from distill.run.folder import sync
 from distill.run.launch import on_main
 
 # Raise this number whenever the stored states can differ for the same blocks and teacher, or their layout on disk.

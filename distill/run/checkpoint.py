@@ -31,7 +31,7 @@ from accelerate.utils import gather_object, set_seed
 from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
-from distill.run.folder import sync, write_text
+from distill.files import sync, write_text
 
 MANIFEST = "manifest.json"
 

@@ -13,8 +13,8 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
+from distill.files import sync
 from distill.run.checkpoint import TrainState
-from distill.run.folder import sync
 from distill.run.launch import on_main
 from distill.settings import dump_yaml, to_dict
 

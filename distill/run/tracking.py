@@ -15,7 +15,8 @@ from accelerate.tracking import get_available_trackers
 from tqdm.auto import tqdm
 
 from distill.config import RunConfig
-from distill.run.folder import WANDB_ID_FILE, flatten, read_jsonl, write_text
+from distill.files import read_jsonl, write_text
+from distill.run.folder import WANDB_ID_FILE, flatten
 from distill.run.throughput import peak_flops_per_second, peak_memory_bytes
 from distill.settings import to_dict
 

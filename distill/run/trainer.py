@@ -20,13 +20,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distill.config import RunConfig
 from distill.data.batches import PairedBatch, batches, heldout_indices, prefetched
 from distill.data.blocks import Blocks
+from distill.files import write_text
 from distill.loss.distiller import Distiller
 from distill.loss.positions import find_positions
 from distill.loss.targets import GenderClasses
 from distill.run.checkpoint import Parts, TrainState, load_newest_checkpoint, save_checkpoint
 from distill.run.export import model_card, push_student, save_student
 from distill.run.failed_steps import Streaks, abandon_step, failing_blocks
-from distill.run.folder import STOPPED_FILE, write_text
+from distill.run.folder import STOPPED_FILE
 from distill.run.interrupt import Stopped, StopRequest
 from distill.run.launch import checkpoint_activations, prepare, shard_teacher
 from distill.run.samples import samples

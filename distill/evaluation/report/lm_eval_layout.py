@@ -21,7 +21,7 @@ from typing import Any
 from distill.evaluation.comparison import model_records, read_results
 from distill.evaluation.scoring.model_specs import file_name
 from distill.evaluation.task import Records
-from distill.run.folder import write_text
+from distill.files import write_text
 
 PREFIX = "evenhand_"
 

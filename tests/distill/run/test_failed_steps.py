@@ -13,9 +13,10 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 import train
+from distill.files import read_jsonl
 from distill.loss import distiller
 from distill.run import trainer
-from distill.run.folder import read_jsonl, read_metrics
+from distill.run.folder import read_metrics
 from distill.run.interrupt import Stopped, StopRequest
 from distill.run.throughput import flops_per_token, peak_flops_per_second, peak_memory_bytes
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from distill.config import RunConfig
+from distill.files import read_jsonl, write_text
 from distill.run import folder as run_folder
-from distill.run.folder import check_settings, leave_note, open_run, read_jsonl, write_text
+from distill.run.folder import check_settings, leave_note, open_run
 from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
 ORIGIN = {"data": {"corpus": "abc"}}
@@ -179,7 +180,7 @@ def test_a_read_only_folder_is_one_message(tmp_path):
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     write_text(tmp_path / "a", "first")
-    monkeypatch.setattr("distill.run.folder.sync", lambda _: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr("distill.files.sync", lambda _: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         write_text(tmp_path / "a", "second")
     assert (tmp_path / "a").read_text() == "first"
