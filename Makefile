@@ -64,7 +64,7 @@ check: install
 
 # make bench CORPUS="a.jsonl.gz b.jsonl.gz": the speed of the augmenter on your text
 bench: install
-	$(BIN)/python benchmarks/augmenter_speed.py $(CORPUS)
+	$(BIN)/python -m benchmarks.augmenter_speed $(CORPUS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

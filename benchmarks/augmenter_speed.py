@@ -1,6 +1,6 @@
 """Speed and memory of the augmenter: corpus files in, one dated JSON record out.
 
-`python benchmarks/augmenter_speed.py CORPUS.jsonl.gz [...]` measures and writes `augment_<date>.json` beside this file:
+`python -m benchmarks.augmenter_speed CORPUS.jsonl.gz [...]` measures and writes `augment_<date>.json` beside this file:
 
 - per file, words per second of `swap` on one core (wall and CPU time, best of three, texts in memory);
 - per file, the whole command on about 130 MB of JSON lines with one and with two workers: words per second, CPU seconds
@@ -24,9 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# This file has the package's name: without its own folder on the path, `augment` is the package.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-from augment import load_lexicon, swap  # noqa: E402
+from augment import load_lexicon, swap
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SMALL_MB, _COMMAND_MB = 10, 130

@@ -1,6 +1,6 @@
 """Agreement and speed against lm-evaluation-harness: a model and benchmark files in; a table, and JSON if wanted, out.
 
-    python benchmarks/lm_eval_agreement.py MODEL --data FOLDER [--lm-eval-python PYTHON] [--items 40] [--articles 2]
+    python -m benchmarks.lm_eval_agreement MODEL --data FOLDER [--lm-eval-python PYTHON] [--items 40] [--articles 2]
         [--full] [--batch-sizes 1 8 32]
 
 Both score the same items of the same local files with the same dtype and number of threads: CrowS-Pairs (gender),
@@ -26,11 +26,9 @@ from typing import Any
 import numpy as np
 import torch
 
-# This file has lm-eval's name: without its own folder on the path, `lm_eval` is the package.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-from distill.evaluation.config import PerplexityConfig, ScoringConfig  # noqa: E402
-from distill.evaluation.measures import crows_pairs, lambada, wikitext  # noqa: E402
-from distill.evaluation.scoring.model_specs import load_scorer, parse_models  # noqa: E402
+from distill.evaluation.config import PerplexityConfig, ScoringConfig
+from distill.evaluation.measures import crows_pairs, lambada, wikitext
+from distill.evaluation.scoring.model_specs import load_scorer, parse_models
 
 CALIBRATION_ITEMS = 16
 

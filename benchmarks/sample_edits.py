@@ -1,19 +1,16 @@
 """A random sample of real edits to read by eye: a corpus file in, numbered edits with their context out.
 
-`python benchmarks/sample_edits.py CORPUS.jsonl.gz --number 200 --seed 1` draws every edit of the file with the same
+`python -m benchmarks.sample_edits CORPUS.jsonl.gz --number 200 --seed 1` draws every edit of the file with the same
 probability (reservoir sampling, Vitter 1985); the same file, seed and rules give the same sample.
 """
 
 import argparse
 import random
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-# Without its own folder on the path, `augment` is the package and not augment.py beside this file.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-from augment import Edit, swap  # noqa: E402
-from augment.files.stream import read_texts  # noqa: E402
+from augment import Edit, swap
+from augment.files.stream import read_texts
 
 
 def sample_edits(texts: Iterable[str], number: int, seed: int) -> list[tuple[str, Edit]]:
