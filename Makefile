@@ -15,13 +15,13 @@ install: .venv/installed
 
 # -- quickstart: the small world, its teacher, one student per method, and the comparison of all of them ----------------
 
-STUDENTS := plain swap max_augment equivariant equiv_augment equiv_weighted
+STUDENTS := plain swap max_augment equivariant equivariant_augment equivariant_weighted
 OVERRIDES_swap := perturb.operation=swap
 OVERRIDES_max_augment := perturb.operation=max augment.mode=augment
 OVERRIDES_equivariant := perturb.operation=equivariant
-OVERRIDES_equiv_augment := perturb.operation=equivariant augment.mode=augment
+OVERRIDES_equivariant_augment := perturb.operation=equivariant augment.mode=augment
 # the best arm of configs/study/smallworld.yaml: see RESULTS.md
-OVERRIDES_equiv_weighted := perturb.operation=equivariant_geometric perturb.gain=2 loss.counterpart_weight=10
+OVERRIDES_equivariant_weighted := perturb.operation=equivariant_geometric perturb.gain=2 loss.counterpart_weight=10
 
 quickstart: install
 	$(BIN)/python -m distill.smallworld --out $(WORLD)/world

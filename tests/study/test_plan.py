@@ -49,7 +49,7 @@ def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
     if path.stem.endswith("_teacher2"):  # to see whether its arms say the same
         assert variants <= {"steps_of_8"}
         return
-    assert {"ce_0", "ce_0.5", "temperature_2", "strength_0.5"} <= variants
+    assert {"no_ce", "ce_0.5", "temperature_2", "strength_0.5"} <= variants
 
 
 def test_a_study_with_a_base_says_only_what_is_different(study_file):
