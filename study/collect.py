@@ -34,9 +34,9 @@ import torch
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.measures import bold, stereoset
 from distill.evaluation.results import current_versions
-from distill.evaluation.statistics import resampling as statistics
+from distill.evaluation.statistics import estimators
+from distill.evaluation.statistics.estimators import FloatArray, Statistic
 from distill.evaluation.statistics.measurement import Estimate
-from distill.evaluation.statistics.resampling import FloatArray, Statistic
 from distill.files import read_jsonl, write_text
 from distill.settings import to_dict
 from study.plan import (
@@ -61,12 +61,12 @@ NUM_DIGITS = 5
 STATISTICS: dict[str, Statistic] = {
     one.__name__: one
     for one in (
-        statistics.ratio,
-        statistics.exp_ratio,
-        statistics.root_ratio,
-        statistics.spread,
-        statistics.slope,
-        statistics.correlation,
+        estimators.ratio,
+        estimators.exp_ratio,
+        estimators.root_ratio,
+        estimators.spread,
+        estimators.slope,
+        estimators.correlation,
         stereoset.icat,
         bold.mean_ratio,
         bold.min_ratio,

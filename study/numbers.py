@@ -6,18 +6,15 @@ import math
 
 import numpy as np
 
-from distill.evaluation.statistics.resampling import (
+from distill.evaluation.statistics.estimators import (
     FloatArray,
-    Interval,
     Statistic,
     difference_of,
-    holm,
     mean_over_seeds,
-    non_inferior,
-    paired_permutation_p,
     removed_share,
-    two_way_interval,
 )
+from distill.evaluation.statistics.resampling import Interval, two_way_interval
+from distill.evaluation.statistics.significance import holm, non_inferior, paired_permutation_p
 from study.collect import Measure
 from study.plan import TEACHER, UNTRAINED, base_of, is_variant
 

@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any
 
 from distill.evaluation.report.descriptions import DESCRIPTIONS
-from distill.evaluation.statistics.resampling import minimum_detectable_effect, two_way_interval
+from distill.evaluation.statistics.resampling import two_way_interval
+from distill.evaluation.statistics.significance import minimum_detectable_effect
 from study.collect import Measure
 from study.numbers import (
     cell,

@@ -16,8 +16,8 @@ One model in three lines:
 from distill.evaluation.api import evaluate_model
 from distill.evaluation.config import EvalConfig, LogOddsConfig, ScoringConfig, StatisticsConfig
 from distill.evaluation.measures.prompts import neutral_prompts
-from distill.evaluation.scoring.logprobs import Scorer
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
+from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.measurement import Comparison, Estimate, Measurement, compare
 
 __all__ = [

@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.evaluation.config import EvalConfig, ScoringConfig
 from distill.evaluation.measures.plan import SUMMARISE, plan, text_tasks
-from distill.evaluation.scoring.logprobs import Scorer, start_token
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
+from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.evaluation.statistics.measurement import Measurement
 from distill.evaluation.suite import needed_records
 from distill.evaluation.task import Records

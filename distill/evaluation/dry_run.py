@@ -21,8 +21,9 @@ from distill.evaluation.processes import message_of
 from distill.evaluation.progress import duration
 from distill.evaluation.records import Known, read_examples, record_key
 from distill.evaluation.scoring.generation import sample
-from distill.evaluation.scoring.logprobs import Row, Scorer, score_rows
+from distill.evaluation.scoring.logprobs import Row, score_rows
 from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.suite import model_key
 from distill.evaluation.task import Failure, Task
 from distill.models.loading import model_fingerprint, num_parameters

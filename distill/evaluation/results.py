@@ -48,7 +48,7 @@ from distill.evaluation.measures.perplexity import LOG_PERPLEXITY
 from distill.evaluation.records import plain, write_examples
 from distill.evaluation.scoring.model_specs import examples_name
 from distill.evaluation.statistics.measurement import Comparison, Estimate, Measurement, adjust, compare, share_removed
-from distill.evaluation.statistics.resampling import non_inferior
+from distill.evaluation.statistics.significance import non_inferior
 from distill.evaluation.suite import Evaluation, ModelResult
 from distill.files import git_revision, write_text
 from distill.settings import to_dict

@@ -20,8 +20,9 @@ from distill.evaluation.measures.plan import SUMMARISE, plan, tokenizer_hash
 from distill.evaluation.processes import Processes, current_processes, message_of
 from distill.evaluation.progress import Progress
 from distill.evaluation.records import PartFile, merged, plain, read_examples, record_key
-from distill.evaluation.scoring.logprobs import Scorer, num_continuation_tokens
 from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import num_continuation_tokens
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.task import Failure, Records, Task, Work
 from distill.models.loading import model_fingerprint, num_parameters

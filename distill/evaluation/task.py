@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
-from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.measurement import Estimate
 
 Records = list[dict[str, Any]]

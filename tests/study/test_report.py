@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import estimate
-from distill.evaluation.statistics.resampling import Interval, ratio, two_way_interval
+from distill.evaluation.statistics.resampling import Interval, two_way_interval
 from distill.settings import to_dict, validate
 from study import (
     collect as study_collect,

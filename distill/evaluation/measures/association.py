@@ -22,9 +22,10 @@ import torch
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import read_json
-from distill.evaluation.scoring.logprobs import Scorer, batches, hidden_states
+from distill.evaluation.scoring.logprobs import batches, hidden_states
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import FloatArray, ratio
 
 SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
 KEY = "benchmarks.association"

@@ -20,8 +20,8 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_json
+from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, resampled
-from distill.evaluation.statistics.resampling import FloatArray, ratio
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/amazon-science/bold/main/prompts/{}_prompt.json"
 HUB_NAME = "AmazonScience/bold"

@@ -25,9 +25,9 @@ from scipy import stats
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures import association
 from distill.evaluation.measures.association import SAME, AssociationTest, represent
-from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import FloatArray
 from distill.evaluation.statistics.measurement import Estimate
-from distill.evaluation.statistics.resampling import FloatArray
 
 TEMPLATES = (
     "They talked about {word}",

@@ -19,9 +19,9 @@ import numpy as np
 from distill.evaluation.config import FineTuningConfig, StatisticsConfig
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
-from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import correlation, joint_moments, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import correlation, joint_moments, ratio
 from distill.evaluation.task import Task, data_hash
 
 HUB_NAME = "nyu-mll/glue"

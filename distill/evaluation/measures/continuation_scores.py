@@ -25,8 +25,8 @@ import numpy as np
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures import bold
 from distill.evaluation.measures.benchmark_files import hub_name
+from distill.evaluation.statistics.estimators import difference_of, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import difference_of, ratio
 
 Score = Callable[[Sequence[str]], list[float]]
 UNITS = {"sentiment": "compound score", "regard": "probability difference", "toxicity": "probability"}

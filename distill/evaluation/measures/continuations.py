@@ -11,8 +11,8 @@ from distill.evaluation.config import EvalConfig
 from distill.evaluation.measures import bold, continuation_scores, fluency, word_vector_polarity
 from distill.evaluation.records import record_key
 from distill.evaluation.scoring.generation import sample
-from distill.evaluation.scoring.logprobs import Scorer
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
+from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Failure, Records, Summarise, Task, Work, about_num_tokens, data_hash, tokenizer_hash
 from distill.models.loading import model_fingerprint
 

@@ -20,15 +20,15 @@ from augment.lexicon import Lexicon
 from distill.data.packing import PairedExample, pair_texts
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.scoring.logprobs import (
-    Scorer,
     batches,
     hidden_states,
     max_positions,
     next_token_logprobs,
     target_logprobs,
 )
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import FloatArray, ratio
 from distill.loss.targets import GenderClasses, carry
 
 

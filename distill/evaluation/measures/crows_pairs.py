@@ -16,9 +16,10 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_csv, read_hub
-from distill.evaluation.scoring.logprobs import Scorer, text_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import text_logprobs
+from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import ratio
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/nyu-mll/crows-pairs/master/data/crows_pairs_anonymized.csv"
 HUB_NAME = "jannalu/crows_pairs_multilingual"  # the revised pairs, which lm-eval uses

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
 from distill.evaluation.config import FineTuningConfig
-from distill.evaluation.scoring.logprobs import Scorer, batches, padded
+from distill.evaluation.scoring.logprobs import batches, padded
+from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Records, Task, about_num_tokens, items_task
 
 WARMUP = 0.1

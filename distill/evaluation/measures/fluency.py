@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.scoring.logprobs import Scorer, pair_rows, score_rows
+from distill.evaluation.scoring.logprobs import score_rows
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import pair_rows
+from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import exp_ratio, ratio
 
 DISTINCT = (1, 2, 3)
 REPEATED = 4

@@ -14,9 +14,10 @@ import numpy as np
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.log_odds import PRONOUNS
 from distill.evaluation.measures.prompts import GenderedPrompt
-from distill.evaluation.scoring.logprobs import Scorer, continuation_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import continuation_logprobs
+from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
-from distill.evaluation.statistics.resampling import ratio
 
 
 def score(scorer: Scorer, prompts: Sequence[GenderedPrompt]) -> list[dict[str, Any]]:

@@ -18,16 +18,11 @@ import torch
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_jsonl
-from distill.evaluation.scoring.logprobs import (
-    Scorer,
-    batches,
-    hidden_states,
-    max_positions,
-    next_token_logprobs,
-    split_ids,
-)
+from distill.evaluation.scoring.logprobs import batches, hidden_states, max_positions, next_token_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import split_ids
+from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import exp_ratio, ratio
 
 SOURCE = "hf download EleutherAI/lambada_openai data/lambada_test.jsonl --repo-type dataset --local-dir ."
 HUB_NAME = "EleutherAI/lambada_openai"

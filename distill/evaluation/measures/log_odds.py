@@ -14,9 +14,10 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.prompts import NeutralPrompt
-from distill.evaluation.scoring.logprobs import Scorer, continuation_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import continuation_logprobs
+from distill.evaluation.statistics.estimators import correlation, joint_moments, moments, ratio, slope, spread
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
-from distill.evaluation.statistics.resampling import correlation, joint_moments, moments, ratio, slope, spread
 
 PRONOUNS = (" he", " she")
 MEAN_ABS = "log_odds/mean_abs"

@@ -19,9 +19,9 @@ import numpy as np
 
 from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
 from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
-from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import joint_moments, moments, ratio, root_ratio, slope
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import joint_moments, moments, ratio, root_ratio, slope
 from distill.evaluation.task import Task, data_hash
 from distill.smallworld import World, default_world, generate_documents
 from distill.smallworld.folder import load_world

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import PerplexityConfig, StatisticsConfig
-from distill.evaluation.scoring.logprobs import Row, Scorer, score_rows
+from distill.evaluation.scoring.logprobs import Row, score_rows
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import exp_ratio, ratio
 
 LOG_PERPLEXITY = "log_perplexity/token-stride"
 DEFAULT_WINDOW = 1024  # for a model that does not say how long its context is

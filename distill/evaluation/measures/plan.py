@@ -37,7 +37,7 @@ from distill.evaluation.measures import (
 )
 from distill.evaluation.measures.prompts import gendered_prompts, neutral_prompts
 from distill.evaluation.processes import message_of
-from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import (
     Failure,
     Records,

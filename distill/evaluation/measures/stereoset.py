@@ -16,9 +16,10 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import hub_name, read_hub, read_json
-from distill.evaluation.scoring.logprobs import Scorer, text_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import text_logprobs
+from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
-from distill.evaluation.statistics.resampling import FloatArray, ratio
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/moinnadeem/StereoSet/master/data/dev.json"
 HUB_NAME = "McGill-NLP/stereoset"

@@ -19,9 +19,9 @@ import numpy as np
 from distill.evaluation.config import PerplexityConfig, StatisticsConfig
 from distill.evaluation.measures import perplexity
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_text
-from distill.evaluation.scoring.logprobs import Scorer
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.statistics.resampling import exp_ratio, ratio
 
 KEY = "benchmarks.wikitext"
 SOURCE = f"{KEY}=hub, or wiki.test.raw of the published wikitext-2-raw"

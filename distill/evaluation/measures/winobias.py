@@ -19,9 +19,10 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import hub_name, read_hub, read_text
-from distill.evaluation.scoring.logprobs import Scorer, text_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import text_logprobs
+from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
-from distill.evaluation.statistics.resampling import ratio
 
 SOURCE = "git clone https://github.com/uclanlp/corefBias (folder WinoBias/wino/data)"
 HUB_NAME = "uclanlp/wino_bias"

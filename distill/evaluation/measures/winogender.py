@@ -27,9 +27,10 @@ import numpy as np
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_csv, read_hub
 from distill.evaluation.measures.winobias import FEMININE, MASCULINE
-from distill.evaluation.scoring.logprobs import Scorer, pair_logprobs, text_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import pair_logprobs, text_logprobs
+from distill.evaluation.statistics.estimators import FloatArray, correlation, joint_moments, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
-from distill.evaluation.statistics.resampling import FloatArray, correlation, joint_moments, ratio
 
 SOURCE = "git clone https://github.com/rudinger/winogender-schemas (folder data)"
 HUB_NAME = "oskarvanderwal/winogender"

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.evaluation.scoring.logprobs import Scorer, next_token_logprobs
-from distill.evaluation.statistics.resampling import FloatArray
+from distill.evaluation.scoring.logprobs import next_token_logprobs
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import FloatArray
 
 # A step reads one token per row, far from the budget of a forward pass; what limits a batch is the memory of its cache,
 # which may hold the tokens of so many full passes.

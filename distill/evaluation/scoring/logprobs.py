@@ -8,21 +8,18 @@ the hidden states of those positions, never to whole sequences).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.evaluation.processes import ALONE, Processes, message_of
+from distill.evaluation.processes import message_of
 from distill.evaluation.scoring.prefix_sharing import Tree, tree_states, trees
-from distill.evaluation.statistics.resampling import FloatArray
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import FloatArray
 from distill.loss.matmul import bfloat16_products
-from distill.models.loading import num_positions
 
 MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
 
@@ -33,157 +30,6 @@ class Row(NamedTuple):
     input_ids: Sequence[int]
     positions: Sequence[int]
     targets: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none.
-
-    shares_prefixes: whether equal beginnings of rows are computed once (`can_share_prefixes` tells if they may be).
-    processes: those that share the forward passes of `score_rows`; all of them must then call it with the same rows.
-    """
-
-    label: str
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
-    start_id: int | None
-    max_batch_tokens: int
-    shares_prefixes: bool = False
-    processes: Processes = ALONE
-
-    @property
-    def context(self) -> int | None:
-        """The longest input in tokens, or None when the model does not say."""
-        return num_positions(self.model)
-
-    @cached_property
-    def head_weight(self) -> Tensor:
-        """The output embeddings [V, H] in float32; a copy, made once, if the model is in another dtype."""
-        return self.model.get_output_embeddings().weight.float()
-
-    @property
-    def start(self) -> list[int]:
-        """The ids that precede every text."""
-        return [] if self.start_id is None else [self.start_id]
-
-    @property
-    def start_convention(self) -> str:
-        """How the beginning of a text is treated, for a measurement's convention."""
-        if self.start_id is None:
-            return "start:none"
-        named = self.start_id != start_token(self.tokenizer)
-        return f"start:{self.tokenizer.convert_ids_to_tokens(self.start_id)}" if named else "start:bos"
-
-
-def start_token(tokenizer: PreTrainedTokenizerFast, name: str | None = None) -> int | None:
-    """The id that stands before a text: the token of that name; by default BOS, else EOS (GPT-2's habit), else None.
-
-    name: as in the vocabulary, or a text that is encoded as one token (a line break). Raises ValueError when the
-    tokenizer has no such token.
-    """
-    if name is not None:
-        if name in tokenizer.get_vocab():
-            return tokenizer.get_vocab()[name]
-        ids = tokenizer(name, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-            raise ValueError(
-                f"scoring.start_token {name!r} is not a token of {tokenizer.name_or_path}; name one that is"
-            )
-        return int(ids[0])
-    return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-
-
-# -- text ------------------------------------------------------------------------------------------------------------
-
-
-def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations: Sequence[str]) -> FloatArray:
-    """log P(continuation | prompt) in nats [num_prompts, num_continuations], summed over the continuation's tokens.
-
-    Prompt and continuation are tokenised together and divided at the prompt's last character (a token across the
-    boundary belongs to the continuation), so that the ids are those of running text in any tokenizer. Prompts must not
-    end in a space; continuations usually begin with one. Raises as `pair_logprobs`.
-    """
-    pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
-    return pair_logprobs(scorer, pairs).reshape(len(prompts), len(continuations))
-
-
-def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> FloatArray:
-    """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation), as `continuation_logprobs`.
-
-    Raises as `pair_rows`.
-    """
-    return np.array([float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs))])
-
-
-def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = "use shorter prompts") -> list[Row]:
-    """The rows that score the continuation of each (prompt, continuation), as `continuation_logprobs` divides them.
-
-    Raises ValueError for a pair that is longer than the model's context (remedy: what the message advises), or whose
-    prompt is, without a start token, empty.
-    """
-    rows = []
-    for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
-        inputs = prefix + rest[:-1]
-        if not prefix:
-            raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
-        _check_length(scorer, inputs, prompt, remedy)
-        rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
-    return rows
-
-
-def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:
-    """How many tokens `continuation` takes after `prompt`."""
-    return len(split_ids(scorer, [(prompt, continuation)])[0][1])
-
-
-def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-    """For each (prompt, continuation) the ids of both, the start token included, from one tokenisation of both.
-
-    A token across the boundary belongs to the continuation. Raises ValueError for a prompt that ends in a space and for
-    a continuation without a token.
-    """
-    encoded = scorer.tokenizer(
-        [prompt + continuation for prompt, continuation in pairs],
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-        verbose=False,
-    )
-    found = []
-    for (prompt, rest), ids, offsets in zip(pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        if prompt != prompt.rstrip():
-            raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
-        num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
-        if num_prefix == len(ids):
-            raise ValueError(f"{scorer.label}: the tokenizer gives no token for {rest!r} after {prompt!r}")
-        found.append((scorer.start + ids[:num_prefix], ids[num_prefix:]))
-    return found
-
-
-def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str, remedy: str) -> None:
-    if scorer.context is not None and len(input_ids) > scorer.context:
-        raise ValueError(
-            f"{scorer.label}: a text of {len(input_ids)} tokens is longer than the model's context of "
-            f"{scorer.context} ({text[:60]!r}...); {remedy}"
-        )
-
-
-def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
-    """log P of every token of each text, in nats; without a start token the first token is not scored.
-
-    Raises ValueError for a text that is longer than the model's context or has no token to score.
-    """
-    rows = []
-    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    for text, ids in zip(texts, encoded, strict=True):
-        whole = scorer.start + ids
-        if len(whole) < 2:
-            raise ValueError(f"{scorer.label}: no token of {text!r} can be scored; set scoring.bos=true")
-        _check_length(scorer, whole[:-1], text, "use shorter texts")
-        rows.append(Row(whole[:-1], range(len(whole) - 1), whole[1:]))
-    return score_rows(scorer, rows)
-
-
-# -- rows ------------------------------------------------------------------------------------------------------------
 
 
 @torch.inference_mode()

@@ -11,8 +11,8 @@ from typing import get_type_hints
 import torch
 
 from distill.evaluation.config import EvalConfig, ScoringConfig
-from distill.evaluation.scoring.logprobs import Scorer, start_token
 from distill.evaluation.scoring.prefix_sharing import can_share_prefixes
+from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.models.loading import check_vocabulary, load_causal_lm, load_tokenizer
 
 

@@ -9,19 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.statistics.resampling import (
-    FloatArray,
-    Interval,
-    Statistic,
-    bootstrap_interval,
-    difference_of,
-    holm,
-    mcnemar_p,
-    minimum_detectable_effect,
-    paired_permutation_p,
-    ratio,
-    removed_share,
-)
+from distill.evaluation.statistics.estimators import FloatArray, Statistic, difference_of, ratio, removed_share
+from distill.evaluation.statistics.resampling import Interval, bootstrap_interval
+from distill.evaluation.statistics.significance import holm, mcnemar_p, minimum_detectable_effect, paired_permutation_p
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.evaluation.scoring.logprobs import Scorer, start_token
+from distill.evaluation.scoring.scorer import Scorer, start_token
 from eval import main
 
 CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"

@@ -7,7 +7,7 @@ from distill.evaluation import EvalConfig, Measurement, evaluate_model
 from distill.evaluation.config import LogOddsConfig, StatisticsConfig
 from distill.evaluation.measures import log_odds as log_odds_module
 from distill.evaluation.measures.prompts import neutral_prompts
-from distill.evaluation.scoring.logprobs import Scorer, start_token
+from distill.evaluation.scoring.scorer import Scorer, start_token
 
 CSV = ",sent_more,sent_less,bias_type\n0,The nurse said she left.,The nurse said he left.,gender\n"
 

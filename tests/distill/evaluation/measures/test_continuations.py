@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measures import bold, continuation_scores, fluency
 from distill.evaluation.measures.plan import plan
-from distill.evaluation.statistics.resampling import ratio
+from distill.evaluation.statistics.estimators import ratio
 from distill.models.loading import load_tokenizer
 from distill.settings import validate
 

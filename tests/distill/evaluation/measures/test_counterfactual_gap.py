@@ -62,7 +62,7 @@ def slow_gap(scorer, pair, classes):
 def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, architecture, max_batch_tokens, monkeypatch):
     scorer = tiny_scorer(architecture, max_batch_tokens=max_batch_tokens)
     if max_batch_tokens == 64:
-        monkeypatch.setattr("distill.evaluation.scoring.MAX_LOGITS", 3 * len(scorer.tokenizer))
+        monkeypatch.setattr("distill.evaluation.scoring.logprobs.MAX_LOGITS", 3 * len(scorer.tokenizer))
     pairs = gap.swapped_pairs(DOCUMENTS, scorer.tokenizer, lexicon, scorer.start)
     assert [number for number, _ in pairs] == [0, 2, 4, 5]  # the others hold no gendered term
     classes = gender_classes(scorer.tokenizer, lexicon)

@@ -7,17 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from distill.evaluation.scoring.logprobs import (
-    Row,
-    Scorer,
-    batches,
-    continuation_logprobs,
-    next_token_logprobs,
-    num_continuation_tokens,
-    score_rows,
-    start_token,
-    text_logprobs,
-)
+from distill.evaluation.scoring.logprobs import Row, batches, next_token_logprobs, score_rows
+from distill.evaluation.scoring.scorer import Scorer, start_token
+from distill.evaluation.scoring.texts import continuation_logprobs, num_continuation_tokens, text_logprobs
 
 PROMPTS = [
     "The nurse said that",
@@ -63,7 +55,7 @@ def test_scores_do_not_depend_on_batch_size_order_or_duplicates(tiny_scorer, arc
     for index, expected in enumerate(alone):
         np.testing.assert_allclose(together[len(rows) + index], expected, atol=1e-5, rtol=2e-6)
         np.testing.assert_array_equal(together[len(rows) - 1 - index], together[len(rows) + index])
-    monkeypatch.setattr("distill.evaluation.scoring.MAX_LOGITS", 3000)  # a few positions at a time
+    monkeypatch.setattr("distill.evaluation.scoring.logprobs.MAX_LOGITS", 3000)  # a few positions at a time
     for chunked, expected in zip(score_rows(tiny_scorer(architecture), rows), alone, strict=True):
         np.testing.assert_allclose(chunked, expected, atol=1e-5, rtol=2e-6)
 

@@ -1,0 +1,70 @@
+"""The Scorer: a model with its tokenizer, and how they are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.evaluation.processes import ALONE, Processes
+from distill.models.loading import num_positions
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none.
+
+    shares_prefixes: whether equal beginnings of rows are computed once (`can_share_prefixes` tells if they may be).
+    processes: those that share the forward passes of `score_rows`; all of them must then call it with the same rows.
+    """
+
+    label: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    start_id: int | None
+    max_batch_tokens: int
+    shares_prefixes: bool = False
+    processes: Processes = ALONE
+
+    @property
+    def context(self) -> int | None:
+        """The longest input in tokens, or None when the model does not say."""
+        return num_positions(self.model)
+
+    @cached_property
+    def head_weight(self) -> Tensor:
+        """The output embeddings [V, H] in float32; a copy, made once, if the model is in another dtype."""
+        return self.model.get_output_embeddings().weight.float()
+
+    @property
+    def start(self) -> list[int]:
+        """The ids that precede every text."""
+        return [] if self.start_id is None else [self.start_id]
+
+    @property
+    def start_convention(self) -> str:
+        """How the beginning of a text is treated, for a measurement's convention."""
+        if self.start_id is None:
+            return "start:none"
+        named = self.start_id != start_token(self.tokenizer)
+        return f"start:{self.tokenizer.convert_ids_to_tokens(self.start_id)}" if named else "start:bos"
+
+
+def start_token(tokenizer: PreTrainedTokenizerFast, name: str | None = None) -> int | None:
+    """The id that stands before a text: the token of that name; by default BOS, else EOS (GPT-2's habit), else None.
+
+    name: as in the vocabulary, or a text that is encoded as one token (a line break). Raises ValueError when the
+    tokenizer has no such token.
+    """
+    if name is not None:
+        if name in tokenizer.get_vocab():
+            return tokenizer.get_vocab()[name]
+        ids = tokenizer(name, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+            raise ValueError(
+                f"scoring.start_token {name!r} is not a token of {tokenizer.name_or_path}; name one that is"
+            )
+        return int(ids[0])
+    return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id

@@ -1,0 +1,98 @@
+"""Log-probabilities of texts and of continuations: which token ids are scored after which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from distill.evaluation.scoring.logprobs import Row, score_rows
+from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.statistics.estimators import FloatArray
+
+
+def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations: Sequence[str]) -> FloatArray:
+    """log P(continuation | prompt) in nats [num_prompts, num_continuations], summed over the continuation's tokens.
+
+    Prompt and continuation are tokenised together and divided at the prompt's last character (a token across the
+    boundary belongs to the continuation), so that the ids are those of running text in any tokenizer. Prompts must not
+    end in a space; continuations usually begin with one. Raises as `pair_logprobs`.
+    """
+    pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
+    return pair_logprobs(scorer, pairs).reshape(len(prompts), len(continuations))
+
+
+def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+    """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation), as `continuation_logprobs`.
+
+    Raises as `pair_rows`.
+    """
+    return np.array([float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs))])
+
+
+def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = "use shorter prompts") -> list[Row]:
+    """The rows that score the continuation of each (prompt, continuation), as `continuation_logprobs` divides them.
+
+    Raises ValueError for a pair that is longer than the model's context (remedy: what the message advises), or whose
+    prompt is, without a start token, empty.
+    """
+    rows = []
+    for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
+        inputs = prefix + rest[:-1]
+        if not prefix:
+            raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
+        _check_length(scorer, inputs, prompt, remedy)
+        rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
+    return rows
+
+
+def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> int:
+    """How many tokens `continuation` takes after `prompt`."""
+    return len(split_ids(scorer, [(prompt, continuation)])[0][1])
+
+
+def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """For each (prompt, continuation) the ids of both, the start token included, from one tokenisation of both.
+
+    A token across the boundary belongs to the continuation. Raises ValueError for a prompt that ends in a space and for
+    a continuation without a token.
+    """
+    encoded = scorer.tokenizer(
+        [prompt + continuation for prompt, continuation in pairs],
+        add_special_tokens=False,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    found = []
+    for (prompt, rest), ids, offsets in zip(pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        if prompt != prompt.rstrip():
+            raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
+        num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        if num_prefix == len(ids):
+            raise ValueError(f"{scorer.label}: the tokenizer gives no token for {rest!r} after {prompt!r}")
+        found.append((scorer.start + ids[:num_prefix], ids[num_prefix:]))
+    return found
+
+
+def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str, remedy: str) -> None:
+    if scorer.context is not None and len(input_ids) > scorer.context:
+        raise ValueError(
+            f"{scorer.label}: a text of {len(input_ids)} tokens is longer than the model's context of "
+            f"{scorer.context} ({text[:60]!r}...); {remedy}"
+        )
+
+
+def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
+    """log P of every token of each text, in nats; without a start token the first token is not scored.
+
+    Raises ValueError for a text that is longer than the model's context or has no token to score.
+    """
+    rows = []
+    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    for text, ids in zip(texts, encoded, strict=True):
+        whole = scorer.start + ids
+        if len(whole) < 2:
+            raise ValueError(f"{scorer.label}: no token of {text!r} can be scored; set scoring.bos=true")
+        _check_length(scorer, whole[:-1], text, "use shorter texts")
+        rows.append(Row(whole[:-1], range(len(whole) - 1), whole[1:]))
+    return score_rows(scorer, rows)

@@ -1,0 +1,108 @@
+"""Statistics as functions of sums over clusters: means, ratios, spreads, slopes, correlations. Pure NumPy.
+
+A measure hands over `columns` [num_clusters, num_columns], one row per cluster (the unit of resampling: the prompt, the
+occupation, the document), and a `Statistic` that maps sums [..., num_columns] to values [...]. Nothing is ever
+recomputed per item: a bootstrap resample is a vector of cluster counts times `columns`, a jackknife is the total minus
+each row, and swapping the labels of two models is a sum over the swapped rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Statistic = Callable[[FloatArray], FloatArray]
+
+
+def ratio(sums: FloatArray) -> FloatArray:
+    """Sum over count: columns (numerator, denominator). With a column of ones as denominator, the mean."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
+def exp_ratio(sums: FloatArray) -> FloatArray:
+    """exp(numerator / denominator): a perplexity, from columns (negative log-likelihood in nats, number of units)."""
+    return np.exp(ratio(sums))
+
+
+def root_ratio(sums: FloatArray) -> FloatArray:
+    """sqrt(numerator / denominator): a root mean square, from columns (sum of squares, count)."""
+    return np.sqrt(ratio(sums))
+
+
+def mean_columns(x: FloatArray) -> FloatArray:
+    """The columns of a mean of x, for `ratio` [num_clusters, 2]: x, one."""
+    return np.stack([x, np.ones_like(x)], axis=1)
+
+
+def spread(sums: FloatArray) -> FloatArray:
+    """Sample standard deviation (ddof = 1) of x, from `moments(x)`. NaN below two clusters."""
+    total, square, count = sums[..., 0], sums[..., 1], sums[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (square - total**2 / count) / (count - 1)
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def moments(x: FloatArray) -> FloatArray:
+    """The columns that `spread` needs [num_clusters, 3]: x, x squared, one."""
+    return np.stack([x, x**2, np.ones_like(x)], axis=1)
+
+
+def slope(sums: FloatArray) -> FloatArray:
+    """Least-squares slope of y on x, from `joint_moments(x, y)`. NaN where x does not vary."""
+    _, variance_x, covariance, _ = _centred(sums)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(variance_x > 0, covariance / variance_x, np.nan)
+
+
+def correlation(sums: FloatArray) -> FloatArray:
+    """Pearson's correlation of x and y, from `joint_moments(x, y)`. NaN where either does not vary."""
+    _, variance_x, covariance, variance_y = _centred(sums)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((variance_x > 0) & (variance_y > 0), covariance / np.sqrt(variance_x * variance_y), np.nan)
+
+
+def joint_moments(x: FloatArray, y: FloatArray) -> FloatArray:
+    """The columns that `slope` and `correlation` need [num_clusters, 6]: one, x, y, x squared, x y, y squared."""
+    return np.stack([np.ones_like(x), x, y, x**2, x * y, y**2], axis=1)
+
+
+def _centred(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Count, and the centred sums of squares xx, xy, yy; rounding residue of a constant is taken as zero."""
+    count, x, y, xx, xy, yy = (sums[..., column] for column in range(6))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance_x, covariance, variance_y = xx - x * x / count, xy - x * y / count, yy - y * y / count
+    variance_x = np.where(variance_x > 1e-12 * np.abs(xx), variance_x, 0.0)
+    variance_y = np.where(variance_y > 1e-12 * np.abs(yy), variance_y, 0.0)
+    return count, variance_x, covariance, variance_y
+
+
+def difference_of(statistic: Statistic, num_columns: int) -> Statistic:
+    """The statistic of the first `num_columns` columns minus that of the others: a paired difference."""
+
+    def difference(sums: FloatArray) -> FloatArray:
+        return statistic(sums[..., :num_columns]) - statistic(sums[..., num_columns:])
+
+    return difference
+
+
+def removed_share(statistic: Statistic, num_columns: int) -> Statistic:
+    """1 - the statistic of the first `num_columns` columns / that of the others: 1 is all removed, 0 nothing."""
+
+    def removed(sums: FloatArray) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 - statistic(sums[..., :num_columns]) / statistic(sums[..., num_columns:])
+
+    return removed
+
+
+def mean_over_seeds(statistic: Statistic, num_seeds: int) -> Statistic:
+    """The mean over seeds of the statistic, each seed having its own block of equally many columns."""
+
+    def mean(sums: FloatArray) -> FloatArray:
+        return statistic(sums.reshape(*sums.shape[:-1], num_seeds, -1)).mean(axis=-1)
+
+    return mean

@@ -1,0 +1,87 @@
+"""Is a difference more than chance? Paired tests, Holm's adjustment, detectable effects and non-inferiority."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from distill.evaluation.statistics.estimators import FloatArray, Statistic
+from distill.evaluation.statistics.resampling import Interval, chunk_sizes
+
+
+def paired_permutation_p(
+    columns: FloatArray, reference: FloatArray, statistic: Statistic, *, num_permutations: int = 9999, seed: int = 0
+) -> float:
+    """Two-sided p of `statistic` being the same for two models that were scored on the same clusters.
+
+    Under the null hypothesis the labels of the two models may be swapped within any cluster; for a mean this is the
+    sign-flip test. Exact over all 2^num_clusters swaps if these are at most num_permutations, else Monte Carlo with
+    the observed labelling counted (Phipson and Smyth 2010), so that p is never 0. NaN where it is not defined.
+    """
+    total, reference_total = columns.sum(axis=0), reference.sum(axis=0)
+    observed = float(statistic(total) - statistic(reference_total))
+    if not math.isfinite(observed):
+        return math.nan
+    num_clusters = len(columns)
+    exact = num_clusters < 63 and 2**num_clusters <= num_permutations
+    num_rows = 2**num_clusters if exact else num_permutations
+    tolerance = 1e-9 * max(abs(observed), 1e-12)  # swaps that tie with the observed difference count as ties
+    num_extreme, done = 0, 0
+    rng = np.random.default_rng(seed)
+    for rows in chunk_sizes(num_rows, num_clusters):
+        if exact:
+            numbers = np.arange(done, done + rows)[:, None]
+            swaps = ((numbers >> np.arange(num_clusters)) & 1).astype(np.float64)
+        else:
+            swaps = rng.integers(2, size=(rows, num_clusters)).astype(np.float64)
+        moved = swaps @ (reference - columns)
+        permuted = statistic(total + moved) - statistic(reference_total - moved)
+        if not np.isfinite(permuted).all():
+            return math.nan
+        num_extreme += int(np.sum(np.abs(permuted) >= abs(observed) - tolerance))
+        done += rows
+    return num_extreme / num_rows if exact else (num_extreme + 1) / (num_rows + 1)
+
+
+def mcnemar_p(num_only_first: int, num_only_second: int) -> float:
+    """McNemar's exact two-sided p from the discordant pairs (McNemar 1947): a fair coin decides each; 1 without any.
+
+    It is what `paired_permutation_p` estimates for a mean of zeros and ones.
+    """
+    num_discordant = num_only_first + num_only_second
+    if num_discordant == 0:
+        return 1.0
+    return float(stats.binomtest(num_only_first, num_discordant, 0.5).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment of a family of p-values (Holm 1979). NaN stays NaN and is not in the family."""
+    adjusted = [math.nan] * len(p_values)
+    order = sorted((p, index) for index, p in enumerate(p_values) if not math.isnan(p))
+    largest = 0.0
+    for rank, (p, index) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p))
+        adjusted[index] = largest
+    return adjusted
+
+
+def minimum_detectable_effect(standard_error: float, *, confidence: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided test at this level finds with probability `power`.
+
+    (z_{1 - alpha/2} + z_power) times the standard error of the paired difference, in the unit of the difference.
+    """
+    return float(stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power)) * standard_error
+
+
+def non_inferior(difference: Interval, margin: float) -> bool | None:
+    """Whether a paired difference in a cost (log-perplexity, nats) is below `margin` with its whole interval.
+
+    With a 95 % interval the test is one-sided at 2.5 %. None when the interval is not defined. Raises ValueError
+    for a margin that is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"the non-inferiority margin is {margin}: it must be positive, e.g. 0.05 nats per token")
+    return None if math.isnan(difference.high) else difference.high < margin

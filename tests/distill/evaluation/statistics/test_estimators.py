@@ -1,0 +1,57 @@
+"""Statistics of sums against their textbook forms."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from distill.evaluation.statistics.estimators import (
+    correlation,
+    exp_ratio,
+    joint_moments,
+    mean_columns,
+    mean_over_seeds,
+    moments,
+    ratio,
+    removed_share,
+    root_ratio,
+    slope,
+    spread,
+)
+
+
+def test_statistics_of_sums_equal_their_textbook_forms():
+    rng = np.random.default_rng(1)
+    x = rng.normal(3.0, 2.0, 50)
+    y = 0.4 * x + rng.normal(size=50)
+    assert ratio(mean_columns(x).sum(0)) == pytest.approx(x.mean())
+    assert exp_ratio(mean_columns(x).sum(0)) == pytest.approx(math.exp(x.mean()))
+    assert spread(moments(x).sum(0)) == pytest.approx(x.std(ddof=1))
+    fit = stats.linregress(x, y)
+    assert slope(joint_moments(x, y).sum(0)) == pytest.approx(fit.slope)
+    assert correlation(joint_moments(x, y).sum(0)) == pytest.approx(fit.rvalue)
+
+
+def test_statistics_are_nan_where_they_are_not_defined():
+    constant, varying = np.full(5, 0.3), np.arange(5.0)
+    assert math.isnan(correlation(joint_moments(constant, varying).sum(0)))
+    assert math.isnan(correlation(joint_moments(varying, constant).sum(0)))
+    assert math.isnan(slope(joint_moments(constant, varying).sum(0)))
+    assert math.isnan(spread(moments(np.array([2.0])).sum(0)))
+    assert math.isnan(ratio(np.zeros(2)))
+
+
+def test_statistics_take_stacks_of_sums():
+    sums = np.random.default_rng(0).random((4, 3, 6)) + 1.0
+    for statistic in (ratio, exp_ratio, spread, slope, correlation):
+        assert statistic(sums).shape == (4, 3)
+
+
+def test_the_mean_over_seeds_of_blocks_is_that_of_each_block():
+    columns = np.random.default_rng(0).uniform(1, 2, size=(3, 7, 2))
+    flat = columns.transpose(1, 0, 2).reshape(7, 6)
+    expected = np.mean([ratio(block.sum(axis=0)) for block in columns])
+    assert mean_over_seeds(ratio, 3)(flat.sum(axis=0)) == pytest.approx(expected)
+    assert removed_share(ratio, 2)(np.array([1.0, 4.0, 2.0, 4.0])) == 0.5
+    assert root_ratio(np.array([8.0, 2.0])) == 2.0
