@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-import train
+from distill import train
 from distill.run.launch import leave
 
 

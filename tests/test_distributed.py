@@ -20,7 +20,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import train
+from distill import train
 from distill.export_checkpoint import export_checkpoint
 from distill.run.checkpoint import checkpoints
 from distill.run.folder import read_metrics

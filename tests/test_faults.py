@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import train
+from distill import train
 from distill.data import blocks as data
 from distill.run.folder import read_metrics
 

@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import train
+from distill import train
 from distill.run.folder import read_metrics
 
 ROOT = Path(__file__).parents[1]

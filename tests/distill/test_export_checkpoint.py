@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import train
+from distill import train
 from distill.export_checkpoint import main
 from distill.run.checkpoint import best_checkpoint, checkpoints
 from distill.run.folder import read_metrics

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import eval as eval_main
-import train
+from distill import train
 from distill.settings import to_dict
 from study import (
     __main__ as study,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import train
+from distill import train
 from distill.models.document_mask import document_positions, mask_documents
 from distill.run.folder import read_metrics
 

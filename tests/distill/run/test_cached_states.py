@@ -12,8 +12,8 @@ from filelock import FileLock
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-import train
 from augment.lexicon import load_lexicon
+from distill import train
 from distill.config import RunConfig
 from distill.data.batches import batches
 from distill.data.blocks import Blocks, prepare_blocks

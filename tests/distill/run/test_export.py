@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, pipeline
 
-import train
+from distill import train
 from distill.config import LossConfig, PerturbConfig
 from distill.loss.distiller import Distiller
 from distill.run import export

@@ -12,7 +12,7 @@ import yaml
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-import train
+from distill import train
 from distill.files import read_jsonl
 from distill.loss import distiller
 from distill.run import trainer

@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
-import train
+from distill import train
 from distill.config import RunConfig
 from distill.run.folder import read_metrics
 from distill.run.launch import build_accelerator
