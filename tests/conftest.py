@@ -1,18 +1,37 @@
-"""Fixtures shared by all tests: the development data folder, the small world, tiny models of two architectures."""
+"""Settings and fixtures shared by all tests: what a run may depend on, the small world, tiny models."""
 
+import argparse
 import os
+import shlex
+import sys
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach the network; read when huggingface_hub is imported
-# one thread, here and in every process a test starts: tiny models are faster so, and bit-equality of two runs needs the
-# same number of threads in both (a sum is split by it)
+
+def selects_gpu_tests(arguments: list[str]) -> bool:
+    """Whether a pytest command line asks for tests marked `gpu`: `-m gpu`, but not `-m 'not gpu'` or no -m."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", default="")
+    words = parser.parse_known_args(arguments)[0].m.replace("(", " ").replace(")", " ").split()
+    return any(word == "gpu" and before != "not" for before, word in zip(["", *words], words, strict=False))
+
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # No test may reach the network. huggingface_hub reads this when it is imported.
+# One thread, here and in every process that a test starts. Tiny models run faster that way, and two runs are equal bit
+# by bit only if both use the same number of threads, because threads split sums.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Hide GPUs, so that the default suite gives the same results everywhere. A worker of pytest-xdist has another command
+# line and inherits the decision of the process that started it.
+arguments = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *sys.argv[1:]]
+if "PYTEST_XDIST_WORKER" not in os.environ and not selects_gpu_tests(arguments):
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 import yaml
+from hypothesis.internal.conjecture import providers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.models.loading import load_tokenizer
@@ -20,6 +39,11 @@ from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
 
 torch.set_num_threads(1)
+# Hypothesis must try the same examples on every machine: no random seed, no database of earlier failures, no deadline.
+# It also tries constants from the project's modules imported so far, which depend on the tests that ran before: none.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+providers._get_local_constants = lambda: providers._local_constants
 ARCHITECTURES = {
     "gpt2": {"n_embd": 16, "n_head": 2, "n_layer": 4, "n_positions": 64},
     "llama": {
