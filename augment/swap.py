@@ -23,7 +23,8 @@ _OPPOSITE = {"m->f": "f->m", "f->m": "m->f"}
 _DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}
 _UNSURE_TITLE = 0.97  # confidence of a rule of titles.py; a plain lexicon swap has 1.0
 _VOWELS = tuple("aeiou")
-_SILENT_H = ("heir", "honour", "honor", "honest")
+_VOWEL_SOUNDS = ("heir", "honour", "honor", "honest")  # words whose h is silent
+_CONSONANT_SOUNDS = ("ewe", "uter")  # words that begin like "you"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +305,7 @@ _ARTICLE = re.compile(r"(?<!\w)(an?)\s+\Z", re.IGNORECASE)
 
 def _starts_with_vowel(word: str) -> bool:
     lower = word.lower()
-    return lower.startswith(_VOWELS) or lower.startswith(_SILENT_H)
+    return lower.startswith(_VOWEL_SOUNDS) or (lower.startswith(_VOWELS) and not lower.startswith(_CONSONANT_SOUNDS))
 
 
 def _without_frozen(text: str, edits: list[Edit], frozen: list[tuple[int, str]]) -> list[Edit]:

@@ -6,7 +6,8 @@ Each guard treats a term and its counterpart alike, so that leaving alone surviv
 import re
 
 from augment.rules.context import plain, previous_token, sentence_span, starts_sentence, word_set
-from augment.rules.scan import Term, idioms
+from augment.rules.phrases import fixed_phrases, mirrored_phrases
+from augment.rules.scan import Term
 
 # Characters beside a word that ordinary prose puts there; anything else has its whole chunk looked at.
 SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
@@ -79,9 +80,8 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
     if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
         return None if _OF_A_PERSON.match(text, end) else "compound of man"
-    table = idioms()
-    for word in (term.word, term.target):
-        patterns = table.get(word)
+    for phrases, word in ((fixed_phrases(), term.word), (mirrored_phrases(), term.target)):
+        patterns = phrases.get(word)
         if patterns is None:
             continue
         after, before_any, around = patterns
@@ -137,7 +137,7 @@ VERBS = word_set("man woman father mother groom bride husband wife king queen lo
 _CHESS = re.compile(
     r"\b(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
     r"|(?:captur\w+|sacrific\w+|trap\w*|takes?|moves?|exchang\w+) (?:\w+ ){0,3}bishops?"
-    r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|queens (?:problem|puzzle)|each queen"
+    r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|(?:king|queen)s (?:problem|puzzle)"
     r"|[a-h][1-8])\b",
     re.IGNORECASE,
 )

@@ -157,57 +157,12 @@ def _trie_source(node: dict[str, dict]) -> str:
 @cache
 def kept_names() -> tuple[tuple[str, str], ...]:
     """Names that stay as they are, each with the gender of the one person it names, or "-"."""
-    rows = _rows("kept_names.tsv")
+    rows = read_table("kept_names.tsv")
     return tuple((row[0], row[1]) for row in rows)
 
 
-class Phrases(NamedTuple):
-    """The fixed phrases of a word: what follows it, any of what stands before it, and pairs of before and behind."""
-
-    after: re.Pattern[str]
-    before_any: re.Pattern[str] | None
-    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
-
-
-# "cleaning ladies" is a term of its own, whose last word begins no phrase (ladies' man, gentlemen's man)
-_LONGER_TERM = r"(?<!cleaning )(?<!first )(?<!leading )"
-
-
-@cache
-def idioms() -> dict[str, Phrases]:
-    """Per gendered word its fixed phrases.
-
-    Keys are dictionary forms; the caller looks up a word's counterpart too, so that both are left alone.
-    """
-    after: dict[str, list[str]] = {}
-    around: dict[str, list[tuple[re.Pattern[str], re.Pattern[str]]]] = {}
-    lefts: dict[str, list[str]] = {}
-    for (phrase,) in _rows("idioms.tsv"):
-        left, rest = phrase.split("<")
-        word, right = rest.split(">")
-        if left:
-            begin = rf"(?<!\w){_LONGER_TERM if left.startswith(('ladies', 'gentlemen')) else ''}{_flexible(left)}"
-            before = re.compile(rf"{begin}\Z", re.IGNORECASE)
-            lefts.setdefault(word, []).append(begin)
-            around.setdefault(word, []).append((before, re.compile(_flexible(right) + r"(?!\w)", re.IGNORECASE)))
-        else:
-            after.setdefault(word, []).append(_flexible(right))
-    return {
-        word: Phrases(
-            re.compile("(?:" + "|".join(after.get(word, [r"(?!)"])) + r")(?!\w)", re.IGNORECASE),
-            re.compile(rf"(?:{'|'.join(lefts[word])})\Z", re.IGNORECASE) if word in lefts else None,
-            tuple(around.get(word, ())),
-        )
-        for word in after.keys() | around.keys()
-    }
-
-
-def _flexible(phrase: str) -> str:
-    """A phrase as a pattern: a blank also stands for a hyphen or a line break, a hyphen only for itself."""
-    return re.sub(r"(?:\\)? ", lambda _: r"(?:\s+|-)", re.escape(phrase)).replace("'", "['’]")
-
-
-def _rows(name: str) -> list[list[str]]:
+def read_table(name: str) -> list[list[str]]:
+    """The rows of a shipped tab-separated file without its header; lines that start with # are comments."""
     lines = (DATA_DIR / name).read_text(encoding="utf-8").splitlines()
     rows = [unicodedata.normalize("NFC", line).split("\t") for line in lines if line and not line.startswith("#")]
     return rows[1:]

@@ -65,6 +65,8 @@ TITLES = [
     ("Bride and groom cut the cake.", "Groom and bride cut the cake."),
     ("I now pronounce you man and wife.", "I now pronounce you man and wife."),
     ("The queen mother waved.", "The queen mother waved."),
+    ("The queen mother-in-law waved.", "The king father-in-law waved."),
+    ("Each queen ruled for a decade.", "Each king ruled for a decade."),
 ]
 MEANINGS = [
     ("I mean the man in the corner.", "I mean the woman in the corner."),

@@ -13,7 +13,11 @@ from augment.swap import swap
 
 SENTENCES = Path(__file__).with_name("hard_sentences.tsv")
 # The digest of every version that was released; a new version adds a line.
-DIGESTS = {1: "e8a87d0e4cdceb9de9eb298677df54fd6a2ad31723c06aceeaea33822b603fc8"}
+DIGESTS = {
+    1: "e8a87d0e4cdceb9de9eb298677df54fd6a2ad31723c06aceeaea33822b603fc8",
+    # Version 2 differs in mirrored idioms (king father) and articles (a ewe), which no hard sentence holds.
+    2: "e8a87d0e4cdceb9de9eb298677df54fd6a2ad31723c06aceeaea33822b603fc8",
+}
 
 
 def digest_of_swaps() -> str:

@@ -84,6 +84,12 @@ def test_tiers_are_switches() -> None:
     assert "cow" in swap(text, load_lexicon(["pronouns", "biology"])).counterfactual
 
 
+def test_an_article_follows_the_sound_and_not_the_letter() -> None:
+    lexicon = load_lexicon([*DEFAULT_TIERS, "biology"])
+    assert swap("A ram, a prostate and an earl.", lexicon).counterfactual == "A ewe, a uterus and a countess."
+    assert swap("An heiress met a prince.").counterfactual == "An heir met a princess."
+
+
 def test_mixed_case_is_not_a_word_of_the_lexicon() -> None:
     assert swap("hE and sHe").edits == ()
 

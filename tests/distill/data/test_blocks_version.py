@@ -11,7 +11,10 @@ from distill.config import AugmentConfig, DataConfig
 from distill.data.blocks import BLOCKS_VERSION, prepare_blocks
 
 # (BLOCKS_VERSION, RULES_VERSION) -> digest: blocks hold swapped text, so that either number may explain a change.
-DIGESTS = {(1, 1): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2"}
+DIGESTS = {
+    (1, 1): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
+    (1, 2): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
+}
 DOCUMENTS = (
     "The woman said that she lost her keys.\nMy father went home because he was tired.",
     "Mrs Reed, a doctor, told him that the boy was hers. The actress thanked the waiter and his wife.",

@@ -1,0 +1,94 @@
+"""Fixed phrases whose gendered word speaks of nobody's gender: mother tongue, man-hours, queen mother.
+
+`lexicons/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A phrase is left alone
+as it is written, and so is its mirror image, in which every gendered word is the counterpart: `king <father>`. Without
+the mirror image, swapping "king father" would give "queen mother", which a second swap would leave alone.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from augment.lexicon import TIERS, load_lexicon
+from augment.rules.scan import read_table, terms
+
+
+class Phrases(NamedTuple):
+    """The fixed phrases of one word: what follows it, any of what stands before it, and pairs of before and behind."""
+
+    after: re.Pattern[str]
+    before_any: re.Pattern[str] | None
+    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+
+
+@cache
+def fixed_phrases() -> dict[str, Phrases]:
+    """The phrases as written, by the dictionary form of their marked word."""
+    return _compile(lambda word: (word,))
+
+
+@cache
+def mirrored_phrases() -> dict[str, Phrases]:
+    """The mirror images of the phrases, by the marked word of the phrase as written: look up a word's counterpart."""
+    partners = _partners()
+    return _compile(lambda word: partners.get(word, (word,)))
+
+
+@cache
+def _partners() -> dict[str, tuple[str, ...]]:
+    """Every counterpart of each shipped term that can be swapped; given names are no part of a phrase."""
+    lexicon = load_lexicon([tier for tier in TIERS if tier != "names"])
+    partners: dict[str, dict[str, None]] = {term.word: {} for term in terms(lexicon)}
+    for pair in lexicon.rows:
+        for word, other in ((pair.masculine, pair.feminine), (pair.feminine, pair.masculine)):
+            if word in partners:
+                partners[word][other] = None
+    return {word: tuple(others) for word, others in partners.items()}
+
+
+def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
+    """All phrases, where each unmarked word stands in one of its `spellings`."""
+    after: dict[str, list[str]] = {}
+    around: dict[str, list[tuple[str, str]]] = {}
+    for (phrase,) in read_table("idioms.tsv"):
+        left, rest = phrase.split("<")
+        word, right = rest.split(">")
+        end = _pattern(right, spellings) + _end(right)
+        if left:
+            around.setdefault(word, []).append((_start(left, spellings) + _pattern(left, spellings), end))
+        else:
+            after.setdefault(word, []).append(end)
+    return {
+        word: Phrases(
+            _regex("|".join(after.get(word, ["(?!)"]))),
+            _regex(f"(?:{'|'.join(before for before, _ in around[word])})\\Z") if word in around else None,
+            tuple((_regex(before + r"\Z"), _regex(behind)) for before, behind in around.get(word, ())),
+        )
+        for word in after.keys() | around.keys()
+    }
+
+
+def _regex(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.IGNORECASE)
+
+
+def _pattern(phrase: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
+    """A phrase as a pattern: a blank also stands for a hyphen or a line break, a hyphen only for itself."""
+    parts = []
+    for part in re.findall(r"\w+|\W", phrase):
+        words = [re.escape(word) for word in spellings(part)]
+        parts.append(r"(?:\s+|-)" if part == " " else words[0] if len(words) == 1 else f"(?:{'|'.join(words)})")
+    return "".join(parts).replace("'", "['’]")
+
+
+def _start(left: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
+    """What may not stand before a phrase: the beginning of a longer term ("cleaning ladies man" has no "ladies man")."""
+    first = spellings(left.split()[0].rstrip("'"))
+    longer = sorted(term.rsplit(" ", 1)[0] for term in _partners() if " " in term and term.rsplit(" ", 1)[1] in first)
+    return r"(?<!\w)" + "".join(rf"(?<!{re.escape(beginning)}\s)" for beginning in longer)
+
+
+def _end(right: str) -> str:
+    """What may not stand behind a phrase: more of its last word ("queen mother-in-law" has no "queen mother")."""
+    return r"(?!\w|-\w)" if right.rpartition(" ")[2] in _partners() else r"(?!\w)"
