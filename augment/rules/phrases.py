@@ -1,8 +1,8 @@
 """Fixed phrases whose gendered word speaks of nobody's gender: mother tongue, man-hours, queen mother.
 
-`lexicons/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A phrase is left alone
-as it is written, and so is its mirror image, in which every gendered word is the counterpart: `king <father>`. Without
-the mirror image, swapping "king father" would give "queen mother", which a second swap would leave alone.
+`lexicons/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A phrase is left
+alone, and so is its mirror image, in which every gendered word is replaced by its counterpart: `king <father>`.
+Otherwise swapping "king father" would give "queen mother", which a second swap would leave alone.
 """
 
 import re
@@ -83,12 +83,12 @@ def _pattern(phrase: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
 
 
 def _start(left: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
-    """What may not stand before a phrase: the beginning of a longer term ("cleaning ladies man" has no "ladies man")."""
+    """A pattern that refuses the beginning of a longer term: "cleaning ladies man" is no case of "ladies man"."""
     first = spellings(left.split()[0].rstrip("'"))
     longer = sorted(term.rsplit(" ", 1)[0] for term in _partners() if " " in term and term.rsplit(" ", 1)[1] in first)
     return r"(?<!\w)" + "".join(rf"(?<!{re.escape(beginning)}\s)" for beginning in longer)
 
 
 def _end(right: str) -> str:
-    """What may not stand behind a phrase: more of its last word ("queen mother-in-law" has no "queen mother")."""
+    """A pattern that refuses more of the last word: "queen mother-in-law" is no case of "queen mother"."""
     return r"(?!\w|-\w)" if right.rpartition(" ")[2] in _partners() else r"(?!\w)"
