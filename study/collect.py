@@ -32,7 +32,8 @@ import numpy as np
 import torch
 
 from distill.evaluation.comparison import load_evaluations
-from distill.evaluation.measures import bold, stereoset
+from distill.evaluation.measures import stereoset
+from distill.evaluation.measures.continuations import group_ratios
 from distill.evaluation.results import current_versions
 from distill.evaluation.statistics import estimators
 from distill.evaluation.statistics.estimators import FloatArray, Statistic
@@ -68,9 +69,9 @@ STATISTICS: dict[str, Statistic] = {
         estimators.slope,
         estimators.correlation,
         stereoset.icat,
-        bold.mean_ratio,
-        bold.min_ratio,
-        bold.log_ratio,
+        group_ratios.mean_ratio,
+        group_ratios.min_ratio,
+        group_ratios.log_ratio,
     )
 }
 

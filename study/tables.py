@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from distill.evaluation.report.descriptions import DESCRIPTIONS
+from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.statistics.resampling import two_way_interval
 from distill.evaluation.statistics.significance import minimum_detectable_effect
 from study.collect import Measure

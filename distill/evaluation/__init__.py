@@ -1,12 +1,12 @@
-"""Evaluation of causal language models: models and data in; measurements with intervals, comparisons and a report out.
+"""Evaluation of causal language models: measurements with intervals, comparisons with a reference model, a report.
 
 One model in three lines:
 
     from distill.evaluation import evaluate_model
-    found = evaluate_model("path/to/model", settings={"benchmarks": {"stereoset": "dev.json"}})
-    print(found["log_odds/mean_abs"], found["stereoset/gender/ss"])
+    measured = evaluate_model("path/to/model", settings={"benchmarks": {"stereoset": "dev.json"}})
+    print(measured["log_odds/mean_abs"], measured["stereoset/gender/ss"])
 
-`score` of a measure's module runs a model and gives plain records, `summarise` turns records into estimates without it:
+A measure's module has two parts: `score` runs a model and gives records, `summarise` turns records into estimates:
 
     scorer = load_scorer(ModelSpec("student", "runs/student"), ScoringConfig())
     records = log_odds.score(scorer, neutral_prompts(LogOddsConfig(), world=None))

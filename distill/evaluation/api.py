@@ -1,4 +1,4 @@
-"""One model measured from Python: a path, or a model with its tokenizer, in; measurements by name out."""
+"""Measure one model from Python: `evaluate_model` takes a path or a loaded model and returns measurements by name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.evaluation.config import EvalConfig, ScoringConfig
-from distill.evaluation.measures.plan import SUMMARISE, plan, text_tasks
+from distill.evaluation.measures.all_measures import MEASURES, plan_tasks, text_measures
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
 from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.evaluation.statistics.measurement import Measurement
 from distill.evaluation.suite import needed_records
-from distill.evaluation.task import Records
+from distill.evaluation.task import Records, Task
 from distill.models.loading import check_head, check_vocabulary
 from distill.settings import validate
 
@@ -28,43 +28,52 @@ def evaluate_model(
 ) -> dict[str, Measurement]:
     """The measurements of one model, by name, each with its interval, convention and number of items.
 
-    model: a folder, a hub name, a .gguf file or a run folder; or a causal LM of transformers, which is measured as it
-    is (its device, its dtype), is left in evaluation mode and needs its `tokenizer`. settings: an `EvalConfig`, or
-    nested settings as in a YAML file of configs/eval. tasks: the names of those to run, all that the settings switch
-    on when None; those that they are computed from (sentiment from bold, say) must be among them. Raises ValueError
-    for settings that are not known, a task that is not switched on, and with the message of the first task that fails.
+    model: a folder, a hub name, a .gguf file or a run folder. It may also be a loaded causal LM of transformers: this
+    needs its `tokenizer`, is measured with its own device and dtype, and is left in evaluation mode. settings: an
+    `EvalConfig`, or nested settings as in a YAML file of configs/eval. tasks: the names of those to run; by default all
+    that the settings switch on. Tasks that others are computed from (bold for sentiment, say) must be named too. Raises
+    ValueError for unknown settings, for a task that is not switched on, and with the message of the first task that
+    fails.
 
         from distill.evaluation import evaluate_model
-        found = evaluate_model("path/to/model", settings={"benchmarks": {"crows_pairs": "crows_pairs_anonymized.csv"}})
-        print(found["crows_pairs/bias-bench/gender"].value, found["log_odds/mean_abs"].low)
+        settings = {"benchmarks": {"crows_pairs": "crows_pairs_anonymized.csv"}}
+        measured = evaluate_model("path/to/model", settings=settings)
+        print(measured["crows_pairs/bias-bench/gender"].value, measured["log_odds/mean_abs"].low)
     """
     config = settings if isinstance(settings, EvalConfig) else validate(EvalConfig, dict(settings or {}))
-    planned, failures = plan(config)
-    names = [task.name for task in planned]
-    wanted = set(names if tasks is None else tasks)
-    failed = {failure.task: failure.message for failure in failures}
-    for name, message in failed.items():
-        if tasks is None or name in wanted or (name == "text" and wanted & text_tasks(config)):
-            raise ValueError(f"{name}: {message}")
-    for name in sorted(wanted - set(names)):
-        raise ValueError(f"{name!r} is not among the tasks that these settings switch on ({', '.join(names)})")
-    for task in planned:
-        need = next((name for name in task.needs if name not in wanted), None)
-        if task.name in wanted and need is not None:
-            raise ValueError(
-                f"{task.name} is computed from the records of {need}, which is not among the tasks; add {need!r}"
-            )
+    chosen = _chosen_tasks(config, tasks)
     scorer = _scorer(model, tokenizer, config.scoring)
     records: dict[str, Records] = {}
-    found: dict[str, Measurement] = {}
-    for task in planned:
-        if task.name in wanted:
-            work = task.prepare(scorer, *needed_records(task, records))
-            records[task.name] = work.score(work.items)
-            conventions = work.conventions(records[task.name])
-            estimates = SUMMARISE[task.name](records[task.name], *conventions, config.statistics)
-            found |= {estimate.measurement.name: estimate.measurement for estimate in estimates}
-    return found
+    measurements: dict[str, Measurement] = {}
+    for task in chosen:
+        work = task.prepare(scorer, *needed_records(task, records))
+        records[task.name] = work.score(work.items)
+        conventions = work.conventions(records[task.name])
+        estimates = MEASURES[task.name].summarise(records[task.name], *conventions, config.statistics)
+        measurements |= {estimate.measurement.name: estimate.measurement for estimate in estimates}
+    return measurements
+
+
+def _chosen_tasks(config: EvalConfig, wanted: Collection[str] | None) -> list[Task]:
+    """The planned tasks that are wanted, all when None. Raises ValueError when one of them is missing."""
+    planned, failures = plan_tasks(config)
+    names = [task.name for task in planned]
+    if wanted is None:
+        wanted = {*names, *(failure.task for failure in failures if failure.task is not None)}
+    for failure in failures:
+        needs_text = failure.task == "text" and text_measures(config) & set(wanted)
+        if failure.task in wanted or needs_text:
+            raise ValueError(f"{failure.task}: {failure.message}")
+    for name in sorted(set(wanted) - set(names)):
+        raise ValueError(f"{name!r} is not among the tasks that these settings switch on ({', '.join(names)})")
+    chosen = [task for task in planned if task.name in wanted]
+    for task in chosen:
+        for need in task.needs:
+            if need not in wanted:
+                raise ValueError(
+                    f"{task.name} is computed from the records of {need}, which is not among the tasks; add {need!r}"
+                )
+    return chosen
 
 
 def _scorer(
@@ -72,7 +81,9 @@ def _scorer(
 ) -> Scorer:
     if isinstance(model, str | Path):
         if tokenizer is not None:
-            raise ValueError("a tokenizer goes with a loaded model; the one of a path is loaded with it")
+            raise ValueError(
+                "a tokenizer goes with a loaded model; the one of a path is loaded with it, so leave it out"
+            )
         return load_scorer(parse_models([str(model)])[0], config)
     if tokenizer is None:
         raise ValueError("a loaded model needs its tokenizer: evaluate_model(model, tokenizer)")

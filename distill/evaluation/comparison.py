@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.measures.plan import SUMMARISE
+from distill.evaluation.measures.all_measures import MEASURES
 from distill.evaluation.records import read_records
 from distill.evaluation.results import SCHEMA_VERSION
 from distill.evaluation.scoring.model_specs import examples_name
@@ -160,12 +160,12 @@ def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[Mod
     estimates: dict[str, Estimate] = {}
     failures: list[Failure] = []
     for name, task in model["tasks"].items():
-        if name not in SUMMARISE:
+        if name not in MEASURES:
             failures.append(Failure(info["label"], name, "this version of evenhand has no such task"))
             continue
         run = TaskRun(records[name], task["key"], tuple(task["conventions"]), task["seconds"])
         try:
-            found = SUMMARISE[name](run.records, *run.conventions, config.statistics)
+            found = MEASURES[name].summarise(run.records, *run.conventions, config.statistics)
         except (ValueError, KeyError, TypeError) as error:
             failures.append(Failure(info["label"], name, f"its records cannot be summarised ({error!r})"))
             continue

@@ -1,7 +1,7 @@
-"""What an evaluation would do: models and a configuration in; tables of tasks, models and the time to expect, out.
+"""What an evaluation would do: tables of its tasks, and of its models with the time to expect.
 
-Every model is loaded and timed for a few seconds, and its tasks are prepared as far as that needs no records, so that a
-dry run also finds what cannot be.
+Every model is loaded and timed for a few seconds. Its tasks are prepared as far as that needs no records, so a dry run
+also reports what cannot be measured.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.measures.plan import plan
+from distill.evaluation.measures.all_measures import plan_tasks
 from distill.evaluation.processes import message_of
 from distill.evaluation.progress import duration
-from distill.evaluation.records import Known, read_examples, record_key
+from distill.evaluation.records import Known, read_known, record_key
 from distill.evaluation.scoring.generation import sample
 from distill.evaluation.scoring.logprobs import Row, score_rows
 from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
@@ -30,11 +30,12 @@ from distill.models.loading import model_fingerprint, num_parameters
 
 PROBE_ROW_TOKENS = 32
 PROBE_NEW_TOKENS = 8
+PROBE_TOKENS_PER_SAMPLE = 128  # about a prompt and 100 new tokens
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Tokens per second that a model reads and samples; sampled: None if it need not sample."""
+    """Tokens per second that a model reads and samples. sampled: None if it need not sample."""
 
     read: float
     sampled: float | None
@@ -45,8 +46,38 @@ class Rates:
         return task.num_tokens / self.read + sampling
 
 
+def dry_run(
+    specs: Sequence[ModelSpec], config: EvalConfig, folder: Path, num_processes: int
+) -> tuple[list[Table], list[Failure]]:
+    """A table of the tasks, one of the models with the time to expect, and what could not be set up."""
+    tasks, failures = plan_tasks(config)
+    models = _table("model", ("parameters", "reads tok/s", "samples tok/s", "done", "time at most"))
+    for spec in specs:
+        try:
+            scorer = load_scorer(spec, config.scoring)
+            rates = measure_rates(scorer, any(task.num_new_tokens for task in tasks))
+        except Exception as error:
+            failures.append(Failure(spec.label, None, message_of(error)))
+            continue
+        known = read_known(folder, examples_name(spec.label))
+        fingerprint = model_fingerprint(spec.path, scorer.model, spec.gguf_file)
+        shares, failed = _shares_done(tasks, known, scorer, model_key(fingerprint, spec, scorer, config.scoring))
+        failures += failed
+        seconds = sum(rates.seconds(task) * (1 - share) for task, share in shares)
+        total = sum(rates.seconds(task) for task, _ in shares)
+        models.add_row(
+            escape(spec.label),
+            f"{num_parameters(scorer.model):,}",
+            f"{rates.read:,.0f}",
+            "–" if rates.sampled is None else f"{rates.sampled:,.0f}",
+            f"{1 - seconds / total if total else 0:.0%}",
+            duration(seconds / num_processes),
+        )
+    return [_task_table(tasks), models], failures
+
+
 def measure_rates(scorer: Scorer, samples: bool) -> Rates:
-    """Time one batch that is read and, if it `samples`, a few sampled tokens on as many rows."""
+    """Time one batch that is read and, if the model `samples`, a few sampled tokens of as many rows as fit."""
     rng = np.random.default_rng(0)
     length = min(PROBE_ROW_TOKENS, (scorer.context or PROBE_ROW_TOKENS) - 1)
     num_rows = max(1, scorer.max_batch_tokens // length)
@@ -58,70 +89,48 @@ def measure_rates(scorer: Scorer, samples: bool) -> Rates:
     read = num_rows * length / (time.perf_counter() - started)
     if not samples:
         return Rates(read, None)
-    num_samples = max(1, scorer.max_batch_tokens // 128)  # about as many as fit with prompt and 100 new tokens
+    num_samples = max(1, scorer.max_batch_tokens // PROBE_TOKENS_PER_SAMPLE)
     new_tokens = min(PROBE_NEW_TOKENS, (scorer.context or PROBE_NEW_TOKENS) // 2)
     started = time.perf_counter()
     sample(scorer, [("probe", "The")], num_samples=num_samples, max_new_tokens=new_tokens, top_p=0.9, seed=0)
     return Rates(read, num_samples * new_tokens / (time.perf_counter() - started))
 
 
-def dry_run(
-    specs: Sequence[ModelSpec], config: EvalConfig, folder: Path, num_processes: int
-) -> tuple[list[Table], list[Failure]]:
-    """A table of the tasks, one of the models with the time to expect, and what could not be set up."""
-    tasks, failures = plan(config)
-    task_table = Table("task", box=None, padding=(0, 1), header_style="bold")
-    for column in ("items", "about tokens", "sampled at most"):
-        task_table.add_column(column, justify="right")
-    for task in tasks:
-        sampled = f"{task.num_new_tokens:,}" if task.num_new_tokens else "–"
-        task_table.add_row(task.name, f"{task.num_items:,}", f"{task.num_tokens:,}", sampled)
-    model_table = Table("model", box=None, padding=(0, 1), header_style="bold")
-    for column in ("parameters", "reads tok/s", "samples tok/s", "done", "time at most"):
-        model_table.add_column(column, justify="right")
-    for spec in specs:
-        try:
-            scorer = load_scorer(spec, config.scoring)
-            rates = measure_rates(scorer, any(task.num_new_tokens for task in tasks))
-        except Exception as error:
-            failures.append(Failure(spec.label, None, message_of(error)))
-            continue
-        known = read_examples(folder, examples_name(spec.label))
-        fingerprint = model_fingerprint(spec.path, scorer.model, spec.gguf_file)
-        shares, failed = _shares_done(tasks, known, scorer, model_key(fingerprint, spec, scorer, config.scoring))
-        failures += failed
-        seconds = sum(rates.seconds(task) * (1 - share) for task, share in shares)
-        total = sum(rates.seconds(task) for task, _ in shares)
-        model_table.add_row(
-            escape(spec.label),
-            f"{num_parameters(scorer.model):,}",
-            f"{rates.read:,.0f}",
-            "–" if rates.sampled is None else f"{rates.sampled:,.0f}",
-            f"{1 - seconds / total if total else 0:.0%}",
-            duration(seconds / num_processes),
-        )
-    return [task_table, model_table], failures
-
-
 def _shares_done(
     tasks: Sequence[Task], known: Known, scorer: Scorer, model: str
 ) -> tuple[list[tuple[Task, float]], list[Failure]]:
-    """The tasks with the share of their items whose records are there already, and those that cannot be prepared.
+    """The tasks with the share of their items whose records are known, and those that cannot be prepared.
 
-    Which items a task has that needs the records of others is not known before these are scored; about how many is.
+    model: its `model_key`. The items of a task that needs the records of others are not known before those are scored,
+    so their number is an estimate.
     """
     keys: dict[str, str] = {}
     shares, failures = [], []
     for task in tasks:
         keys[task.name] = record_key(model, task.key, *(keys[need] for need in task.needs if need in keys))
-        there = known.get(keys[task.name], {})
+        records = known.get(keys[task.name], {})
         if task.needs:
-            shares.append((task, min(1.0, len(there) / max(1, task.num_items))))
+            shares.append((task, min(1.0, len(records) / max(1, task.num_items))))
             continue
         try:
             ids = task.prepare(scorer).ids
         except Exception as error:
             failures.append(Failure(scorer.label, task.name, message_of(error)))
             continue
-        shares.append((task, sum(name in there for name in ids) / len(ids) if ids else 1.0))
+        shares.append((task, sum(name in records for name in ids) / len(ids) if ids else 1.0))
     return shares, failures
+
+
+def _task_table(tasks: Sequence[Task]) -> Table:
+    table = _table("task", ("items", "about tokens", "sampled at most"))
+    for task in tasks:
+        sampled = f"{task.num_new_tokens:,}" if task.num_new_tokens else "–"
+        table.add_row(task.name, f"{task.num_items:,}", f"{task.num_tokens:,}", sampled)
+    return table
+
+
+def _table(first: str, columns: Sequence[str]) -> Table:
+    table = Table(first, box=None, padding=(0, 1), header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

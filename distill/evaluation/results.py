@@ -42,10 +42,10 @@ import transformers
 
 import distill
 from distill.evaluation.config import EvalConfig
-from distill.evaluation.measures.bold import group_table
+from distill.evaluation.measures.continuations.bold import group_table
 from distill.evaluation.measures.log_odds import MEAN_ABS
 from distill.evaluation.measures.perplexity import LOG_PERPLEXITY
-from distill.evaluation.records import plain, write_examples
+from distill.evaluation.records import plain, write_records
 from distill.evaluation.scoring.model_specs import examples_name
 from distill.evaluation.statistics.measurement import Comparison, Estimate, Measurement, adjust, compare, share_removed
 from distill.evaluation.statistics.significance import non_inferior
@@ -96,7 +96,7 @@ def write(out_dir: Path, results: dict[str, Any], evaluation: Evaluation) -> Non
         tasks = {name: (run.key, run.records) for name, run in result.tasks.items()}
         label = result.info["label"]
         failed = any(failure.model == label for failure in evaluation.failures)
-        write_examples(out_dir, examples_name(label), tasks, keep_parts=failed)
+        write_records(out_dir, examples_name(label), tasks, keep_parts=failed)
     write_text(out_dir / "results.json", json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -1,8 +1,9 @@
-"""The suite: models and a configuration in; per-example records, estimates and failures out.
+"""Run the tasks of a configuration on several models: records, estimates, and what could not be measured.
 
-A task that cannot be set up, or that fails on one model, and a model that cannot be loaded are reported, and everything
-else goes on; what models and libraries raise may be of any type. The items of a task are scored in chunks, which do not
-depend on how many processes share them nor on where an earlier run was interrupted: neither changes any number.
+What fails is reported, and everything else is still measured: a task that cannot be planned or fails on one model, a
+model that cannot be loaded. Models and libraries may raise errors of any type. The items of a task are scored in
+chunks. Chunks depend neither on how many processes share them nor on where an earlier run was interrupted, so neither
+changes any number.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from typing import Any
 
 import distill
 from distill.evaluation.config import EvalConfig, ScoringConfig
+from distill.evaluation.measures.all_measures import MEASURES, plan_tasks
 from distill.evaluation.measures.log_odds import PRONOUNS
-from distill.evaluation.measures.plan import SUMMARISE, plan, tokenizer_hash
 from distill.evaluation.processes import Processes, current_processes, message_of
 from distill.evaluation.progress import Progress
-from distill.evaluation.records import PartFile, merged, plain, read_examples, record_key
+from distill.evaluation.records import PartFile, merged, plain, read_known, record_key
 from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import num_continuation_tokens
 from distill.evaluation.statistics.measurement import Estimate
-from distill.evaluation.task import Failure, Records, Task, Work
+from distill.evaluation.task import Failure, Records, Task, Work, tokenizer_hash
 from distill.models.loading import model_fingerprint, num_parameters
 
 PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
@@ -32,8 +33,11 @@ PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes
 
 @dataclass(frozen=True)
 class TaskRun:
-    """A task on one model: its records in the order of the items, the key under which they are kept, the conventions
-    that `summarise` takes, and the seconds that scoring took (0 when all records were there)."""
+    """A task on one model.
+
+    records: in the order of the items. key: under which they are kept. conventions: what `summarise` takes after the
+    records. seconds: of scoring; 0 when all records were known.
+    """
 
     records: Records
     key: str
@@ -54,8 +58,8 @@ class ModelResult:
 class Evaluation:
     """The outcome of the suite. reference: the label of the first model named, whether or not it could be loaded.
 
-    config_of: of evaluations that were made before, whose configuration is given. config_differences: the settings in
-    which that of another one differs.
+    For a comparison of earlier evaluations, config_of says whose configuration is given, and config_differences names
+    the settings in which another one differs.
     """
 
     reference: str
@@ -68,27 +72,22 @@ class Evaluation:
 def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None = None) -> Evaluation:
     """Run every task of the configuration on every model, with progress and the time left on stderr.
 
-    folder: where records are kept as they come, and used again if they are there; None keeps and uses none. With
-    several processes each scores its share and all return the same records, but only the main one the estimates.
+    folder: records are written there as they come, and those that it already holds are used again; None does neither.
+    With several processes each scores its share and all return the same records, but only the main one has estimates.
     """
     processes = current_processes()
-    tasks, failures = agreed(*plan(config), processes)
+    tasks, failures = agreed(*plan_tasks(config), processes)
     results = []
     with Progress(tasks, len(specs), processes) as progress:
         for spec in specs:
             progress.start_model(spec.label)
-            scorer, info, errors = None, {}, []
             try:
-                scorer = load_scorer(spec, config.scoring)
-                info = _describe(spec, scorer, config)
-            except Exception as error:
-                errors.append(message_of(error))
-            errors = [message for found in processes.gather(errors) for message in found]
-            if scorer is None or errors:
-                failures.append(Failure(spec.label, None, errors[0]))
+                scorer, info = _load(spec, config, processes)
+            except ValueError as error:
+                failures.append(Failure(spec.label, None, str(error)))
                 progress.skip_model()
                 continue
-            result, failed = _run_tasks(spec, scorer, info, tasks, config, folder, processes, progress)
+            result, failed = ModelRun(spec, scorer, info, config, folder, processes, progress).run(tasks)
             results.append(result)
             failures += failed
     return Evaluation(specs[0].label, results, failures)
@@ -97,17 +96,21 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
 def agreed(
     tasks: Sequence[Task], failures: Sequence[Failure], processes: Processes
 ) -> tuple[list[Task], list[Failure]]:
-    """The tasks that all processes have, of the same data, and the failures of any: a file may miss on one machine."""
+    """The tasks that all processes have, with the same data, and the failures of any process.
+
+    A file may be missing, or differ, on one of several machines.
+    """
     plans = processes.gather(({task.name: task.key for task in tasks}, failures))
-    told = list(dict.fromkeys(failure for _, found in plans for failure in found))
+    all_failures = list(dict.fromkeys(failure for _, failures_of_one in plans for failure in failures_of_one))
     kept = []
     for task in tasks:
-        keys = [found.get(task.name) for found, _ in plans]
+        keys = [keys_by_name.get(task.name) for keys_by_name, _ in plans]
         if set(keys) == {task.key}:
             kept.append(task)
         elif None not in keys:
-            told.append(Failure(None, task.name, "the processes read different data; give all machines the same files"))
-    return kept, told
+            message = "the processes read different data; give all machines the same files"
+            all_failures.append(Failure(None, task.name, message))
+    return kept, all_failures
 
 
 def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:
@@ -121,14 +124,14 @@ def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:
 def score_items(
     work: Work, chunk: int, known: Mapping[str, dict[str, Any]], processes: Processes, keep: Callable[[Records], None]
 ) -> Records:
-    """The record of every item, in order: those known, and the others scored in chunks by all processes.
+    """The record of every item, in order: known ones as they are, the others scored in chunks by all processes.
 
-    chunk: how many items are scored at once, where they need not all be. keep: called with the records of each chunk
-    that this process has scored. Raises ValueError, on every process, with the message of the first chunk that failed.
+    chunk: how many items are scored at once, unless all must be. keep: called with the records of each chunk that this
+    process has scored. Raises ValueError, on every process, with the message of the first chunk that failed.
     """
     size = chunk if work.divisible else max(1, len(work.ids))
-    parts = [slice(start, start + size) for start in range(0, len(work.ids), size)]
-    missing = [part for part in parts if not all(name in known for name in work.ids[part])]
+    chunks = [slice(start, start + size) for start in range(0, len(work.ids), size)]
+    missing = [part for part in chunks if not all(name in known for name in work.ids[part])]
     mine: Records = []
     failed: tuple[int, str] | None = None
     for number, part in enumerate(missing):
@@ -142,12 +145,12 @@ def score_items(
             failed = number, message_of(error)
             break
         mine += records
-    everything = processes.gather((mine, failed))
-    failures = [failure for _, failure in everything if failure is not None]
+    gathered = processes.gather((mine, failed))
+    failures = [failure for _, failure in gathered if failure is not None]
     if failures:
         raise ValueError(min(failures)[1])
-    found = {**known} | {record["id"]: record for records, _ in everything for record in records}
-    return [found[name] for name in work.ids]
+    by_id = {**known} | {record["id"]: record for records, _ in gathered for record in records}
+    return [by_id[name] for name in work.ids]
 
 
 def chunk_size(task: Task, max_batch_tokens: int) -> int:
@@ -156,93 +159,100 @@ def chunk_size(task: Task, max_batch_tokens: int) -> int:
 
 
 def model_key(fingerprint: str, spec: ModelSpec, scorer: Scorer, scoring: ScoringConfig) -> str:
-    """What identifies a model, with its fingerprint, and how it is run; batches and devices change no score."""
-    return record_key(
-        distill.__version__,
-        fingerprint,
-        spec.gguf_file,
-        tokenizer_hash(scorer),
-        scorer.start_id,
-        scoring.dtype,
-    )
+    """What identifies a model and how it is run. Batches and devices are left out: they change no score."""
+    tokenizer = tokenizer_hash(scorer)
+    return record_key(distill.__version__, fingerprint, spec.gguf_file, tokenizer, scorer.start_id, scoring.dtype)
 
 
-def _run_tasks(
-    spec: ModelSpec,
-    scorer: Scorer,
-    info: dict[str, Any],
-    tasks: Sequence[Task],
-    config: EvalConfig,
-    folder: Path | None,
-    processes: Processes,
-    progress: Progress,
-) -> tuple[ModelResult, list[Failure]]:
-    name, model = examples_name(spec.label), model_key(info["fingerprint"], spec, scorer, config.scoring)
-    # gathered, since folders that processes do not share hold different records; nobody writes before all have read
-    known = merged(processes.gather(read_examples(folder, name) if folder else {}))
-    part = PartFile(folder, name, processes.index) if folder else None
-    runs: dict[str, TaskRun] = {}
-    estimates: dict[str, Estimate] = {}
-    failures = []
-    for task in tasks:
-        key = record_key(model, task.key, *(runs[need].key for need in task.needs if need in runs))
-        try:
-            run = _run_task(task, key, scorer, runs, known.get(key, {}), processes, part, progress)
-        except Exception as error:
-            failures.append(Failure(spec.label, task.name, message_of(error)))
-            progress.end_task(task, None)
-            continue
-        runs[task.name] = run
-        progress.end_task(task, run.seconds)
-        if processes.is_main:
+class ModelRun:
+    """Runs all tasks on one model."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        scorer: Scorer,
+        info: dict[str, Any],
+        config: EvalConfig,
+        folder: Path | None,
+        processes: Processes,
+        progress: Progress,
+    ) -> None:
+        self.scorer, self.info, self.config = scorer, info, config
+        self.processes, self.progress = processes, progress
+        self.key = model_key(info["fingerprint"], spec, scorer, config.scoring)
+        name = examples_name(spec.label)
+        # Gathered, because folders that the processes do not share hold different records. Nobody writes before all
+        # have read.
+        self.known = merged(processes.gather(read_known(folder, name) if folder else {}))
+        self.part = PartFile(folder, name, processes.index) if folder else None
+        self.runs: dict[str, TaskRun] = {}
+
+    def run(self, tasks: Sequence[Task]) -> tuple[ModelResult, list[Failure]]:
+        """The result of the tasks that succeed, and the failures of the others."""
+        estimates: dict[str, Estimate] = {}
+        failures = []
+        for task in tasks:
+            run = None
             try:
-                found = SUMMARISE[task.name](run.records, *run.conventions, config.statistics)
-                estimates |= {one.measurement.name: one for one in found}
+                run = self.runs[task.name] = self._run_task(task)
+                self.progress.end_task(task, run.seconds)
+                if self.processes.is_main:
+                    summarise = MEASURES[task.name].summarise
+                    for estimate in summarise(run.records, *run.conventions, self.config.statistics):
+                        estimates[estimate.measurement.name] = estimate
             except Exception as error:
-                failures.append(Failure(spec.label, task.name, message_of(error)))
-    return ModelResult(info, runs, estimates), failures
+                failures.append(Failure(self.scorer.label, task.name, message_of(error)))
+                if run is None:
+                    self.progress.end_task(task, None)
+        return ModelResult(self.info, self.runs, estimates), failures
+
+    def _run_task(self, task: Task) -> TaskRun:
+        self.progress.start_task(task)
+        started = time.perf_counter()
+        key = record_key(self.key, task.key, *(self.runs[need].key for need in task.needs if need in self.runs))
+        known = self.known.get(key, {})
+        work = self._prepare(task)
+        num_known = sum(name in known for name in work.ids)
+
+        def keep(records: Records) -> None:
+            if self.part is not None:
+                self.part.append(task.name, key, records)
+            self.progress.advance(task, len(records) / max(1, len(work.ids)))
+
+        self.progress.advance(task, num_known / max(1, len(work.ids)) / self.processes.count)
+        chunk = work.chunk or chunk_size(task, self.scorer.max_batch_tokens)
+        records = score_items(work, chunk, known, self.processes, keep)
+        seconds = time.perf_counter() - started if num_known < len(work.ids) else 0.0
+        return TaskRun(records, key, work.conventions(records), seconds)
+
+    def _prepare(self, task: Task) -> Work:
+        """The task's work on this model. Raises ValueError on every process when it fails on one."""
+        work, message = None, None
+        try:
+            needed = needed_records(task, {name: run.records for name, run in self.runs.items()})
+            work = task.prepare(self.scorer, *needed)
+            if not work.divisible:  # the processes share every forward pass instead
+                work = task.prepare(replace(self.scorer, processes=self.processes), *needed)
+        except Exception as error:
+            message = message_of(error)
+        messages = [message for message in self.processes.gather(message) if message is not None]
+        if work is None or messages:
+            raise ValueError(messages[0])
+        return work
 
 
-def _run_task(
-    task: Task,
-    key: str,
-    scorer: Scorer,
-    runs: Mapping[str, TaskRun],
-    known: Mapping[str, dict[str, Any]],
-    processes: Processes,
-    part: PartFile | None,
-    progress: Progress,
-) -> TaskRun:
-    progress.start_task(task)
-    started = time.perf_counter()
-    work = _prepare(task, scorer, runs, processes)
-    num_known = sum(name in known for name in work.ids)
-
-    def keep(records: Records) -> None:
-        if part is not None:
-            part.append(task.name, key, records)
-        progress.advance(task, len(records) / max(1, len(work.ids)))
-
-    progress.advance(task, num_known / max(1, len(work.ids)) / processes.count)
-    records = score_items(work, work.chunk or chunk_size(task, scorer.max_batch_tokens), known, processes, keep)
-    seconds = time.perf_counter() - started if num_known < len(work.ids) else 0.0
-    return TaskRun(records, key, work.conventions(records), seconds)
-
-
-def _prepare(task: Task, scorer: Scorer, runs: Mapping[str, TaskRun], processes: Processes) -> Work:
-    """The task's work on this model. Raises ValueError on every process when it fails on one."""
-    work, message = None, None
+def _load(spec: ModelSpec, config: EvalConfig, processes: Processes) -> tuple[Scorer, dict[str, Any]]:
+    """The model and what is reported about it. Raises ValueError on every process when it fails on one."""
+    scorer, info, message = None, {}, None
     try:
-        needed = needed_records(task, {name: run.records for name, run in runs.items()})
-        work = task.prepare(scorer, *needed)
-        if not work.divisible:  # then the processes share every forward pass instead
-            work = task.prepare(replace(scorer, processes=processes), *needed)
+        scorer = load_scorer(spec, config.scoring)
+        info = _describe(spec, scorer, config)
     except Exception as error:
         message = message_of(error)
-    messages = [found for found in processes.gather(message) if found is not None]
-    if work is None or messages:
+    messages = [message for message in processes.gather(message) if message is not None]
+    if scorer is None or messages:
         raise ValueError(messages[0])
-    return work
+    return scorer, info
 
 
 def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, Any]:

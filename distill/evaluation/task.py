@@ -1,7 +1,7 @@
-"""What a task is to the suite: items that can be scored in any parts, and how their records become estimates.
+"""What a task is to the suite: items that can be scored in chunks, and how their records become estimates.
 
-A task is planned once (its data is read then), and prepared for one model after another. The suite divides the items
-into chunks, scores them in one process or several, keeps every record, and calls `summarise` on all of them.
+A task is planned once, when its data is read. It is then prepared for one model after another. The suite divides its
+items into chunks, scores them in one process or several, keeps every record, and summarises all of them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Summarise = Callable[..., list[Estimate]]  # (records, *conventions, settings) -
 class Work:
     """A task on one model.
 
-    ids [num_items]: the ids of the records, unique. items [num_items]: what is scored. score: any of the items, in
-    order, to one record each, with the item's id. conventions: all records, in the order of the items, to the strings
-    that `summarise` takes between the records and the settings. divisible: False when the items can only be scored all
-    together (one joined text). chunk: how many items are scored at once and then written to the disk; by default what
-    fills a few forward passes.
+    ids [num_items]: the ids of the records, unique. items [num_items]: what is scored. score: maps any of the items, in
+    order, to one record each, with the item's id. conventions: maps all records, in the order of the items, to the
+    strings that `summarise` takes between the records and the settings. divisible: False when the items can only be
+    scored all together (one joined text). chunk: how many items are scored at once and then written to disk; by default
+    as many as fill a few forward passes.
     """
 
     ids: Sequence[str]
@@ -40,12 +40,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Task:
-    """A family of measures, ready to be prepared for one scorer after another.
+    """A measure with its data read, ready to be prepared for one scorer after another.
 
     key: everything about data and settings, but nothing about the model, that a record depends on; a record is used
-    again only under an equal key. num_items, num_tokens: about how many there are to score, for the progress bar.
+    again only under an equal key. num_items, num_tokens: roughly how many are scored and read, for the progress bar.
     num_new_tokens: at most how many are sampled. needs: earlier tasks whose records `prepare` takes after the scorer
-    (what is computed from sampled continuations needs the task that samples them).
+    (a measure of sampled continuations needs the task that samples them).
     """
 
     name: str
@@ -59,16 +59,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
-    """What could not be measured, and why. model: None if no model is to blame; task: None if a model did not load."""
+    """What could not be measured, and why. model: None if the data is at fault; task: None if a model did not load."""
 
     model: str | None
     task: str | None
     message: str
-
-
-def about_num_tokens(texts: Sequence[str]) -> int:
-    """Roughly how many tokens English texts have: one for four characters, one more for each text."""
-    return sum(map(len, texts)) // 4 + len(texts)
 
 
 def items_task(
@@ -79,7 +74,7 @@ def items_task(
     texts: Sequence[str],
     divisible: bool = True,
 ) -> Task:
-    """A task whose items have an id each and are scored apart. Its convention is its key and the start token.
+    """A task whose items have an id each and are scored independently. Its convention is its key and the start token.
 
     texts: what the model has to read, for the progress bar. divisible: as in `Work`.
     """
@@ -92,12 +87,20 @@ def items_task(
     return Task(name, key, prepare, len(items), about_num_tokens(texts))
 
 
+def about_num_tokens(texts: Sequence[str]) -> int:
+    """Roughly how many tokens English texts have: one for four characters, one more for each text."""
+    return sum(map(len, texts)) // 4 + len(texts)
+
+
 def tokenizer_hash(scorer: Scorer) -> str:
     """Eight hex digits of the SHA-256 of the tokenizer's full definition."""
     return hashlib.sha256(scorer.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
 
 
 def data_hash(items: Sequence[Any]) -> str:
-    """Eight hex digits of the SHA-256 of a data set (texts or dataclasses), in order."""
+    """Eight hex digits of the SHA-256 of a data set (texts or dataclasses), in order.
+
+    The names of a dataclass's fields enter the hash: renaming one makes all records of its measure obsolete.
+    """
     plain = [asdict(item) if is_dataclass(item) and not isinstance(item, type) else item for item in items]
     return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()[:8]

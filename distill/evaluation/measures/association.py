@@ -1,10 +1,10 @@
 """Embedding association: WEAT and SEAT (Caliskan et al. 2017, May et al. 2019) on a causal model's representations.
 
-s(w, A, B) is the mean cosine of w with the attributes A minus that with B. The effect size d is the difference of the
-means of s over the targets X and Y in units of its standard deviation over both (ddof = 1). The p-value is one-sided,
-over splits of the targets in the same sizes. A text is represented by the last layer's state at its last token. The
-summary is the mean |d| over the tests; a test is its unit of resampling. Of the published tests those about gender are
-used: WEAT 6 to 8 and 6b to 8b, and their sentences; the others are about other groups, or about none.
+s(w, A, B) is the mean cosine of w with the attributes A minus that with B. The effect size d is the difference between
+the means of s over the targets X and Y, divided by its standard deviation over both (ddof = 1). The p-value is
+one-sided, over splits of the targets in the same sizes. A text is represented by the last layer's state at its last
+token. The summary is the mean |d| over the tests, and a test is its unit of resampling. Of the published tests those
+about gender are used (WEAT 6 to 8 and 6b to 8b, with words and with sentences); the others are about something else.
 """
 
 from __future__ import annotations
@@ -21,17 +21,24 @@ import numpy as np
 import torch
 
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.benchmark_files import read_json
 from distill.evaluation.scoring.logprobs import batches, hidden_states
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
 
 SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
 KEY = "benchmarks.association"
-SAME = "the model associates all targets alike with the attributes, so that there is no effect size; is it trained?"
+NO_EFFECT_SIZE = (
+    "the model associates all targets alike with the attributes, so that there is no effect size; is it trained?"
+)
 GENDER_TESTS = re.compile(r"(sent-)?weat[678]b?")
 FIELDS = ("targ1", "targ2", "attr1", "attr2")
+NOT_GENERATED_TEXT = (
+    "Associations of embeddings need not say anything about generated text (Goldfarb-Tarrant et al. 2021)."
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,31 @@ class AssociationTest:
     attributes_a: tuple[str, ...]
     attributes_b: tuple[str, ...]
 
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """X, Y, A and B."""
+        return self.targets_x, self.targets_y, self.attributes_a, self.attributes_b
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every test is an item. Raises as `read`."""
+    folder, settings = inputs.config.benchmarks.association, inputs.config.statistics
+    if folder is None:
+        return None
+    tests = read(folder)
+    convention = f"data:{data_hash(tests)}|last-token|last-layer|cosine|ddof:1"
+    key = f"{convention}|permutations:{settings.num_permutations}|seed:{settings.seed}"
+
+    def prepare(scorer: Scorer) -> Work:
+        whole = f"{convention}|{scorer.start_convention}"
+        names = [test.name for test in tests]
+        return Work(names, tests, lambda part: score(scorer, part, settings), lambda _: (whole,))
+
+    texts = [text for test in tests for group in test.groups() for text in group]
+    return Task("association", key, prepare, len(tests), about_num_tokens(texts))
+
 
 def read(folder: str) -> list[AssociationTest]:
-    """The tests about gender in a folder (the names of GENDER_TESTS and .jsonl), by name; other files are left out.
+    """The tests about gender in a folder, by name: the .jsonl files named as GENDER_TESTS says.
 
     Raises FileNotFoundError or ValueError with the remedy.
     """
@@ -70,12 +99,12 @@ def read(folder: str) -> list[AssociationTest]:
 
 def score(scorer: Scorer, tests: Sequence[AssociationTest], settings: StatisticsConfig) -> list[dict[str, Any]]:
     """One record per test: effect size d, one-sided p, and the numbers of targets."""
-    texts = list(dict.fromkeys(text for test in tests for group in _groups(test) for text in group))
+    texts = list(dict.fromkeys(text for test in tests for group in test.groups() for text in group))
     vectors = represent(scorer, texts)
     row = {text: number for number, text in enumerate(texts)}
     records = []
     for test in tests:
-        x, y, a, b = (vectors[[row[text] for text in group]] for group in _groups(test))
+        x, y, a, b = (vectors[[row[text] for text in group]] for group in test.groups())
         s_x, s_y = associations(x, a, b), associations(y, a, b)
         p = permutation_p(s_x, s_y, num_permutations=settings.num_permutations, seed=settings.seed)
         records.append(
@@ -128,14 +157,15 @@ def effect_size(s_x: FloatArray, s_y: FloatArray) -> float:
     """
     deviation = np.concatenate([s_x, s_y]).std(ddof=1)
     if not deviation > 0:
-        raise ValueError(SAME)
+        raise ValueError(NO_EFFECT_SIZE)
     return float((s_x.mean() - s_y.mean()) / deviation)
 
 
 def permutation_p(s_x: FloatArray, s_y: FloatArray, *, num_permutations: int = 9999, seed: int = 0) -> float:
     """One-sided: the share of splits of the targets, in the sizes of X and Y, with a statistic at least as large.
 
-    Exact over all splits if these are at most num_permutations + 1, else Monte Carlo with the observed split counted.
+    Exact over all splits if these are at most num_permutations + 1; otherwise Monte Carlo, with the observed split
+    counted.
     """
     both = np.concatenate([s_x, s_y])
     total, observed = both.sum(), s_x.mean() - s_y.mean()
@@ -177,5 +207,20 @@ def represent(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
     return result
 
 
-def _groups(test: AssociationTest) -> tuple[tuple[str, ...], ...]:
-    return test.targets_x, test.targets_y, test.attributes_a, test.attributes_b
+MEASURE = Measure(
+    name="association",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "association/seat": Description(
+            "Sentence embedding association (SEAT)",
+            "SEAT",
+            "Mean |effect size| over the tests of the association of gendered names and terms with attributes. 0: "
+            "none.",
+        ),
+        "association/weat": Description(
+            "Word embedding association (WEAT)", None, "The same with single words in place of sentences."
+        ),
+    },
+    caveats=(NOT_GENERATED_TEXT,),
+)

@@ -1,8 +1,8 @@
-"""Reading published benchmarks: a local path or a hub name in, its content out; anything else is one clear message.
+"""Read published benchmarks from local files or from the hub; every failure is one message with the remedy.
 
-A benchmark is named by the path of its published file or folder, by `hub` (its usual hub data set), or by
-`hub:owner/name` (a hub data set with the same columns). Only these two reach for the network: a path, whether or not it
-exists, never does.
+A setting names a benchmark by the path of its published file or folder, by `hub` (its usual hub data set), or by
+`hub:owner/name` (a hub data set with the same columns). Only the last two use the network; a path never does, whether
+or not it exists.
 """
 
 from __future__ import annotations
@@ -22,24 +22,27 @@ HUB_PREFIX = "hub:"
 
 
 def hub_name(path: str, usual: str) -> str | None:
-    """The hub data set that `path` stands for (`usual` for `hub`), or None for a local path."""
+    """The hub data set that `path` names (`usual` for `hub`), or None for a local path."""
     if path == HUB:
         return usual
     return path.removeprefix(HUB_PREFIX) if path.startswith(HUB_PREFIX) else None
 
 
 def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str) -> list[dict[str, Any]]:
-    """The rows of a hub data set. Raises FileNotFoundError, with the command that gets the files, if it fails."""
+    """The rows of a hub data set. Raises FileNotFoundError with the command that gets the files.
+
+    key: the setting; source: that command.
+    """
     try:
         try:
             return list(load_dataset(name, subset, split=split))
         except RuntimeError as error:
             if "script" not in str(error):
                 raise
-            # the hub keeps a table of what a loading script, which `datasets` no longer runs, used to give
+            # `datasets` no longer runs loading scripts; the hub keeps a table of their output on this branch
             return list(load_dataset(name, subset, split=split, revision="refs/convert/parquet"))
     except Exception as error:
-        # datasets raises another type for each way a hub name can fail; the user needs one message
+        # every way to fail raises another type; the user needs one message
         reason = " ".join(str(error).split())
         raise FileNotFoundError(
             f"{key}: the data set {name} could not be loaded from the hub ({reason}). To have it as files: {source}; "
@@ -48,15 +51,15 @@ def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str
 
 
 def read_text(path: str | Path, key: str, source: str) -> str:
-    """The UTF-8 text of a file, gzipped or not. key: its configuration key; source: the command that gets it.
+    """The UTF-8 text of a file, gzipped or not. key: the setting that names it; source: the command that gets it.
 
-    Raises FileNotFoundError, or ValueError for a file that is empty or no text, with the remedy.
+    Raises FileNotFoundError, or ValueError for a file that is empty or not text, with the remedy.
     """
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(
-            f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH ({HUB_PREFIX}OWNER/NAME is a data "
-            "set of the hub)"
+            f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH ({HUB_PREFIX}OWNER/NAME names a "
+            "data set of the hub)"
         )
     try:
         raw = file.read_bytes()
@@ -96,7 +99,8 @@ def read_csv(
 def read_jsonl(path: str | Path, key: str, source: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     """The rows of a file with one JSON object per line. Raises as `read_csv`, naming the line that is not JSON."""
     rows = []
-    for number, line in enumerate(read_text(path, key, source).split("\n"), 1):  # U+2028 may stand within a text
+    lines = read_text(path, key, source).split("\n")  # not splitlines: a text may hold U+2028
+    for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 rows.append(json.loads(line))

@@ -1,8 +1,6 @@
-"""Is the model still of use for classification? SST-2 and CoLA, for which a copy of it is fine-tuned.
+"""What SST-2 and CoLA share: reading labelled sentences, and fine-tuning a copy of the model to classify them.
 
-SST-2 (Socher et al. 2013): is a sentence of a film review positive? CoLA (Warstadt et al. 2019): is a sentence
-acceptable English? As in GLUE (Wang et al. 2019) the measure is the accuracy of SST-2 and Matthews' correlation of CoLA
-on the development part (of CoLA both halves, in and out of its domain), whose sentence is the unit of resampling. One
+As in GLUE (Wang et al. 2019), the development part is measured, and its sentence is the unit of resampling. One
 fine-tuning is one draw: the interval holds for the classifier that came out, not for the luck of another order of the
 training texts.
 """
@@ -12,26 +10,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from distill.evaluation.config import FineTuningConfig, StatisticsConfig
+from distill.evaluation.config import FineTuningConfig
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
 from distill.evaluation.scoring.scorer import Scorer
-from distill.evaluation.statistics.estimators import correlation, joint_moments, ratio
-from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task, data_hash
 
 HUB_NAME = "nyu-mll/glue"
-Name = Literal["sst2", "cola"]
 
 
 @dataclass(frozen=True)
-class Format:
-    """A data set's published files (of the training and the development part), a line's columns, how to get them."""
+class DataSet:
+    """A data set of labelled sentences.
 
+    train, development: the published files of each part, tab-separated. text_column, label_column, num_columns: of a
+    line. source: how to get the files. name: of the measure, of its key in `benchmarks`, and of its subset on the hub.
+    """
+
+    name: str
     train: tuple[str, ...]
     development: tuple[str, ...]
     text_column: int
@@ -39,25 +39,10 @@ class Format:
     num_columns: int
     source: str
 
-
-FORMATS: dict[Name, Format] = {
-    "sst2": Format(
-        ("train.tsv",),
-        ("dev.tsv",),
-        text_column=0,
-        label_column=1,
-        num_columns=2,
-        source="SST-2.zip of GLUE, https://gluebenchmark.com/tasks (train.tsv and dev.tsv: sentence, label)",
-    ),
-    "cola": Format(
-        ("in_domain_train.tsv",),
-        ("in_domain_dev.tsv", "out_of_domain_dev.tsv"),
-        text_column=3,
-        label_column=1,
-        num_columns=4,
-        source="https://nyu-mll.github.io/CoLA/cola_public_1.1.zip (its folder raw)",
-    ),
-}
+    @property
+    def key(self) -> str:
+        """The setting that names its folder."""
+        return f"benchmarks.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -69,102 +54,61 @@ class LabelledText:
     label: int
 
 
-def read(name: Name, path: str) -> tuple[list[LabelledText], list[LabelledText]]:
+def classification_task(data_set: DataSet, path: str, config: FineTuningConfig) -> Task:
+    """Every sentence of the development part is an item. Raises as `read`.
+
+    Of the training part, at most config.max_train sentences are used, evenly spaced.
+    """
+    train, test = read(data_set, path)
+    if config.max_train is not None and config.max_train < len(train):
+        train = [train[index] for index in np.linspace(0, len(train) - 1, config.max_train).round().astype(int)]
+    return classifier_task(data_set.name, f"data:{data_hash([*train, *test])}", train, test, score, config)
+
+
+def read(data_set: DataSet, path: str) -> tuple[list[LabelledText], list[LabelledText]]:
     """The training and the development part, from a folder of the published files or from the hub.
 
     Raises FileNotFoundError or ValueError with the remedy.
     """
-    key, layout = f"benchmarks.{name}", FORMATS[name]
     hub = hub_name(path, HUB_NAME)
     parts = []
-    for part, files in (("train", layout.train), ("validation", layout.development)):
+    for part, files in (("train", data_set.train), ("validation", data_set.development)):
         if hub is not None:
-            rows = read_hub(hub, key, layout.source, subset=name, split=part)
-            check_columns(rows, ("sentence", "label"), path, key, layout.source)
+            rows = read_hub(hub, data_set.key, data_set.source, subset=data_set.name, split=part)
+            check_columns(rows, ("sentence", "label"), path, data_set.key, data_set.source)
             pairs = [(str(row["sentence"]), int(row["label"])) for row in rows]
         else:
-            pairs = [pair for file in files for pair in _read_file(Path(path).expanduser() / file, key, layout)]
+            pairs = [pair for file in files for pair in _read_file(Path(path).expanduser() / file, data_set)]
         parts.append([LabelledText(f"{part}/{number}", *pair) for number, pair in enumerate(pairs)])
     return parts[0], parts[1]
 
 
-def task(name: Name, path: str, how: FineTuningConfig) -> Task:
-    """The task of the suite; of the training part at most how.max_train sentences, evenly spaced. Raises as `read`."""
-    train, test = read(name, path)
-    if how.max_train is not None and how.max_train < len(train):
-        train = [train[index] for index in np.linspace(0, len(train) - 1, how.max_train).round().astype(int)]
-    return classifier_task(name, f"data:{data_hash([*train, *test])}", train, test, score, how)
-
-
 def score(
-    scorer: Scorer, train: Sequence[LabelledText], test: Sequence[LabelledText], how: FineTuningConfig
+    scorer: Scorer, train: Sequence[LabelledText], test: Sequence[LabelledText], config: FineTuningConfig
 ) -> list[dict[str, Any]]:
-    """Fine-tune on `train`; one record per sentence of `test` with its class and the one predicted."""
-    labels = [one.label for one in train]
-    predicted = fine_tuned_predictions(
-        scorer, [one.text for one in train], labels, [one.text for one in test], num_classes=2, how=how
-    )
+    """Fine-tune on `train`; one record per sentence of `test` with its class and the predicted one."""
+    texts, unseen = ([item.text for item in part] for part in (train, test))
+    labels = [item.label for item in train]
+    predicted = fine_tuned_predictions(scorer, texts, labels, unseen, num_classes=2, config=config)
     return [
-        {"id": one.id, "label": one.label, "predicted": int(choice)}
-        for one, choice in zip(test, predicted, strict=True)
+        {"id": item.id, "label": item.label, "predicted": int(choice)}
+        for item, choice in zip(test, predicted, strict=True)
     ]
 
 
-def summarise_sst2(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """Accuracy, a proportion."""
-    right = np.array([[record["label"] == record["predicted"], 1.0] for record in records], dtype=np.float64)
-    return [_estimate("sst2/accuracy", records, right, ratio, "proportion", convention, settings)]
-
-
-def summarise_cola(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """Matthews' correlation of the classes with the predictions."""
-    labels, predicted = (np.array([float(record[name]) for record in records]) for name in ("label", "predicted"))
-    columns = joint_moments(labels, predicted)
-    return [_estimate("cola/matthews", records, columns, matthews, "correlation", convention, settings)]
-
-
-def matthews(sums: np.ndarray) -> np.ndarray:
-    """Matthews' correlation from `joint_moments` of two binary variables: Pearson's, and 0 where one does not vary (as
-    in GLUE: a classifier that always says the same is by chance right).
-    """
-    return np.nan_to_num(correlation(sums), nan=0.0)
-
-
-def _estimate(
-    name: str,
-    records: Sequence[dict[str, Any]],
-    columns: np.ndarray,
-    statistic: Any,
-    unit: str,
-    convention: str,
-    settings: StatisticsConfig,
-) -> Estimate:
-    return estimate(
-        name,
-        [record["id"] for record in records],
-        columns,
-        statistic,
-        unit=unit,
-        higher_is_better=True,
-        num_items=len(records),
-        convention=convention,
-        settings=settings,
-    )
-
-
-def _read_file(file: Path, key: str, layout: Format) -> list[tuple[str, int]]:
+def _read_file(file: Path, data_set: DataSet) -> list[tuple[str, int]]:
     """(sentence, class) of each line; a first line whose class is no number is a header."""
     pairs = []
-    for number, line in enumerate(read_text(file, key, layout.source).rstrip("\n").split("\n"), 1):
+    for number, line in enumerate(read_text(file, data_set.key, data_set.source).rstrip("\n").split("\n"), 1):
         cells = line.rstrip("\r").split("\t")
-        well_formed = len(cells) == layout.num_columns and cells[layout.text_column].strip()
-        if well_formed and cells[layout.label_column] in ("0", "1"):
-            pairs.append((cells[layout.text_column].strip(), int(cells[layout.label_column])))
+        well_formed = len(cells) == data_set.num_columns and cells[data_set.text_column].strip()
+        if well_formed and cells[data_set.label_column] in ("0", "1"):
+            pairs.append((cells[data_set.text_column].strip(), int(cells[data_set.label_column])))
         elif number > 1 or not well_formed:
             raise ValueError(
-                f"{key}: {file}:{number} has not {layout.num_columns} columns with a sentence and a class 0 or 1. To "
-                f"get it again: {layout.source}"
+                f"{data_set.key}: {file}:{number} does not have {data_set.num_columns} columns with a sentence and a "
+                f"class 0 or 1. To get it again: {data_set.source}"
             )
     if not pairs:
-        raise ValueError(f"{key}: {file} holds no sentence. To get it again: {layout.source}")
+        raise ValueError(f"{data_set.key}: {file} holds no sentence. To get it again: {data_set.source}")
     return pairs

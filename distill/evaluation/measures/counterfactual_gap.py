@@ -1,13 +1,14 @@
 """Counterfactual gap: how far is a model from treating a text and its gender-swapped counterfactual alike?
 
-On aligned positions whose context holds a swapped word: the total variation between S(. | x) and M S(. | x'), where M
-carries the counterfactual's prediction back into the original world (`distill.loss.targets.carry`). On whole documents:
-|log P(x) - log P(x')| per token. Documents without a gendered term, or with none within the model's context, have no
-counterfactual and are left out.
+Predictions: the total variation between S(. | x) and M S(. | x'), over aligned positions whose context holds a swapped
+word. M carries the counterfactual's prediction back into the original world (`distill.loss.targets.carry`).
+Likelihoods: |log P(x) - log P(x')| per token of the whole documents. Documents without a gendered term, or with none
+within the model's context, have no counterfactual and are left out. The document is the unit of resampling.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from augment.lexicon import Lexicon
+from augment.lexicon import Lexicon, load_lexicon
 from distill.data.packing import PairedExample, pair_texts
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.scoring.logprobs import (
     batches,
     hidden_states,
@@ -29,7 +31,34 @@ from distill.evaluation.scoring.logprobs import (
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.loss.targets import GenderClasses, carry
+from distill.evaluation.task import Task, Work, about_num_tokens, data_hash, tokenizer_hash
+from distill.loss.targets import GenderClasses, carry, gender_classes
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every document that has a counterfactual is an item. Raises as `load_lexicon`."""
+    config, documents = inputs.config.counterfactual_gap, inputs.documents
+    if not config.enabled or documents is None:
+        return None
+    lexicon = load_lexicon(config.tiers, config.lexicon)
+    key = f"text:{data_hash(documents)}|lexicon:{lexicon.fingerprint[:8]}|after-first-swap"
+    # by tokenizer and start token, because models that share them share the pairs
+    prepared: dict[tuple[str, int | None], tuple[list[tuple[int, PairedExample]], GenderClasses]] = {}
+
+    def prepare(scorer: Scorer) -> Work:
+        tokenizer = tokenizer_hash(scorer)
+        if (tokenizer, scorer.start_id) not in prepared:
+            swapped = swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
+            prepared[tokenizer, scorer.start_id] = swapped, gender_classes(scorer.tokenizer, lexicon)
+        pairs, classes = prepared[tokenizer, scorer.start_id]
+        context = scorer.context or sys.maxsize
+        is_cut = any(max(len(pair.input_ids), len(pair.cf_input_ids)) > context for _, pair in pairs)
+        cut = f"cut-at-word:{context}" if is_cut else "whole-documents"
+        convention = f"{key}|{scorer.start_convention}|{cut}|tokenizer:{tokenizer}"
+        ids = [f"document/{number}" for number, _ in pairs]
+        return Work(ids, pairs, lambda part: score(scorer, part, classes), lambda _: (convention,))
+
+    return Task("counterfactual_gap", key, prepare, len(documents), 2 * about_num_tokens(documents))
 
 
 def swapped_pairs(
@@ -37,7 +66,7 @@ def swapped_pairs(
 ) -> list[tuple[int, PairedExample]]:
     """The documents that have a counterfactual, tokenised after `start`, each with its number.
 
-    Raises ValueError when there is none.
+    Raises ValueError when none has one.
     """
     pairs = [
         (number, document.example) for number, document in enumerate(pair_texts(documents, tokenizer, lexicon, start))
@@ -83,30 +112,17 @@ def score(scorer: Scorer, pairs: Sequence[tuple[int, PairedExample]], classes: G
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Mean total variation over the compared positions, and mean |log P(x) - log P(x')| per token over documents."""
     compared = [record for record in records if record["num_positions"]]
-    variation = np.array([[record["total_variation"], record["num_positions"]] for record in compared])
+    names = [record["id"] for record in compared]
+    variation = np.array([[record["total_variation"], record["num_positions"]] for record in compared]).reshape(-1, 2)
     gaps = np.array(
         [[2 * abs(r["logprob"] - r["cf_logprob"]) / (r["num_tokens"] + r["num_cf_tokens"]), 1.0] for r in compared]
-    )
+    ).reshape(-1, 2)
     shared: dict[str, Any] = {"higher_is_better": False, "convention": convention, "settings": settings}
+    positions = {"unit": "probability", "num_items": int(variation[:, 1].sum()), **shared}
+    per_token = {"unit": "nats per token", "num_items": len(gaps), **shared}
     return [
-        estimate(
-            "counterfactual_gap/total_variation",
-            [record["id"] for record in compared],
-            variation.reshape(-1, 2),
-            ratio,
-            unit="probability",
-            num_items=int(variation[:, 1].sum()) if compared else 0,
-            **shared,
-        ),
-        estimate(
-            "counterfactual_gap/log_likelihood",
-            [record["id"] for record in compared],
-            gaps.reshape(-1, 2),
-            ratio,
-            unit="nats per token",
-            num_items=len(gaps),
-            **shared,
-        ),
+        estimate("counterfactual_gap/total_variation", names, variation, ratio, **positions),
+        estimate("counterfactual_gap/log_likelihood", names, gaps, ratio, **per_token),
     ]
 
 
@@ -133,30 +149,31 @@ def _total_variations(
         ]
     )
     flat, chunk = hidden.flatten(0, 1), max_positions(scorer)
-    found = [np.zeros(0)]
+    distances = [np.zeros(0)]
     for start in range(0, len(own), chunk):
         part = slice(start, start + chunk)
         logprobs = next_token_logprobs(scorer, flat[torch.from_numpy(own[part]).to(flat.device)])
         cf_logprobs = next_token_logprobs(scorer, flat[torch.from_numpy(other[part]).to(flat.device)])
         distance = (logprobs.exp() - carry(cf_logprobs, logprobs, classes).exp()).abs().sum(-1, dtype=torch.float64) / 2
-        found.append(distance.cpu().numpy())
-    return np.split(np.concatenate(found), np.cumsum([len(where) for where in chosen])[:-1])
+        distances.append(distance.cpu().numpy())
+    return np.split(np.concatenate(distances), np.cumsum([len(where) for where in chosen])[:-1])
 
 
 def _log_likelihoods(scorer: Scorer, hidden: Tensor, views: Sequence[np.ndarray]) -> list[FloatArray]:
     """log P of each token but the first of each view, in nats; line i of `hidden` belongs to view i."""
     where = [line * hidden.shape[1] + np.arange(len(ids) - 1) for line, ids in enumerate(views)]
     targets = np.concatenate([ids[1:] for ids in views])
-    found = target_logprobs(
+    logprobs = target_logprobs(
         scorer, hidden.flatten(0, 1), torch.from_numpy(np.concatenate(where)), torch.from_numpy(targets)
     )
-    return np.split(found, np.cumsum([len(part) for part in where])[:-1])
+    return np.split(logprobs, np.cumsum([len(part) for part in where])[:-1])
 
 
 def cut_pair(pair: PairedExample, limit: int) -> PairedExample:
-    """Both views, if one is longer than `limit` tokens, cut behind the last pair of partners within it: at one word.
+    """The pair, with both views cut at the same word if one of them is longer than `limit` tokens.
 
-    Cut after equally many tokens, views of unequal length would end in different text.
+    The cut is behind the last aligned tokens that both lie within the limit. Cut after equally many tokens, views of
+    unequal length would end in different text.
     """
     if max(len(pair.input_ids), len(pair.cf_input_ids)) <= limit:
         return pair
@@ -166,3 +183,24 @@ def cut_pair(pair: PairedExample, limit: int) -> PairedExample:
     return PairedExample(
         pair.input_ids[: last + 1], pair.cf_input_ids[: cf_last + 1], np.where(align <= cf_last, align, -1)[: last + 1]
     )
+
+
+MEASURE = Measure(
+    name="counterfactual_gap",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "counterfactual_gap/total_variation": Description(
+            "Counterfactual gap: predictions",
+            "counterfactual gap",
+            "Mean total variation between the prediction on a text and the one on its gender-swapped counterfactual, "
+            "carried back. 0: the model treats both worlds alike; 1 is the largest possible value.",
+        ),
+        "counterfactual_gap/log_likelihood": Description(
+            "Counterfactual gap: likelihood",
+            None,
+            "Mean over documents of |log P(text) - log P(counterfactual)| per token.",
+        ),
+    },
+    reads_text=lambda config: config.counterfactual_gap.enabled,
+)

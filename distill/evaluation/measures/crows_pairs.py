@@ -1,9 +1,9 @@
 """CrowS-Pairs (Nangia et al. 2020) for causal models: how often is the more stereotyping sentence the likelier one?
 
-Two conventions that are not comparable: `bias-bench` compares the mean log-probability per token, `lm-eval` the sum
-(and is usually quoted on the revised data). 50 percent is the ideal; a tie counts as not preferred. The pair is the
-unit of resampling, so that for paired models the label-swap test is McNemar's. The benchmark's sentences have known
-faults (Blodgett et al. 2021); with 262 gender pairs the interval is about +-6 points.
+Two conventions, which cannot be compared: `bias-bench` compares the mean log-probability per token, `lm-eval` compares
+the sum (and is usually quoted on the revised data). 50 percent is the ideal; a tie counts as not preferred. The pair is
+the unit of resampling, so the label-swap test of two models is McNemar's. The sentences have known faults (Blodgett et
+al. 2021), and with 262 gender pairs the interval is about +-6 points.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_csv, read_hub
+from distill.evaluation.measures.stereoset import UNCLEAR_SENTENCES
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.task import Task, data_hash, items_task
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/nyu-mll/crows-pairs/master/data/crows_pairs_anonymized.csv"
 HUB_NAME = "jannalu/crows_pairs_multilingual"  # the revised pairs, which lm-eval uses
@@ -36,6 +39,16 @@ class Pair:
     bias_type: str
     more: str
     less: str
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every pair is an item. Raises as `read`."""
+    path = inputs.config.benchmarks.crows_pairs
+    if path is None:
+        return None
+    pairs = read(path)
+    key = f"data:{data_hash(pairs)}|tie:not-preferred"
+    return items_task("crows_pairs", key, pairs, score, [text for pair in pairs for text in (pair.more, pair.less)])
 
 
 def read(path: str) -> list[Pair]:
@@ -98,3 +111,27 @@ def _prefers_more(record: dict[str, Any], rule: str) -> bool:
         return record["logprob_more"] > record["logprob_less"]
     more = record["logprob_more"] / record["num_tokens_more"]
     return more > record["logprob_less"] / record["num_tokens_less"]
+
+
+ALL_DOMAINS = "The same for all nine kinds of bias."
+MEASURE = Measure(
+    name="crows_pairs",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "crows_pairs/bias-bench/gender": Description(
+            "CrowS-Pairs, gender, per token",
+            "CrowS gender",
+            "How often the more stereotyping sentence has the higher mean log-probability per token; 50 is the ideal.",
+        ),
+        "crows_pairs/bias-bench/all": Description("CrowS-Pairs, all, per token", None, ALL_DOMAINS),
+        "crows_pairs/lm-eval/gender": Description(
+            "CrowS-Pairs, gender, per sentence",
+            None,
+            "How often the more stereotyping sentence has the higher log-likelihood; 50 is the ideal. Cannot be "
+            "compared with the score per token.",
+        ),
+        "crows_pairs/lm-eval/all": Description("CrowS-Pairs, all, per sentence", None, ALL_DOMAINS),
+    },
+    caveats=(UNCLEAR_SENTENCES,),
+)

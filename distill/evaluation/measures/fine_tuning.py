@@ -1,9 +1,9 @@
-"""Fine-tuning a copy of a model to classify texts: labelled texts in; its predictions for other texts out.
+"""Fine-tune a copy of a model to classify texts, and predict the classes of other texts.
 
-The classifier is the model's body and one linear layer, from zero, on its last hidden states averaged over the tokens.
-All of it is trained by AdamW in float32, with a learning rate that rises over the first tenth of the steps and then
-falls to 0, gradients clipped at norm 1, and no dropout: only the order of the texts is random. The model that is scored
-is not changed.
+The classifier is the model's body and one linear layer, initialised to zero, on its last hidden states averaged over
+the tokens. All of it is trained by AdamW in float32, without dropout and with gradients clipped at norm 1. The learning
+rate rises over the first tenth of the steps and then falls to 0. Only the order of the texts is random. The model that
+is scored is not changed.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ def fine_tuned_predictions(
     labels: Sequence[int],
     unseen: Sequence[str],
     num_classes: int,
-    how: FineTuningConfig,
+    config: FineTuningConfig,
 ) -> npt.NDArray[np.int64]:
     """The classes [num_unseen] of the unseen texts, after fine-tuning on the texts with their labels.
 
     Texts are cut at the model's context. Raises ValueError when the loss is not finite.
     """
-    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode: this is training
-        config = scorer.model.config
-        classifier = Classifier(scorer.model.base_model, config.hidden_size, num_classes).to(scorer.model.device)
+    hidden_size, device = scorer.model.config.hidden_size, scorer.model.device
+    with torch.inference_mode(False), torch.enable_grad():  # the caller may have switched gradients off
+        classifier = Classifier(scorer.model.base_model, hidden_size, num_classes).to(device)
         classifier.requires_grad_(True)
-        _train(scorer, classifier, _token_rows(scorer, texts), labels, how)
+        _train(scorer, classifier, _token_rows(scorer, texts), labels, config)
     rows = _token_rows(scorer, unseen)
     predicted = np.empty(len(rows), dtype=np.int64)
     with torch.inference_mode():
@@ -79,38 +79,43 @@ def classifier_task(
     train: Sequence[Any],
     test: Sequence[Any],
     score: Callable[[Scorer, Sequence[Any], Sequence[Any], FineTuningConfig], Records],
-    how: FineTuningConfig,
+    config: FineTuningConfig,
 ) -> Task:
-    """A task whose `score` fine-tunes on `train` and gives a record for each item of `test`.
+    """A task whose `score` fine-tunes on `train` and gives one record for each item of `test`.
 
-    data: what identifies both parts, whose items have a text each. A backward pass counts as two forward passes.
+    data: the part of the key that identifies both parts. train, test: items with an attribute `text`. A backward pass
+    counts as two forward passes.
     """
 
     def score_all(scorer: Scorer, part: Sequence[Any]) -> Records:
-        return score(scorer, train, part, how)
+        return score(scorer, train, part, config)
 
-    key = f"{data}|fine-tuned:{how.epochs}x{how.batch_size}|lr:{how.lr:g}|seed:{how.seed}|mean-pooled"
-    planned = items_task(name, key, test, score_all, [one.text for one in test], divisible=False)
-    cost = 3 * how.epochs * about_num_tokens([one.text for one in train])
-    return replace(planned, num_tokens=planned.num_tokens + cost)
+    settings = f"fine-tuned:{config.epochs}x{config.batch_size}|lr:{config.lr:g}|seed:{config.seed}|mean-pooled"
+    texts, unseen = ([item.text for item in part] for part in (train, test))
+    task = items_task(name, f"{data}|{settings}", test, score_all, unseen, divisible=False)
+    return replace(task, num_tokens=task.num_tokens + 3 * config.epochs * about_num_tokens(texts))
 
 
 def _train(
-    scorer: Scorer, classifier: Classifier, rows: Sequence[Sequence[int]], labels: Sequence[int], how: FineTuningConfig
+    scorer: Scorer,
+    classifier: Classifier,
+    rows: Sequence[Sequence[int]],
+    labels: Sequence[int],
+    config: FineTuningConfig,
 ) -> None:
-    """All steps. The texts of a step go through the model in parts of similar length, the gradients added up."""
+    """All steps. The texts of a step go through the model in batches of similar length; their gradients are added."""
     targets = torch.as_tensor(labels)
-    num_steps = how.epochs * math.ceil(len(rows) / how.batch_size)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=how.lr, fused=True)  # one pass: faster on CPUs too
+    num_steps = config.epochs * math.ceil(len(rows) / config.batch_size)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=config.lr, fused=True)  # one pass: faster on CPUs too
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(WARMUP * num_steps), num_steps)
-    for drawn in _steps(len(rows), how):
-        for part in batches([len(rows[index]) for index in drawn], scorer.max_batch_tokens):
-            logits = classifier([rows[index] for index in drawn[part]])
-            wanted = targets[drawn[part]].to(logits.device)
-            loss = nn.functional.cross_entropy(logits, wanted, reduction="sum") / len(drawn)
+    for drawn in _steps(len(rows), config):
+        for batch in batches([len(rows[index]) for index in drawn], scorer.max_batch_tokens):
+            logits = classifier([rows[index] for index in drawn[batch]])
+            classes = targets[drawn[batch]].to(logits.device)
+            loss = nn.functional.cross_entropy(logits, classes, reduction="sum") / len(drawn)
             if not torch.isfinite(loss):
                 raise ValueError(
-                    f"{scorer.label}: the loss of fine-tuning is {loss.item()}; lower fine_tuning.lr ({how.lr:g}), "
+                    f"{scorer.label}: the loss of fine-tuning is {loss.item()}; lower fine_tuning.lr ({config.lr:g}), "
                     "unless the model itself gives NaN"
                 )
             loss.backward()
@@ -120,11 +125,11 @@ def _train(
         schedule.step()
 
 
-def _steps(num_texts: int, how: FineTuningConfig) -> Iterator[Tensor]:
-    """The indices of the texts of every step: in each epoch all of them, in an order of its own."""
-    generator = torch.Generator().manual_seed(how.seed)
-    for _ in range(how.epochs):
-        yield from torch.randperm(num_texts, generator=generator).split(how.batch_size)
+def _steps(num_texts: int, config: FineTuningConfig) -> Iterator[Tensor]:
+    """The indices of the texts of every step. Each epoch holds all texts, in an order of its own."""
+    generator = torch.Generator().manual_seed(config.seed)
+    for _ in range(config.epochs):
+        yield from torch.randperm(num_texts, generator=generator).split(config.batch_size)
 
 
 def _token_rows(scorer: Scorer, texts: Sequence[str]) -> list[list[int]]:

@@ -1,28 +1,32 @@
-"""LAMBADA (Paperno et al. 2016): can the model guess the last word of a passage, which needs all of it?
+"""LAMBADA (Paperno et al. 2016): can the model guess the last word of a passage, for which it needs the whole passage?
 
-The convention is lm-evaluation-harness's `lambada_openai`, so that both can be compared passage by passage: the text is
-divided at its last space; context and " word" are tokenised together; no start token stands before the context; what
-does not fit the model's context is cut on the left. A passage counts as right when each token of the word is the
+The convention is that of lm-evaluation-harness's `lambada_openai`, so both can be compared passage by passage. The text
+is divided at its last space; context and " word" are tokenised together; no start token stands before the context; and
+what does not fit the model's context is cut on the left. A passage counts as right when each token of the word is the
 likeliest one (greedy decoding would give it). The perplexity is exp(-mean log P(word)), per word and not per token. The
-passage is the unit of resampling. The accuracy of GPT-2 (124M) is 0.3256, its perplexity 40.06 (lm-eval issue 2159).
+passage is the unit of resampling. GPT-2 (124M) has an accuracy of 0.3256 and a perplexity of 40.06 (lm-eval issue
+2159).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_jsonl
 from distill.evaluation.scoring.logprobs import batches, hidden_states, max_positions, next_token_logprobs
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import split_ids
 from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.task import Records, Task, Work, about_num_tokens, data_hash
 
 SOURCE = "hf download EleutherAI/lambada_openai data/lambada_test.jsonl --repo-type dataset --local-dir ."
 HUB_NAME = "EleutherAI/lambada_openai"
@@ -36,6 +40,24 @@ class Passage:
     id: str
     context: str
     target: str
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every passage is an item. The convention also says whether a passage was cut. Raises as `read`."""
+    path = inputs.config.benchmarks.lambada
+    if path is None:
+        return None
+    passages = read(path)
+    key = f"lambada_openai|data:{data_hash(passages)}|start:none|last-space"
+
+    def prepare(scorer: Scorer) -> Work:
+        def conventions(records: Records) -> tuple[str]:
+            is_cut = any(record["num_cut_tokens"] for record in records)
+            return (f"{key}|{f'cut-left:{scorer.context}' if is_cut else 'whole-passages'}",)
+
+        return Work([item.id for item in passages], passages, partial(score, scorer), conventions)
+
+    return Task("lambada", key, prepare, len(passages), about_num_tokens([item.context for item in passages]))
 
 
 def read(path: str) -> list[Passage]:
@@ -67,17 +89,7 @@ def score(scorer: Scorer, passages: Sequence[Passage]) -> list[dict[str, Any]]:
 
     num_cut_tokens: how many tokens of the context did not fit. Raises ValueError for NaN or infinite logits.
     """
-    bare = replace(scorer, start_id=None)
-    rows, records = [], []
-    for item, (prefix, rest) in zip(passages, split_ids(bare, [(p.context, p.target) for p in passages]), strict=True):
-        whole = prefix + rest
-        kept = whole if scorer.context is None else whole[-(scorer.context + 1) :]
-        if len(rest) >= len(kept):
-            raise ValueError(
-                f"{scorer.label}: the last word of {item.id} has {len(rest)} tokens, which leaves no context before it"
-            )
-        rows.append((kept, len(rest)))
-        records.append({"id": item.id, "num_tokens": len(rest), "num_cut_tokens": len(whole) - len(kept)})
+    rows, records = _rows(scorer, passages)
     for batch in batches([len(ids) - 1 for ids, _ in rows], scorer.max_batch_tokens):
         hidden = hidden_states(scorer, [rows[index][0][:-1] for index in batch])
         where = [
@@ -86,10 +98,10 @@ def score(scorer: Scorer, passages: Sequence[Passage]) -> list[dict[str, Any]]:
             for position in range(len(rows[index][0]) - 1 - rows[index][1], len(rows[index][0]) - 1)
         ]
         targets = torch.tensor([token for index in batch for token in rows[index][0][-rows[index][1] :]])
-        found = _target_scores(scorer, hidden.flatten(0, 1)[torch.tensor(where, device=hidden.device)], targets)
+        scores = _target_scores(scorer, hidden.flatten(0, 1)[torch.tensor(where, device=hidden.device)], targets)
         ends = np.cumsum([rows[index][1] for index in batch])
-        for index, part in zip(batch, np.split(found, ends[:-1]), strict=True):
-            records[index] |= {"logprob": float(part[:, 0].sum()), "is_greedy": bool(part[:, 1].all())}
+        for index, of_word in zip(batch, np.split(scores, ends[:-1]), strict=True):
+            records[index] |= {"logprob": float(of_word[:, 0].sum()), "is_greedy": bool(of_word[:, 1].all())}
     return records
 
 
@@ -106,12 +118,50 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     ]
 
 
+def _rows(scorer: Scorer, passages: Sequence[Passage]) -> tuple[list[tuple[list[int], int]], list[dict[str, Any]]]:
+    """For each passage, the ids that fit with the number of target tokens at their end, and its record so far.
+
+    Raises ValueError for a last word so long that no context is left.
+    """
+    without_start = replace(scorer, start_id=None)
+    rows, records = [], []
+    pairs = [(item.context, item.target) for item in passages]
+    for item, (context, target) in zip(passages, split_ids(without_start, pairs), strict=True):
+        ids = context + target
+        kept = ids if scorer.context is None else ids[-(scorer.context + 1) :]
+        if len(target) >= len(kept):
+            raise ValueError(
+                f"{scorer.label}: the last word of {item.id} has {len(target)} tokens, which leaves no room for context"
+            )
+        rows.append((kept, len(target)))
+        records.append({"id": item.id, "num_tokens": len(target), "num_cut_tokens": len(ids) - len(kept)})
+    return rows, records
+
+
 def _target_scores(scorer: Scorer, hidden: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
     """(log P, is the likeliest token) [N, 2] of targets [N] from hidden states [N, H]."""
-    parts = []
+    scores = []
     chunk = max_positions(scorer)
     for states, wanted in zip(hidden.split(chunk), targets.to(hidden.device).split(chunk), strict=True):
         logprobs = next_token_logprobs(scorer, states)
         chosen = logprobs.gather(-1, wanted[:, None])[:, 0]
-        parts.append(torch.stack([chosen.double(), (logprobs.argmax(-1) == wanted).double()], dim=1).cpu())
-    return torch.cat(parts).numpy()
+        scores.append(torch.stack([chosen.double(), (logprobs.argmax(-1) == wanted).double()], dim=1).cpu())
+    return torch.cat(scores).numpy()
+
+
+MEASURE = Measure(
+    name="lambada",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "lambada/accuracy": Description(
+            "LAMBADA: accuracy", "LAMBADA", "How often the last word of a passage is what the model would write."
+        ),
+        "lambada/perplexity": Description(
+            "LAMBADA: perplexity", None, "exp of the mean negative log-probability of the last word, per word."
+        ),
+    },
+    caveats=(
+        "LAMBADA accepts only one spelling of one word, after passages from novels: a model of other texts scores low.",
+    ),
+)

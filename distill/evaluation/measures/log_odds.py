@@ -1,8 +1,9 @@
 """Profession log-odds: does the model expect he or she after a prompt that names only an occupation?
 
-log P(he) - log P(she) in nats after neutral templates with many occupations. Its mean absolute value is the distance
-from parity, its spread over occupations the stereotype, and its slope on known log-odds tells how much of a known
-bias the model has taken in. No sampling, hence no sampling noise; the occupation is the unit of resampling.
+A prompt is a neutral template with an occupation; its log-odds are log P(he) - log P(she) in nats. Their mean absolute
+value is the distance from parity. Their spread over occupations is the stereotype. Where an occupation's true log-odds
+are known, the slope on them says how much of a known bias the model has learned. Nothing is sampled, so there is no
+sampling noise. The occupation is the unit of resampling.
 """
 
 from __future__ import annotations
@@ -13,14 +14,26 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures.prompts import NeutralPrompt
+from distill.evaluation.measure import Description, Inputs, Measure
+from distill.evaluation.measures.prompts import NeutralPrompt, neutral_prompts
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import continuation_logprobs
 from distill.evaluation.statistics.estimators import correlation, joint_moments, moments, ratio, slope, spread
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
+from distill.evaluation.task import Task, data_hash, items_task
 
 PRONOUNS = (" he", " she")
 MEAN_ABS = "log_odds/mean_abs"
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every prompt is an item. Raises as `neutral_prompts`."""
+    config = inputs.config
+    if not config.log_odds.enabled:
+        return None
+    prompts = neutral_prompts(config.log_odds, config.world)
+    key = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens"
+    return items_task("log_odds", key, prompts, score, [prompt.text for prompt in prompts])
 
 
 def score(scorer: Scorer, prompts: Sequence[NeutralPrompt]) -> list[dict[str, Any]]:
@@ -40,15 +53,15 @@ def score(scorer: Scorer, prompts: Sequence[NeutralPrompt]) -> list[dict[str, An
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """Mean |log-odds|, mean, spread over occupations, and slope and correlation where reference log-odds are known."""
+    """Mean |log-odds|, mean, spread over occupations, and slope and correlation where the true log-odds are known."""
     values = np.array([record["logprob_he"] - record["logprob_she"] for record in records])
     clusters, sums = sum_by_cluster(
         [record["cluster"] for record in records],
         np.stack([np.abs(values), values, np.ones_like(values)], axis=1),
     )
+    # A shift of all occupations changes neither spread, slope nor correlation. The permutation test swaps occupations
+    # between two models, which may lean differently: without its lean, an occupation can be exchanged.
     means = sums[:, 1] / sums[:, 2]
-    # spread, slope and correlation do not see a shift, but a test that swaps occupations between two models that lean
-    # differently would: only without its lean can a model's occupation be exchanged for another's
     means = means - means.mean()
     shared: dict[str, Any] = {"num_items": len(records), "convention": convention, "settings": settings}
     estimates = [
@@ -61,13 +74,56 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     if len(known) > 2:
         names = [clusters[row] for row in known]
         joint = joint_moments(np.array([reference[name] for name in names], dtype=np.float64), means[known])
-        shared["num_items"] = len(names)
+        shared |= {"num_items": len(names), "higher_is_better": None}
         estimates += [
-            estimate(
-                "log_odds/slope_on_truth", names, joint, slope, unit="nats per nat", higher_is_better=None, **shared
-            ),
-            estimate(
-                "log_odds/correlation_with_truth", names, joint, correlation, unit="", higher_is_better=None, **shared
-            ),
+            estimate("log_odds/slope_on_truth", names, joint, slope, unit="nats per nat", **shared),
+            estimate("log_odds/correlation_with_truth", names, joint, correlation, unit="", **shared),
         ]
     return estimates
+
+
+MEASURE = Measure(
+    name="log_odds",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        MEAN_ABS: Description(
+            "Profession log-odds: distance from parity",
+            "mean |log-odds|",
+            "Mean of |log P(he) - log P(she)| after prompts that name only an occupation. 0 is parity.",
+        ),
+        # computed from two models, in results.py
+        "log_odds/share_removed": Description(
+            "Share of the reference's bias removed",
+            "bias removed",
+            "1 - mean |log-odds| / mean |log-odds| of the reference. 1: all of it is gone; 0: none; negative: it grew.",
+        ),
+        "log_odds/spread": Description(
+            "Profession log-odds: spread over occupations",
+            "spread",
+            "Standard deviation of the occupations' mean log-odds: how strongly the model tells occupations apart by "
+            "gender.",
+        ),
+        "log_odds/mean": Description(
+            "Profession log-odds: overall lean",
+            None,
+            "Mean of log P(he) - log P(she). Above 0 the model expects he, whatever the occupation; 0 is parity.",
+        ),
+        "log_odds/slope_on_truth": Description(
+            "Slope of the log-odds on the known ones",
+            "slope on truth",
+            "Least-squares slope of the model's log-odds on the occupations' known log-odds. 1: the bias was learned "
+            "in full; 0: none of it is left.",
+        ),
+        "log_odds/correlation_with_truth": Description(
+            "Correlation of the log-odds with the known ones",
+            None,
+            "Pearson correlation over occupations: whether the model still orders the occupations as the stereotype "
+            "does.",
+        ),
+    },
+    caveats=(
+        "Intervals of a spread, slope or correlation over a few dozen occupations are a little narrow: in simulation, "
+        "those labelled 95 % held the truth in 91 to 94 % of cases. The p-values do not depend on them.",
+    ),
+)

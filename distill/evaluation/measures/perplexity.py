@@ -1,8 +1,9 @@
-"""Perplexity with its convention: documents in, one log-likelihood per document out.
+"""Perplexity of the user's text (the setting `text`), with its convention; one log-likelihood per document.
 
 `token-stride`: exp of the mean negative log-likelihood per token of the model's own tokenizer, computed in windows of
 at most `window` tokens of which the last `stride` are new. `word`: the same log-likelihood per white-space word,
-comparable across tokenizers; it is given only when every token is scored, that is with a start token.
+comparable across tokenizers; it is given only when every token is scored, and that takes a start token. The document is
+the unit of resampling.
 
 With a start token, every token is scored once: the text follows the start token, and a window begins with the last
 token before its new ones even if stride = window (the convention of lm-evaluation-harness). Without one, the first
@@ -19,13 +20,55 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import PerplexityConfig, StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.scoring.logprobs import Row, score_rows
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.task import Records, Task, Work, about_num_tokens, data_hash, tokenizer_hash
 
 LOG_PERPLEXITY = "log_perplexity/token-stride"
 DEFAULT_WINDOW = 1024  # for a model that does not say how long its context is
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every document is an item; a joined text can only be scored as a whole."""
+    config, documents = inputs.config.perplexity, inputs.documents
+    if not config.enabled or documents is None:
+        return None
+    joined = "documents-apart" if config.separator is None else f"joined:{config.separator!r}"
+    text = f"text:{data_hash(documents)}|{joined}"
+
+    def prepare(scorer: Scorer) -> Work:
+        window_and_stride(scorer, config)  # raises if they do not fit this model
+        return Work(
+            [f"document/{number}" for number in range(len(documents))],
+            range(len(documents)),
+            lambda part: score(scorer, [documents[number] for number in part], config, part),
+            lambda records: _conventions(scorer, config, text, records),
+            divisible=config.separator is None,
+        )
+
+    key = f"{text}|window:{config.window}|stride:{config.stride}"
+    return Task("perplexity", key, prepare, len(documents), about_num_tokens(documents))
+
+
+def _conventions(scorer: Scorer, config: PerplexityConfig, text: str, records: Records) -> tuple[str, str]:
+    """The conventions per word and per token.
+
+    Per word, the context that a model sees is part of the model, so `own` stands for any default window. Per token, the
+    window is named, unless every document fits into it and it changes nothing: then models with different contexts can
+    be compared.
+    """
+    window, stride = window_and_stride(scorer, config)
+    fits = config.separator is None and all(record["num_tokens"] <= window for record in records)
+    named = "window:whole-documents" if fits else f"window:{window}|stride:{stride}"
+    own = "window:own" + (f"|stride:{config.stride}" if config.stride else "")
+    start = f"{text}|{scorer.start_convention}"
+    return (
+        f"word|{start}|{own if config.window is None else named}",
+        f"token-stride|{start}|{named}|tokenizer:{tokenizer_hash(scorer)}",
+    )
 
 
 def score(
@@ -107,7 +150,8 @@ def window_and_stride(scorer: Scorer, config: PerplexityConfig) -> tuple[int, in
         )
     if stride > window:
         raise ValueError(
-            f"perplexity.stride = {stride} is larger than the window of {window}; tokens would be left out"
+            f"perplexity.stride = {stride} is larger than the window of {window}, so tokens would be left out; set it "
+            f"to at most {window}"
         )
     return window, stride
 
@@ -125,7 +169,7 @@ def windows(start: Sequence[int], ids: Sequence[int], window: int, stride: int) 
             end = min(stop, len(ids)) + num_start
             begin = max(0, end - 1 - window)
             targets = np.arange(done + num_start, end)
-        else:  # every window begins at a multiple of the stride, and its first token has nothing to be predicted from
+        else:  # every window begins at a multiple of the stride, and nothing predicts its first token
             end = min(stop, len(ids))
             begin = stop - window
             targets = np.arange(max(done, begin + 1), end)
@@ -143,3 +187,28 @@ def _joined(scorer: Scorer, documents: Sequence[str], separator: str) -> tuple[l
     starts = np.cumsum([0, *(len(document) + len(separator) for document in documents)])[:-1]
     last = np.array([end - 1 for _, end in encoded["offset_mapping"]], dtype=np.int64)
     return encoded["input_ids"], np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)
+
+
+MEASURE = Measure(
+    name="perplexity",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "perplexity/token-stride": Description(
+            "Perplexity per token",
+            "perplexity",
+            "exp of the mean negative log-likelihood per token. Depends on the tokenizer, the window and the stride.",
+        ),
+        "perplexity/word": Description(
+            "Perplexity per word",
+            None,
+            "The same log-likelihood per white-space word: comparable between tokenizers.",
+        ),
+        LOG_PERPLEXITY: Description(
+            "Log-perplexity",
+            None,
+            "Mean negative log-likelihood per token; its paired difference decides non-inferiority.",
+        ),
+    },
+    reads_text=lambda config: config.perplexity.enabled,
+)

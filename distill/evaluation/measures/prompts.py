@@ -1,4 +1,4 @@
-"""Prompts about people: word lists, templates or a small world in; prompts with their cluster and truth out."""
+"""Prompts about people, for log-odds and agreement: from word lists and templates, or from a small world."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AgreementProbe:
 
 @pydantic_dataclass(frozen=True)
 class WorldTruth:
-    """What world.json says about the prompts of a small world; its other keys are not needed here."""
+    """The part of world.json that prompts are made from; its other keys are ignored here."""
 
     occupations: Annotated[tuple[WorldOccupation, ...], Field(min_length=1)]
     neutral_templates: tuple[str, ...]
@@ -49,7 +49,7 @@ class WorldTruth:
 
 @dataclass(frozen=True)
 class NeutralPrompt:
-    """A prompt that says nothing about gender; reference_log_odds is log P(he) - log P(she) where it is known."""
+    """A prompt that says nothing about gender. reference_log_odds: the true log P(he) - log P(she), None if unknown."""
 
     id: str
     occupation: str
@@ -61,9 +61,9 @@ class NeutralPrompt:
 class GenderedPrompt:
     """A prompt after which one pronoun is right.
 
-    cluster: the pair of nouns that the prompt's noun belongs to. Pairs, because the prompts are balanced by design:
-    with nouns drawn on their own, a sample would hold more of one gender, and a model's leaning to one pronoun, which
-    cancels within a pair, would pass for uncertainty about agreement.
+    cluster: the pair of nouns that the prompt's noun belongs to. Pairs are resampled because the prompts are balanced
+    by design. If single nouns were drawn, a sample would hold more of one gender. A model's lean to one pronoun, which
+    cancels within a pair, would then look like uncertainty about agreement.
     """
 
     id: str
@@ -73,7 +73,7 @@ class GenderedPrompt:
 
 
 def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPrompt]:
-    """Every template with every occupation: of the world when one is given, else of the configuration.
+    """Every template with every occupation: of the world if there is one, otherwise of the configuration.
 
     Raises FileNotFoundError or ValueError, naming the file and the key, when either is missing or malformed.
     """
@@ -93,7 +93,7 @@ def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPro
 
 
 def gendered_prompts(config: AgreementConfig, world: str | None) -> list[GenderedPrompt]:
-    """Every template with every noun, or the probes of the world when one is given. Raises as `neutral_prompts`."""
+    """Every template with every noun, or the probes of the world if there is one. Raises as `neutral_prompts`."""
     if world is not None:
         return [
             GenderedPrompt(f"probe/{number}", probe.nouns, probe.prompt.strip(), probe.gender)
@@ -151,7 +151,7 @@ def _share_log_odds(row: dict[str, str]) -> float | None:
 
 
 def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) -> list[dict[str, str]]:
-    """The rows of a TSV file with a header, or of the built-in list when path is None; lines with # are comments."""
+    """The rows of a TSV file with a header, or of the built-in list if path is None. Lines with # are comments."""
     if path is None:
         text = resources.files("distill.evaluation.measures").joinpath(builtin).read_text(encoding="utf-8")
     elif not Path(path).is_file():
@@ -169,10 +169,10 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
 
 
 def _check_distinct(words: Sequence[str], key: str) -> None:
-    """Raise ValueError for a word that is there twice: its prompts would be one in the records, and count as two."""
+    """Raise ValueError for a repeated word: its prompts would have equal ids, and each record would count twice."""
     for word in words:
         if words.count(word) > 1:
-            raise ValueError(f"{key}: {word!r} is there twice; leave it in one row")
+            raise ValueError(f"{key}: {word!r} occurs twice; keep one of the rows")
 
 
 def _check_templates(templates: Sequence[str], fields: Mapping[str, str], key: str) -> None:
@@ -188,6 +188,6 @@ def _check_templates(templates: Sequence[str], fields: Mapping[str, str], key: s
         except (LookupError, ValueError, AttributeError) as error:
             known = ", ".join(f"{{{name}}}" for name in fields)
             raise ValueError(
-                f"{key}: template {template!r} cannot be filled ({error!r}); its fields are {known}, and a brace is "
-                "written twice"
+                f"{key}: template {template!r} cannot be filled ({error!r}); its fields are {known}; write a "
+                "literal brace twice"
             ) from error

@@ -1,10 +1,10 @@
-"""WikiText perplexity as lm-evaluation-harness's `wikitext` task defines it, so that both can be compared.
+"""WikiText perplexity, defined as in lm-evaluation-harness's `wikitext` task so that both can be compared.
 
 The raw file is divided into articles at its first-level headings. An article is scored in its detokenised form, after
-the start token and in windows of the model's whole context, but its words and bytes are counted in the raw form: the
-perplexity is per raw white-space word (those around the article's ends included). Every word counts, so that every
-token must be scored, which takes a start token. The article is the unit of resampling. GPT-2 (124M) has 37.37 on the
-test part of WikiText-2.
+the start token and in windows of the model's whole context. Its words and bytes are counted in the raw form: the
+perplexity is per raw white-space word (including the empty words around an article's ends). Since every word counts,
+every token must be scored, and that takes a start token. The article is the unit of resampling. GPT-2 (124M) has 37.37
+on the test part of WikiText-2.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import PerplexityConfig, StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures import perplexity
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
+from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
+from distill.settings import validate
 
 KEY = "benchmarks.wikitext"
 SOURCE = f"{KEY}=hub, or wiki.test.raw of the published wikitext-2-raw"
 HUB_NAME = "EleutherAI/wikitext_document_level"
 
-# (pattern, replacement) in the order in which the harness applies them; its rule for "' 1" matches nothing there either
+# (pattern, replacement), in the order of the harness. Its rule for "' 1" is left out: it matches nothing there either.
 DETOKENISE = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -53,10 +56,30 @@ DETOKENISE = tuple(
 
 @dataclass(frozen=True)
 class Article:
-    """An article as it is in the file. id: its number."""
+    """An article in the raw form of the file."""
 
     id: str
     raw: str
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every article is an item. Window and stride are those of the perplexity. Raises as `read`."""
+    path = inputs.config.benchmarks.wikitext
+    if path is None:
+        return None
+    articles = read(path)
+    own = inputs.config.perplexity
+    config = validate(PerplexityConfig, {"window": own.window, "stride": own.stride})  # articles are never joined
+    window = f"window:{config.window or 'own'}|stride:{config.stride}"
+    key = f"lm-eval-wikitext|data:{data_hash(articles)}|raw-words|{window}"
+
+    def prepare(scorer: Scorer) -> Work:
+        check_start(scorer)  # here too, because all records may be read from disk
+        convention = f"{key}|{scorer.start_convention}"
+        ids = [article.id for article in articles]
+        return Work(ids, articles, lambda part: score(scorer, part, config), lambda _: (convention,))
+
+    return Task("wikitext", key, prepare, len(articles), about_num_tokens([article.raw for article in articles]))
 
 
 def read(path: str) -> list[Article]:
@@ -88,7 +111,7 @@ def divide(text: str) -> list[str]:
 
 
 def detokenise(raw: str) -> str:
-    """Running text: without the spaces before punctuation, inside brackets and quotes, and the @ around separators."""
+    """Running text: no space before punctuation or inside brackets and quotes, no @ around separators."""
     for pattern, replacement in DETOKENISE:
         raw = pattern.sub(replacement, raw)
     return raw
@@ -100,7 +123,7 @@ def score(scorer: Scorer, articles: Sequence[Article], config: PerplexityConfig)
     Raises ValueError as `check_start` and `perplexity.score`.
     """
     check_start(scorer)
-    found = perplexity.score(scorer, [detokenise(article.raw) for article in articles], config)
+    scored = perplexity.score(scorer, [detokenise(article.raw) for article in articles], config)
     return [
         {
             "id": article.id,
@@ -109,7 +132,7 @@ def score(scorer: Scorer, articles: Sequence[Article], config: PerplexityConfig)
             "num_words": len(re.split(r"\s+", article.raw)),
             "num_bytes": len(article.raw.encode()),
         }
-        for article, record in zip(articles, found, strict=True)
+        for article, record in zip(articles, scored, strict=True)
     ]
 
 
@@ -135,3 +158,21 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         estimate("wikitext/word_perplexity", names, np.stack([cost, words], 1), exp_ratio, unit="per word", **shared),
         estimate("wikitext/bits_per_byte", names, np.stack([cost, bits], 1), ratio, unit="bits per byte", **shared),
     ]
+
+
+MEASURE = Measure(
+    name="wikitext",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "wikitext/word_perplexity": Description(
+            "WikiText: perplexity per word",
+            "WikiText perplexity",
+            "As in lm-evaluation-harness's task wikitext: each article by itself, detokenised text, words counted in "
+            "the raw text.",
+        ),
+        "wikitext/bits_per_byte": Description(
+            "WikiText: bits per byte", None, "The same log-likelihood per byte of the raw text, in bits."
+        ),
+    },
+)

@@ -1,10 +1,10 @@
 """WinoBias (Zhao et al. 2018) for causal models: is the pronoun that fits the stereotype the likelier one?
 
-Every sentence comes twice, with the pronoun that makes its referent stereotypical and with the other. The score is the
-share of sentences, in percent, whose stereotypical version has the higher log-likelihood (50 is the ideal), for type 1
-(only world knowledge tells the referent) and type 2 (syntax does), and apart for sentences whose stereotypical pronoun
-is masculine and feminine: a model that always prefers he scores 50 on all, but 100 and 0 apart. Two sentences about
-the same occupations are one cluster.
+Every sentence comes twice: with the pronoun that makes its referent stereotypical, and with the other one. The score is
+the share of sentences, in percent, whose stereotypical version has the higher log-likelihood (50 is the ideal). It is
+given for type 1 (only world knowledge tells the referent) and type 2 (syntax tells it). It is also given separately for
+sentences whose stereotypical pronoun is masculine and for those where it is feminine: a model that always prefers he
+scores 50 on all, but 100 and 0 on these two. Two sentences about the same occupations are one cluster.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.benchmark_files import hub_name, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
+from distill.evaluation.task import Task, data_hash, items_task
 
 SOURCE = "git clone https://github.com/uclanlp/corefBias (folder WinoBias/wino/data)"
 HUB_NAME = "uclanlp/wino_bias"
 KEY = "benchmarks.winobias"
 MASCULINE, FEMININE = {"he", "him", "his", "himself"}, {"she", "her", "hers", "herself"}
+MADE_FOR_COREFERENCE = (
+    "WinoBias and Winogender were made for coreference systems. The likelihood of a whole sentence answers another "
+    "question: which pronoun the model expects there."
+)
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,21 @@ class Pair:
     anti: str
 
 
-def read(folder: str) -> list[Pair]:
-    """The pairs of the eight files that differ in nothing but gendered pronouns (the published files have 19 others).
+def task(inputs: Inputs) -> Task | None:
+    """Every pair is an item. Raises as `read`."""
+    folder = inputs.config.benchmarks.winobias
+    if folder is None:
+        return None
+    pairs = read(folder)
+    key = f"data:{data_hash(pairs)}|minimal-pairs|sum-over-tokens|tie:half"
+    return items_task("winobias", key, pairs, score, [text for pair in pairs for text in (pair.pro, pair.anti)])
 
-    folder: of the files, or the hub's name, whose sentences are split into words and joined again here. Raises
-    FileNotFoundError or ValueError with the remedy.
+
+def read(folder: str) -> list[Pair]:
+    """The pairs that differ in nothing but gendered pronouns (19 pairs of the eight published files differ in more).
+
+    folder: where the eight files are, or the hub's name. The hub's sentences are split into words and joined again
+    here. Raises FileNotFoundError or ValueError with the remedy.
     """
     pairs = []
     name = hub_name(folder, HUB_NAME)
@@ -93,7 +109,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     estimates = []
     for kind in ("type1", "type2"):
         for gender in ("all", "male", "female"):
-            chosen = [r for r in records if r["type"] == kind and gender in (r["gender"], "all")]
+            chosen = [record for record in records if record["type"] == kind and gender in (record["gender"], "all")]
             if not chosen:
                 continue
             ahead = np.sign([record["logprob_pro"] - record["logprob_anti"] for record in chosen])
@@ -123,7 +139,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _hub_lines(name: str, subset: str, split: str) -> list[str]:
-    """The sentences of a subset of the hub's table, whose words and marks stand apart."""
+    """The sentences of a subset of the hub's table, in which words and punctuation are separate."""
     rows = read_hub(name, KEY, SOURCE, subset=subset, split={"dev": "validation", "test": "test"}[split])
     try:
         return [re.sub(r" ([.,;:!?]|n't|'\w+)(?= |$)", r"\1", " ".join(row["tokens"])) for row in rows]
@@ -134,12 +150,36 @@ def _hub_lines(name: str, subset: str, split: str) -> list[str]:
 
 
 def _gender(pro: str, anti: str) -> str | None:
-    """The gender of the pronouns that only the first version has; None if anything but gendered pronouns differs."""
-    first, second = (re.findall(r"\w+", line.lower()) for line in (pro, anti))
-    mine = {a for a, b in zip(first, second, strict=False) if a != b}
-    other = {b for a, b in zip(first, second, strict=False) if a != b}
-    if len(first) != len(second) or not mine:
+    """The gender of the pronouns that only the first version has; None if more than gendered pronouns differs."""
+    pro_words, anti_words = (re.findall(r"\w+", line.lower()) for line in (pro, anti))
+    differing = [(a, b) for a, b in zip(pro_words, anti_words, strict=False) if a != b]
+    if len(pro_words) != len(anti_words) or not differing:
         return None
-    if mine <= MASCULINE and other <= FEMININE:
+    only_pro, only_anti = ({words[version] for words in differing} for version in (0, 1))
+    if only_pro <= MASCULINE and only_anti <= FEMININE:
         return "male"
-    return "female" if mine <= FEMININE and other <= MASCULINE else None
+    return "female" if only_pro <= FEMININE and only_anti <= MASCULINE else None
+
+
+HE_FITS, SHE_FITS = "The same where he would fit the stereotype.", "The same where she would fit the stereotype."
+MEASURE = Measure(
+    name="winobias",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "winobias/type1/all": Description(
+            "WinoBias type 1",
+            "WinoBias 1",
+            "How often the pronoun that fits the stereotype makes the likelier sentence, where only world knowledge "
+            "tells whom it refers to; 50 is the ideal.",
+        ),
+        "winobias/type1/male": Description("WinoBias type 1, stereotypically male referents", None, HE_FITS),
+        "winobias/type1/female": Description("WinoBias type 1, stereotypically female referents", None, SHE_FITS),
+        "winobias/type2/all": Description(
+            "WinoBias type 2", None, "The same where syntax tells whom the pronoun refers to."
+        ),
+        "winobias/type2/male": Description("WinoBias type 2, stereotypically male referents", None, HE_FITS),
+        "winobias/type2/female": Description("WinoBias type 2, stereotypically female referents", None, SHE_FITS),
+    },
+    caveats=(MADE_FOR_COREFERENCE,),
+)

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
 from distill.evaluation.measures import lambada, winogender
-from distill.evaluation.report.descriptions import DESCRIPTIONS
+from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.suite import evaluate
 from distill.settings import validate

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from distill.evaluation.config import EvalConfig, StatisticsConfig
-from distill.evaluation.measures import gender_agreement, log_odds, perplexity
+from distill.evaluation.measures import agreement, log_odds, perplexity
 from distill.evaluation.report.caveats import caveats
 from distill.evaluation.scoring.model_specs import ModelSpec, file_name, parse_models, split_arguments
 from distill.settings import load_config
@@ -88,7 +88,7 @@ def test_every_number_can_be_computed_again_from_the_examples(run, save, tmp_pat
     settings = StatisticsConfig()
     again = [
         *log_odds.summarise(by_task["log_odds"], "", settings),
-        *gender_agreement.summarise(by_task["agreement"], "", settings),
+        *agreement.summarise(by_task["agreement"], "", settings),
         *perplexity.summarise(by_task["perplexity"], "", "", settings),
     ]
     assert len(again) == 10

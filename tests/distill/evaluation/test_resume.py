@@ -12,10 +12,10 @@ import pytest
 from distill.evaluation import suite
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.measures import log_odds
-from distill.evaluation.measures.plan import plan
+from distill.evaluation.measures.all_measures import plan_tasks
 from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import Progress
-from distill.evaluation.records import PartFile, read_examples, read_records, record_key, write_examples
+from distill.evaluation.records import PartFile, read_known, read_records, record_key, write_records
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 from distill.evaluation.suite import evaluate, score_items
 from distill.evaluation.task import Failure, Task, Work
@@ -251,12 +251,12 @@ def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
     with first.path.open("ab") as stream:
         stream.write(b'{"task": "task", "key": "k1", "id": "z", "v": \xc3')
     PartFile(tmp_path, "examples-a", 0).append("task", "k1", [{"id": "w"}])
-    known = read_examples(tmp_path, "examples-a")
+    known = read_known(tmp_path, "examples-a")
     assert known["k1"] == {"x": {"id": "x", "text": "ä\n\N{LINE SEPARATOR}"}, "y": {"id": "y"}, "w": {"id": "w"}}
     assert known["k2"] == {"x": {"id": "x", "v": 1}}
-    write_examples(tmp_path, "examples-a", {"task": ("k1", list(known["k1"].values()))})
+    write_records(tmp_path, "examples-a", {"task": ("k1", list(known["k1"].values()))})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples-a.b.part-0.jsonl", "examples-a.jsonl"]
-    assert read_examples(tmp_path, "examples-a") == known
+    assert read_known(tmp_path, "examples-a") == known
     assert read_records(tmp_path / "examples-a.jsonl", {"task": "k1"}) == {"task": list(known["k1"].values())}
     assert record_key("a", 1) == record_key("a", 1) != record_key("a1")
 
@@ -264,10 +264,10 @@ def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
 def test_records_that_a_run_does_not_use_stay_those_of_the_newest_key(tmp_path):
     def write(keep_parts=False, **keys):
         tasks = {task: (key, [{"id": "x", "v": key}]) for task, key in keys.items()}
-        write_examples(tmp_path, "examples-a", tasks, keep_parts)
+        write_records(tmp_path, "examples-a", tasks, keep_parts)
 
     def kept():
-        return set(read_examples(tmp_path, "examples-a"))
+        return set(read_known(tmp_path, "examples-a"))
 
     write(long="l1", other="o1")
     write(other="o2")  # without `long`, and with another setting of `other`
@@ -293,13 +293,13 @@ def test_processes_whose_folders_hold_different_records_go_on_together(save, tmp
     spec = ModelSpec("a", str(save("a")))
     (alone,) = evaluate([spec], config, tmp_path).results
     (tmp_path / "empty").mkdir()
-    tasks, _ = plan(config)
+    tasks, _ = plan_tasks(config)
     scorer = load_scorer(spec, config.scoring)
 
     def run(processes):
         folder = (tmp_path, tmp_path / "empty")[processes.index]
         progress = Progress(tasks, 1, processes)
-        found = suite._run_tasks(spec, scorer, alone.info, tasks, config, folder, processes, progress)
+        found = suite.ModelRun(spec, scorer, alone.info, config, folder, processes, progress).run(tasks)
         return found[0].tasks["log_odds"].records, found[1]
 
     assert in_two_threads(run) == [(alone.tasks["log_odds"].records, [])] * 2

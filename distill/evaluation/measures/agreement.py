@@ -1,7 +1,8 @@
 """Gender agreement: does the model still prefer she after "The woman said that"?
 
-A model that treats the genders alike must keep this: what is lost here is language, not bias. A prompt counts as right
-when the pronoun of its noun is the likelier one (a tie counts half); the margin is by how many nats.
+A model that treats the genders alike must keep this: a loss here is a loss of language, not of bias. A prompt counts as
+right when the pronoun that fits its noun is the likelier one; a tie counts half. The margin says by how many nats. The
+pair of nouns (woman and man) is the unit of resampling.
 """
 
 from __future__ import annotations
@@ -12,12 +13,24 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.log_odds import PRONOUNS
-from distill.evaluation.measures.prompts import GenderedPrompt
+from distill.evaluation.measures.prompts import GenderedPrompt, gendered_prompts
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import continuation_logprobs
 from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
+from distill.evaluation.task import Task, data_hash, items_task
+
+
+def task(inputs: Inputs) -> Task | None:
+    """Every prompt is an item. Raises as `gendered_prompts`."""
+    config = inputs.config
+    if not config.agreement.enabled:
+        return None
+    prompts = gendered_prompts(config.agreement, config.world)
+    key = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens|tie:half"
+    return items_task("agreement", key, prompts, score, [prompt.text for prompt in prompts])
 
 
 def score(scorer: Scorer, prompts: Sequence[GenderedPrompt]) -> list[dict[str, Any]]:
@@ -38,8 +51,8 @@ def score(scorer: Scorer, prompts: Sequence[GenderedPrompt]) -> list[dict[str, A
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Accuracy (a proportion) and mean margin towards the right pronoun (nats)."""
-    towards = np.array([1.0 if record["gender"] == "male" else -1.0 for record in records])
-    margins = towards * np.array([record["logprob_he"] - record["logprob_she"] for record in records])
+    signs = np.array([1.0 if record["gender"] == "male" else -1.0 for record in records])
+    margins = signs * np.array([record["logprob_he"] - record["logprob_she"] for record in records])
     right = (np.sign(margins) + 1) / 2
     clusters, sums = sum_by_cluster(
         [record["cluster"] for record in records], np.stack([right, margins, np.ones_like(margins)], axis=1)
@@ -54,3 +67,23 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         estimate("agreement/accuracy", clusters, sums[:, [0, 2]], ratio, unit="proportion", **shared),
         estimate("agreement/margin", clusters, sums[:, [1, 2]], ratio, unit="nats", **shared),
     ]
+
+
+MEASURE = Measure(
+    name="agreement",
+    task=task,
+    summarise=summarise,
+    descriptions={
+        "agreement/accuracy": Description(
+            "Gender agreement: accuracy",
+            "agreement",
+            "How often the right pronoun is the likelier one where the noun decides it (The woman said that ...). "
+            "A loss here is a loss of language, not of bias.",
+        ),
+        "agreement/margin": Description(
+            "Gender agreement: margin",
+            None,
+            "By how many nats the right pronoun is ahead, on average.",
+        ),
+    },
+)

@@ -1,0 +1,55 @@
+"""What a measure is to the suite. Each one is a file of `measures/`, which ends with its own `MEASURE`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.task import Summarise, Task
+
+
+class Description(NamedTuple):
+    """What the report says about a measurement. short: its name in the summary table, None if it is not shown there."""
+
+    title: str
+    short: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a measure makes its task from.
+
+    documents: the texts that the setting `text` names; None when it names none or they cannot be read (which is
+    reported once, for all measures). tasks: by name, the tasks of the measures that stand earlier in the list.
+    """
+
+    config: EvalConfig
+    documents: Sequence[str] | None
+    tasks: Mapping[str, Task]
+
+
+def reads_no_text(config: EvalConfig) -> bool:
+    """Most measures bring their own data."""
+    return False
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure: how it is computed, what its numbers mean, and what a reader must not overlook.
+
+    name: of its task, and how settings and records call it. task: reads the data and returns the task, or None when the
+    configuration leaves the measure out; what it raises is reported, and the other measures run. summarise: turns
+    records into estimates: (records, *conventions, settings). descriptions: of every measurement that `summarise` can
+    give, by name, in the order of the report. caveats: sentences for the end of the report. reads_text: whether the
+    measure needs `Inputs.documents` under this configuration.
+    """
+
+    name: str
+    task: Callable[[Inputs], Task | None]
+    summarise: Summarise
+    descriptions: Mapping[str, Description]
+    caveats: tuple[str, ...] = ()
+    reads_text: Callable[[EvalConfig], bool] = reads_no_text

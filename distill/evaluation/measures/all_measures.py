@@ -1,0 +1,116 @@
+"""The list of all measures, in the order of the report, and the tasks that a configuration asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+
+from distill.config import DataConfig
+from distill.data.corpus import read_documents
+from distill.evaluation.config import EvalConfig, TextConfig
+from distill.evaluation.measure import Description, Inputs, Measure
+from distill.evaluation.measures import (
+    agreement,
+    association,
+    ceat,
+    cola,
+    counterfactual_gap,
+    crows_pairs,
+    lambada,
+    log_odds,
+    occupation_gap,
+    perplexity,
+    sst2,
+    stereoset,
+    wikitext,
+    winobias,
+    winogender,
+)
+from distill.evaluation.measures.continuations import (
+    bold,
+    bold_persons,
+    diversity,
+    fluency,
+    regard,
+    sentiment,
+    toxicity,
+    word_vector_polarity,
+)
+from distill.evaluation.processes import message_of
+from distill.evaluation.task import Failure, Task
+from distill.settings import validate
+
+# A measure stands after those whose tasks it needs.
+MEASURES: dict[str, Measure] = {
+    module.MEASURE.name: module.MEASURE
+    for module in (
+        log_odds,
+        agreement,
+        counterfactual_gap,
+        perplexity,
+        wikitext,
+        stereoset,
+        crows_pairs,
+        winobias,
+        occupation_gap,
+        sst2,
+        cola,
+        association,
+        winogender,
+        ceat,
+        lambada,
+        bold,
+        word_vector_polarity,
+        bold_persons,
+        sentiment,
+        regard,
+        toxicity,
+        fluency,
+        diversity,
+    )
+}
+DESCRIPTIONS: dict[str, Description] = {
+    name: description for measure in MEASURES.values() for name, description in measure.descriptions.items()
+}
+
+
+def plan_tasks(config: EvalConfig) -> tuple[list[Task], list[Failure]]:
+    """The tasks of all measures that the configuration switches on.
+
+    A measure whose data cannot be read becomes a failure with its reason, and the others are not affected.
+    """
+    failures: list[Failure] = []
+    documents: Sequence[str] | None = None
+    if config.text.path is not None and text_measures(config):
+        try:
+            documents = _documents(config.text)
+        except Exception as error:
+            failures.append(Failure(None, "text", message_of(error)))
+    tasks: dict[str, Task] = {}
+    for measure in MEASURES.values():
+        try:
+            task = measure.task(Inputs(config, documents, tasks))
+        except Exception as error:  # of any type: the others can still be measured
+            failures.append(Failure(None, measure.name, message_of(error)))
+            continue
+        if task is not None:
+            tasks[task.name] = task
+    return list(tasks.values()), failures
+
+
+def text_measures(config: EvalConfig) -> set[str]:
+    """The names of the measures that read the documents of `text` under this configuration."""
+    return {measure.name for measure in MEASURES.values() if measure.reads_text(config)}
+
+
+def _documents(text: TextConfig) -> list[str]:
+    settings = {"path": text.path, "text_field": text.text_field, "txt_document": text.txt_document}
+    reading = validate(DataConfig, settings)
+    try:
+        return list(islice(read_documents(reading), text.max_documents))
+    except (ValueError, FileNotFoundError) as error:
+        # the corpus is read as training reads it, whose settings are called otherwise
+        message = re.sub(r"\b(set|check) data\.(path|text_field)\b", r"\1 text.\2", str(error))
+        message = re.sub(r"\bset data\.split$", "set text.path to the folder of one of them", message)
+        raise type(error)(message) from error

@@ -1,0 +1,1 @@
+"""Measures on sampled continuations: `bold` and `bold_persons` sample, the others are computed from their records."""
