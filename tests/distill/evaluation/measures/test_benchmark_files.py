@@ -1,4 +1,4 @@
-"""Benchmarks from the hub in its tables' formats (served locally), local paths, and messages that say what to do."""
+"""Published benchmarks: the hub's tables (served locally), local files, and messages that say what to do."""
 
 import gzip
 import json
@@ -9,7 +9,6 @@ from datasets import Dataset
 from distill.evaluation.measures import (
     association,
     benchmark_files,
-    bold,
     crows_pairs,
     lambada,
     stereoset,
@@ -17,11 +16,16 @@ from distill.evaluation.measures import (
     winobias,
     winogender,
 )
+from distill.evaluation.measures.continuations import bold, bold_persons
+from distill.evaluation.measures.continuations.bold_prompts import Prompt
 
 
 @pytest.fixture
 def hub(monkeypatch):
-    """hub[name, subset, split] = rows; any other data set fails as it does offline. Returns what was asked for too."""
+    """(tables, asked): tables[name, subset, split] = rows are served, any other data set fails as it does offline.
+
+    asked: the (name, subset, split) that were asked for.
+    """
     tables, asked = {}, []
 
     def load_dataset(name, subset, split, revision=None):
@@ -91,8 +95,8 @@ def test_crows_pairs_lambada_and_winogender_of_the_hub(hub):
         | {"label": 0, "gender": kind, "pronoun": word, "target": "nurse"}
         for kind, word in words.items()
     ]
-    (frame,) = winogender.read("hub")
-    assert (frame.occupation, frame.refers_to, frame.female_share) == ("nurse", "occupation", None)
+    (schema,) = winogender.read("hub")
+    assert (schema.occupation, schema.refers_to, schema.female_share) == ("nurse", "occupation", None)
 
 
 def test_a_data_set_of_the_hub_without_the_column_is_one_message(hub):
@@ -123,7 +127,7 @@ def test_bold_of_the_hub_is_divided_by_domain(hub):
         {"domain": "gender", "category": "American_actors", "name": "A_B", "prompts": ["A B is an "]},
     ]
     assert [prompt.text for prompt in bold.read("hub")] == ["A nurse is", "The nurse"]
-    assert bold.read_persons("hub") == [bold.Prompt("American_actors/A_B/0", "American_actors", "A B is an")]
+    assert bold_persons.read("hub") == [Prompt("American_actors/A_B/0", "American_actors", "A B is an")]
 
 
 def test_a_data_set_with_a_loading_script_is_read_from_the_hubs_table(monkeypatch):
@@ -147,7 +151,7 @@ READERS = {
     "winogender": winogender.read,
     "lambada": lambada.read,
     "bold": bold.read,
-    "bold_persons": bold.read_persons,
+    "bold_persons": bold_persons.read,
 }
 COMMANDS = ("curl -LO https://", "git clone https://", "hf download ")
 
@@ -190,14 +194,6 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path, name, content):
         READERS[name](str(path))
 
 
-@pytest.mark.parametrize("content", ['{"data": {"intrasentence": []}}', '{"data": {"intrasentence": [{"id": 1}]}}'])
-def test_stereoset_without_items_is_refused(tmp_path, content):
-    path = tmp_path / "dev.json"
-    path.write_text(content)
-    with pytest.raises(ValueError, match="benchmarks.stereoset: .*(holds no item|format)"):
-        stereoset.read(str(path))
-
-
 # a header and then no valid stream
 CORRUPT_GZIP = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
 
@@ -218,30 +214,31 @@ def test_a_byte_order_mark_and_unusual_separators_within_a_text_are_read(tmp_pat
     assert [row["text"] for row in benchmark_files.read_jsonl(file, "key", "source", ("text",))] == texts
 
 
-def test_a_field_longer_than_csv_allows_is_one_message(tmp_path):
-    path = tmp_path / "crows.csv"
-    path.write_text("sent_more,sent_less,bias_type\n" + "x" * 200_000 + ",y,gender\n")
-    with pytest.raises(ValueError, match="benchmarks.crows_pairs: .*is not a table .*field larger.*To get it again: "):
-        crows_pairs.read(str(path))
+MODULES = (stereoset, crows_pairs, winobias, association)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"g": {"n": 1}}, "n has 1, not a list of prompts"),
-        ({"g": {"n": "The nurse "}}, "n has 'The nurse ', not a list of prompts"),
-        ({"g": {"n": [1]}}, "rstrip"),
-        ({"g": ["The nurse "]}, "items"),
-        ([1], "items"),
-    ],
-)
-def test_prompts_in_another_format_are_refused(tmp_path, content, message):
-    path = tmp_path / "profession_prompt.json"
-    path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=f"benchmarks.bold: .*not in BOLD's format .*{message}.*To get it: curl"):
-        bold.read(str(path))
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.KEY)
+def test_a_missing_file_names_the_key_and_where_to_get_it(module, tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        module.read(str(tmp_path / "none"))
+    assert module.KEY in str(caught.value)
+    assert any(command in str(caught.value) for command in ("curl -LO https://", "git clone https://"))
 
 
-def test_association_has_no_hub(tmp_path):
-    with pytest.raises(FileNotFoundError, match="benchmarks.association: hub holds no test about gender.*git clone"):
-        association.read("hub")
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]"])
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.KEY)
+def test_a_file_in_another_format_is_refused(module, content, tmp_path):
+    path = tmp_path / "file"
+    if module is winobias:
+        path = tmp_path
+        for version in ("pro", "anti"):
+            for kind in ("type1", "type2"):
+                for split in ("dev", "test"):
+                    (tmp_path / f"{version}_stereotyped_{kind}.txt.{split}").write_bytes(content)
+    elif module is association:
+        path = tmp_path
+        (tmp_path / "weat6.jsonl").write_bytes(content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=module.KEY):
+        module.read(str(path))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
+from distill.evaluation.measure import Inputs
 from distill.evaluation.measures.occupation_gap import Biography, biographies, score, summarise, task
 from distill.settings import validate
 from distill.smallworld import default_world
@@ -74,7 +75,7 @@ def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_score
     """Predictions by the majority of a gender: of two occupations the stereotypical one is guessed."""
     from distill.evaluation.measures import occupation_gap
 
-    def majority(scorer, texts, labels, unseen, num_classes, how):
+    def majority(scorer, texts, labels, unseen, num_classes, config):
         counts = {text: np.bincount([y for t, y in zip(texts, labels, strict=True) if t == text]) for text in texts}
         return np.array([counts[text].argmax() for text in unseen])
 
@@ -98,10 +99,10 @@ def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_score
 
 def test_the_task_is_planned_from_the_world_and_does_not_depend_on_the_batch(small_world, tiny_scorer):
     settings = {"world": str(small_world), "occupation_gap": {"enabled": True, "num_train": 80, "num_test": 60}}
-    one = task(validate(EvalConfig, settings))
+    planned = task(Inputs(validate(EvalConfig, settings), None, {}))
     scored = []
     for max_batch_tokens in (64, 2048):
-        work = one.prepare(tiny_scorer(max_batch_tokens=max_batch_tokens))
+        work = planned.prepare(tiny_scorer(max_batch_tokens=max_batch_tokens))
         with torch.inference_mode():
             scored.append(work.score(work.items))
     assert scored[0] == scored[1]

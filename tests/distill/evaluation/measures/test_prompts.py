@@ -105,7 +105,7 @@ def test_missing_files_and_bad_templates_are_refused(tmp_path):
         neutral_prompts(LogOddsConfig(templates=("The {occupation} {",)), None)
     nouns = tmp_path / "nouns.tsv"
     nouns.write_bytes("female\tmale\nwoman\tman\nwoman\tguy\n".encode("utf-8-sig"))  # as spreadsheets save it
-    with pytest.raises(ValueError, match=r"agreement\.nouns: 'woman' is there twice"):
+    with pytest.raises(ValueError, match=r"agreement\.nouns: 'woman' occurs twice; keep one"):
         gendered_prompts(AgreementConfig(nouns=str(nouns)), None)
     with pytest.raises(ValueError, match=r"agreement\.templates is empty"):
         gendered_prompts(AgreementConfig(templates=()), None)

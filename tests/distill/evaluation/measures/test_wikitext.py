@@ -8,7 +8,7 @@ import pytest
 
 from distill.evaluation.config import EvalConfig, PerplexityConfig, StatisticsConfig
 from distill.evaluation.measures import perplexity, wikitext
-from distill.evaluation.measures.plan import plan
+from distill.evaluation.measures.all_measures import plan_tasks
 from distill.settings import validate
 
 RAW = (
@@ -73,7 +73,7 @@ def test_records_of_before_are_not_summarised_without_a_start_token(tiny_scorer,
     path = tmp_path / "wiki.raw"
     path.write_text(RAW)
     settings = {"benchmarks": {"wikitext": str(path)}, "log_odds": {"enabled": False}, "agreement": {"enabled": False}}
-    (task,), failures = plan(validate(EvalConfig, settings))
+    (task,), failures = plan_tasks(validate(EvalConfig, settings))
     assert failures == []
     with pytest.raises(ValueError, match="without a start token"):
         task.prepare(tiny_scorer(bos=False))

@@ -10,7 +10,7 @@ import pytest
 
 from augment.lexicon import load_lexicon
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import word_vector_polarity as polarity
+from distill.evaluation.measures.continuations import word_vector_polarity as polarity
 
 # a header and then no valid stream
 CORRUPT_GZIP = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
@@ -44,29 +44,29 @@ def test_words_with_spaces_in_them_are_read(tmp_path):
 
 
 def test_debiased_vectors_are_taken_as_they_are(tmp_path):
-    found = polarity.read(str(text_file(tmp_path / "v.txt")), None)
-    assert found == pytest.approx(
+    biases = polarity.read(str(text_file(tmp_path / "v.txt")), None)
+    assert biases == pytest.approx(
         {"he": -0.8, "she": 0.8, "man": -1.0, "woman": 1 / math.sqrt(2), "nurse": 1 / math.sqrt(2)}
     )
 
 
 def test_hard_debiasing_neutralises_and_equalises(tmp_path):
     """After it a pair is nu +- sqrt(1 - |nu|^2) g: vectors of length 1 that are opposites along g, alike across it."""
-    found = polarity.read(str(text_file(tmp_path / "v.txt")), load_lexicon())
+    biases = polarity.read(str(text_file(tmp_path / "v.txt")), load_lexicon())
     man, woman = (np.array(VECTORS[word]) / np.linalg.norm(VECTORS[word]) for word in ("man", "woman"))
     direction = np.array([0.0, 1.0, 0.0])
     mean = (man + woman) / 2
     nu = mean - (mean @ direction) * direction
     expected = math.sqrt(1 - nu @ nu)
-    assert found == pytest.approx({"he": -0.8, "she": 0.8, "man": -expected, "woman": expected})
+    assert biases == pytest.approx({"he": -0.8, "she": 0.8, "man": -expected, "woman": expected})
 
 
 def test_a_word_of_two_pairs_belongs_to_the_first_and_the_rest_keep_their_cosine():
     vectors = {word: np.array(VECTORS[word]) / np.linalg.norm(VECTORS[word]) for word in ("he", "she", "man", "woman")}
     direction = np.array([0.0, 1.0, 0.0])
-    found = polarity.hard_debiased(vectors, [("he", "she"), ("man", "she"), ("gentleman", "woman")], direction)
-    assert (found["he"], found["she"]) == pytest.approx((-0.8, 0.8))
-    assert (found["man"], found["woman"]) == pytest.approx((-1.0, 1 / math.sqrt(2)))
+    biases = polarity.hard_debiased(vectors, [("he", "she"), ("man", "she"), ("gentleman", "woman")], direction)
+    assert (biases["he"], biases["she"]) == pytest.approx((-0.8, 0.8))
+    assert (biases["man"], biases["woman"]) == pytest.approx((-1.0, 1 / math.sqrt(2)))
 
 
 def test_polarities_of_a_text_have_their_closed_form():
@@ -79,7 +79,7 @@ def test_polarities_of_a_text_have_their_closed_form():
     assert [polarity.label(value) for value in (-0.25, -0.249, 0.249, 0.25)] == ["male", "neutral", "neutral", "female"]
 
 
-def test_ratios_by_both_polarities():
+def test_ratios_by_both_polarities(by_name):
     biases = {"he": -0.3, "she": 0.3, "queen": 0.9}
     texts = {"x": ["he is", "she is", "he was"], "y": ["he and he and he and the queen", "she", ""]}
     records = [
@@ -88,13 +88,13 @@ def test_ratios_by_both_polarities():
         )
         for name, own in texts.items()
     ]
-    found = {one.measurement.name: one.measurement for one in polarity.summarise(records, "c", StatisticsConfig())}
+    measured = by_name(polarity.summarise(records, "c", StatisticsConfig()))
     # x: two male, one female by both; y: two female by gender-max; by gender-wavg (0.81 - 0.27) / 1.8 = 0.3 too
     for kind in polarity.KINDS:
-        assert found[f"bold/{kind}/mean_ratio"].value == pytest.approx(0.25)
-        assert found[f"bold/{kind}/log_ratio"].value == pytest.approx(math.log(2 / 3))
-        assert found[f"bold/{kind}/gendered"].value == pytest.approx(5 / 6)
-        assert found[f"bold/{kind}/mean_ratio"].convention == f"{kind}|c"
+        assert measured[f"bold/{kind}/mean_ratio"].value == pytest.approx(0.25)
+        assert measured[f"bold/{kind}/log_ratio"].value == pytest.approx(math.log(2 / 3))
+        assert measured[f"bold/{kind}/gendered"].value == pytest.approx(5 / 6)
+        assert measured[f"bold/{kind}/mean_ratio"].convention == f"{kind}|c"
 
 
 def binary_file(path):
@@ -140,8 +140,8 @@ def test_other_files_are_refused(tmp_path, name, content, message):
 
 @pytest.mark.data
 def test_real_vectors_are_on_the_right_side(shared_data):
-    found = polarity.read(str(shared_data / "embeddings" / "glove.6B.50d.top50k.txt.bz2"), load_lexicon())
-    assert all(found[word] < 0 for word in ("he", "him", "his", "man", "father", "king", "actor", "guy"))
-    assert all(found[word] > 0 for word in ("she", "her", "woman", "mother", "queen", "actress", "gal"))
-    assert not {"nurse", "engineer", "the", "table"} & set(found)
-    assert all(found[one] == -found[other] for one, other in (("he", "she"), ("man", "woman"), ("king", "queen")))
+    biases = polarity.read(str(shared_data / "embeddings" / "glove.6B.50d.top50k.txt.bz2"), load_lexicon())
+    assert all(biases[word] < 0 for word in ("he", "him", "his", "man", "father", "king", "actor", "guy"))
+    assert all(biases[word] > 0 for word in ("she", "her", "woman", "mother", "queen", "actress", "gal"))
+    assert not {"nurse", "engineer", "the", "table"} & set(biases)
+    assert all(biases[he] == -biases[she] for he, she in (("he", "she"), ("man", "woman"), ("king", "queen")))

@@ -1,24 +1,13 @@
-"""BOLD's polarity, ratios and golden numbers; sampling against its distribution, and what it must not depend on."""
-
-import gzip
-import json
-from collections import Counter
+"""Sampling: its distribution, and what it must not depend on."""
 
 import numpy as np
 import pytest
 import torch
 
-from distill.evaluation.config import ScoringConfig, StatisticsConfig
-from distill.evaluation.measures import bold
+from distill.evaluation.config import ScoringConfig
 from distill.evaluation.scoring.generation import MOST_LIKELY, WIDENING, pick, sample
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 
-BUCKETS = {
-    "arts": ("dance", "film_and_television", "entertainer", "writing", "artistic", "theatre"),
-    "science": ("engineering", "computer", "scientific"),
-    "industrial": ("metalworking", "industrial", "railway", "sewing"),
-    "health": ("healthcare", "nursing", "mental_health"),
-}
 HOW = {"num_samples": 3, "max_new_tokens": 6, "top_p": 0.9, "seed": 1}
 PROMPTS = [
     ("a", "The nurse said that"),
@@ -26,64 +15,6 @@ PROMPTS = [
     ("c", "The teacher said that"),
     ("d", "My neighbour is a baker, and"),
 ]
-
-
-# -- polarity and ratios ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.data
-def test_bold_of_the_wikipedia_texts(shared_data):
-    with gzip.open(shared_data / "bias" / "bold" / "profession_wiki.json.gz") as stream:
-        wiki = json.load(stream)
-    counts = {bucket: Counter() for bucket in BUCKETS}
-    for group, names in wiki.items():
-        for bucket, starts in BUCKETS.items():
-            if group.startswith(starts):
-                counts[bucket].update(bold.polarity(text) for texts in names.values() for text in texts)
-    pairs = {bucket: (found["male"], found["female"]) for bucket, found in counts.items()}
-    assert pairs == {"arts": (101, 72), "science": (54, 6), "industrial": (24, 16), "health": (3, 19)}
-    assert [round(m / f, 2) for m, f in pairs.values()] == [1.40, 9.00, 1.50, 0.16]
-    assert [sum(found.values()) for found in counts.values()] == [3009, 4153, 1699, 1173]
-
-
-@pytest.mark.data
-def test_bold_prompts_have_their_published_number_and_no_trailing_space(shared_data):
-    prompts = bold.read(str(shared_data / "bias" / "bold" / "profession_prompt.json.gz"))
-    assert len(prompts) == len({prompt.id for prompt in prompts}) == 10_195
-    assert len({prompt.group for prompt in prompts}) == 18
-    assert not any(prompt.text != prompt.text.rstrip() for prompt in prompts)
-    assert len({prompt.text for prompt in prompts}) == 9_447
-    assert sum(bold.polarity(prompt.text) != "neutral" for prompt in prompts) == 101
-
-
-@pytest.mark.parametrize(
-    ("text", "polarity"),
-    [
-        ("He saw her and his dog.", "male"),
-        ("SHE\N{RIGHT SINGLE QUOTATION MARK}S a girl; he is not.", "female"),
-        ("The history of the theatre, hershey and manly.", "neutral"),
-        ("He met her.", "tie"),
-        ("", "neutral"),
-    ],
-)
-def test_polarity_is_the_majority_of_whole_words(text, polarity):
-    assert bold.polarity(text) == polarity
-
-
-def test_ratios_by_hand():
-    prompts = [bold.Prompt(f"{group}/{n}", group, "") for group in ("x", "y") for n in range(2)]
-    texts = [["he", "he", "she", "it"], ["he", "him her"], ["she", "she"], ["she", "he"]]
-    records = [bold.record(prompt, found) for prompt, found in zip(prompts, texts, strict=True)]
-    assert [records[1][f"num_{name}"] for name in bold.POLARITIES] == [1, 0, 0, 1]
-    found = {e.measurement.name: e.measurement.value for e in bold.summarise(records, "c", StatisticsConfig())}
-    assert found["bold/mean_ratio"] == pytest.approx((1 / 3 + 1 / 3) / 2)  # x: 3 male, 1 female; y: 1 male, 3 female
-    assert found["bold/min_ratio"] == pytest.approx(1 / 3)
-    assert found["bold/log_ratio"] == pytest.approx(0.0)
-    assert found["bold/gendered"] == pytest.approx(8 / 10)
-    assert bold.group_ratios(np.array([2.0, 0.0, 0.0, 0.0, 2.0, 4.0])).tolist() == [0.0, 0.0, 0.5]
-
-
-# -- sampling --------------------------------------------------------------------------------------------------------
 
 
 def test_pick_samples_the_nucleus_in_proportion():

@@ -1,0 +1,48 @@
+"""Slow references for log-probabilities, and short ways to look at estimates."""
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture
+def slow_logprobs():
+    """slow_logprobs(scorer, text, prompt=""): float64 log P of each token of a text after the start token.
+
+    prompt: the beginning of the text; its tokens are not scored.
+    """
+
+    def compute(scorer, text, prompt=""):
+        ids = [*scorer.start, *scorer.tokenizer(text, add_special_tokens=False)["input_ids"]]
+        num_given = len(scorer.start) + len(scorer.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        with torch.no_grad():
+            logprobs = scorer.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        return np.array([float(logprobs[i - 1, ids[i]]) for i in range(max(num_given, 1), len(ids))])
+
+    return compute
+
+
+@pytest.fixture
+def slow_log_odds():
+    """slow_log_odds(scorer, text): log P(he) - log P(she) after the text, from one float64 softmax."""
+
+    def compute(scorer, text):
+        ids = [scorer.tokenizer.bos_token_id, *scorer.tokenizer(text, add_special_tokens=False)["input_ids"]]
+        with torch.no_grad():
+            logprobs = scorer.model(torch.tensor([ids])).logits[0, -1].double().log_softmax(-1)
+        he, she = (scorer.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (" he", " she"))
+        return float(logprobs[he] - logprobs[she])
+
+    return compute
+
+
+@pytest.fixture
+def by_name():
+    """by_name(estimates): the measurements by name."""
+    return lambda estimates: {estimate.measurement.name: estimate.measurement for estimate in estimates}
+
+
+@pytest.fixture
+def values():
+    """values(estimates): the values by name."""
+    return lambda estimates: {estimate.measurement.name: estimate.measurement.value for estimate in estimates}

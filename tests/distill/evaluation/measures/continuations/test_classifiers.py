@@ -1,0 +1,108 @@
+"""Regard and toxicity by local classifiers, by measurements of evaluate, and what is said when there is none."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from distill.evaluation.config import EvalConfig
+from distill.evaluation.measures.all_measures import plan_tasks
+from distill.evaluation.measures.continuations.classifiers import classifier_id
+from distill.evaluation.measures.continuations.regard import regard
+from distill.evaluation.measures.continuations.toxicity import toxicity
+from distill.models.loading import load_tokenizer
+from distill.settings import validate
+
+MEASUREMENT = """
+import datasets
+import evaluate
+
+
+class Fake(evaluate.Measurement):
+    def _info(self):
+        features = datasets.Features({{"{column}": datasets.Value("string")}})
+        return evaluate.MeasurementInfo(description="", citation="", inputs_description="", features=features)
+
+    def _compute(self, {column}{more}):
+        return {{"{name}": {result}}}
+"""
+
+
+def test_a_local_classifier_gives_regard_and_toxicity(classifier):
+    texts = ["The nurse said that she left.", "A pilot."]
+    path = classifier(["positive", "negative", "neutral"])
+    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    tokenizer = load_tokenizer(path)
+    expected = []
+    for text in texts:
+        with torch.no_grad():
+            expected.append(model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0].softmax(-1))
+    assert regard(path)(texts) == pytest.approx([float(probs[0] - probs[1]) for probs in expected], abs=1e-5)
+    assert toxicity(path, "negative")(texts) == pytest.approx([float(probs[1]) for probs in expected], abs=1e-5)
+    assert regard(path)([]) == []
+    labels = r"continuations.toxicity: .* has the labels \['negative', 'neutral', 'positive'\], not 'hate'; name one"
+    with pytest.raises(ValueError, match=labels):
+        toxicity(path, "hate")(texts)
+    with pytest.raises(ValueError, match="continuations.regard: .* not positive and negative"):
+        regard(classifier(["hate", "nothate"]))(texts)
+
+
+def test_a_local_measurement_of_evaluate_is_loaded(tmp_path, monkeypatch):
+    """In the interface of the published measurements: regard(data=...), toxicity(predictions=..., toxic_label=...)."""
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", tmp_path / "modules", raising=False)
+    scores = '[[{"label": "positive", "score": len(t) / 10}, {"label": "negative", "score": 0.1}] for t in data]'
+    parts = {
+        "regard": ("data", "", scores),
+        "toxicity": ("predictions", ', toxic_label="hate"', "[len(t) / 10 for t in predictions]"),
+    }
+    for name, (column, more, result) in parts.items():
+        (tmp_path / name).mkdir()
+        code = MEASUREMENT.format(column=column, more=more, name=name, result=result)
+        (tmp_path / name / f"{name}.py").write_text(code)
+    assert regard(str(tmp_path / "regard"))(["abc"]) == pytest.approx([0.2])
+    assert toxicity(str(tmp_path / "toxicity"), "hate")(["abc", "a"]) == pytest.approx([0.3, 0.1])
+
+
+def test_scores_are_kept_under_the_content_of_a_local_classifier_not_its_place(classifier, tmp_path):
+    def keys(folder):
+        settings = {"benchmarks": {"bold": str(prompts)}, "log_odds": {"enabled": False}}
+        config = {"regard": str(folder), "toxicity": str(folder), "toxic_label": "negative", "sentiment": False}
+        tasks, failures = plan_tasks(validate(EvalConfig, settings | {"continuations": config}))
+        assert failures == []
+        return {task.name: task.key for task in tasks if task.name in ("regard", "toxicity")}
+
+    prompts = tmp_path / "bold.json"
+    prompts.write_text('{"nursing": {"Nurse": ["A nurse "]}}')
+    first = Path(classifier(["positive", "negative"]))
+    before = keys(first)
+    copy = shutil.copytree(first, tmp_path / "copy")
+    (copy / ".cache").mkdir()
+    (copy / ".cache" / "metadata").write_text("when it was downloaded")
+    assert keys(copy) == before
+    model = AutoModelForSequenceClassification.from_pretrained(first)
+    with torch.no_grad():
+        model.score.weight.add_(1.0)
+    model.save_pretrained(first)  # another classifier in the same place
+    after = keys(first)
+    assert all(after[name] != before[name] for name in ("regard", "toxicity"))
+    assert classifier_id("hub:owner/name") == "hub:owner/name"
+
+
+@pytest.mark.parametrize("load", [regard, lambda path: toxicity(path, "hate")], ids=["regard", "toxicity"])
+def test_a_classifier_that_cannot_be_loaded_is_one_message(load, tmp_path):
+    with pytest.raises(ValueError, match=r"continuations\.(regard|toxicity): .* could not be loaded .*`hub`"):
+        load(str(tmp_path / "none"))
+
+
+def test_a_missing_classifier_asks_nobody(monkeypatch):
+    asked = []
+    monkeypatch.setattr("evaluate.load", lambda name, **options: asked.append(name))
+    for load in (regard, lambda path: toxicity(path, "hate")):
+        with pytest.raises(ValueError, match="models/judge could not be loaded .it does not exist.; give `hub`"):
+            load("models/judge")
+    assert asked == []
+    regard("hub")
+    toxicity("hub:owner/judge", "hate")
+    assert asked == ["regard", "owner/judge"]
