@@ -30,7 +30,8 @@ from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
 from distill.evaluation.processes import current_processes
-from distill.evaluation.report import html as report
+from distill.evaluation.report.console import console_legend, console_tables
+from distill.evaluation.report.html import render_html
 from distill.evaluation.report.lm_eval_layout import export
 from distill.evaluation.report.markdown import render_markdown
 from distill.evaluation.scoring.model_specs import parse_models, split_arguments
@@ -142,12 +143,12 @@ def _write(evaluation: Evaluation, config: EvalConfig, out: Path | None) -> int:
     if out is not None:
         try:
             results.write(out, summary, evaluation)
-            write_text(out / "report.html", report.render(summary, records))
+            write_text(out / "report.html", render_html(summary, records))
             write_text(out / "report.md", render_markdown(summary))
         except OSError as error:
             raise OSError(f"cannot write to {out}: {error}") from error
-    _print_tables(report.console_tables(summary))
-    Console().print(report.console_legend(summary), markup=False, highlight=False)
+    _print_tables(console_tables(summary))
+    Console().print(console_legend(summary), markup=False, highlight=False)
     if out is not None:
         print(f"report: {out / 'report.html'}")
     return _failed(summary["failures"])

@@ -4,7 +4,6 @@ Gendered words are those that swap would edit, so names, works and idioms do not
 together with its counterfactual, `substituted` the counterfactual alone.
 """
 
-import html
 import json
 import re
 from collections import Counter
@@ -25,6 +24,7 @@ OCCUPATIONS = word_set(
     soldier surgeon teacher therapist writer"""
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_NUM_SHOWN_TERMS = 60  # of the most frequent ones, in the page
 _NEAR = 120  # characters on either side in which a gendered word counts as co-occurring with an occupation
 
 
@@ -177,46 +177,14 @@ def write_audit(result: Audit, folder: Path, title: str) -> None:
 
 
 def _page(figures: dict[str, Any], title: str) -> str:
-    rows = "".join(
-        f"<tr><td>{name}</td><td>{view['masculine_per_1000_words']:.2f}</td>"
-        f"<td>{view['feminine_per_1000_words']:.2f}</td><td>{_share(view)}</td></tr>"
-        for name, view in ((n, figures[n]) for n in ("original", "substituted", "augmented"))
-    )
-    terms = "".join(
-        f"<tr><td>{html.escape(t['term'])}</td><td>{t['gender']}</td><td>{t['count']:,}</td>"
-        f"<td>{t['per_1000_words']:.3f}</td></tr>"
-        for t in figures["terms"][:60]
-    )
-    occupations = "".join(
-        f"<tr><td>{name}</td>"
-        + "".join(f"<td>{o['masculine']}</td><td>{o['feminine']}</td><td>{_share(o)}</td>" for o in (before, after))
-        + "</tr>"
-        for name, before, after in ((n, o["original"], o["augmented"]) for n, o in figures["occupations"].items())
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Gender audit</title><style>'
-        "body{font:15px sans-serif;margin:2em;max-width:80em}td,th{padding:2px 12px;text-align:left}"
-        "svg{vertical-align:middle}</style></head><body>"
-        f"<h1>Gender audit of {html.escape(title)}</h1>"
-        f"<p>{figures['num_texts']:,} texts, {figures['num_words']:,} words. Shares with 95 % Wilson intervals.</p>"
-        "<h2>Gendered words per 1,000 words</h2><table><tr><th></th><th>masculine</th><th>feminine</th>"
-        f"<th>feminine share</th></tr>{rows}</table>"
-        f"<h2>Occupations: gendered words within {_NEAR} characters</h2><table>"
-        '<tr><th></th><th colspan="3">original</th><th colspan="3">augmented</th></tr><tr><th></th>'
-        + "<th>masculine</th><th>feminine</th><th>feminine share</th>"
-        * 2
-        + f"</tr>{occupations}</table>"
-        "<h2>Terms</h2><table><tr><th>term</th><th>gender</th><th>count</th><th>per 1,000 words</th></tr>"
-        f"{terms}</table></body></html>"
-    )
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # only this command needs it
 
-
-def _share(view: dict[str, Any]) -> str:
-    low, high = (200 * x for x in view["feminine_share_interval"])
-    at = 200 * view["feminine_share"]
-    return (
-        '<svg width="204" height="14"><rect x="0" y="2" width="200" height="10" fill="#ddd"/>'
-        f'<line x1="100" x2="100" y1="0" y2="14" stroke="#999"/><line x1="{low:.1f}" x2="{high:.1f}" y1="7" y2="7" '
-        f'stroke="#333" stroke-width="2"/><circle cx="{at:.1f}" cy="7" r="4" fill="#a33"/></svg> '
-        f"{view['feminine_share']:.3f}"
+    environment = Environment(
+        loader=PackageLoader("augment", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
+    page = environment.get_template("audit.html")
+    return page.render(figures=figures, title=title, reach=_NEAR, num_terms=_NUM_SHOWN_TERMS)

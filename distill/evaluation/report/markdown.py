@@ -1,4 +1,4 @@
-"""The Markdown table for a README or a model card: the content of results.json in; text out."""
+"""The summary as a Markdown table, for a README or a model card."""
 
 from __future__ import annotations
 
@@ -6,69 +6,52 @@ from typing import Any
 
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.report.caveats import mixed
-from distill.evaluation.report.html import SIGNIFICANCE, cell
+from distill.evaluation.report.cells import cell, confidence, in_brackets, verdict_legend
+from distill.evaluation.report.tables import headline_names
+from distill.templates import render
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": " ", **{mark: f"\\{mark}" for mark in "\\|*`"}})
+ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
 def render_markdown(results: dict[str, Any]) -> str:
-    """A table with a row for each measurement of the report's summary and a column for each model, what it means, and
-    how it was measured.
-    """
+    """A row per headline measurement, a column per model, a legend, and how each number was measured."""
     labels = [model["label"] for model in results["models"]]
-    cells = {(entry["model"], entry["name"]): entry for entry in results["measurements"]}
-    present = {entry["name"] for entry in results["measurements"]}
-    names = [name for name, description in DESCRIPTIONS.items() if name in present and description.short]
-    lines = [
-        _row(["measurement", *map(_escape, labels)]),
-        _row(["---", *("---:" for _ in labels)]),
-        *(_row([_title(name, cells), *(_cell(cells.get((label, name))) for label in labels)]) for name in names),
-        "",
-        _legend(results),
-    ]
-    lines += [f"- {_escape(mixed(results))}"] if mixed(results) else []
-    failures = [(_escape(_where(failure)), _escape(failure["message"])) for failure in results["failures"]]
-    lines += [f"- Not measured: {where}: {message}" for where, message in failures]
-    lines += ["", "<details><summary>How each number was measured</summary>", ""]
-    lines += [f"- `{cells[label, name]['signature']}`" for name in names for label in labels if (label, name) in cells]
-    return "\n".join([*lines, "", "</details>", ""])
+    entries = {(entry["name"], entry["model"]): entry for entry in results["measurements"]}
+    rows = [[entries.get((name, label)) for label in labels] for name in headline_names(results)]
+    return render(
+        "distill.evaluation.report",
+        "report.md",
+        head=["measurement", *map(_escape, labels)],
+        rows=[[_title(row), *map(_cell, row)] for row in rows],
+        confidence=confidence(results),
+        reference=_escape(results["reference"]) if results["family_size"] else None,
+        verdict_legend=verdict_legend(results),
+        version=results["versions"]["evenhand"],
+        date=results["created"][:10],
+        mixed=_escape(mixed(results)),
+        failures=[(_escape(_where(failure)), _escape(failure["message"])) for failure in results["failures"]],
+        signatures=[entry["signature"] for row in rows for entry in row if entry],
+    )
 
 
-def _title(name: str, cells: dict[tuple[str, str], dict[str, Any]]) -> str:
-    unit = next(entry["unit"] for (_, other), entry in cells.items() if other == name)
-    higher_is_better = next(entry["higher_is_better"] for (_, other), entry in cells.items() if other == name)
-    arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better]
-    return _escape(f"{DESCRIPTIONS[name].title}{f' ({unit})' if unit else ''}{arrow}")
+def _title(row: list[dict[str, Any] | None]) -> str:
+    entry = next(entry for entry in row if entry)
+    unit = f" ({entry['unit']})" if entry["unit"] else ""
+    return _escape(f"{DESCRIPTIONS[entry['name']].title}{unit}{ARROWS[entry['higher_is_better']]}")
 
 
 def _cell(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "–"
-    one = cell(entry)
-    interval = f" [{one['interval'].replace(' to ', ', ')}]" if one["interval"] else ""
-    symbol = f" {one['symbol']}" if one["symbol"] else ""
-    return f"{one['value']}{interval}{symbol}"
-
-
-def _legend(results: dict[str, Any]) -> str:
-    confidence = f"{100 * results['config']['statistics']['confidence']:g} %"
-    text = f"In brackets: {confidence} bootstrap intervals. ↑ higher is better, ↓ lower is better."
-    if results["family_size"]:
-        text += (
-            f" Against {_escape(results['reference'])}: ▲ better, ▼ worse, ◆ different, ≈ no clear difference (paired "
-            f"test, p < {SIGNIFICANCE:g} after Holm's adjustment over {results['family_size']} comparisons)."
-        )
-    return text + f" Measured with evenhand {results['versions']['evenhand']}, {results['created'][:10]}."
+    texts = cell(entry)
+    return " ".join(filter(None, (texts.value, in_brackets(texts.interval), texts.symbol)))
 
 
 def _where(failure: dict[str, Any]) -> str:
-    return ", ".join(part for part in (failure["model"], failure["task"]) if part)
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return ", ".join(filter(None, (failure["model"], failure["task"])))
 
 
 def _escape(text: str) -> str:
-    """The text as it is, where Markdown and HTML would read some of its characters otherwise."""
+    """The text with the characters escaped that Markdown or HTML would interpret."""
     return text.translate(ESCAPES)

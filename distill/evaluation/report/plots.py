@@ -1,6 +1,6 @@
-"""Plots of the report: results and per-example records in; self-contained SVG strings out.
+"""The report's plots, as SVG text that loads nothing from elsewhere.
 
-Colours are those of Okabe and Ito, which the colour-blind can tell apart, and every model has its own marker as well.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart; each model also has its own marker.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from html import escape
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -32,7 +31,8 @@ STYLE = {
     "axes.axisbelow": True,
     "text.parse_math": False,  # a label may have a dollar sign
 }
-LONGEST_LABEL = 24  # characters of a model's label that leave room for what is plotted
+LABEL_GAP = 0.065  # between labels beside the axes, as a fraction of their height
+LONGEST_LABEL = 24  # characters; a longer model label would leave no room for the plot
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Point:
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other one beats on both axes, by their values, the cheapest first."""
+    """The points whose values no other point beats on both axes, the cheapest first."""
     kept: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost[0], point.disparity[0])):
         if not kept or point.disparity[0] < kept[-1].disparity[0]:
@@ -54,8 +54,9 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 
 
 def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
-    """Mean |log-odds| against log-perplexity, a labelled point with error bars per model; lower is better on both. A
-    dashed line joins the models that none of the others beats on both.
+    """Mean |log-odds| against log-perplexity: a labelled point with error bars per model. Lower is better on both axes.
+
+    A dashed line joins the models that no other model beats on both axes.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.8, 3.9), layout="constrained")
@@ -88,7 +89,7 @@ def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
         axes.set_ylim(bottom=0)
         axes.set_xlabel(f"log-perplexity, {cost_label} (lower is better)")
         axes.set_ylabel("mean |log-odds| he : she, nats\n(0 is parity)")
-        _label_at_the_side(axes, points)
+        label_at_the_side(axes, points)
         label = "Fairness and utility: " + "; ".join(
             f"{point.label}: log-perplexity {point.cost[0]:.3f}, mean absolute log-odds {point.disparity[0]:.3f}"
             for point in points
@@ -96,13 +97,14 @@ def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
         return to_svg(figure, label)
 
 
-def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
-    """Log P(he) - log P(she) of every occupation for every model, with the known truth where there is one."""
-    means = {label: occupation_means(rows) for label, rows in records.items()}
-    truth = {row["cluster"]: row["reference_log_odds"] for rows in records.values() for row in rows}
+def log_odds_dots(means: dict[str, dict[str, float]], known: dict[str, float | None]) -> str:
+    """The mean log P(he) - log P(she) of every occupation, a marker per model, and the known log-odds as black bars.
+
+    means: by model label, by occupation, in nats. known: by occupation, None where nobody knows them.
+    """
     first = next(iter(means.values()))
-    order = sorted(first, key=lambda name: (truth[name] if truth[name] is not None else first[name], first[name], name))
-    known = [name for name in order if truth[name] is not None]
+    truths = {name: truth for name, truth in known.items() if truth is not None and name in first}
+    order = sorted(first, key=lambda name: (truths.get(name, first[name]), first[name], name))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.8, 1.3 + 0.17 * len(order) + 0.17 * math.ceil(len(means) / 2)), layout="constrained")
         axes = figure.subplots()
@@ -110,10 +112,10 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
         shown: list[tuple[str, Any]] = []
         for index, (label, values) in enumerate(means.items()):
             colour, marker = look(index)
-            places = [row for row, name in enumerate(order) if name in values]
+            rows = [row for row, name in enumerate(order) if name in values]
             (line,) = axes.plot(
-                [values[order[row]] for row in places],
-                places,
+                [values[order[row]] for row in rows],
+                rows,
                 color=colour,
                 marker=marker,
                 markersize=4.5,
@@ -121,10 +123,11 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
                 alpha=0.9,
             )
             shown.append((label, line))
-        if known:
+        if truths:
+            rows = [row for row, name in enumerate(order) if name in truths]
             (line,) = axes.plot(
-                [truth[name] for name in known],
-                [order.index(name) for name in known],
+                [truths[order[row]] for row in rows],
+                rows,
                 color="black",
                 marker="|",
                 markersize=11,
@@ -142,10 +145,10 @@ def log_odds_dots(records: dict[str, list[dict[str, Any]]]) -> str:
 def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
     """The share of continuations about women among the gendered ones: a block of bars per group, a bar per model.
 
-    counts: by model label, by group, how many continuations are about men and about women. Bars begin at parity, so
-    that their length is the distance from it; a group without a gendered continuation has none.
+    A bar begins at parity, so its length is the distance from parity. A group without gendered continuations has no
+    bar. counts: by model label, by group, how many continuations are about men and about women.
     """
-    labels, groups = list(counts), list(dict.fromkeys(group for found in counts.values() for group in found))
+    labels, groups = list(counts), list(dict.fromkeys(group for by_group in counts.values() for group in by_group))
     height = 0.8 / len(labels)
     with matplotlib.rc_context(STYLE):
         size = (5.8, 1.0 + len(groups) * (0.1 + 0.13 * len(labels)) + 0.17 * math.ceil(len(labels) / 2))
@@ -187,27 +190,19 @@ def group_bars(counts: dict[str, dict[str, tuple[int, int]]]) -> str:
         )
 
 
-def occupation_means(records: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean log P(he) - log P(she) of each occupation over its prompts, in nats."""
-    values: dict[str, list[float]] = {}
-    for record in records:
-        values.setdefault(record["cluster"], []).append(record["logprob_he"] - record["logprob_she"])
-    return {name: float(np.mean(found)) for name, found in values.items()}
-
-
 def look(index: int) -> tuple[str, str]:
-    """Colour and marker of the model with this number; no two of the first 56 share both."""
+    """The colour and marker of the model with this index; no two of the first 56 models share both."""
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
 def shortened(label: str) -> str:
-    """A label of at most LONGEST_LABEL characters: of a longer one the beginning and the end."""
+    """A label cut to LONGEST_LABEL characters: its beginning and its end remain."""
     half = LONGEST_LABEL // 2
     return label if len(label) <= LONGEST_LABEL else f"{label[: half - 1]}…{label[-half:]}"
 
 
 def to_svg(figure: Figure, label: str) -> str:
-    """An <svg> element that scales with the page and tells a screen reader what it shows."""
+    """An <svg> element that scales with the page. label: what a screen reader says."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": label, **STYLE}):  # ids differ between the plots of one page
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -225,34 +220,37 @@ def _errors(value: tuple[float, float, float]) -> list[list[float]] | None:
 
 
 def _legend(figure: Figure, shown: Sequence[tuple[str, Any]]) -> None:
-    """What is shown, by its labels, above the axes."""
+    """A legend above the axes. shown: (label, what Matplotlib drew for it)."""
     labels, handles = zip(*shown, strict=True)
     figure.legend(handles, [shortened(label) for label in labels], loc="outside upper center", ncols=2, frameon=False)
 
 
-def _label_at_the_side(axes: Axes, points: Sequence[Point]) -> None:
-    """Labels in a column right of the axes, apart, in the order of their points, joined to them by lines."""
+def label_at_the_side(axes: Axes, points: Sequence[Point]) -> None:
+    """Write the labels in a column right of the axes, apart from each other, with a line from each to its point."""
     low, high = axes.get_ylim()
-    gap = 0.065
-    placed: list[tuple[float, int]] = []
-    for index in sorted(range(len(points)), key=lambda index: points[index].disparity[0]):
-        wanted = (points[index].disparity[0] - low) / (high - low)
-        placed.append((max(wanted, placed[-1][0] + gap) if placed else wanted, index))
-    overflow = placed[-1][0] - 1 if placed else 0.0
-    if overflow > 0:
-        ceiling = 1.0
-        for rank in reversed(range(len(placed))):
-            ceiling = min(placed[rank][0], ceiling)
-            placed[rank] = (ceiling, placed[rank][1])
-            ceiling -= gap
-    for height, index in placed:
+    heights = spaced_heights([(point.disparity[0] - low) / (high - low) for point in points])
+    for index in sorted(range(len(points)), key=lambda index: heights[index]):
         axes.annotate(
             shortened(points[index].label),
             xy=(points[index].cost[0], points[index].disparity[0]),
-            xytext=(1.04, height),
+            xytext=(1.04, heights[index]),
             textcoords="axes fraction",
             va="center",
             color="#1b1b1f",
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": look(index)[0], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4},
         )
+
+
+def spaced_heights(heights: Sequence[float]) -> list[float]:
+    """The heights, as fractions of the axes, moved up until LABEL_GAP lies between them, then down to stay below 1."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    spaced: list[float] = []
+    for index in order:
+        spaced.append(max(heights[index], spaced[-1] + LABEL_GAP) if spaced else heights[index])
+    if spaced and spaced[-1] > 1:
+        ceiling = 1.0
+        for rank in reversed(range(len(spaced))):
+            spaced[rank] = min(spaced[rank], ceiling)
+            ceiling = spaced[rank] - LABEL_GAP
+    return [spaced[order.index(index)] for index in range(len(heights))]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.evaluation.report.html import number
-from distill.evaluation.report.markdown import render_markdown
+from distill.evaluation.report.cells import number
 from eval import main
 
 CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"
@@ -209,20 +208,3 @@ def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsy
         shown = capsys.readouterr().err
         assert shown.startswith("error: ")
         assert message in shown
-
-
-def test_markdown_is_a_table_with_a_column_per_model(evaluated, save, tmp_path):
-    folder = evaluated("out", f"a={save('a')}", f"b|c={save('b', 'llama', seed=1)}")
-    text = (folder / "report.md").read_text(encoding="utf-8")
-    head, line, *rows = text.splitlines()
-    assert head == "| measurement | a | b\\|c |"
-    assert line == "| --- | ---: | ---: |"
-    first = next(row for row in rows if row.startswith("| Profession log-odds: distance from parity (nats) ↓ |"))
-    entry = next(e for e in read(folder)["measurements"] if e["name"] == "log_odds/mean_abs" and e["model"] == "a")
-    assert f"| {entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}] |" in first
-    assert entry["signature"] in text
-    assert "Not measured" not in text
-    results = read(folder) | {"failures": [{"model": "b|c", "task": None, "message": "gone"}]}
-    assert "- Not measured: b\\|c: gone" in render_markdown(results)
-    results["failures"][0]["message"] = "'<s>' & `a\\|b` *gone*"
-    assert "- Not measured: b\\|c: '&lt;s>' &amp; \\`a\\\\\\|b\\` \\*gone\\*" in render_markdown(results)
