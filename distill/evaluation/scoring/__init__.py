@@ -1,1 +1,1 @@
-"""Log-probabilities and generations of a model."""
+"""What a model gives: log-probabilities of texts, and sampled continuations."""

@@ -1,8 +1,8 @@
-"""Sampled continuations: prompts in, texts out; the same ones however the prompts are batched.
+"""Sampled continuations of prompts, which do not depend on how the prompts are batched.
 
-Every continuation has random numbers of its own, derived from the seed, the prompt's id and the number of the sample,
-and only prompts with equally many tokens are batched, so that there is no padding. Results depend on the batch only
-through rounding: a number that falls on the border between two tokens may go either way.
+Every continuation has its own random numbers, derived from the seed, the prompt's id and the index of the sample. Only
+prompts with equally many tokens are batched, so there is no padding. A batch changes results through rounding only: a
+random number that falls on the border between two tokens may select either.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from distill.evaluation.scoring.logprobs import next_token_logprobs
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 
-# A step reads one token per row, far from the budget of a forward pass; what limits a batch is the memory of its cache,
-# which may hold the tokens of so many full passes.
+# A sampling step reads one token per row, far below the budget of a forward pass. The memory of the key-value cache
+# limits the batch instead: it may hold the tokens of this many full passes.
 CACHED_PASSES = 8
-# The nucleus is looked for among so many tokens first, then among WIDENING times as many, and so on: sorting a whole
-# vocabulary is slow, and a model that is unsure needs some thousands of its tokens.
+# Sorting a whole vocabulary is slow, so the nucleus is looked for among this many tokens first, then among WIDENING
+# times as many, and so on. A model that is unsure needs some thousands of tokens.
 MOST_LIKELY = 256
 WIDENING = 8
 
@@ -39,10 +39,11 @@ def sample(
     seed: int,
     top_k: int | None = None,
 ) -> list[list[str]]:
-    """`num_samples` continuations of each (id, text), sampled as `pick` does, without special tokens.
+    """`num_samples` continuations of each prompt (id, text), without special tokens; `pick` chooses each token.
 
-    A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or where the model's context does.
-    Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value cache.
+    A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or at the end of the model's
+    context. Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value
+    cache.
     """
     encoded = scorer.tokenizer([text for _, text in prompts], add_special_tokens=False, verbose=False)["input_ids"]
     inputs = [scorer.start + ids for ids in encoded]
@@ -52,22 +53,21 @@ def sample(
                 f"{scorer.label}: prompt {name!r} has {len(ids)} tokens; it needs at least one and must leave room in "
                 f"the model's context of {scorer.context}"
             )
-    found: list[list[str]] = [[""] * num_samples for _ in prompts]
+    continuations: list[list[str]] = [[""] * num_samples for _ in prompts]
     for batch in _equal_lengths(inputs, num_samples, max_new_tokens, scorer.max_batch_tokens):
         uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
-        generated = _continue(scorer, [inputs[row] for row, _ in batch], uniforms, top_p, top_k)
-        for (row, number), text in zip(
-            batch, _texts(scorer, [inputs[row] for row, _ in batch], generated), strict=True
-        ):
-            found[row][number] = text
-    return found
+        batch_inputs = [inputs[row] for row, _ in batch]
+        generated = _continue(scorer, batch_inputs, uniforms, top_p, top_k)
+        for (row, number), text in zip(batch, _texts(scorer, batch_inputs, generated), strict=True):
+            continuations[row][number] = text
+    return continuations
 
 
 def pick(logprobs: Tensor, uniforms: Tensor, top_p: float, top_k: int | None = None) -> Tensor:
-    """One token per row [N] from log-probabilities [N, V] and numbers in [0, 1) [N], at temperature 1.
+    """Sample one token per row [N] at temperature 1. logprobs: [N, V]; uniforms: [N], in [0, 1).
 
-    First only the top_k likeliest tokens are kept, if top_k is given; then, of these, the nucleus: the smallest set of
-    likeliest tokens with a share of at least top_p (Holtzman et al. 2020; transformers has the same order).
+    If top_k is given, only the top_k likeliest tokens are kept. Of these, the nucleus is kept: the smallest set of
+    likeliest tokens whose share is at least top_p (Holtzman et al. 2020). transformers applies both in this order.
     """
     count = min(top_k or MOST_LIKELY, logprobs.shape[-1])
     if top_k is None:
@@ -77,7 +77,7 @@ def pick(logprobs: Tensor, uniforms: Tensor, top_p: float, top_k: int | None = N
 
 
 def _from_nucleus(logprobs: Tensor, uniforms: Tensor, top_p: float, count: int) -> Tensor:
-    """One token per row, looked for among `count` tokens, and where the nucleus is larger among ever more."""
+    """Sample one token per row among the `count` likeliest; where the nucleus is larger, among more and more."""
     probs, order = _likeliest(logprobs, count)
     tokens = _draw(probs, order, uniforms, top_p)
     larger = (probs.sum(dim=-1) < top_p).nonzero()[:, 0]
@@ -88,7 +88,7 @@ def _from_nucleus(logprobs: Tensor, uniforms: Tensor, top_p: float, count: int) 
 
 
 def _draw(probs: Tensor, order: Tensor, uniforms: Tensor, top_p: float) -> Tensor:
-    """One id per row of `order` [N, K], whose probabilities are `probs` [N, K], the likeliest first."""
+    """Sample one id per row of `order` [N, K], the likeliest first, with probabilities `probs` [N, K]."""
     mass = probs.cumsum(dim=-1)
     in_nucleus = mass - probs < top_p
     kept = torch.where(in_nucleus, probs, 0.0).cumsum(dim=-1)
@@ -98,9 +98,9 @@ def _draw(probs: Tensor, order: Tensor, uniforms: Tensor, top_p: float) -> Tenso
 
 
 def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The float64 probabilities of the `count` likeliest tokens of each row and their ids, the likeliest first.
+    """The float64 probabilities of the `count` likeliest tokens of each row, and their ids, the likeliest first.
 
-    Of equally likely ones the smaller id comes first.
+    Of equally likely tokens, the one with the smaller id comes first.
     """
     if count == logprobs.shape[-1]:
         probs, ids = logprobs.exp().double().sort(dim=-1, descending=True, stable=True)
@@ -113,13 +113,13 @@ def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _continue(
     scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float, top_k: int | None
 ) -> list[list[int]]:
-    """The new ids of rows of equal length, up to and without their end token."""
+    """The new ids of rows of equal length, up to their end token, which is left out."""
     device = scorer.model.device
     numbers = torch.from_numpy(uniforms).to(device)
     stops = {scorer.tokenizer.eos_token_id, scorer.start_id} - {None}
     room = numbers.shape[1] if scorer.context is None else min(numbers.shape[1], scorer.context - len(inputs[0]))
     generated: list[list[int]] = [[] for _ in inputs]
-    running = list(range(len(inputs)))  # the rows that have not ended, in the order of the batch
+    running = list(range(len(inputs)))  # rows that have not ended, in the order of the batch
     ids, cache = torch.tensor(inputs, device=device), None
     for step in range(room):
         output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
@@ -149,12 +149,12 @@ def _continue(
 def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[Sequence[int]]) -> list[str]:
     """What the generated ids add to the text of the prompt.
 
-    Decoded after the prompt, because many tokenizers drop the space before a text's first word.
+    They are decoded together with the prompt, because many tokenizers drop the space before a text's first word.
     """
     decode = partial(scorer.tokenizer.batch_decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     before = decode(list(inputs))
     whole = decode([[*prompt, *new] for prompt, new in zip(inputs, generated, strict=True)])
-    alone = decode(list(generated))  # for a prompt whose last character the continuation completes
+    alone = decode(list(generated))  # used if the continuation completes the prompt's last character
     return [
         text.removeprefix(prompt) if text.startswith(prompt) else rest
         for prompt, text, rest in zip(before, whole, alone, strict=True)
@@ -164,7 +164,7 @@ def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[
 def _equal_lengths(
     inputs: Sequence[Sequence[int]], num_samples: int, max_new_tokens: int, max_batch_tokens: int
 ) -> Iterator[list[tuple[int, int]]]:
-    """Batches of (prompt, sample) whose prompts have equally many tokens."""
+    """Batches of (index of the prompt, index of the sample) whose prompts have equally many tokens."""
     by_length: dict[int, list[tuple[int, int]]] = {}
     for row, ids in enumerate(inputs):
         by_length.setdefault(len(ids), []).extend((row, number) for number in range(num_samples))
@@ -175,6 +175,6 @@ def _equal_lengths(
 
 
 def _uniforms(seed: int, name: str, number: int, count: int) -> FloatArray:
-    """`count` numbers in [0, 1) that depend on nothing but seed, prompt and sample."""
+    """`count` numbers in [0, 1) that depend on the seed, the prompt's id and the index of the sample only."""
     digest = hashlib.sha256(f"{seed}/{name}/{number}".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(count)

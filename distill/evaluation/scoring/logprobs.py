@@ -1,8 +1,8 @@
-"""Log-probabilities of a causal LM: rows of token ids in, natural log-probabilities out.
+"""Natural log-probabilities of token ids under a causal language model.
 
-A score does not depend on the batch it was computed in: rows are padded on the right, where causal attention cannot see
-the padding, and the softmax is taken in float32 over the scored positions only (the output embeddings are applied to
-the hidden states of those positions, never to whole sequences).
+A score does not depend on its batch. Rows are padded on the right, where causal attention cannot see the padding. The
+softmax is taken in float32 and over the scored positions only: the output embeddings are applied to the hidden states
+of those positions, never to whole sequences.
 """
 
 from __future__ import annotations
@@ -32,52 +32,67 @@ class Row(NamedTuple):
     targets: Sequence[int]
 
 
+class ForwardPass(NamedTuple):
+    """Hidden states [num_lines, longest, H], and which rows of hidden.flatten(0, 1) belong to the tokens of an input.
+
+    places: by the index of the input, [num_tokens].
+    """
+
+    hidden: Tensor
+    places: dict[int, npt.NDArray[np.int64]]
+
+
 @torch.inference_mode()
 def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[FloatArray]:
-    """The log-probabilities of every row's targets, in nats, as float64 arrays [num_targets] in the order of the rows.
+    """The log-probabilities of every row's targets, in nats: float64 arrays [num_targets] in the order of the rows.
 
-    Rows that read the same ids share one forward pass; so do equal beginnings, where the model allows it. Raises
-    ValueError for log-probabilities that are not numbers, on all of the scorer's processes.
+    Rows with the same ids share one forward pass; so do rows with equal beginnings, if the model allows it. Raises
+    ValueError on all of the scorer's processes if a log-probability is not a number.
     """
-    sharing: dict[tuple[int, ...], list[int]] = {}
+    rows_of: dict[tuple[int, ...], list[int]] = {}
     for index, row in enumerate(rows):
-        sharing.setdefault(tuple(row.input_ids), []).append(index)
-    inputs = list(sharing)
-    mine: dict[int, FloatArray] = {}
-    message = None
+        rows_of.setdefault(tuple(row.input_ids), []).append(index)
+    inputs = list(rows_of)
+    own: dict[int, FloatArray] = {}
+    own_message = None
     try:
         for hidden, places in _forward_passes(scorer, inputs):
-            members = [(index, where) for number, where in places for index in sharing[inputs[number]]]
-            where = np.concatenate([places[np.asarray(rows[index].positions, dtype=int)] for index, places in members])
-            targets = np.concatenate([np.asarray(rows[index].targets, dtype=np.int64) for index, _ in members])
-            found = target_logprobs(scorer, hidden.flatten(0, 1), torch.from_numpy(where), torch.from_numpy(targets))
-            ends = np.cumsum([len(rows[index].targets) for index, _ in members])
-            mine |= {index: part for (index, _), part in zip(members, np.split(found, ends[:-1]), strict=True)}
-    except Exception as error:  # the other processes wait for this one
+            members = {index: places[number] for number in places for index in rows_of[inputs[number]]}
+            own |= _score_members(scorer, hidden, rows, members)
+    except Exception as error:
         if scorer.processes.count == 1:
             raise
-        message = message_of(error)
+        own_message = message_of(error)  # raised below: the other processes wait for this one
     scores: dict[int, FloatArray] = {}
-    for found_there, message_there in scorer.processes.gather((mine, message)):
-        if message_there is not None:
-            raise ValueError(message_there)
-        scores |= found_there
+    for part, message in scorer.processes.gather((own, own_message)):
+        if message is not None:
+            raise ValueError(message)
+        scores |= part
     return [scores[index] for index in range(len(rows))]
 
 
-def _forward_passes(
-    scorer: Scorer, inputs: Sequence[tuple[int, ...]]
-) -> Iterator[tuple[Tensor, list[tuple[int, npt.NDArray[np.int64]]]]]:
-    """This process's share of the forward passes over all inputs: hidden states [num_lines, longest, H], and for each
-    input in them its number and where its tokens are in hidden.flatten(0, 1)."""
+def _score_members(
+    scorer: Scorer, hidden: Tensor, rows: Sequence[Row], members: dict[int, npt.NDArray[np.int64]]
+) -> dict[int, FloatArray]:
+    """The log-probabilities of the rows that one forward pass has read. members: by row, the places of its tokens."""
+    where = np.concatenate([places[np.asarray(rows[index].positions, dtype=int)] for index, places in members.items()])
+    targets = np.concatenate([np.asarray(rows[index].targets, dtype=np.int64) for index in members])
+    logprobs = target_logprobs(scorer, hidden.flatten(0, 1), torch.from_numpy(where), torch.from_numpy(targets))
+    ends = np.cumsum([len(rows[index].targets) for index in members])
+    return dict(zip(members, np.split(logprobs, ends[:-1]), strict=True))
+
+
+def _forward_passes(scorer: Scorer, inputs: Sequence[tuple[int, ...]]) -> Iterator[ForwardPass]:
+    """This process's share of the forward passes over all inputs."""
     if scorer.shares_prefixes:
         joined = trees(inputs)
     else:
         joined = [Tree(list(ids), [], [], {number: list(range(len(ids)))}) for number, ids in enumerate(inputs)]
-    alone, together = ([tree for tree in joined if (len(tree.paths) > 1) == several] for several in (False, True))
+    single = [tree for tree in joined if len(tree.paths) == 1]
+    shared = [tree for tree in joined if len(tree.paths) > 1]
     passes = [
         [family[index] for index in batch]
-        for family in (alone, together)
+        for family in (single, shared)
         for batch in batches([len(tree.ids) for tree in family], scorer.max_batch_tokens)
     ]
     for batch in passes[scorer.processes.index :: scorer.processes.count]:
@@ -85,8 +100,12 @@ def _forward_passes(
             hidden = tree_states(scorer.model, batch)
         else:
             hidden = hidden_states(scorer, [tree.ids for tree in batch])
-        found = [(number, line, path) for line, tree in enumerate(batch) for number, path in tree.paths.items()]
-        yield hidden, [(number, line * hidden.shape[1] + np.asarray(path, dtype=int)) for number, line, path in found]
+        places = {
+            number: line * hidden.shape[1] + np.asarray(path, dtype=int)
+            for line, tree in enumerate(batch)
+            for number, path in tree.paths.items()
+        }
+        yield ForwardPass(hidden, places)
 
 
 def batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]]:
@@ -106,24 +125,24 @@ def batches(lengths: Sequence[int], max_batch_tokens: int) -> Iterator[list[int]
 
 
 def hidden_states(scorer: Scorer, rows: Sequence[Sequence[int]]) -> Tensor:
-    """The last hidden states [num_rows, longest, H] of rows padded on the right; what lies over padding is meaningless.
+    """The last hidden states [num_rows, longest, H] of rows padded on the right; those of the padding mean nothing.
 
-    No attention mask is needed: causal attention never looks to the right.
+    No attention mask is needed, because causal attention never looks to the right.
     """
     ids = padded(rows).to(scorer.model.device)
     return scorer.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Token ids [num_rows, longest]: each row followed by its last token again and again."""
+    """Token ids [num_rows, longest]: each row, filled up with its last token."""
     longest = max(map(len, rows))
     return torch.tensor([[*row, *([row[-1]] * (longest - len(row)))] for row in rows])
 
 
 def next_token_logprobs(scorer: Scorer, hidden: Tensor) -> Tensor:
-    """float32 log-softmax [N, V] over the vocabulary from hidden states [N, H]; the matrix product is float32 too.
+    """Log-softmax [N, V] over the vocabulary from hidden states [N, H]; both it and the matrix product are in float32.
 
-    Raises ValueError when the model gives NaN or infinite logits.
+    Raises ValueError if the model gives NaN or infinite logits.
     """
     logits, normaliser = _logits(scorer, hidden)
     return logits.sub_(normaliser[:, None])
@@ -133,7 +152,7 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """float32 logits [N, V] and their logsumexp [N]."""
     head = scorer.model.get_output_embeddings()
     bias = None if getattr(head, "bias", None) is None else head.bias.float()
-    exact = {hidden.dtype, head.weight.dtype} == {torch.bfloat16}  # operands that rounding leaves as they are
+    exact = {hidden.dtype, head.weight.dtype} == {torch.bfloat16}  # rounding does not change them
     with bfloat16_products(exact):
         logits = torch.nn.functional.linear(hidden.float(), scorer.head_weight, bias)
     normaliser = logits.logsumexp(dim=-1)
@@ -143,19 +162,19 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def max_positions(scorer: Scorer) -> int:
-    """How many positions' distributions over the vocabulary may be held at a time."""
+    """How many distributions over the vocabulary may be held at a time."""
     return max(1, MAX_LOGITS // scorer.model.get_output_embeddings().weight.shape[0])
 
 
 def target_logprobs(scorer: Scorer, hidden: Tensor, where: Tensor, targets: Tensor) -> FloatArray:
-    """log P of `targets` [N] at rows `where` [N] of `hidden` [M, H]; each row's distribution is computed once."""
+    """log P of `targets` [N] at rows `where` [N] of `hidden` [M, H], in nats; each row's softmax is taken once."""
     unique, inverse = torch.unique(where, return_inverse=True)
-    result = np.empty(len(targets))
+    logprobs = np.empty(len(targets))
     chunk = max_positions(scorer)
     for start in range(0, len(unique), chunk):
         logits, normaliser = _logits(scorer, hidden[unique[start : start + chunk].to(hidden.device)])
         chosen = (inverse >= start) & (inverse < start + chunk)
         rows = (inverse[chosen] - start).to(hidden.device)
-        found = logits[rows, targets[chosen].to(hidden.device)].double() - normaliser[rows].double()
-        result[chosen.numpy()] = found.cpu().numpy()
-    return result
+        chosen_logits = logits[rows, targets[chosen].to(hidden.device)].double()
+        logprobs[chosen.numpy()] = (chosen_logits - normaliser[rows].double()).cpu().numpy()
+    return logprobs

@@ -1,4 +1,4 @@
-"""The models of a command line: `folder`, `hub-name` or `label=path` in; a label, a place and a loaded scorer out."""
+"""The models named on a command line (`folder`, `hub-name`, `label=path`), and how each is loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from distill.models.loading import check_vocabulary, load_causal_lm, load_tokeni
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to evaluate: its unique label, its folder or hub name, and the GGUF file in that folder, if it is one."""
+    """A model to evaluate: its unique label, its folder or hub name, and the GGUF file in that folder, if any."""
 
     label: str
     path: str
@@ -26,10 +26,10 @@ class ModelSpec:
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Command-line words divided into models and `key.sub=value` overrides.
+    """Divide command-line words into models and `key.sub=value` overrides.
 
-    A word with `=` is an override when its first key is a section of the configuration, or when it could not be a
-    labelled model (a dotted name whose value is no local path); otherwise it is `label=path`.
+    A word with `=` is an override if its first key is a section of the configuration, or if it cannot be a labelled
+    model (its name is dotted, and its value is no local path). Otherwise it is `label=path`.
     """
     sections = set(get_type_hints(EvalConfig))
     models, overrides = [], []
@@ -44,9 +44,9 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parse_models(arguments: Sequence[str]) -> list[ModelSpec]:
-    """One ModelSpec per word. A run folder of train.py stands for its student/.
+    """One ModelSpec per word; a run folder of train.py stands for its student/.
 
-    Raises ValueError when there is none, or two have the same label.
+    Raises ValueError if no model is named, or if two have the same label.
     """
     if not arguments:
         raise ValueError("no model given; name at least one folder or hub name, e.g. eval.py runs/student")
@@ -73,9 +73,9 @@ def file_name(label: str) -> str:
 
 
 def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
-    """The model in eval mode on its device, with its tokenizer.
+    """Load the model in eval mode onto its device, with its tokenizer.
 
-    Raises FileNotFoundError or ValueError when either is missing, they do not fit, or the device does not exist.
+    Raises FileNotFoundError or ValueError if either is missing, if they do not fit, or if the device does not exist.
     """
     tokenizer = load_tokenizer(spec.path, spec.gguf_file)
     model = load_causal_lm(spec.path, config.dtype, spec.gguf_file)

@@ -1,7 +1,7 @@
-"""Shared prefixes are computed once: token sequences in; trees of them, and hidden states of a tree's tokens, out.
+"""Compute a shared beginning of token sequences once: the sequences form a tree, which the model reads as one row.
 
-Sequences that begin alike are laid out as one tree in one row: every token stands behind its parent, its position is
-its depth, and it attends to its ancestors only. Its hidden state is then the one it has in its own sequence.
+In the row, every token stands behind its parent. Its position id is its depth, and it attends to its ancestors only.
+So its hidden state is the same as in its own sequence.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from transformers import PreTrainedModel
 from distill.models.loading import num_positions
 
 MIN_SHARED = 4  # sequences that share fewer tokens are not worth a common tree
-MAX_TREE_TOKENS = 256  # attention looks at a whole tree, so that larger ones cost more than they save
+MAX_TREE_TOKENS = 256  # attention looks at the whole tree: a larger one costs more than it saves
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Token sequences with common beginnings. ids, parents, depths [num_tokens]: the parent of a root is -1.
+    """Token sequences with common beginnings, as one row of tokens.
 
-    paths: by the number of a sequence, where each of its tokens stands.
+    ids, parents, depths: [num_tokens]; the parent of a root is -1. paths: by the index of a sequence, the places of its
+    tokens in the row.
     """
 
     ids: list[int]
@@ -34,17 +35,17 @@ class Tree:
 
 
 def trees(sequences: Sequence[Sequence[int]], max_tokens: int = MAX_TREE_TOKENS) -> list[Tree]:
-    """All sequences, each in one tree of at most `max_tokens` tokens; one that shares nothing is a tree of its own."""
-    found: list[Tree] = []
+    """Put every sequence into a tree of at most `max_tokens` tokens; one that shares nothing has a tree of its own."""
+    grown: list[Tree] = []
     path: list[int] = []
     previous: Sequence[int] = ()
     for number in sorted(range(len(sequences)), key=lambda number: tuple(sequences[number])):
         ids = sequences[number]
         shared = _num_shared(previous, ids)
-        if shared < MIN_SHARED or len(found[-1].ids) + len(ids) - shared > max_tokens:
-            found.append(Tree([], [], [], {}))
+        if shared < MIN_SHARED or len(grown[-1].ids) + len(ids) - shared > max_tokens:
+            grown.append(Tree([], [], [], {}))
             path, shared = [], 0
-        tree = found[-1]
+        tree = grown[-1]
         path = path[:shared]
         for depth in range(shared, len(ids)):
             tree.parents.append(path[-1] if path else -1)
@@ -53,11 +54,11 @@ def trees(sequences: Sequence[Sequence[int]], max_tokens: int = MAX_TREE_TOKENS)
             tree.depths.append(depth)
         tree.paths[number] = path
         previous = ids
-    return found
+    return grown
 
 
 def tree_states(model: PreTrainedModel, batch: Sequence[Tree]) -> Tensor:
-    """The last hidden states [num_trees, longest, H] of the trees' tokens; what lies over padding is meaningless."""
+    """The last hidden states [num_trees, longest, H] of the trees' tokens; those of the padding mean nothing."""
     longest = max(len(tree.ids) for tree in batch)
     ids, positions = np.zeros((2, len(batch), longest), dtype=np.int64)
     visible = np.zeros((len(batch), 1, longest, longest), dtype=bool)
@@ -81,14 +82,14 @@ def tree_states(model: PreTrainedModel, batch: Sequence[Tree]) -> Tensor:
 
 @torch.inference_mode()
 def can_share_prefixes(model: PreTrainedModel) -> bool:
-    """Whether the model takes positions and a mask of its own, and computes with them what it computes without.
+    """Whether the model accepts our position ids and mask, and computes the same with them as without.
 
-    That is tried on a tree as deep as one can be: a layer that looks back 128 tokens only, say, differs from others in
-    deeper ones.
+    It is tried on the deepest possible tree, because a layer that looks back 128 tokens only, for example, shows that
+    in deep trees alone.
     """
     depth = min(num_positions(model) or MAX_TREE_TOKENS, MAX_TREE_TOKENS)
     if depth <= MIN_SHARED:
-        return False  # no two inputs are worth a common tree
+        return False  # inputs are too short to be worth a common tree
     vocabulary = model.get_input_embeddings().weight.shape[0]
     ids = np.random.default_rng(0).integers(vocabulary, size=depth)
     branch = (ids[MIN_SHARED : 3 * MIN_SHARED] + 1) % vocabulary
@@ -101,12 +102,12 @@ def can_share_prefixes(model: PreTrainedModel) -> bool:
             alone = model.base_model(torch.tensor([line], device=model.device)).last_hidden_state[0].float()
             if not (together[tree.paths[number]].float() - alone).norm() <= tolerance * alone.norm():
                 return False
-    except Exception:  # as many ways to refuse as there are architectures
+    except Exception:  # every architecture refuses in its own way
         return False
     return True
 
 
-def _num_shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many first tokens are equal."""
-    shorter = min(len(one), len(other))
-    return next((place for place in range(shorter) if one[place] != other[place]), shorter)
+def _num_shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """The length of the common beginning."""
+    shorter = min(len(first), len(second))
+    return next((place for place in range(shorter) if first[place] != second[place]), shorter)

@@ -1,4 +1,4 @@
-"""The Scorer: a model with its tokenizer, and how they are run."""
+"""A model with its tokenizer, ready to be scored."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from distill.models.loading import num_positions
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model ready to be scored. start_id: the token that every text is conditioned on, or None for none.
+    """A model and how it is run.
 
-    shares_prefixes: whether equal beginnings of rows are computed once (`can_share_prefixes` tells if they may be).
-    processes: those that share the forward passes of `score_rows`; all of them must then call it with the same rows.
+    start_id: the token that every text is conditioned on; None if there is none. max_batch_tokens: in one forward pass,
+    padding included. shares_prefixes: whether equal beginnings of rows are computed once (`can_share_prefixes` says
+    whether this is safe). processes: they share the forward passes of `score_rows`, and so must all call it with the
+    same rows.
     """
 
     label: str
@@ -30,12 +32,12 @@ class Scorer:
 
     @property
     def context(self) -> int | None:
-        """The longest input in tokens, or None when the model does not say."""
+        """The longest input in tokens; None if the model does not say."""
         return num_positions(self.model)
 
     @cached_property
     def head_weight(self) -> Tensor:
-        """The output embeddings [V, H] in float32; a copy, made once, if the model is in another dtype."""
+        """The output embeddings [V, H] in float32; copied once if the model has another dtype."""
         return self.model.get_output_embeddings().weight.float()
 
     @property
@@ -45,7 +47,7 @@ class Scorer:
 
     @property
     def start_convention(self) -> str:
-        """How the beginning of a text is treated, for a measurement's convention."""
+        """How the beginning of a text is treated, as a part of a measurement's convention."""
         if self.start_id is None:
             return "start:none"
         named = self.start_id != start_token(self.tokenizer)
@@ -53,10 +55,10 @@ class Scorer:
 
 
 def start_token(tokenizer: PreTrainedTokenizerFast, name: str | None = None) -> int | None:
-    """The id that stands before a text: the token of that name; by default BOS, else EOS (GPT-2's habit), else None.
+    """The id that stands before a text: that of `name`, or by default of BOS, of EOS (as in GPT-2) or None.
 
-    name: as in the vocabulary, or a text that is encoded as one token (a line break). Raises ValueError when the
-    tokenizer has no such token.
+    name: a token of the vocabulary, or a text that is encoded as a single token (a line break, for example). Raises
+    ValueError if the tokenizer has no such token.
     """
     if name is not None:
         if name in tokenizer.get_vocab():

@@ -1,4 +1,4 @@
-"""Log-probabilities of texts and of continuations: which token ids are scored after which."""
+"""Log-probabilities of texts and of continuations: from characters to the token ids that are scored."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from distill.evaluation.statistics.estimators import FloatArray
 def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations: Sequence[str]) -> FloatArray:
     """log P(continuation | prompt) in nats [num_prompts, num_continuations], summed over the continuation's tokens.
 
-    Prompt and continuation are tokenised together and divided at the prompt's last character (a token across the
-    boundary belongs to the continuation), so that the ids are those of running text in any tokenizer. Prompts must not
-    end in a space; continuations usually begin with one. Raises as `pair_logprobs`.
+    Prompt and continuation are tokenised together, so the ids are those of running text with any tokenizer. They are
+    divided at the prompt's last character; a token across the boundary belongs to the continuation. Prompts must not
+    end in a space; continuations usually begin with one. Raises ValueError as `pair_rows` does.
     """
     pairs = [(prompt, continuation) for prompt in prompts for continuation in continuations]
     return pair_logprobs(scorer, pairs).reshape(len(prompts), len(continuations))
 
 
 def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> FloatArray:
-    """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation), as `continuation_logprobs`.
+    """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation); see `continuation_logprobs`.
 
-    Raises as `pair_rows`.
+    Raises ValueError as `pair_rows` does.
     """
     return np.array([float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs))])
 
 
 def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = "use shorter prompts") -> list[Row]:
-    """The rows that score the continuation of each (prompt, continuation), as `continuation_logprobs` divides them.
+    """The rows that score the continuation of each (prompt, continuation), divided as in `continuation_logprobs`.
 
-    Raises ValueError for a pair that is longer than the model's context (remedy: what the message advises), or whose
-    prompt is, without a start token, empty.
+    remedy: what the message advises for a pair that is longer than the model's context. Raises ValueError for such a
+    pair, and for an empty prompt if there is no start token either.
     """
     rows = []
     for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
@@ -52,10 +52,10 @@ def num_continuation_tokens(scorer: Scorer, prompt: str, continuation: str) -> i
 
 
 def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-    """For each (prompt, continuation) the ids of both, the start token included, from one tokenisation of both.
+    """The ids of each prompt, after the start token, and of its continuation, from one tokenisation of both together.
 
-    A token across the boundary belongs to the continuation. Raises ValueError for a prompt that ends in a space and for
-    a continuation without a token.
+    A token across the boundary belongs to the continuation. Raises ValueError for a prompt that ends in a space, and
+    for a continuation without a token of its own.
     """
     encoded = scorer.tokenizer(
         [prompt + continuation for prompt, continuation in pairs],
@@ -63,15 +63,15 @@ def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[li
         return_offsets_mapping=True,
         verbose=False,
     )
-    found = []
+    divided = []
     for (prompt, rest), ids, offsets in zip(pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         if prompt != prompt.rstrip():
             raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
         num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
         if num_prefix == len(ids):
             raise ValueError(f"{scorer.label}: the tokenizer gives no token for {rest!r} after {prompt!r}")
-        found.append((scorer.start + ids[:num_prefix], ids[num_prefix:]))
-    return found
+        divided.append((scorer.start + ids[:num_prefix], ids[num_prefix:]))
+    return divided
 
 
 def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str, remedy: str) -> None:
@@ -83,9 +83,9 @@ def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str, remedy: s
 
 
 def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
-    """log P of every token of each text, in nats; without a start token the first token is not scored.
+    """log P of every token of each text, in nats. Without a start token, the first token is not scored.
 
-    Raises ValueError for a text that is longer than the model's context or has no token to score.
+    Raises ValueError for a text that is longer than the model's context, or that has no token to score.
     """
     rows = []
     encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]

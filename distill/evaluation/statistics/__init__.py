@@ -1,1 +1,1 @@
-"""Resampling and measurements with intervals."""
+"""Measurements with intervals, and tests of differences between models. NumPy and SciPy only."""

@@ -18,7 +18,7 @@ Statistic = Callable[[FloatArray], FloatArray]
 
 
 def ratio(sums: FloatArray) -> FloatArray:
-    """Sum over count: columns (numerator, denominator). With a column of ones as denominator, the mean."""
+    """numerator / denominator, from columns (numerator, denominator); the mean, from `mean_columns(x)`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return sums[..., 0] / sums[..., 1]
 
@@ -34,12 +34,12 @@ def root_ratio(sums: FloatArray) -> FloatArray:
 
 
 def mean_columns(x: FloatArray) -> FloatArray:
-    """The columns of a mean of x, for `ratio` [num_clusters, 2]: x, one."""
+    """The columns that `ratio` needs for the mean of x [num_clusters, 2]: x, one."""
     return np.stack([x, np.ones_like(x)], axis=1)
 
 
 def spread(sums: FloatArray) -> FloatArray:
-    """Sample standard deviation (ddof = 1) of x, from `moments(x)`. NaN below two clusters."""
+    """Sample standard deviation (ddof = 1) of x, from `moments(x)`; NaN with fewer than two clusters."""
     total, square, count = sums[..., 0], sums[..., 1], sums[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (square - total**2 / count) / (count - 1)
@@ -52,14 +52,14 @@ def moments(x: FloatArray) -> FloatArray:
 
 
 def slope(sums: FloatArray) -> FloatArray:
-    """Least-squares slope of y on x, from `joint_moments(x, y)`. NaN where x does not vary."""
+    """Least-squares slope of y on x, from `joint_moments(x, y)`; NaN if x does not vary."""
     _, variance_x, covariance, _ = _centred(sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(variance_x > 0, covariance / variance_x, np.nan)
 
 
 def correlation(sums: FloatArray) -> FloatArray:
-    """Pearson's correlation of x and y, from `joint_moments(x, y)`. NaN where either does not vary."""
+    """Pearson's correlation of x and y, from `joint_moments(x, y)`; NaN if either does not vary."""
     _, variance_x, covariance, variance_y = _centred(sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((variance_x > 0) & (variance_y > 0), covariance / np.sqrt(variance_x * variance_y), np.nan)
@@ -71,7 +71,7 @@ def joint_moments(x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _centred(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Count, and the centred sums of squares xx, xy, yy; rounding residue of a constant is taken as zero."""
+    """The count and the centred sums xx, xy, yy; what rounding leaves of a constant's xx or yy is set to 0."""
     count, x, y, xx, xy, yy = (sums[..., column] for column in range(6))
     with np.errstate(divide="ignore", invalid="ignore"):
         variance_x, covariance, variance_y = xx - x * x / count, xy - x * y / count, yy - y * y / count
@@ -81,7 +81,7 @@ def _centred(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, Floa
 
 
 def difference_of(statistic: Statistic, num_columns: int) -> Statistic:
-    """The statistic of the first `num_columns` columns minus that of the others: a paired difference."""
+    """The statistic of the first `num_columns` columns minus that of the remaining ones: a paired difference."""
 
     def difference(sums: FloatArray) -> FloatArray:
         return statistic(sums[..., :num_columns]) - statistic(sums[..., num_columns:])
@@ -90,7 +90,7 @@ def difference_of(statistic: Statistic, num_columns: int) -> Statistic:
 
 
 def removed_share(statistic: Statistic, num_columns: int) -> Statistic:
-    """1 - the statistic of the first `num_columns` columns / that of the others: 1 is all removed, 0 nothing."""
+    """1 - the statistic of the first `num_columns` columns / that of the remaining ones: 1 is all, 0 nothing."""
 
     def removed(sums: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,7 +100,7 @@ def removed_share(statistic: Statistic, num_columns: int) -> Statistic:
 
 
 def mean_over_seeds(statistic: Statistic, num_seeds: int) -> Statistic:
-    """The mean over seeds of the statistic, each seed having its own block of equally many columns."""
+    """The mean of the statistic over seeds; each seed has a block of columns, all blocks of the same size."""
 
     def mean(sums: FloatArray) -> FloatArray:
         return statistic(sums.reshape(*sums.shape[:-1], num_seeds, -1)).mean(axis=-1)

@@ -1,4 +1,4 @@
-"""What a measure hands to the report: a Measurement, the per-cluster sums behind it, and comparisons between models."""
+"""What a measure hands to the report: a measurement, the sums behind it, its comparison with the reference."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from distill.evaluation.statistics.significance import holm, mcnemar_p, minimum_
 class Measurement:
     """One number about one model, with everything needed to read it.
 
-    low, high, standard_error: from the bootstrap, NaN when there is none. num_items: how many items were scored.
-    higher_is_better: None where neither direction is better (a signed quantity, a shape).
-    convention: how it was computed, as `key:value` parts joined by `|`. Equal conventions are comparable.
+    low, high, standard_error: from the bootstrap; NaN if it gives none. num_items: how many items were scored.
+    higher_is_better: None if neither direction is better (a signed quantity, a shape). convention: how the number was
+    computed, as `key:value` parts joined by `|`; numbers with equal conventions can be compared.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measurement with the clusters [num_clusters] and columns [num_clusters, num_columns] it was computed from."""
+    """A measurement with the clusters [num_clusters] and columns [num_clusters, num_columns] that it comes from."""
 
     measurement: Measurement
     clusters: tuple[str, ...]
@@ -46,12 +46,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model against the reference model on the same clusters: model minus reference, in the measurement's unit.
+    """Model minus reference model on the same clusters, in the measurement's unit.
 
-    p_value: paired label-swap permutation, two-sided; where every cluster is one item that counts or does not, that
-    is McNemar's exact test. discordant: the numbers of items that count for the model only and for the reference only,
-    None if it is not McNemar's. p_holm: adjusted over every comparison of the report. minimum_detectable_effect: the
-    smallest true difference that would be found, unadjusted, with a probability of 0.8.
+    p_value: two-sided, from swapping the labels of the two models; McNemar's exact test if every cluster is one item
+    that counts or does not. p_holm: adjusted over all comparisons of the report. minimum_detectable_effect: the
+    smallest true difference that a test without adjustment detects with a probability of 0.8. discordant: how many
+    items count for the model only and for the reference only; None for another test than McNemar's.
     """
 
     difference: Interval
@@ -74,9 +74,9 @@ def estimate(
     convention: str,
     settings: StatisticsConfig,
 ) -> Estimate:
-    """Bootstrap `statistic` over the clusters. Raises ValueError when a cluster name occurs twice."""
+    """Bootstrap `statistic` over the clusters. Raises ValueError if a cluster name occurs twice."""
     if len(set(clusters)) != len(clusters):
-        raise ValueError(f"{name}: a cluster occurs twice, so that its items would be resampled apart")
+        raise ValueError(f"{name}: a cluster occurs twice; sum its rows, so that its items are resampled together")
     columns = np.asarray(columns, dtype=np.float64)
     interval = resampled(columns, statistic, settings)
     measurement = Measurement(
@@ -94,9 +94,9 @@ def estimate(
 
 
 def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) -> Comparison:
-    """The paired difference model - reference, with interval, p (not yet adjusted) and minimum detectable effect.
+    """The paired difference model - reference, with its interval, unadjusted p and minimum detectable effect.
 
-    Raises ValueError when the two were not measured in the same way on the same clusters.
+    Raises ValueError if the two were not measured in the same way on the same clusters.
     """
     mine, theirs = model.measurement, reference.measurement
     if (mine.name, mine.convention) != (theirs.name, theirs.convention):
@@ -122,15 +122,15 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with Holm-adjusted p-values; together they are one family."""
+    """The comparisons with Holm-adjusted p-values, as one family."""
     adjusted = holm([comparison.p_value for comparison in comparisons])
     return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, adjusted, strict=True)]
 
 
 def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConfig) -> Interval:
-    """1 - value(model) / value(reference), with a paired bootstrap interval: 1 is all removed, 0 nothing.
+    """1 - value(model) / value(reference), with a paired bootstrap interval: 1 if all is removed, 0 if nothing.
 
-    Raises ValueError when the clusters differ.
+    Raises ValueError if the clusters differ.
     """
     if model.clusters != reference.clusters:
         raise ValueError(f"{model.measurement.name}: not comparable, the two models were not scored on the same items")
@@ -139,7 +139,7 @@ def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConf
 
 
 def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
-    """Per-item rows [num_items, num_columns] summed by cluster, clusters in the order of their first item."""
+    """Sum per-item rows [num_items, num_columns] by cluster; the clusters are in the order of their first item."""
     names = tuple(dict.fromkeys(clusters))
     index = {name: row for row, name in enumerate(names)}
     sums = np.zeros((len(names), columns.shape[1]))
@@ -148,8 +148,8 @@ def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[
 
 
 def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
-    """How many items count for only one of the two, if both are shares of items that count or do not, each a cluster
-    of its own; else None."""
+    """How many items count for the model only and for the reference only, if every cluster is one item that counts or
+    does not. Otherwise None."""
     both = np.concatenate([model.columns, reference.columns])
     if model.statistic is not ratio or both.shape[1] != 2 or not (both[:, 1] == 1).all():
         return None
@@ -161,7 +161,7 @@ def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
 
 
 def resampled(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
-    """A statistic of columns with its bootstrap interval, resampled as the settings say."""
+    """The bootstrap interval of a statistic of the columns, resampled as the settings say."""
     return bootstrap_interval(
         columns,
         statistic,

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a statistic of clusters would move with other clusters (and other seeds)."""
+"""Bootstrap intervals: how much a statistic would vary with other clusters, or with other clusters and seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CHUNK_ELEMENTS = 1 << 21  # bounds the memory of resampling: 16 MiB per arra
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its confidence interval and its bootstrap standard error; NaN where it is not defined."""
+    """A value, its confidence interval and its bootstrap standard error; NaN where one of them is not defined."""
 
     value: float
     low: float
@@ -36,11 +36,11 @@ def bootstrap_interval(
 ) -> Interval:
     """Cluster-bootstrap interval of `statistic` over `columns` [num_clusters, num_columns].
 
-    `percentile` takes quantiles of the resampled values; `bca` corrects them for bias and acceleration (Efron 1987,
-    as in Efron and Tibshirani 1993, section 14.3). Where that moves the interval off the middle of the resamples (as
-    for a ratio of the smaller to the larger count, which is biased), it is widened to hold value and percentiles. The
-    same seed and number of clusters give the same resamples.
-    Undefined on any resample, or with fewer than two clusters: NaN.
+    `percentile` takes quantiles of the resampled values. `bca` corrects them for bias and acceleration (Efron 1987, as
+    in Efron and Tibshirani 1993, section 14.3). If the correction moves the interval off the middle of the resamples
+    (the ratio of the smaller to the larger count is so biased), the interval is widened to hold the value and the
+    percentiles. The same seed and number of clusters give the same resamples. The ends are NaN if the statistic is
+    undefined on any resample, or with fewer than two clusters.
     """
     columns = np.asarray(columns, dtype=np.float64)
     value = float(statistic(columns.sum(axis=0)))
@@ -55,7 +55,7 @@ def bootstrap_interval(
         if np.isnan(corrected).any():  # the statistic is undefined without one of the clusters
             corrected = levels
         bca_low, bca_high = np.quantile(resampled, corrected)
-        # a correction that leaves the middle of the resamples outside the interval is not to be trusted alone
+        # do not trust a correction alone if it leaves the middle of the resamples outside the interval
         trusted = corrected[0] <= 0.5 <= corrected[1]
         low, high = (bca_low, bca_high) if trusted else (min(low, bca_low, value), max(high, bca_high, value))
     return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
@@ -67,19 +67,19 @@ def two_way_interval(
     """Percentile interval of the mean over seeds of `statistic`, over `columns` [num_seeds, num_clusters, num_columns].
 
     A resample draws clusters, the same for all seeds, and seeds, both with replacement (the pigeonhole bootstrap,
-    Owen 2007). With few seeds it is narrow in that direction, by a factor of about sqrt((n - 1) / n) in the standard
-    deviation; with one it covers the choice of clusters alone. Where the statistic is so biased that its value lies
-    outside (a mean of minima over small groups), the interval is widened to hold it. Undefined as in
-    `bootstrap_interval`.
+    Owen 2007). With n seeds, the standard deviation between seeds is too small by a factor of about sqrt((n - 1) / n);
+    with one seed, the interval covers the choice of clusters only. If the statistic is so biased that its value lies
+    outside (a mean of minima over small groups), the interval is widened to hold the value. The ends are NaN where
+    those of `bootstrap_interval` are.
     """
     columns = np.asarray(columns, dtype=np.float64)
     num_seeds, num_clusters, _ = columns.shape
     value = float(statistic(columns.sum(axis=1)).mean())
-    parts = [
-        np.stack([statistic(counts @ columns[number]) for number in range(num_seeds)], axis=1)
+    chunks = [
+        np.stack([statistic(counts @ block) for block in columns], axis=1)
         for counts in _resample_counts(num_clusters, num_resamples, seed)
     ]
-    by_seed = np.concatenate(parts)
+    by_seed = np.concatenate(chunks)
     drawn = np.random.default_rng([seed, num_seeds]).integers(num_seeds, size=by_seed.shape)
     resampled = np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
     if num_clusters < 2 or not math.isfinite(value) or not np.isfinite(resampled).all():
@@ -91,12 +91,12 @@ def two_way_interval(
 
 def bootstrap_values(columns: FloatArray, statistic: Statistic, num_resamples: int, seed: int) -> FloatArray:
     """`statistic` on every bootstrap resample of the clusters [num_resamples]."""
-    parts = [statistic(counts @ columns) for counts in _resample_counts(len(columns), num_resamples, seed)]
-    return np.concatenate(parts)
+    chunks = _resample_counts(len(columns), num_resamples, seed)
+    return np.concatenate([statistic(counts @ columns) for counts in chunks])
 
 
 def _resample_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterator[FloatArray]:
-    """How often each cluster is drawn, in chunks [num_rows, num_clusters]; the draws do not depend on the chunks."""
+    """How often each cluster is drawn, in chunks [num_rows, num_clusters]; draws do not depend on the chunk size."""
     rng = np.random.default_rng(seed)
     for num_rows in chunk_sizes(num_resamples, num_clusters):
         draws = rng.integers(num_clusters, size=(num_rows, num_clusters)) + num_clusters * np.arange(num_rows)[:, None]
@@ -105,7 +105,7 @@ def _resample_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterat
 
 
 def _bca_levels(levels: FloatArray, value: float, resampled: FloatArray, jackknife: FloatArray) -> FloatArray:
-    """Quantile levels corrected for bias (z0) and acceleration; unchanged when every jackknife value is the same."""
+    """Quantile levels corrected for bias (z0) and acceleration; unchanged if all jackknife values are equal."""
     below = np.mean(resampled < value) + 0.5 * np.mean(resampled == value)
     edge = 0.5 / len(resampled)
     z0 = stats.norm.ppf(np.clip(below, edge, 1 - edge))
@@ -119,7 +119,7 @@ def _bca_levels(levels: FloatArray, value: float, resampled: FloatArray, jackkni
 
 
 def chunk_sizes(num_rows: int, num_columns: int) -> Iterator[int]:
-    """`num_rows` in chunks whose arrays hold at most MAX_CHUNK_ELEMENTS each."""
+    """Divide `num_rows` rows into chunks whose arrays hold at most MAX_CHUNK_ELEMENTS elements each."""
     chunk = max(1, MAX_CHUNK_ELEMENTS // max(1, num_columns))
     for start in range(0, num_rows, chunk):
         yield min(chunk, num_rows - start)

@@ -15,11 +15,12 @@ from distill.evaluation.statistics.resampling import Interval, chunk_sizes
 def paired_permutation_p(
     columns: FloatArray, reference: FloatArray, statistic: Statistic, *, num_permutations: int = 9999, seed: int = 0
 ) -> float:
-    """Two-sided p of `statistic` being the same for two models that were scored on the same clusters.
+    """Two-sided p of the hypothesis that `statistic` is the same for two models scored on the same clusters.
 
-    Under the null hypothesis the labels of the two models may be swapped within any cluster; for a mean this is the
-    sign-flip test. Exact over all 2^num_clusters swaps if these are at most num_permutations, else Monte Carlo with
-    the observed labelling counted (Phipson and Smyth 2010), so that p is never 0. NaN where it is not defined.
+    Under that hypothesis the labels of the two models may be swapped within any cluster; for a mean this is the
+    sign-flip test. All 2^num_clusters swaps are tried if these are at most num_permutations. Otherwise random ones are,
+    and the observed labelling is counted too (Phipson and Smyth 2010), so p is never 0. NaN if the statistic is
+    undefined for a labelling.
     """
     total, reference_total = columns.sum(axis=0), reference.sum(axis=0)
     observed = float(statistic(total) - statistic(reference_total))
@@ -47,9 +48,9 @@ def paired_permutation_p(
 
 
 def mcnemar_p(num_only_first: int, num_only_second: int) -> float:
-    """McNemar's exact two-sided p from the discordant pairs (McNemar 1947): a fair coin decides each; 1 without any.
+    """McNemar's exact two-sided p (McNemar 1947): a fair coin decides each discordant pair; 1 without such pairs.
 
-    It is what `paired_permutation_p` estimates for a mean of zeros and ones.
+    `paired_permutation_p` estimates the same p for a mean of zeros and ones.
     """
     num_discordant = num_only_first + num_only_second
     if num_discordant == 0:
@@ -58,7 +59,7 @@ def mcnemar_p(num_only_first: int, num_only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment of a family of p-values (Holm 1979). NaN stays NaN and is not in the family."""
+    """Holm's step-down adjustment of a family of p-values (Holm 1979). A NaN stays NaN and does not count as a test."""
     adjusted = [math.nan] * len(p_values)
     order = sorted((p, index) for index, p in enumerate(p_values) if not math.isnan(p))
     largest = 0.0
@@ -69,18 +70,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def minimum_detectable_effect(standard_error: float, *, confidence: float = 0.95, power: float = 0.8) -> float:
-    """The smallest true difference that a two-sided test at this level finds with probability `power`.
+    """The smallest true difference that a two-sided test at this level detects with probability `power`.
 
-    (z_{1 - alpha/2} + z_power) times the standard error of the paired difference, in the unit of the difference.
+    It is (z_{1 - alpha/2} + z_power) times the standard error of the paired difference, in the difference's unit.
     """
     return float(stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power)) * standard_error
 
 
 def non_inferior(difference: Interval, margin: float) -> bool | None:
-    """Whether a paired difference in a cost (log-perplexity, nats) is below `margin` with its whole interval.
+    """Whether the whole interval of a paired difference in a cost (log-perplexity, in nats) lies below `margin`.
 
-    With a 95 % interval the test is one-sided at 2.5 %. None when the interval is not defined. Raises ValueError
-    for a margin that is not positive.
+    With a 95 % interval the test is one-sided at 2.5 %. None if the interval is not defined. Raises ValueError for a
+    margin that is not positive.
     """
     if not margin > 0:
         raise ValueError(f"the non-inferiority margin is {margin}: it must be positive, e.g. 0.05 nats per token")
