@@ -4,16 +4,19 @@
 """
 
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, TermPair, load_lexicon
-from augment.swap import CounterfactualPair, Edit, apply_edits, swap
+from augment.pair import CounterfactualPair, Edit, KeptTerm, apply_edits
+from augment.swap import kept_terms, swap
 
 __all__ = [
     "DEFAULT_TIERS",
     "TIERS",
     "CounterfactualPair",
     "Edit",
+    "KeptTerm",
     "Lexicon",
     "TermPair",
     "apply_edits",
+    "kept_terms",
     "load_lexicon",
     "swap",
 ]

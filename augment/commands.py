@@ -2,13 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from augment.files.rows import RowOptions
 from augment.files.stream import read_texts, swap_file
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
-from augment.swap import CounterfactualPair, swap
+from augment.pair import CounterfactualPair, KeptTerm
+from augment.swap import kept_terms, swap
 from augment.tagger import agreement, load_reader
 
 
@@ -50,12 +52,13 @@ def run_explain(options: argparse.Namespace) -> int:
     text = sys.stdin.read() if options.text is None else options.text
     colour = options.colour == "always" or (options.colour == "auto" and sys.stdout.isatty())
     reader = load_reader(options.spacy) if options.spacy else None
-    print(explanation(swap(text, chosen_lexicon(options), reader), colour))
+    lexicon = chosen_lexicon(options)
+    print(explanation(swap(text, lexicon, reader), kept_terms(text, lexicon, reader), colour))
     return 0
 
 
-def explanation(pair: CounterfactualPair, colour: bool) -> str:
-    """Both texts with the edited words marked (colour or brackets), and one line per edit."""
+def explanation(pair: CounterfactualPair, kept: Sequence[KeptTerm], colour: bool) -> str:
+    """Both texts with the edited words marked (colour or brackets), one line per edit and one per kept term."""
     before, after = ("\x1b[31m", "\x1b[32m") if colour else ("[", "[")
     close = "\x1b[0m" if colour else "]"
     back = pair.reverse()
@@ -68,6 +71,7 @@ def explanation(pair: CounterfactualPair, colour: bool) -> str:
     lines += [
         f"  {e.start:>5}-{e.end:<5} {e.source!r} -> {e.target!r}  {e.confidence:.3f}  {e.rule}" for e in pair.edits
     ]
+    lines += [f"  {k.start:>5}-{k.end:<5} {k.source!r} is kept: {k.reason}" for k in kept]
     return "\n".join(lines)
 
 

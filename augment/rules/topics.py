@@ -139,7 +139,7 @@ def grammatical(text: str, start: int, end: int) -> str | None:
 
 
 _ANIMALS = re.compile(
-    r"\b(?:bulls?|cows?|stags?|doe|calf|calves|hens?|roosters?|mares?|stallions?|ewes?|rams?|species|larvae?|eggs?"
+    r"\b(?:bulls?|cows?|(?:stag|hen)s?(?! (?:dos?|nights?|part(?:y|ies))\b)|doe|calf|calves|roosters?|mares?|stallions?|ewes?|rams?|species|larvae?|eggs?"
     r"|mates?|mating|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*"
     r"|(?:king|queen)s lay|hatch\w*|antlers?|penis|vagina|sperm\w*|ovum|ova|ovar(?:y|ies)|testes|testicles?|uterus"
     r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from augment import DEFAULT_TIERS, apply_edits, load_lexicon, swap
+from augment import DEFAULT_TIERS, apply_edits, kept_terms, load_lexicon, swap
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,27 @@ def test_edits_replay_and_reverse_restores() -> None:
     assert back.original == pair.counterfactual
     assert apply_edits(back.original, back.edits) == text
     assert back.reverse() == pair
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "reason"),
+    [
+        ("Their mother tongue is Welsh.", "mother", "fixed phrase"),
+        ("Run `he = his + 1`.", "he", "code"),
+        ("They man the station.", "man", "verb"),
+        ("The queen takes the pawn on e4.", "queen", "piece in a game"),
+        ("The male guards the eggs.", "male", "sex of an animal"),
+        ("Batman lost his cape.", "his", "refers to a kept name"),
+        ("The frigate lost her mast.", "her", "ship or country"),
+        ('The word "guy" is old.', "guy", "word spoken about"),
+        ("She is an actor.", "actor", "said of a woman"),
+        ("It took a bachelor's degree.", "bachelor", "no title or person here"),
+    ],
+)
+def test_a_kept_term_has_a_reason(text: str, source: str, reason: str) -> None:
+    kept = [(k.source, k.reason) for k in kept_terms(text)]
+    assert (source, reason) in kept
+    assert all(text[k.start : k.end] == k.source for k in kept_terms(text))
 
 
 def test_direction_counts() -> None:

@@ -7,10 +7,11 @@ from augment.files.rows import add_counterfactuals
 
 
 def test_explain_marks_edits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "He left her."]) == 0
+    assert main(["explain", "He left her mother country."]) == 0
     printed = capsys.readouterr().out
-    assert "[She] left [him]." in printed
+    assert "[She] left [his] mother country." in printed
     assert "1 m->f, 1 f->m" in printed
+    assert "'mother' is kept: fixed phrase" in printed
 
 
 def test_datasets_map_function() -> None:

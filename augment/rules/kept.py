@@ -1,0 +1,48 @@
+"""Why a recognised word is left alone: asks the guards, the rules about names and those about topics in turn."""
+
+from augment.rules import guards, names, topics
+from augment.rules.context import word_set
+from augment.rules.scan import Candidate
+
+_SEXES = word_set("male female males females")
+_BEFORE_GLOSS = frozenset("( \"'“‘")
+_ALWAYS_TITLES = word_set("mr mrs ms miss")
+_SPOKEN_OF = ("name", "mankind")
+_SPOKEN_OF_FIRST = ("name without a determiner", "sex of an animal")
+
+
+def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | None:
+    """Why a recognised word other than a pronoun is left alone here; None when it is to be swapped."""
+    term = candidate.term
+    if term.use == "kept":
+        return "name"
+    if term.word in _ALWAYS_TITLES:
+        return None
+    if term.tier == "names":
+        return names.surname(text, start)
+    reason = None
+    if text[start].isupper() and term.word.islower():
+        reason = names.part_of_name(text, start, end, term)
+    reason = reason or guards.idiom(text, start, end, term)
+    if reason is None and term.word in guards.VERBS:
+        reason = guards.verb(text, start, end, term)
+    if reason is None and term.word in guards.PIECES:
+        reason = guards.game_piece(text, start)
+    if reason is None and term.word in guards.EXCLAIMED:
+        reason = guards.interjection(text, start, end) or topics.mankind(text, start, end)
+    if reason is None and term.word in ("masculine", "feminine"):
+        reason = topics.grammatical(text, start, end)
+    if reason is None and term.word in _SEXES:
+        reason = topics.animal(text, start, end)
+    if reason is None and text[start - 1 : start] in _BEFORE_GLOSS:
+        reason = topics.gloss(text, start, end)
+    return reason
+
+
+def pronouns_follow(text: str, start: int, end: int, candidate: Candidate, reason: str) -> bool:
+    """Whether the pronouns of the same sentence refer to this kept word, so that they stay too (Batman and his car)."""
+    term = candidate.term
+    if term.gender == "-":
+        return False
+    spoken_of = (reason in _SPOKEN_OF and term.word in guards.EXCLAIMED) or reason in _SPOKEN_OF_FIRST
+    return term.use == "kept" or (spoken_of and names.opens_sentence(text, start, end))

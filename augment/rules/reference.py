@@ -1,0 +1,47 @@
+"""Which pronouns refer to something that stays as it is: a kept name, a ship or a country called she."""
+
+from augment.pair import Edit
+from augment.rules import topics
+from augment.rules.context import sentence_span
+from augment.rules.scan import FEMININE, MASCULINE
+
+_PRONOUNS = {
+    MASCULINE: frozenset({"he", "him", "his", "himself"}),
+    FEMININE: frozenset({"she", "her", "hers", "herself"}),
+}
+_SAME_PERSON = 200  # characters within which a named woman is who a feminine pronoun refers to
+
+
+def of_kept_names(text: str, edits: list[Edit], kept_names: list[tuple[int, str]]) -> list[Edit]:
+    """The pronoun edits that share a sentence with a kept name of their gender; `kept_names`: (start, gender)."""
+    zones = [(*sentence_span(text, start), gender) for start, gender in kept_names]
+    return [e for e in edits if any(a <= e.start < b and _is_pronoun(e.source, gender) for a, b, gender in zones)]
+
+
+def of_ships_and_countries(text: str, edits: list[Edit], named: list[tuple[int, str]]) -> list[Edit]:
+    """The edits of feminine pronouns that mean a ship or a country, and of those that follow in the same sentence.
+
+    `named`: (start, word) of the words that name ships and countries.
+    """
+    women = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
+    is_about_a_ship = topics.about_a_ship(text, named)
+    impersonal = []
+    previous_end = -1  # of the last pronoun that means no person
+    for e in edits:
+        if e.rule[0] != FEMININE or not _is_pronoun(e.source, FEMININE):
+            continue
+        same_sentence = previous_end >= 0 and "." not in text[previous_end : e.start]
+        same_topic = same_sentence and not any(previous_end <= place < e.start for place in women)
+        no_woman_near = not any(e.start - _SAME_PERSON < place < e.start for place in women)
+        if (
+            same_topic
+            or (is_about_a_ship and no_woman_near)
+            or topics.impersonal(text, named, e.start, e.source, women)
+        ):
+            previous_end = e.end
+            impersonal.append(e)
+    return impersonal
+
+
+def _is_pronoun(source: str, gender: str) -> bool:
+    return source.lower() in _PRONOUNS[gender]
