@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from augment.lexicon import Lexicon
-from augment.rules.context import word_set
+from augment.rules.tables import word_set
 from augment.swap import CounterfactualPair, Edit, swap
 
 # Epicene occupations looked for near gendered words; singular and plural.

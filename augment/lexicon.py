@@ -21,11 +21,11 @@ TIERS = ("pronouns", "kinship", "titles", "persons", "occupations", "biology", "
 DEFAULT_TIERS = ("pronouns", "kinship", "titles", "persons", "occupations")
 USES = ("pair", "context", "feminine")
 DATA_DIR = Path(__file__).parent / "lexicons"
+RULES_DIR = DATA_DIR / "rules"
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 # Raise this number whenever a swap can come out differently: it is part of every lexicon's fingerprint, and with it of
 # what cached blocks, runs and evaluation records were made with. tests/augment/test_rules_version.py says when.
 RULES_VERSION = 2
-_RULE_DATA = ("idioms.tsv", "kept_names.tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,6 @@ def _shipped(names: tuple[str, ...]) -> Lexicon:
 def _rules_digest() -> bytes:
     """SHA-256 of RULES_VERSION and of the data files that the rules read besides the term pairs."""
     digest = hashlib.sha256(str(RULES_VERSION).encode())
-    for file in [*(DATA_DIR / name for name in _RULE_DATA), *sorted(WEIGHTS_DIR.glob("*.bin"))]:
+    for file in [*sorted(RULES_DIR.glob("*.tsv")), *sorted(WEIGHTS_DIR.glob("*.bin"))]:
         digest.update(file.name.encode() + b"\n" + file.read_bytes())
     return digest.digest()

@@ -2,23 +2,21 @@
 
 import re
 
+from augment.rules.tables import word_set
+
 # A word with inner apostrophes or hyphens, a paragraph break, or one mark. Underscores count as letters, as in code.
 TOKEN = re.compile(r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]")
 PARAGRAPH = "\n\n"
 QUOTES = frozenset("\"“”‘’'")
-
-
-def word_set(words: str) -> frozenset[str]:
-    """The blank-separated words of a literal."""
-    return frozenset(words.split())
-
-
 _REACH = 36  # characters looked at on either side; long enough for three ordinary words
 _OPENING = "\"'“‘«([{*_-—–"
 _CLOSING = "\"'”’»)]}*_"
 _ABBREVIATIONS = word_set(
     "mr. mrs. ms. dr. st. prof. rev. hon. gen. col. capt. lt. sgt. sr. jr. vs. no. e.g. i.e. etc. cf. vol. ed."
 )
+_NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
+_SENTENCE_REACH = 600
+_SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]+[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n")
 
 
 def words_after(text: str, end: int) -> list[str]:
@@ -43,9 +41,6 @@ def next_word(text: str, end: int) -> str:
     """The word after `end` and blanks, a hyphen or a possessive ending, in its own case; "" before a mark."""
     match = _NEXT_WORD.match(text, end)
     return match.group(1) if match else ""
-
-
-_NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
 
 
 def previous_token(text: str, start: int) -> str:
@@ -95,7 +90,3 @@ def sentence_span(text: str, position: int) -> tuple[int, int]:
     last = min(len(text), position + _SENTENCE_REACH)
     after = _SENTENCE_END.search(text, position, last)
     return start, after.start() + 1 if after else last
-
-
-_SENTENCE_REACH = 600
-_SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]+[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n")

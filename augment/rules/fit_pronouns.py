@@ -33,6 +33,8 @@ LABELS: dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]] = {
         (frozenset({"ours"}), frozenset({"our"})),
     ),
 }
+_BATCH_SIZE = 512
+MIN_COUNT = 3
 
 
 @dataclass
@@ -97,10 +99,6 @@ def train(found: Examples, num_buckets: int, num_passes: int = 3, learning_rate:
             touched, place = np.unique(group, return_inverse=True)
             _descend(bias, bias_squares, touched, place.ravel(), error, learning_rate)
     return _rounded(weights, float(bias[0]))
-
-
-_BATCH_SIZE = 512
-MIN_COUNT = 3
 
 
 def _descend(

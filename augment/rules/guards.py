@@ -5,9 +5,10 @@ Each guard treats a term and its counterpart alike, so that leaving alone surviv
 
 import re
 
-from augment.rules.context import plain, previous_token, sentence_span, starts_sentence, word_set
+from augment.rules.context import plain, previous_token, sentence_span, starts_sentence
 from augment.rules.phrases import fixed_phrases, mirrored_phrases
 from augment.rules.scan import Term
+from augment.rules.tables import word_set
 
 # Characters beside a word that ordinary prose puts there; anything else has its whole chunk looked at.
 SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
@@ -23,6 +24,46 @@ _CHUNK_IS_CODE = re.compile(
 # of prose on web pages: entities, the numbers of footnotes, dots that begin a line
 _WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
 _NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
+_MENTIONED = re.compile(
+    r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
+    r"(?: an?| the)?) [\"“‘']\Z"
+)
+_OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)|to-(?:wo)?man)\b")
+_LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
+_BEFORE_VERB = word_set(
+    "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
+)
+_VERB_OBJECT = re.compile(
+    r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you"
+    r"|it)\b"
+)
+_VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
+_CREW_THAT = re.compile(r"(?:[a-z]s|crew|men|women|people|those|team|staff) that \Z")
+VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
+_CHESS = re.compile(
+    r"\b(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
+    r"|(?:captur\w+|sacrific\w+|trap\w*|takes?|moves?|exchang\w+) (?:\w+ ){0,3}bishops?"
+    r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|(?:king|queen)s (?:problem|puzzle)"
+    r"|[a-h][1-8])\b",
+    re.IGNORECASE,
+)
+_CARDS = re.compile(
+    r"\b(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
+    r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces?|bridge hand|blackjack|solitaire)\b",
+    re.IGNORECASE,
+)
+_BLACK_QUEEN = re.compile(r"\b(?:black|white)(?:['’]s)? (?:king|queen)\b", re.IGNORECASE)
+_MOVES = re.compile(
+    r"\b(?:knights?|moves?|moved|pieces?|boards?|files?|ranks?|diagonals?|squares?|pin(?:s|ned)?|captur\w+|attack\w*|takes?"
+    r"|took|mated?|threaten\w*|cornered)\b",
+    re.IGNORECASE,
+)
+PIECES = word_set("king queen kings queens")
+_INTERJECTION_BEFORE = re.compile(
+    r"(?:^|[.!?,\"“‘—] *)(?:(?:oh|hey|come on|yeah|ah|well|wow|yes|dude|thanks),?|no,) *\Z", re.I
+)
+_NOT_EXCLAIMED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
+EXCLAIMED = word_set("man boy girl woman")
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
@@ -65,12 +106,6 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
 
 
-_MENTIONED = re.compile(
-    r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
-    r"(?: an?| the)?) [\"“‘']\Z"
-)
-
-
 def mentioned(text: str, start: int) -> bool:
     """Whether the quoted word at `start` is spoken about rather than used: the word "guy", the pronoun "he"."""
     return bool(_MENTIONED.search(text, start - 24 if start > 24 else 0, start))
@@ -93,10 +128,6 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
             if before.search(text, start - 24 if start > 24 else 0, start) and behind.match(text, end):
                 return "fixed phrase"
     return None
-
-
-_OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)|to-(?:wo)?man)\b")
-_LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
 
 
 def verb(text: str, start: int, end: int, term: Term) -> str | None:
@@ -123,38 +154,6 @@ def verb(text: str, start: int, end: int, term: Term) -> str | None:
     return None
 
 
-_BEFORE_VERB = word_set(
-    "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
-)
-_VERB_OBJECT = re.compile(
-    r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you"
-    r"|it)\b"
-)
-_VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
-_CREW_THAT = re.compile(r"(?:[a-z]s|crew|men|women|people|those|team|staff) that \Z")
-VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
-
-_CHESS = re.compile(
-    r"\b(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
-    r"|(?:captur\w+|sacrific\w+|trap\w*|takes?|moves?|exchang\w+) (?:\w+ ){0,3}bishops?"
-    r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|(?:king|queen)s (?:problem|puzzle)"
-    r"|[a-h][1-8])\b",
-    re.IGNORECASE,
-)
-_CARDS = re.compile(
-    r"\b(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
-    r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces?|bridge hand|blackjack|solitaire)\b",
-    re.IGNORECASE,
-)
-_BLACK_QUEEN = re.compile(r"\b(?:black|white)(?:['’]s)? (?:king|queen)\b", re.IGNORECASE)
-_MOVES = re.compile(
-    r"\b(?:knights?|moves?|moved|pieces?|boards?|files?|ranks?|diagonals?|squares?|pin(?:s|ned)?|captur\w+|attack\w*|takes?"
-    r"|took|mated?|threaten\w*|cornered)\b",
-    re.IGNORECASE,
-)
-PIECES = word_set("king queen kings queens")
-
-
 def game_piece(text: str, start: int) -> str | None:
     """Reason to leave king or queen alone: the sentence speaks of chess or cards."""
     first, last = sentence_span(text, start)
@@ -162,12 +161,6 @@ def game_piece(text: str, start: int) -> str | None:
     if coloured or _CHESS.search(text, first, last) or _CARDS.search(text, first, last):
         return "piece in a game"
     return None
-
-
-_INTERJECTION_BEFORE = re.compile(
-    r"(?:^|[.!?,\"“‘—] *)(?:(?:oh|hey|come on|yeah|ah|well|wow|yes|dude|thanks),?|no,) *\Z", re.I
-)
-_NOT_EXCLAIMED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
 
 
 def interjection(text: str, start: int, end: int) -> str | None:
@@ -179,6 +172,3 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if text[start : start + 1].isupper() and text[end] in ",!" and starts_sentence(previous_token(text, start)):
         return "interjection"
     return None
-
-
-EXCLAIMED = word_set("man boy girl woman")

@@ -1,8 +1,8 @@
 """Why a recognised word is left alone: asks the guards, the rules about names and those about topics in turn."""
 
 from augment.rules import guards, names, topics
-from augment.rules.context import word_set
 from augment.rules.scan import Candidate
+from augment.rules.tables import word_set
 
 _SEXES = word_set("male female males females")
 _BEFORE_GLOSS = frozenset("( \"'“‘")

@@ -6,41 +6,51 @@ and its counterpart alike, so that leaving alone survives the swap of the swap.
 
 import re
 
-from augment.rules.context import next_word, plain, previous_token, starts_sentence, word_set
+from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.scan import Term
+from augment.rules.tables import word_lists, word_set
 from augment.rules.topics import is_honour
 
-_FUNCTION_WORDS = word_set(
-    """a an the this that these those my your his her its our their and or but nor so yet for if when while as because
-    then there here what who whom whose which how why where in on at by to of from with without into upon after
-    before since until i we you they he she it is was are were do did does has have had not no yes oh o ah now well
-    even only just like some any every each all both one two three many most more dear poor old young little good
-    great said says asked perhaps maybe thus still also although though unless whether once mr mrs ms dr"""
+_WORDS = word_lists("names")
+_FUNCTION_WORDS = _WORDS["function_words"]
+_DETERMINERS = _WORDS["determiners"]
+_INSTITUTION = _WORDS["institution"]
+_NOT_A_NAME = _WORDS["not_a_name"]
+_RANKS = _WORDS["ranks"]
+_MANY_RANKS = _WORDS["many_ranks"]
+_FAMILY_NAMES = _WORDS["family_names"]
+_BEFORE_GIVEN_NAME = _FUNCTION_WORDS | _WORDS["before_given_name"]
+_PLURAL = re.compile(r"(?:s|men)\Z")
+_SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
+_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
+_ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD"})
+_TITLES = _WORDS["titles"]
+_ADDRESSES = _WORDS["addresses"]
+_WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
+_QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
+_SMALL_WORDS = _WORDS["small_words"]
+_PERSONS_BEFORE_NAMES = _WORDS["persons_before_names"] | {
+    "first lady",
+    "first gentleman",
+}
+_TEAMS = word_set("cowboys cowgirls horsemen patriots")
+_FIRM = _WORDS["firm"]
+_FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
+_OF_THE = re.compile(r" of the [A-Z]\w")
+_NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
+_OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
+_ALBUM = re.compile(
+    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
 )
-_DETERMINERS = word_set(
-    """a an the this that these those my your his her its our their no every each any some another either neither
-    future former late new young old o oh ye dear as became become becomes crowned proclaimed declared majesty"""
-)
-_INSTITUTION = word_set(
-    """street road avenue lane drive square place county city island islands park hall college university school
-    hospital hotel theatre theater bridge house palace station company records inc ltd foundation institute society
-    association church cathedral abbey library museum prize award cup stakes bay beach lake river mountain range
-    inlet channel line class stadium arena gallery trust club press bible airport barracks dock infantry regiment
-    fusiliers hussars guards rifles lancers dragoons yeomanry highlanders docks cross"""
-)
-_NOT_A_NAME = word_set("I I'm I'll I've I'd I’m I’ll I’ve I’d O God")
-_RANKS = word_set("king queen prince princess duke duchess emperor empress baron baroness")
-_MANY_RANKS = word_set("kings queens princes princesses dukes duchesses")
-_FAMILY_NAMES = word_set(
-    """father mother dad mom mum daddy mommy mummy papa mama mamma sister brother aunt auntie aunty uncle grandfather
-    grandmother grandpa grandma granddad grandad granny husband wife sir madam ma'am"""
-)
-
-
-_BEFORE_GIVEN_NAME = _FUNCTION_WORDS | word_set(
-    """aunt auntie uncle cousin sister brother father mother sir dame lady lord king queen prince princess saint st
-    emperor empress duke duchess captain doctor president senator young little"""
-)
+_PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
+_PLACES = word_set("king queen prince")
+_SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
+_JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
+_BEFORE_RANK = _FUNCTION_WORDS | _WORDS["before_rank"]
+_PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
+_BEFORE_OFFICE = _WORDS["before_office"]
+_PLACE_BEFORE = _WORDS["place_before"]
+_CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+")
 
 
 def surname(text: str, start: int) -> str | None:
@@ -108,17 +118,6 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     return "name" if (_OF_THE.match(text, end) if initial else _NAME_TAIL.match(text, end)) else None
 
 
-_PLURAL = re.compile(r"(?:s|men)\Z")
-_SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
-_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
-_ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD"})
-_TITLES = word_set("mr mrs ms dr professor prof judge")
-_ADDRESSES = word_set("sir madam ma'am lady ladies gentleman gentlemen lord")
-_WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
-_QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
-_SMALL_WORDS = word_set("a an the of and in on for to with at by from or not is as")
-
-
 def _in_quoted_title(text: str, start: int, end: int) -> bool:
     """Whether the word stands in quotation marks among capitals only, as titles of songs do: "Man in the Mirror"."""
     opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
@@ -134,17 +133,6 @@ def _precedes_names(term: Term) -> bool:
     """Whether the word stands before names of persons as a title does: Congressman Hill, Widow Green."""
     is_plural = term.word.endswith(("s", "men")) and not term.word.endswith("ss")
     return (term.tier == "occupations" and not is_plural) or term.word in _PERSONS_BEFORE_NAMES
-
-
-_PERSONS_BEFORE_NAMES = word_set("widow widower housewife househusband schoolgirl schoolboy girlfriend boyfriend") | {
-    "first lady",
-    "first gentleman",
-}
-_TEAMS = word_set("cowboys cowgirls horsemen patriots")
-_FIRM = word_set("son sons daughter daughters brother brothers sister sisters")
-_FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
-_OF_THE = re.compile(r" of the [A-Z]\w")
-_NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 
 
 def _opens(text: str, start: int, token: str) -> bool:
@@ -248,25 +236,8 @@ def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, cap
     return "name" if before.lower() in _PLACE_BEFORE and {term.word, term.target} == {"kings", "queens"} else None
 
 
-_OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
-_ALBUM = re.compile(
-    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
-)
-_PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
-_PLACES = word_set("king queen prince")
-_SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
-_JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
-_BEFORE_RANK = _FUNCTION_WORDS | word_set("crown majesty highness grand imperial his her lord lady holy")
-_PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
-_BEFORE_OFFICE = word_set("deputy vice acting assistant former senior honorary republican democratic labour")
-_PLACE_BEFORE = word_set("in at from to near of 1 2 i ii")
-
-
 def _run_ends_in_institution(text: str, end: int) -> bool:
     run = _CAPITAL_RUN.match(text, end)
     return run is not None and any(
         w.lower().rstrip(".,;:!?'’") in _INSTITUTION for w in run.group().replace("'s", "").split()
     )
-
-
-_CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+")

@@ -1,7 +1,7 @@
 """Fixed phrases whose gendered word speaks of nobody's gender: mother tongue, man-hours, queen mother.
 
-`lexicons/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A phrase is left
-alone, and so is its mirror image, in which every gendered word is replaced by its counterpart: `king <father>`.
+`lexicons/rules/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A phrase is
+left alone, and so is its mirror image, in which every gendered word is replaced by its counterpart: `king <father>`.
 Otherwise swapping "king father" would give "queen mother", which a second swap would leave alone.
 """
 
@@ -11,7 +11,8 @@ from functools import cache
 from typing import NamedTuple
 
 from augment.lexicon import TIERS, load_lexicon
-from augment.rules.scan import read_table, terms
+from augment.rules.scan import terms
+from augment.rules.tables import read_table
 
 
 class Phrases(NamedTuple):

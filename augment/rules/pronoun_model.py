@@ -11,7 +11,9 @@ from math import exp
 from pathlib import Path
 
 from augment.lexicon import load_lexicon
-from augment.rules.context import PARAGRAPH, word_set
+from augment.rules.context import PARAGRAPH
+from augment.rules.tables import word_lists, word_set
+from augment.rules.verbs import VERB_FRAMES
 
 _MAGIC = b"EVH1"
 
@@ -22,35 +24,7 @@ def _gender_blind() -> dict[str, str]:
     return {**{p.feminine: p.masculine for p in reversed(pairs)}, "her": "his", "hers": "his", "him": "his"}
 
 
-def _inflected(frames: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Every form of a verb -> (its frame, its first form); the forms of one verb are joined by slashes."""
-    verbs = [(frame, verb.split("/")) for frame, listed in frames.items() for verb in listed.split()]
-    return {form: (frame, forms[0]) for frame, forms in verbs for form in forms}
-
-
 _ALIKE = _gender_blind()
-# What a verb can take after a pronoun: two objects, a bare infinitive, an object with what it becomes.
-VERB_FRAMES = _inflected(
-    {
-        "two objects": """write/wrote/written/writes/writing fine/fined/fines cook/cooked pour/poured
-        give/gave/given/giving/gives send/sent/sending/sends show/showed/shown/showing/shows
-        tell/told/telling/tells teach/taught/teaching/teaches offer/offered/offering/offers
-        bring/brought/brings/bringing lend/lent/lends/lending cost/costs/costing wish/wished/wishes/wishing
-        owe/owed/owes/owing pay/paid/pays/paying promise/promised/promises hand/handed/hands/handing
-        pass/passed/passes grant/granted/grants award/awarded/awards deny/denied/denies
-        spare/spared/save/saved envy/envied forgive/forgave/forgiven allow/allowed/allows throw/threw
-        buy/bought/buys/buying ask/asked/asks/asking earn/earned/earns bequeath/bequeathed feed/fed/feeds
-        bid/bade serve/served charge/charged/charges sell/sold do/did/does get/got/gets win/won/wins""",
-        "infinitive": """let/lets/letting make/made/makes/making have/has/had/having help/helped/helps/helping
-        see/saw/seen/sees/seeing hear/heard/hears/hearing watch/watched/watches/watching feel/felt/feels/feeling
-        notice/noticed/notices observe/observed/observes""",
-        "becomes": """call/called/calls/calling name/named/names/naming elect/elected/elects appoint/appointed/appoints
-        consider/considered/considers find/found/finds/finding keep/kept/keeps/keeping leave/left/leaves/leaving
-        render/rendered/renders think/thought/thinks want/wants/wanted like/liked/likes declare/declared/declares
-        crown/crowned/crowns proclaim/proclaimed drive/drove/drives set/sets turn/turned/turns strike/struck/strikes
-        believe/believed/prove/proved/deem/deemed/judge/judged/hold/held/label/labelled/labeled""",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -141,22 +115,7 @@ def _kind(word: str) -> str:
 
 
 _ADJECTIVE_ENDINGS = word_set("al ic ous ful ive ble ent ant less ish ary")
-_CLOSED_CLASSES = {
-    ".": '. ! ? ; : " ” » ) … — – ]',
-    ",": ", - ( “ « ‘ '",
-    "det": """the a an this that these those my your his our their its some any no every each all both such what
-    which""",
-    "pro": """i you he she it we they me him them us who whom himself herself myself themselves itself one""",
-    "aux": """is was are were be been being am has have had do does did will would can could shall should may might
-    must""",
-    "prep": """of in on at by for with from to into upon about over under after before through between against without
-    toward towards across around behind beside along among during off out up down away back near like""",
-    "conj": """and or but nor so as if when while because than though although until till since whether where how
-    why""",
-    "adv": """not never always now then there here very too more most only just even still again also once quite so
-    well""",
-}
-_KINDS = {word: kind for kind, words in _CLOSED_CLASSES.items() for word in words.split()}
+_KINDS = {word: kind for kind, words in word_lists("pronoun_model").items() for word in words}
 _KINDS |= {"": ".", PARAGRAPH: "."}
 
 

@@ -8,28 +8,15 @@ import re
 from functools import cache
 
 from augment.lexicon import WEIGHTS_DIR
-from augment.rules.context import PARAGRAPH, next_word, word_set, words_after, words_before
+from augment.rules.context import PARAGRAPH, next_word, words_after, words_before
 from augment.rules.frames import her_frame, name_frame
 from augment.rules.pronoun_model import HashedModel, load_model
+from augment.rules.tables import word_lists
 
-_CLOSED = word_set(
-    """. , ; : ! ? ) ] } ” » … — – the a an this these those that it he she we they i you us me them who whom whose
-    what which how why where when while if because than whether unless until till though although since for from
-    with without into onto upon toward towards through throughout across against among amongst between beside
-    besides beneath is was are were am has had have would could should cannot can't didn't doesn't not nor at by of
-    to in on as my your our its their some any both neither either to-day to-night to-morrow today tonight tomorrow
-    yesterday again anyway anymore everything nothing something anything somehow somewhere instead whenever wherever
-    whatever"""
-) | {PARAGRAPH, ""}
-_OWNED = word_set("own majesty highness ladyship lordship excellency grace holiness honour honor self")
-_ABSOLUTE = word_set(
-    """. , ; : ! ? ) ] } ” » … is was are were am has had have did does do could would should shall can cannot can't
-    didn't doesn't isn't wasn't to in on at by for from with into upon of as that than if when till until unless
-    because though although through who whom whose which i he she it you we they this here there also alone about
-    without either again and or nor before after anyway instead across against among between behind beside over
-    under during within but while whereas where since outright forever anymore whenever wherever whatever yesterday
-    today tonight tomorrow"""
-) | {PARAGRAPH, ""}
+_WORDS = word_lists("pronouns")
+_CLOSED = _WORDS["closed"] | {PARAGRAPH, ""}
+_OWNED = _WORDS["owned"]
+_ABSOLUTE = _WORDS["absolute"] | {PARAGRAPH, ""}
 _CONTRACTED = (
     "it's",
     "he's",
@@ -46,31 +33,22 @@ _CONTRACTED = (
     "what's",
 )
 _JOINTS = frozenset({"or", "and", "nor", "/"})
-_DETERMINERS = word_set("her his my your our their its")
+_DETERMINERS = _WORDS["determiners"]
 _COUNTERPART = {"him": True, "his": False}
-
-
 _PARTITIVE = re.compile(
     r"\b(?:an?|some|any|no|another|this|that|these|those|two|three|four|five|six|several|many|few|every|each|old)"
     r" (?:\w+ ){0,2}?(?!part|piece|end|side|copy|bit|lot|number|kind|sort|member|photo|picture|portrait|result|matter)"
     r"\w+ of \Z",
     re.IGNORECASE,
 )
-_AFTER_VERB = word_set("the a an all every my our your their too very never once like")
-_NEW_PHRASE = word_set("the a an her she he i they we you some all both several many")
-_LATER = word_set("years life career days time history age work ages lives")  # "his after years"
-_ABSOLUTE_OR_NOT = word_set("too so now will must may might ever always never just once still be only then truly not")
-_IRREGULAR = word_set(
-    """came went said told took gave made got saw knew thought found left felt kept held brought wrote stood heard lost
-    ran sat spoke won began rose fell drove flew grew met paid sent slept taught wore broke chose ate comes goes
-    says tells takes gives makes gets sees knows thinks finds leaves feels keeps holds brings writes stands loses
-    runs sits speaks wins begins lives works likes wants needs once never always just recently used called named
-    known blew became built bought caught cost did drew drank fed fought fled forgot froze hid hit hung hurt laid
-    led lay lent lit lost meant rang rode sang sank set shook shone shot spent stole stuck struck swam swore threw
-    tore understood woke withdrew wept arrives asks becomes believes calls carries claims costs dies drives falls
-    gets grows happens helps hopes joins keeps knows leads looks moves owns plays runs sells sings stops studies
-    teaches turns visits wishes broke"""
-)
+_AFTER_VERB = _WORDS["after_verb"]
+_NEW_PHRASE = _WORDS["new_phrase"]
+_LATER = _WORDS["later"]  # "his after years"
+_ABSOLUTE_OR_NOT = _WORDS["absolute_or_not"]
+_IRREGULAR = _WORDS["irregular"]
+# Factor on the model's odds of an object. With it, "him" is missed as often as "his" on free labels of an encyclopedia:
+# novels speak otherwise, so that the model alone would find too few objects elsewhere.
+_ODDS = 1.38
 
 
 def _verbal(word: str) -> bool:
@@ -115,11 +93,6 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     probability = _model("her").probability(before, after)
     probability = probability * _ODDS / (probability * _ODDS + 1 - probability)
     return probability > 0.5, max(probability, 1 - probability), "her: model"
-
-
-# Factor on the model's odds of an object. With it, "him" is missed as often as "his" on free labels of an encyclopedia:
-# novels speak otherwise, so that the model alone would find too few objects elsewhere.
-_ODDS = 1.38
 
 
 def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:

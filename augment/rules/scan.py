@@ -6,13 +6,13 @@ matched by a regular expression, a character trie of all surface forms. All rule
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from augment.lexicon import DATA_DIR, Lexicon
+from augment.lexicon import Lexicon
 from augment.rules.case import styled_forms
+from augment.rules.tables import read_table
 from augment.rules.topics import LANDS, SHIPS
 
 MASCULINE, FEMININE = "m", "f"
@@ -159,10 +159,3 @@ def kept_names() -> tuple[tuple[str, str], ...]:
     """Names that stay as they are, each with the gender of the one person it names, or "-"."""
     rows = read_table("kept_names.tsv")
     return tuple((row[0], row[1]) for row in rows)
-
-
-def read_table(name: str) -> list[list[str]]:
-    """The rows of a shipped tab-separated file without its header; lines that start with # are comments."""
-    lines = (DATA_DIR / name).read_text(encoding="utf-8").splitlines()
-    rows = [unicodedata.normalize("NFC", line).split("\t") for line in lines if line and not line.startswith("#")]
-    return rows[1:]

@@ -7,10 +7,10 @@ or None when the word is left alone.
 import re
 from collections.abc import Callable
 
-from augment.rules.context import next_word, plain, previous_token, starts_sentence, word_set, words_before
+from augment.rules.context import next_word, plain, previous_token, starts_sentence, words_before
+from augment.rules.tables import word_set
 
 Decision = tuple[str, int, str] | None
-
 _NAME_AFTER = re.compile(
     r"\.?[^\S\n]*\n?[^\S\n]+(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
 )
@@ -23,6 +23,35 @@ _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
 )
 _ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
+_CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
+_STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
+_MISSED = word_set("You Me Us Him Her It Them")
+_BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
+_AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
+_VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
+_OF_PLACE = re.compile(r" of [A-Z]")
+_NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
+_AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
+_CLAUSE_END = re.compile(r"[.;!?\n]|\Z")
+_HORSES = re.compile(
+    r"\b(?:horses?|stables?|mares?|saddles?|saddled|carriages?|pon(?:y|ies)|stallions?|bridles?|reins|harness|stirrups?"
+    r"|coach(?:man)?|livery|gallop\w*|riding|mounted|kennels?)\b",
+    re.IGNORECASE,
+)
+_NOT_DESCRIBING = word_set("to will would can could must shall should may might stable head who men women people horse")
+_DEGREE = re.compile(r"(?:['’]s?|\s+of\b|\s+degrees?\b|['’]?s?\s+(?:degrees?|program|in)\b|-level)", re.I)
+GENERIC = word_set("actor actors waiter waiters landlord chairman businessman fireman policeman craftsman foreman")
+_SAID_OF_A_WOMAN = re.compile(
+    r"\b(?:she['’]s|(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
+    r"(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become))"
+    r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?"
+    r"(?: (?!(?:of|to|by|with|opposite|dating|married|engaged)\b)[\w-]+){0,2} \Z"
+    r"|\b(?:she|her)\b(?:(?!\b(?:who|he|husband|son|brother|father)\b)[^.;:!?]){0,40} as(?: an?)?(?: [\w-]+)? \Z",
+    re.IGNORECASE,
+)
+_WEDDING = re.compile(
+    r"\b(?:brides?\w*|groom\w*|weddings?|marr(?:y|ied|iage)|speech|toast|rings?|altar|ushers?)\b", re.I
+)
 
 
 def mister(text: str, start: int, end: int) -> Decision:
@@ -42,9 +71,6 @@ def _not_a_title(text: str, start: int, end: int) -> bool:
     if source == "MS":
         return not text.startswith(".", end) or not _CAPITALS_AFTER.match(text, end)
     return source == "MR" and not _CAPITALS_AFTER.match(text, end)
-
-
-_CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 
 
 def ms(text: str, start: int, end: int) -> Decision:
@@ -69,11 +95,6 @@ def miss(text: str, start: int, end: int) -> Decision:
         full_stop = "" if abbreviated or _BARE_TITLE.search(text) else "."
         return "mr" + full_stop, end, "title"
     return ("sir", end, "title: address") if _is_address(text, start, end) else None
-
-
-_STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
-_MISSED = word_set("You Me Us Him Her It Them")
-_BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 
 
 def _verb_miss(text: str, start: int) -> bool:
@@ -125,9 +146,6 @@ def lord(text: str, start: int, end: int) -> Decision:
     return None
 
 
-_AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
-
-
 def lords(text: str, start: int, end: int) -> Decision:
     """lords -> ladies in lower case and after my; the House of Lords and Lord's are left alone."""
     before = plain(previous_token(text, start)).lower()
@@ -154,9 +172,6 @@ def lady(text: str, start: int, end: int) -> Decision:
     return "gentleman", end, "persons"
 
 
-_VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
-
-
 def ladies(text: str, start: int, end: int) -> Decision:
     """ladies after lords and -> lords; otherwise gentlemen."""
     window = text[max(0, start - 10) : start].lower() + "|" + text[end : end + 12].lower()
@@ -178,9 +193,6 @@ def count(text: str, start: int, end: int) -> Decision:
     return None
 
 
-_OF_PLACE = re.compile(r" of [A-Z]")
-
-
 def sultana(text: str, start: int, end: int) -> Decision:
     """Sultana before a name -> Sultan; the fruit is left alone."""
     return _before_name(text, start, end, "sultan")
@@ -197,9 +209,6 @@ def _before_name(text: str, start: int, end: int, target: str) -> Decision:
     return None
 
 
-_NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
-
-
 def groom(text: str, start: int, end: int) -> Decision:
     """groom -> bride as a noun after a determiner (an adjective may stand between) or and; the verb is left alone."""
     first, second, _ = words_before(text, start)
@@ -210,16 +219,6 @@ def groom(text: str, start: int, end: int) -> Decision:
     described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
     joined = _AND_BRIDE.match(text, end)
     return ("bride", end, "kinship") if first in _NOUN_BEFORE or described or joined else None
-
-
-_AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
-_CLAUSE_END = re.compile(r"[.;!?\n]|\Z")
-_HORSES = re.compile(
-    r"\b(?:horses?|stables?|mares?|saddles?|saddled|carriages?|pon(?:y|ies)|stallions?|bridles?|reins|harness|stirrups?"
-    r"|coach(?:man)?|livery|gallop\w*|riding|mounted|kennels?)\b",
-    re.IGNORECASE,
-)
-_NOT_DESCRIBING = word_set("to will would can could must shall should may might stable head who men women people horse")
 
 
 def grooms(text: str, start: int, end: int) -> Decision:
@@ -248,23 +247,9 @@ def bachelor(text: str, start: int, end: int) -> Decision:
     return "bachelorette" + "s" * (text[end - 1] in "sS"), end, "kinship"
 
 
-_DEGREE = re.compile(r"(?:['’]s?|\s+of\b|\s+degrees?\b|['’]?s?\s+(?:degrees?|program|in)\b|-level)", re.I)
-
-
 def generic_masculine(text: str, start: int, word: str) -> bool:
     """Whether a masculine occupation is said of a woman ("She is an actor"): its swap would turn sense around."""
     return word in GENERIC and bool(_SAID_OF_A_WOMAN.search(text[start - 60 if start > 60 else 0 : start]))
-
-
-GENERIC = word_set("actor actors waiter waiters landlord chairman businessman fireman policeman craftsman foreman")
-_SAID_OF_A_WOMAN = re.compile(
-    r"\b(?:she['’]s|(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
-    r"(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become))"
-    r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?"
-    r"(?: (?!(?:of|to|by|with|opposite|dating|married|engaged)\b)[\w-]+){0,2} \Z"
-    r"|\b(?:she|her)\b(?:(?!\b(?:who|he|husband|son|brother|father)\b)[^.;:!?]){0,40} as(?: an?)?(?: [\w-]+)? \Z",
-    re.IGNORECASE,
-)
 
 
 def best_man(text: str, start: int, end: int) -> Decision:
@@ -277,10 +262,6 @@ def best_man(text: str, start: int, end: int) -> Decision:
     of_many = plain(previous_token(text, start)).lower() in ("the", "a", "that", "this", "no", "very")
     return "best woman" if of_many and not _WEDDING.search(near) else "maid of honour", end, "kinship"
 
-
-_WEDDING = re.compile(
-    r"\b(?:brides?\w*|groom\w*|weddings?|marr(?:y|ied|iage)|speech|toast|rings?|altar|ushers?)\b", re.I
-)
 
 SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "mr": mister,

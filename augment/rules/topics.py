@@ -7,25 +7,14 @@ country) is found while its words are scanned; `impersonal` then drops the edits
 import re
 from collections.abc import Iterable
 
-from augment.rules.context import QUOTES, next_word, plain, previous_token, word_set, words_after, words_before
+from augment.rules.context import QUOTES, next_word, plain, previous_token, words_after, words_before
+from augment.rules.tables import word_lists
 
+_WORDS = word_lists("topics")
 # Words that name what is called she; `scan.py` finds them with the gendered words.
-SHIPS = word_set(
-    """ship ships vessel vessels frigate schooner brig brigantine sloop steamer steamship galleon warship battleship
-    cruiser destroyer corvette submarine trawler yacht ferry freighter tanker liner boat barque Titanic Lusitania
-    Bismarck Mayflower HMS USS RMS HMAS HMCS"""
-)
-LANDS = word_set(
-    """England Britain Scotland Ireland Wales France Germany Prussia Austria Hungary Italy Spain Portugal Russia Poland
-    Greece Turkey Sweden Norway Denmark Holland Belgium Switzerland Finland Egypt India China Japan Israel America
-    Canada Mexico Brazil Argentina Australia Rome Venice Carthage Athens Sparta country nation motherland"""
-)
-_SHIP_PARTS = word_set(
-    """hull mast masts sail sails deck decks crew captain keel bow bows stern rigging gun guns anchor anchors cargo
-    engines boilers funnel funnels helm rudder maiden passengers moorings berth hold officers complement tonnage
-    displacement armament yards timbers bowsprit broadside draught commander owners builders sister voyage port flag
-    stem foremast mainmast topsails canvas trials"""
-)
+SHIPS = _WORDS["ships"]
+LANDS = _WORDS["lands"]
+_SHIP_PARTS = _WORDS["ship_parts"]
 _SHIP_VERBS = re.compile(
     r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
     r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
@@ -33,18 +22,65 @@ _SHIP_VERBS = re.compile(
     r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d"
     r"|served|escorted|patrolled|entered service|collided|exploded|drifted|listed|arrived|departed)\b"
 )
-_LAND_PARTS = word_set(
-    """allies colonies colony people army armies navy borders sons neighbours neighbors trade commerce shores history
-    ports empire possessions soil independence enemies territories territory economy coast frontier frontiers
-    government fleet citizens subjects interests constitution industry greatness glory liberties merchants soldiers
-    troops provinces dominions laws statesmen rivals neutrality sovereignty parliament exports population rivers"""
-)
+_LAND_PARTS = _WORDS["land_parts"]
 _LAND_VERBS = re.compile(
     r" (?:had |has |would |will )?(?:declared war|entered the war|joined the|ceded|surrendered|signed|annexed"
     r"|conquered|invaded|lost the war|became a republic|is a republic|withdrew|mobili[sz]ed|allied)\b"
 )
-_IN_OR_TO = word_set("in to from of at near for through across over by towards toward into around within throughout")
+_IN_OR_TO = _WORDS["in_or_to"]
 _REACH = 250
+_IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
+_OF_BEFORE = _WORDS["of_before"]
+_KINDS = _WORDS["kinds"]
+_AGES = _WORDS["ages"]
+_GENERIC_TAIL = _WORDS["generic_tail"] | {
+    "",
+    "\n\n",
+}
+_GENERIC_VERBS = _WORDS["generic_verbs"]
+_BEASTS = _WORDS["beasts"]
+_OF_MANKIND = _WORDS["of_mankind"]
+_OF_ONE = _WORDS["of_one"]
+_BEFORE_MANKIND = _WORDS["before_mankind"] | {"", "\n\n"}
+_WIVES = _WORDS["wives"]
+_ARTICLES = _WORDS["articles"]
+_GRAMMAR = re.compile(
+    r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
+    re.IGNORECASE,
+)
+_ANIMALS = re.compile(
+    r"\b(?:bulls?|cows?|(?:stag|hen)s?(?! (?:dos?|nights?|part(?:y|ies))\b)|doe|calf|calves|roosters?|mares?|stallions?"
+    r"|ewes?|rams?|species|larvae?|eggs?|mates?|mating|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*"
+    r"|(?:king|queen)s lay|hatch\w*|antlers?|penis|vagina|sperm\w*|ovum|ova|ovar(?:y|ies)|testes|testicles?|uterus"
+    r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
+    re.IGNORECASE,
+)
+_PERSON_NEXT = re.compile(
+    r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
+    r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
+    r"|author|character|lawyer|judge|scientist|engineer|farmer|servant|guest|protagonist|citizen|resident|passenger"
+    r"|driver|pilot)s?\b"
+)
+_WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
+_PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
+_GLOSS_BEFORE = re.compile(
+    r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
+    r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
+    r"|(?<![\w-])(?<!\bI )(?<!\b[Yy]ou )(?<!\b[Hh]e )(?<!\b[Ss]he )(?<!\bdo )"
+    r"(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
+    r"|translates to)"
+    r"(?: the| an?)? [\"'“‘]?)\Z"
+)
+# What the patterns above end with: most words are told apart by this alone.
+_VERBS_OF_MEANING = (" for", *_WORDS["verbs_of_meaning"])
+_GLOSS_ENDINGS = (
+    *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
+    *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
+)
+_PRONOUNS = _WORDS["pronouns"]
+_QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
+_GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
+HONOURS = _WORDS["honours"]
 
 
 def impersonal(text: str, topics: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
@@ -71,9 +107,6 @@ def about_a_ship(text: str, topics: list[tuple[int, str]]) -> bool:
     return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in topics[:3])
 
 
-_IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
-
-
 def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
     if pronoun == "she":
         return bool((_SHIP_VERBS if is_ship else _LAND_VERBS).match(text, end))
@@ -81,20 +114,6 @@ def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
     if near[0] == "own":
         near = near[1:]
     return bool((_SHIP_PARTS if is_ship else _LAND_PARTS) & set(near))
-
-
-_OF_BEFORE = word_set("of between to for than among by against upon from")
-_KINDS = word_set("kind sort type manner breed style class species make measure set sum member way one")
-_AGES = word_set("modern early primitive prehistoric ancient stone-age natural fallen neanderthal civilised civilized")
-_GENERIC_TAIL = word_set(". , ; : ! ? ) and or is was has can must cannot in on himself alone had ' \" ” ’") | {
-    "",
-    "\n\n",
-}
-_GENERIC_VERBS = word_set(
-    """invented discovered learned learnt evolved tamed landed first is has can cannot must was had shall may proposes
-    does will cannot're wants needs lives"""
-)
-_BEASTS = word_set("beast nature machine god animals animal society environment universe earth beasts")
 
 
 def mankind(text: str, start: int, end: int) -> str | None:
@@ -115,36 +134,9 @@ def mankind(text: str, start: int, end: int) -> str | None:
     return "mankind" if after[0] in ("and", "or") and after[1] in _BEASTS and before[0] not in _ARTICLES else None
 
 
-_OF_MANKIND = word_set(
-    """soul nature mind fate fall destiny place relation inhumanity existence knowledge condition estate origin spirit
-    freedom salvation dominion relationship ability need search life evolution ancestors reason impact quest will"""
-)
-_OF_ONE = word_set("life mind place will need condition")
-_BEFORE_MANKIND = word_set(
-    "when than but that of in to by for and from on upon with about between is as all , . : ;"
-) | {"", "\n\n"}
-
-
-_WIVES = word_set("wife husband woman man women boy girl")
-_ARTICLES = word_set("a an the this every each one no any old young")
-_GRAMMAR = re.compile(
-    r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
-    re.IGNORECASE,
-)
-
-
 def grammatical(text: str, start: int, end: int) -> str | None:
     """Reason to leave masculine or feminine alone: the gender of a word is meant."""
     return "gender of a word" if _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40) else None
-
-
-_ANIMALS = re.compile(
-    r"\b(?:bulls?|cows?|(?:stag|hen)s?(?! (?:dos?|nights?|part(?:y|ies))\b)|doe|calf|calves|roosters?|mares?|stallions?|ewes?|rams?|species|larvae?|eggs?"
-    r"|mates?|mating|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*"
-    r"|(?:king|queen)s lay|hatch\w*|antlers?|penis|vagina|sperm\w*|ovum|ova|ovar(?:y|ies)|testes|testicles?|uterus"
-    r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
-    re.IGNORECASE,
-)
 
 
 def animal(text: str, start: int, end: int) -> str | None:
@@ -152,33 +144,6 @@ def animal(text: str, start: int, end: int) -> str | None:
     if _PERSON_NEXT.match(text, end):
         return None
     return "sex of an animal" if _ANIMALS.search(text, start - 80 if start > 80 else 0, end + 80) else None
-
-
-_PERSON_NEXT = re.compile(
-    r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
-    r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
-    r"|author|character|lawyer|judge|scientist|engineer|farmer|servant|guest|protagonist|citizen|resident|passenger"
-    r"|driver|pilot)s?\b"
-)
-_WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
-_PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
-_GLOSS_BEFORE = re.compile(
-    r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
-    r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
-    r"|(?<![\w-])(?<!\bI )(?<!\b[Yy]ou )(?<!\b[Hh]e )(?<!\b[Ss]he )(?<!\bdo )"
-    r"(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
-    r"|translates to)"
-    r"(?: the| an?)? [\"'“‘]?)\Z"
-)
-# What the patterns above end with: most words are told apart by this alone.
-_VERBS_OF_MEANING = (" for", *word_set("mean eans eaning eant gnifying gnifies iterally lit. lit., i.e. i.e., as to"))
-_GLOSS_ENDINGS = (
-    *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
-    *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
-)
-_PRONOUNS = word_set("he she him her his hers himself herself")
-_QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
-_GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
@@ -194,9 +159,6 @@ def gloss(text: str, start: int, end: int) -> str | None:
     if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
         return "word spoken about"
     return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None
-
-
-HONOURS = word_set("majesty highness royal imperial holiness excellency lordship ladyship grace honour honor serene")
 
 
 def reverent(text: str, start: int, end: int) -> str | None:

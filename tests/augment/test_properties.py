@@ -18,8 +18,8 @@ from hypothesis import example, given, seed, settings
 from hypothesis import strategies as st
 
 from augment import DEFAULT_TIERS, apply_edits, kept_terms, load_lexicon, swap
-from augment.rules.context import word_set
-from augment.rules.scan import read_table, scanner, terms
+from augment.rules.scan import scanner, terms
+from augment.rules.tables import read_table, word_set
 
 LEXICON = load_lexicon()
 TERMS = terms(LEXICON)
