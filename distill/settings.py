@@ -28,13 +28,13 @@ LocalPath = Annotated[StrictStr, AfterValidator(os.path.expanduser)]  # ~ is the
 T = TypeVar("T")
 
 
-def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
-    """Read one YAML file, apply `key.sub=value` overrides (values are YAML too) and validate against `schema`.
+def load_config(schema: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
+    """Read one YAML file (None: all defaults), apply `key.sub=value` overrides (YAML values) and validate them.
 
     Raises FileNotFoundError for a missing file and ValueError for anything else; the message has one line per fault and
     names the dotted path, the value and the remedy.
     """
-    settings = read_settings(path)
+    settings = {} if path is None else read_settings(path)
     for override in overrides:
         apply_override(settings, override)
     return validate(schema, settings)
