@@ -47,7 +47,7 @@ class Rates:
 
 
 def dry_run(
-    specs: Sequence[ModelSpec], config: EvalConfig, folder: Path, num_processes: int
+    specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None, num_processes: int
 ) -> tuple[list[Table], list[Failure]]:
     """A table of the tasks, one of the models with the time to expect, and what could not be set up."""
     tasks, failures = plan_tasks(config)
@@ -59,7 +59,7 @@ def dry_run(
         except Exception as error:
             failures.append(Failure(spec.label, None, message_of(error)))
             continue
-        known = read_known(folder, examples_name(spec.label))
+        known = read_known(folder, examples_name(spec.label)) if folder else {}
         fingerprint = model_fingerprint(spec.path, scorer.model, spec.gguf_file)
         shares, failed = _shares_done(tasks, known, scorer, model_key(fingerprint, spec, scorer, config.scoring))
         failures += failed

@@ -147,7 +147,8 @@ def check_head(model: PreTrainedModel, name: str) -> None:
 def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
     """`loader.from_pretrained` with its many exceptions turned into one message. No network for a local folder."""
     local = Path(path).exists()
-    if not local and (path.startswith((".", "/", "~")) or path.count("/") > 1):
+    is_place = path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
+    if not local and is_place:  # runs/typo is a mistyped folder beside others, not the hub's owner/name
         raise FileNotFoundError(f"{kind} folder {path} does not exist; give an existing folder or a hub name")
     try:
         return loader.from_pretrained(path, local_files_only=local, **options)

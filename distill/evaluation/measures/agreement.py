@@ -22,6 +22,8 @@ from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.task import Task, data_hash, items_task
 
+ACCURACY = "agreement/accuracy"
+
 
 def task(inputs: Inputs) -> Task | None:
     """Every prompt is an item. Raises as `gendered_prompts`."""
@@ -64,7 +66,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         "settings": settings,
     }
     return [
-        estimate("agreement/accuracy", clusters, sums[:, [0, 2]], ratio, unit="proportion", **shared),
+        estimate(ACCURACY, clusters, sums[:, [0, 2]], ratio, unit="proportion", **shared),
         estimate("agreement/margin", clusters, sums[:, [1, 2]], ratio, unit="nats", **shared),
     ]
 
@@ -74,7 +76,7 @@ MEASURE = Measure(
     task=task,
     summarise=summarise,
     descriptions={
-        "agreement/accuracy": Description(
+        ACCURACY: Description(
             "Gender agreement: accuracy",
             "agreement",
             "How often the right pronoun is the likelier one where the noun decides it (The woman said that ...). "

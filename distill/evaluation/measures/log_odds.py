@@ -23,7 +23,7 @@ from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by
 from distill.evaluation.task import Task, data_hash, items_task
 
 PRONOUNS = (" he", " she")
-MEAN_ABS = "log_odds/mean_abs"
+MEAN, MEAN_ABS = "log_odds/mean", "log_odds/mean_abs"  # the lean, and the distance from parity
 
 
 def task(inputs: Inputs) -> Task | None:
@@ -66,7 +66,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     shared: dict[str, Any] = {"num_items": len(records), "convention": convention, "settings": settings}
     estimates = [
         estimate(MEAN_ABS, clusters, sums[:, [0, 2]], ratio, unit="nats", higher_is_better=False, **shared),
-        estimate("log_odds/mean", clusters, sums[:, [1, 2]], ratio, unit="nats", higher_is_better=None, **shared),
+        estimate(MEAN, clusters, sums[:, [1, 2]], ratio, unit="nats", higher_is_better=None, **shared),
         estimate("log_odds/spread", clusters, moments(means), spread, unit="nats", higher_is_better=False, **shared),
     ]
     reference = {record["cluster"]: record["reference_log_odds"] for record in records}
@@ -104,7 +104,7 @@ MEASURE = Measure(
             "Standard deviation of the occupations' mean log-odds: how strongly the model tells occupations apart by "
             "gender.",
         ),
-        "log_odds/mean": Description(
+        MEAN: Description(
             "Profession log-odds: overall lean",
             None,
             "Mean of log P(he) - log P(she). Above 0 the model expects he, whatever the occupation; 0 is parity.",
