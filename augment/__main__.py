@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from augment import commands
 
+PROG = "python -m augment"
 
-def build_parser() -> argparse.ArgumentParser:
+
+def build_parser(prog: str = PROG) -> argparse.ArgumentParser:
     """The argument parser with one sub-command per job."""
-    parser = argparse.ArgumentParser(prog="python -m augment", description="Swap the gender of texts, explainably.")
+    parser = argparse.ArgumentParser(prog=prog, description="Swap the gender of texts, explainably.")
     jobs = parser.add_subparsers(dest="job", required=True)
     commands.add_swap(jobs)
     commands.add_explain(jobs)
@@ -22,9 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = PROG) -> int:
     """Run one sub-command; exit code 0, or 1 after a one-line error."""
-    options = build_parser().parse_args(arguments)
+    options = build_parser(prog).parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except (ValueError, OSError) as error:

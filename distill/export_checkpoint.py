@@ -28,11 +28,10 @@ from distill.settings import load_config
 BEST = "best"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.export_checkpoint") -> None:
     """Parse the command line and write. Raises ValueError or OSError with one message."""
-    parser = argparse.ArgumentParser(
-        prog="python -m distill.export_checkpoint", description="Write the student of a checkpoint as a model folder."
-    )
+    logging.disable_progress_bar()
+    parser = argparse.ArgumentParser(prog=prog, description="Write the student of a checkpoint as a model folder.")
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help=f"step_00000500, say, or `{BEST}`")
     parser.add_argument("--out", type=Path, required=True, help="the model's folder, which must not exist")
@@ -95,7 +94,6 @@ def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
 
 
 if __name__ == "__main__":
-    logging.disable_progress_bar()
     try:
         main()
     except (OSError, ValueError) as error:

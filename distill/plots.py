@@ -41,9 +41,9 @@ NUM_COLUMNS = 3
 NUM_SHOWN_SAMPLES = 20
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.plots") -> None:
     """Parse the command line, draw and write. Raises FileNotFoundError or ValueError with one message."""
-    parser = argparse.ArgumentParser(prog="python -m distill.plots", description="Plot the curves of runs.")
+    parser = argparse.ArgumentParser(prog=prog, description="Plot the curves of runs.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, drawn into the same panels")
     parser.add_argument("--out", type=Path, help="where plots.png and plots.html go (the first run's folder)")
     options = parser.parse_args(arguments)

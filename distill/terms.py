@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from transformers import PreTrainedTokenizerFast
 
@@ -49,9 +49,11 @@ def _by_pair(forms: Iterable[SurfaceForm]) -> Iterable[tuple[tuple[str, str], li
     return ((pair, list(group)) for pair, group in itertools.groupby(forms, pair_of))
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.terms") -> None:
     """Print the report and a summary. Raises ValueError or OSError with one message for bad input."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=prog, description="List which pairs of terms are single tokens, and in which forms."
+    )
     parser.add_argument("tokenizer", help="folder or hub name")
     parser.add_argument("--lexicon", help="a TSV of your own that extends the default one")
     options = parser.parse_args(arguments)

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from distill.cli import COMMANDS
 from distill.config import RunConfig
 from distill.evaluation.config import EvalConfig
 from distill.settings import load_config, load_yaml, to_dict
+from distill.shipped import NEED, config_path, shipped_configs, texts
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -21,6 +23,22 @@ def test_training_configurations_are_valid_and_state_no_default(path):
         defaults = to_dict(type(getattr(config, room))())
         for key in settings.get(room, {}):
             assert to_dict(getattr(config, room))[key] != defaults[key], f"{room}.{key} is the default"
+
+
+@pytest.mark.parametrize("kind", ["train", "eval", "accelerate"])
+def test_every_configuration_is_found_by_its_name(kind):
+    for path in (CONFIGS / kind).glob("*.yaml"):
+        assert config_path(kind, path.stem).samefile(path)
+    assert len(shipped_configs(kind)) == len(list((CONFIGS / kind).glob("*.yaml")))
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "train").glob("*.yaml")), ids=lambda path: path.name)
+def test_needs_name_inputs_of_the_configuration_and_commands_that_exist(path):
+    inputs = [value for _, value in texts(to_dict(load_config(RunConfig, path)))]
+    for needed, command in NEED.findall(path.read_text()):
+        assert any(Path(value).is_relative_to(needed) for value in inputs)
+        if command.startswith("evenhand "):
+            assert command.split()[1] in COMMANDS
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "eval").glob("*.yaml")), ids=lambda path: path.name)

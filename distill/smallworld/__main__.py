@@ -11,18 +11,16 @@ from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.smallworld") -> int:
     """Write the corpus folder of the default world; return the exit status."""
     defaults = CorpusParameters()
-    parser = argparse.ArgumentParser(
-        prog="python -m distill.smallworld", description="Write a small-world corpus folder."
-    )
+    parser = argparse.ArgumentParser(prog=prog, description="Write a small-world corpus folder.")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--documents", type=int, default=defaults.num_documents, help="number of train documents")
     parser.add_argument("--heldout", type=int, default=defaults.num_heldout, help="number of held-out documents")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--vocab-size", type=int, default=defaults.vocab_size, help="upper bound on the vocabulary")
-    args = parser.parse_args(argv)
+    args = parser.parse_args(arguments)
     try:
         parameters = CorpusParameters(
             num_documents=args.documents, num_heldout=args.heldout, seed=args.seed, vocab_size=args.vocab_size

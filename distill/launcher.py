@@ -1,0 +1,140 @@
+"""`evenhand train`: start the training with accelerate's launcher, as `accelerate launch train.py` does.
+
+--config, --dry-run and key.sub=value go to the training. All other options (--num_processes, --config_file,
+--mixed_precision, --multi_gpu, --cpu, ...) go to accelerate's launcher. If neither the options nor a configuration of
+the user say where to compute, the shipped accelerate configuration for this machine does: all GPUs in bf16, or the CPU.
+
+A training of one process replaces this process, so its exit code and the signals that it gets are its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from distill.config import RunConfig
+from distill.settings import load_config
+from distill.shipped import check_needs, config_path, shipped_configs
+
+TRAINING = "distill.run"
+OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=.*", re.DOTALL)
+SETTINGS = "settings are written key.sub=value, e.g. optim.lr=1e-4"
+# launcher options that say where to compute; with one of them nothing is chosen for the user
+HARDWARE = ("config_file", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp", "use_megatron_lm")
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "evenhand train") -> int:
+    """Launch the training that the command line asks for. Returns its exit code if it has several processes.
+
+    Raises ValueError or OSError, before anything is started, for settings that are not valid and for options and files
+    that do not exist.
+    """
+    options, rest = _parser(prog).parse_known_args(arguments)
+    overrides = [word for word in rest if OVERRIDE.fullmatch(word)]
+    path = config_path("train", options.config)
+    check_needs(path, load_config(RunConfig, path, overrides))
+    training = ["--config", str(path), *["--dry-run"] * options.dry_run, *overrides]
+    launcher = launcher_options([word for word in rest if not OVERRIDE.fullmatch(word)], training)
+    choose_hardware(launcher)
+    return _launch(launcher)
+
+
+def launcher_options(words: Sequence[str], training: Sequence[str]) -> Any:
+    """Parse the options of accelerate's launcher. Raises ValueError for a word that it does not know.
+
+    training: the command line of the training, which becomes `training_script_args`.
+    """
+    from accelerate.commands.launch import launch_command_parser
+
+    parser = launch_command_parser()
+    options, unknown = parser.parse_known_args([*words, "--module", TRAINING, *training])
+    if unknown:
+        known = [name for action in parser._actions for name in action.option_strings]
+        near = difflib.get_close_matches(
+            unknown[0].partition("=")[0], [*known, "--config", "--dry-run"], n=1, cutoff=0.75
+        )
+        meant = f"did you mean {near[0]}?" if near else SETTINGS
+        raise ValueError(f"neither the training nor accelerate's launcher has an option {unknown[0]}; {meant}")
+    if options.training_script != TRAINING:
+        raise ValueError(f"unexpected word {options.training_script!r}; {SETTINGS}")
+    if options.config_file is not None:
+        options.config_file = str(config_path("accelerate", options.config_file))
+    return options
+
+
+def choose_hardware(options: Any) -> None:
+    """Choose a shipped accelerate configuration, in place, unless the user has chosen.
+
+    Without it accelerate warns about each value that it has to guess, and computes in float32 on a GPU.
+    """
+    import torch
+    from accelerate.commands.config.config_args import default_config_file
+
+    is_chosen = any(getattr(options, name) for name in HARDWARE) or os.path.isfile(default_config_file)
+    if not is_chosen and (options.cpu or not torch.accelerator.is_available()):
+        options.num_processes = options.num_processes or 1
+        name = "cpu" if options.num_processes == 1 else "cpu2"
+        options.cpu = False  # the file says so; with the option, accelerate would start several processes by MPI
+    elif not is_chosen and torch.cuda.is_available():
+        options.num_processes = options.num_processes or torch.cuda.device_count()
+        name = "one_gpu" if options.num_processes == 1 else "ddp"
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            options.mixed_precision = options.mixed_precision or "no"
+    else:
+        return
+    options.config_file = str(shipped_configs("accelerate")[name])
+    if not options.num_cpu_threads_per_process and "OMP_NUM_THREADS" not in os.environ:
+        options.num_cpu_threads_per_process = max(1, torch.get_num_threads() // options.num_processes)
+
+
+def _launch(options: Any) -> int:
+    from accelerate.commands import launch
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    # accelerate's own starts a child process, whose exit code it replaces by 1 and to which it hands on no signal
+    launch.simple_launcher = _become_training
+    try:
+        launch.launch_command(options)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        code = failure.exitcode
+        ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        print(f"error: process {rank} {ended}", file=sys.stderr)
+        return 128 - code if code < 0 else int(code)
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    return 0
+
+
+def _become_training(options: Any) -> None:
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    command, environment = prepare_simple_launcher_cmd_env(options)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(command[0], command, environment)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        usage="%(prog)s --config FILE|NAME [--dry-run] [--num_processes N] [LAUNCHER OPTIONS] [key.sub=value ...]",
+        description="Distill a causal language model. All GPUs are used, in bf16, or the CPU if there is none; options "
+        "of accelerate's launcher choose otherwise (--num_processes 2, --config_file fsdp2, --cpu, ...: accelerate "
+        "launch --help).",
+        epilog=f"Shipped names for --config: {', '.join(shipped_configs('train'))}; for --config_file: "
+        f"{', '.join(shipped_configs('accelerate'))}. A file of that path wins over a shipped name.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", required=True, metavar="FILE|NAME", help="settings that differ from the defaults: YAML file or name"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would happen, with sizes, memory and time")
+    return parser
