@@ -1,1 +1,1 @@
-"""Scripts that measure speed, memory and agreement: run one as `python -m benchmarks.NAME` from the repository root."""
+"""Measurements of speed and memory: `python -m benchmarks.NAME`, from the root of the repository."""

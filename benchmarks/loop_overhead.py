@@ -1,12 +1,14 @@
 """What the training loop costs beyond the step itself: ours against a bare PyTorch loop of the same step.
 
-    python benchmarks/loop_overhead.py [--rounds 5] [--steps 40] [--width 256] [--out RESULT.json]
+    python -m benchmarks.loop_overhead [--rounds 5] [--steps 40] [--width 256] [--out RESULT.json]
 
-Both do the same arithmetic on the same blocks: teacher and student forward, loss, backward, clipping, fused AdamW. The
-bare loop has its batches in memory and does nothing else; ours loads them, counts, logs every tenth step, asks for
-signals and goes through Accelerate. Prints one line of JSON: the wall-clock seconds per step of each (median over its
-steps, least over the rounds), and the median over the rounds of the ratio of the two, in wall-clock and in CPU time,
-which other programs on the machine disturb less. On a GPU when there is one.
+Both loops compute the same on the same blocks: teacher and student forward, loss, backward, clipping, fused AdamW. The
+bare loop has its batches in memory and does nothing else. Ours also loads them, counts, logs every tenth step, asks for
+signals and goes through Accelerate.
+
+Prints one line of JSON: the wall-clock seconds per step of each loop (median over its steps, minimum over the rounds),
+and the ratio of the two (median over the rounds) in wall-clock time and in CPU time, which other programs on the
+machine disturb less. Runs on a GPU if there is one.
 """
 
 from __future__ import annotations
@@ -14,33 +16,26 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-# This folder holds an augment.py: without it on the path, `augment` is the package.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
-import torch  # noqa: E402
-from accelerate import Accelerator  # noqa: E402
-from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
-
-from augment.lexicon import load_lexicon  # noqa: E402
-from distill.config import RunConfig  # noqa: E402
-from distill.data.batches import batches  # noqa: E402
-from distill.data.blocks import Blocks, prepare_blocks  # noqa: E402
-from distill.loss.targets import gender_classes  # noqa: E402
-from distill.models.loading import load_tokenizer  # noqa: E402
-from distill.models.parts import load_parts  # noqa: E402
-from distill.run import trainer  # noqa: E402
-from distill.run.schedule import blocks_from, build_scheduler, plan_schedule  # noqa: E402
-from distill.run.step import forward_pairs, positions_of  # noqa: E402
-from distill.settings import validate  # noqa: E402
-from distill.smallworld.default_world import default_world  # noqa: E402
-from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E402
+from distill.config import RunConfig
+from distill.data.batches import PairedBatch, batches
+from distill.models.loading import load_tokenizer
+from distill.run import trainer
+from distill.run.learner import build_distiller, build_optimizer, place_teacher
+from distill.run.schedule import build_scheduler
+from distill.run.setup import Setup, add_provenance, set_up
+from distill.run.step import scored_positions
+from distill.settings import validate
+from distill.smallworld.default_world import default_world
+from distill.smallworld.folder import CorpusParameters, build_corpus
 
 NUM_WARMUP_STEPS = 5
 
@@ -114,47 +109,34 @@ def prepare(folder: Path, width: int, num_steps: int, number: int) -> RunConfig:
     return validate(RunConfig, settings)
 
 
-def parts_of(config: RunConfig, accelerator: Accelerator) -> tuple:
-    tokenizer, teacher, student = load_parts(config)
-    lexicon = load_lexicon()
-    blocks = prepare_blocks(config.data, config.augment, lexicon, tokenizer, config.seed)
-    return tokenizer, teacher, student, gender_classes(tokenizer, lexicon), blocks
-
-
 def our_loop(config: RunConfig) -> Moments:
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
-    tokenizer, teacher, student, classes, blocks = parts_of(config, accelerator)
-    schedule = plan_schedule(config, len(blocks.train), 1)
-    moments, real = Moments([], []), trainer.train_step
+    moments, train_step = Moments([], []), trainer.train_step
 
     def timed(*arguments):
         moments.now()
-        return real(*arguments)
+        return train_step(*arguments)
 
     trainer.train_step = timed
     Path(config.run_dir).mkdir()
-    origin = {"data": {"train": blocks.info["train"]}}
-    trainer.fit(config, accelerator, schedule, blocks, tokenizer, teacher, student, classes, origin)
-    trainer.train_step = real
+    trainer.fit(add_provenance(set_up(config)))
+    trainer.train_step = train_step
     return moments
 
 
 def bare_loop(config: RunConfig) -> Moments:
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())  # for its device and rank only
-    _, teacher, student, classes, blocks = parts_of(config, accelerator)
-    head = trainer.place_teacher(config, accelerator, teacher, reads=True)
-    distiller = trainer.build_distiller(config, accelerator, head, student, classes)
-    optimizer = trainer.build_optimizer(config, distiller)
+    setup = set_up(config)  # of its accelerator only the device is used
+    device = setup.accelerator.device
+    place_teacher(setup)
+    distiller = build_distiller(setup)
+    optimizer = build_optimizer(config.optim, distiller)
     scheduler = build_scheduler(config.optim, optimizer, config.train.max_steps)
-    steps = steps_in_memory(config, accelerator, blocks)
     moments = Moments([], [])
-    for step in steps:
+    for micro_batches in steps_in_memory(setup):
         moments.now()
-        scored = [positions_of(batch, teacher, config) for batch in step]
-        device = accelerator.device
+        scored = [scored_positions(batch, config) for batch in micro_batches]
         scale = torch.tensor(1 / sum(positions.num_tokens for positions in scored), device=device)
-        for batch, positions in zip(step, scored, strict=True):
-            forward_pairs(distiller, teacher, batch.to(device), positions.to(device), scale).loss.backward()
+        for batch, positions in zip(micro_batches, scored, strict=True):
+            distiller(batch.to(device), positions.to(device), scale).loss.backward()
         torch.nn.utils.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm).item()
         optimizer.step()
         scheduler.step()
@@ -162,11 +144,11 @@ def bare_loop(config: RunConfig) -> Moments:
     return moments
 
 
-def steps_in_memory(config: RunConfig, accelerator: Accelerator, blocks: Blocks) -> list[list]:
-    schedule = plan_schedule(config, len(blocks.train), 1)
-    indices = blocks_from(schedule, len(blocks.train), config.seed, 0, accelerator)
-    micro = itertools.islice(indices, schedule.max_steps * schedule.micro_steps)
-    ready = list(batches(blocks.train, micro, config.data.seq_len))
+def steps_in_memory(setup: Setup) -> list[list[PairedBatch]]:
+    """The micro-batches of every step."""
+    schedule = setup.schedule
+    micro = itertools.islice(setup.block_indices(0), schedule.max_steps * schedule.micro_steps)
+    ready = list(batches(setup.blocks.train, micro, setup.config.data.seq_len))
     return [ready[start : start + schedule.micro_steps] for start in range(0, len(ready), schedule.micro_steps)]
 
 

@@ -1,9 +1,9 @@
-"""A run is killed again and again (kill -9) and started again; at the end its weights are those of an undisturbed run.
+"""Kill a run again and again (kill -9), restart it, and compare its weights with those of an undisturbed run.
 
-    python benchmarks/resume_kills.py [--kills 20] [--seed 0] [--folder DIR]
+    python -m benchmarks.resume_kills [--kills 20] [--seed 0] [--folder DIR]
 
-Half of the kills fall at a random time, half while a checkpoint is being written. Prints a line per kill and, at the
-end, one line of JSON; exits with 1 unless every weight is equal bit for bit. Runs on the CPU; needs no data.
+Half of the kills come at a random time, half while a checkpoint is being written. Prints a line per kill and, at the
+end, one line of JSON. Exits with 1 unless every weight is equal bit for bit. Runs on the CPU and needs no data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="where to work (a temporary folder that is removed when absent)")
+    parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder, removed at the end)")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
     command = prepare(folder, num_steps=40 * options.kills)

@@ -1,24 +1,19 @@
-"""Speed and memory of one distillation step: model sizes in, a table beside its lower bound and its peers out.
+"""Time and memory of one distillation step, beside its lower bound and its peers.
 
-`python benchmarks/step.py [--device cuda] [--out FILE.json]` builds a GPT-2 teacher and student of the sizes given
-(random weights: time does not depend on them), and times forward and backward passes, without the optimizer, of
-micro-batches with the same number of trained tokens. The rows take turns, so that other load falls on all alike.
-"floor": a teacher's forward pass plus a plain cross-entropy step. Peers that are not installed (`pip install trl
-liger-kernel`) are left out and said to be.
+    python -m benchmarks.step [--device cuda] [--out FILE.json]
 
-`--memory` measures, for two vocabularies and two numbers of predictions, the peak memory that the loss takes besides
-its inputs and gradients, and the same for logits all at once.
+Builds a GPT-2 teacher and student of the sizes given (random weights: the time does not depend on them). Times forward
+and backward passes, without the optimizer, of micro-batches with the same number of trained tokens. The rows take
+turns, so that other load affects all of them alike. "floor" is a teacher's forward pass plus a plain cross-entropy
+step. Peers that are not installed (`pip install trl liger-kernel`) are left out and listed.
 """
 
 import argparse
 import json
-import multiprocessing
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,28 +21,28 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-from distill.config import LossConfig, PerturbConfig  # noqa: E402
-from distill.data.batches import PairedBatch  # noqa: E402
-from distill.loss import fused  # noqa: E402
-from distill.loss.distiller import Distiller, teacher_states  # noqa: E402
-from distill.loss.fused import Head, Objective, Teacher, pair_loss  # noqa: E402
-from distill.loss.positions import Group, find_positions  # noqa: E402
-from distill.loss.targets import USES_COUNTERFACTUAL, GenderClasses  # noqa: E402
+from distill.config import LossConfig, PerturbConfig
+from distill.data.batches import PairedBatch
+from distill.loss import fused
+from distill.loss.distiller import Distiller, teacher_states
+from distill.loss.fused import Objective
+from distill.loss.gender_classes import GenderClasses
+from distill.loss.positions import find_positions
+from distill.loss.targets import USES_COUNTERFACTUAL
 
 TEMPERATURE = 2.0
 NUM_GENDERED = 168  # as many ids as GPT-2's tokenizer has for the default lexicon
 
 
 def gender_classes() -> GenderClasses:
-    """One-to-one pairs of ids, as many as there are in a real vocabulary."""
+    """One-to-one pairs of ids, as many as a real vocabulary has."""
     ids = torch.arange(100, 100 + NUM_GENDERED)
     places = torch.arange(NUM_GENDERED)
     return GenderClasses(ids, places, places ^ 1, places.unsqueeze(1))
 
 
 def random_batch(num_blocks: int, seq_len: int, num_ids: int, classes: GenderClasses) -> PairedBatch:
-    """Blocks of random tokens, 3 % of which the counterfactual exchanges."""
+    """Blocks of random tokens, 3 % of which differ in the counterfactual."""
     input_ids = torch.randint(num_ids, (num_blocks, seq_len))
     cf_input_ids = input_ids.clone()
     swapped = torch.rand(num_blocks, seq_len) < 0.03
@@ -61,7 +56,7 @@ def random_batch(num_blocks: int, seq_len: int, num_ids: int, classes: GenderCla
 
 
 class Workbench:
-    """A teacher, a student and batches on a device; each method returns one step as a function without arguments."""
+    """A teacher, a student and batches on a device. Most methods return one step as a function without arguments."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         torch.manual_seed(0)
@@ -117,35 +112,30 @@ class Workbench:
         return self.step(loss)
 
     def ours(self, operation: str = "none", both: bool = False, teach: str = "online") -> Callable[[], None]:
-        """Our step. teach: `online`, `cached` (the states are there), or `no` for cross-entropy alone."""
+        """Our step. teach: `online`, `cached` (the teacher's states are in the batch), or `no`: cross-entropy alone."""
         batch = self.pairs if both else self.batch
         positions = find_positions(batch, both, operation in USES_COUNTERFACTUAL).to(self.device)
         batch = batch.to(self.device)
-        head, loss = self.teacher.get_output_embeddings(), LossConfig(temperature=TEMPERATURE)
-        distiller = Distiller(self.student, loss, PerturbConfig(operation=operation), head, self.classes)
-        ids = torch.cat([batch.input_ids, batch.cf_input_ids][: 1 + both])
-        cached = teacher_states(self.teacher, batch, positions.swapped).to(self.dtype) if teach == "cached" else None
-
+        if teach == "cached":
+            every_block = torch.arange(len(batch.input_ids), device=self.device)
+            table = teacher_states(self.teacher, batch, every_block).to(self.dtype)
+            hidden, cf_hidden = table.unflatten(0, (-1, batch.align.shape[1])).chunk(2)
+            batch = batch._replace(teacher_hidden=hidden, cf_teacher_hidden=cf_hidden)
+        objective = Objective(LossConfig(temperature=TEMPERATURE), PerturbConfig(operation=operation), self.classes)
+        distiller = Distiller(self.student, objective, None if teach == "no" else self.teacher)
         scale = torch.tensor(1 / positions.num_tokens, device=self.device)
-
-        def value() -> torch.Tensor:
-            hidden = cached
-            if teach == "online":
-                hidden = teacher_states(self.teacher, batch, positions.swapped)
-            return distiller(ids, positions, scale, hidden).loss
-
-        return self.step(value)
+        return self.step(lambda: distiller(batch, positions, scale).loss)
 
 
 def distilgpt2_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """0.5 tau^2 KL + 0.5 CE as DistilGPT2 was trained with, written the usual way."""
+    """0.5 tau^2 KL + 0.5 CE, the loss of DistilGPT2, written the usual way."""
     student, teacher = student.float(), teacher.float()
     soft = F.kl_div((student / TEMPERATURE).log_softmax(-1), (teacher / TEMPERATURE).softmax(-1), reduction="batchmean")
     return 0.5 * TEMPERATURE**2 * soft + 0.5 * F.cross_entropy(student, labels)
 
 
 def peers(bench: Workbench) -> tuple[dict[str, Callable[[], None]], list[str]]:
-    """Other libraries' losses on the same work, and a line for each that is not here."""
+    """Other libraries' losses on the same work, and a line for each library that is not installed."""
     rows, absent = {}, []
     try:
         from trl.experimental.gkd import GKDTrainer
@@ -184,7 +174,7 @@ def peers(bench: Workbench) -> tuple[dict[str, Callable[[], None]], list[str]]:
 
 
 def time_rows(rows: dict[str, Callable[[], None]], device: torch.device, rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of each row, taking turns, and its peak memory in bytes (on a GPU)."""
+    """Seconds of each row, and on a GPU its peak memory in bytes. The rows take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in rows}
     peaks = {}
     for number in range(rounds + 1):
@@ -240,69 +230,6 @@ def speed(options: argparse.Namespace) -> dict:
     return {"rows": results, "floor_seconds": floor, "absent": absent}
 
 
-# -- memory ----------------------------------------------------------------------------------------------------------
-
-
-def peak_bytes(run: Callable[[], None], device: torch.device) -> int:
-    """The memory that `run` takes at its peak beyond what was held before; Linux alone can tell for a CPU."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        return torch.cuda.max_memory_allocated() - before
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak
-    before = _status_bytes("VmRSS")
-    run()
-    return _status_bytes("VmHWM") - before
-
-
-def _status_bytes(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-def memory(options: argparse.Namespace) -> dict:
-    """Peak memory of the loss for two vocabularies and two numbers of predictions."""
-    print(f"{'vocabulary':>10}{'predictions':>12}{'[N, V] float32':>16}{'ours':>10}{'all at once':>13}   MB")
-    results = []
-    for num_ids, num in ((50_257, 1024), (50_257, 4096), (152_000, 1024)):  # 4096 of the last take 30 GB at once
-        row = {"vocabulary": num_ids, "predictions": num, "logits_bytes": 4 * num * num_ids}
-        for name in ("ours", "eager"):
-            # in a process of its own: what an earlier one has freed would count as held before
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                row[f"{name}_bytes"] = pool.submit(loss_bytes, name, num_ids, num, options).result()
-        results.append(row)
-        print(
-            f"{num_ids:>10}{num:>12}{row['logits_bytes'] / 1e6:>16.0f}{row['ours_bytes'] / 1e6:>10.0f}"
-            f"{row['eager_bytes'] / 1e6:>13.0f}"
-        )
-    return {"memory": results}
-
-
-def loss_bytes(name: str, num_ids: int, num: int, options: argparse.Namespace) -> int:
-    """Bytes beyond inputs and gradients that the loss of `num` predictions takes; name: `ours`, or `eager`."""
-    width, device = options.width, torch.device(options.device)
-    torch.manual_seed(0)
-    hidden, teacher_hidden = (torch.randn(num, width, device=device) for _ in range(2))
-    weight, teacher_weight = (torch.randn(num_ids, width, device=device) for _ in range(2))
-    hidden.requires_grad_()
-    weight.requires_grad_()
-    labels, rows = torch.randint(num_ids, (num,), device=device), torch.arange(num, device=device)[None]
-    objective = Objective(LossConfig(temperature=TEMPERATURE), PerturbConfig(operation="none"), None)
-    teacher, groups = Teacher(teacher_hidden, Head(teacher_weight, None)), (Group(rows, rows, False),)
-    gendered, scale = torch.zeros(num, dtype=torch.bool, device=device), torch.ones((), device=device)
-
-    def ours() -> None:
-        pair_loss(hidden, Head(weight, None), labels, gendered, groups, teacher, objective, scale)[0].backward()
-
-    def eager() -> None:
-        distilgpt2_loss(hidden @ weight.T, teacher_hidden @ teacher_weight.T, labels).backward()
-
-    with torch.autocast(device.type, torch.bfloat16):
-        return peak_bytes(ours if name == "ours" else eager, device) - 4 * (num_ids + num) * width
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -314,10 +241,7 @@ def main() -> None:
     parser.add_argument("--seq-len", type=int, default=512)
     parser.add_argument("--batch", type=int, default=4, help="trained sequences in a micro-batch; even")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--compile", action="store_true", help="what torch.compile makes of our loss, before its products"
-    )
-    parser.add_argument("--memory", action="store_true", help="measure the loss's memory instead of the steps' time")
+    parser.add_argument("--compile", action="store_true", help="compile our loss, except its matrix products")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     device = (
@@ -327,8 +251,8 @@ def main() -> None:
     )
     print(f"{device}, torch {torch.__version__}")
     if options.compile:
-        fused._values_and_gradient = torch.compile(fused._values_and_gradient, dynamic=True)
-    figures = memory(options) if options.memory else speed(options)
+        fused._terms_and_gradient = torch.compile(fused._terms_and_gradient, dynamic=True)
+    figures = speed(options)
     if options.out:
         about = {"date": time.strftime("%Y-%m-%d"), "device": device, "torch": torch.__version__}
         settings = {name: value for name, value in vars(options).items() if name != "out"}

@@ -1,12 +1,12 @@
-"""Memory while a large corpus is turned into blocks, killed half-way and continued: a size in, a JSON record out.
+"""Memory while a large corpus is turned into blocks, killed half-way and continued.
 
-    python benchmarks/stream.py --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
+    python -m benchmarks.stream --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
 
-Writes a synthetic corpus of that size (documents of ten texts of the small world, each with a number of its own),
-prepares its blocks in processes whose private memory (RssAnon, all of them together) is read every few seconds, kills
-them when half of the shards are there, starts again, and at last reads batches at random. Flat means: the last quarter
-of the samples is no higher than the second. A command that was interrupted goes on. Linux only; DIR needs four times
-the size.
+Writes a synthetic corpus of that size (documents of ten texts of the small world, each with its own number). Prepares
+its blocks in processes whose private memory (RssAnon, all of them together) is read every few seconds, kills them when
+half of the shards are written, starts again, and finally reads batches at random. Memory is flat if the last quarter
+of the samples is no higher than the second. An interrupted command continues. Linux only; DIR needs four times the
+size.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ import time
 from pathlib import Path
 from statistics import mean
 
-# This folder holds an augment.py: without it on the path, `augment` is the package.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+from augment.lexicon import load_lexicon
+from distill.config import AugmentConfig, DataConfig
+from distill.data.batches import batches
+from distill.data.blocks import CHARACTERS_PER_SHARD, Blocks, prepare_blocks
+from distill.models.loading import load_tokenizer
+from distill.smallworld.default_world import default_world
+from distill.smallworld.folder import CorpusParameters, build_corpus
 
-from augment.lexicon import load_lexicon  # noqa: E402
-from distill.config import AugmentConfig, DataConfig  # noqa: E402
-from distill.data.batches import batches  # noqa: E402
-from distill.data.blocks import CHARACTERS_PER_SHARD, Blocks, prepare_blocks  # noqa: E402
-from distill.models.loading import load_tokenizer  # noqa: E402
-from distill.smallworld.default_world import default_world  # noqa: E402
-from distill.smallworld.folder import CorpusParameters, build_corpus  # noqa: E402
-
+ROOT = Path(__file__).parents[1]
 NUM_BASE_DOCUMENTS = 5000
 TEXTS_PER_DOCUMENT = 10  # about 2.5 KB, a short article
 NUM_BATCHES = 2000
@@ -65,7 +63,7 @@ def main() -> None:
 
 
 def write_corpus(folder: Path, num_bytes: int) -> None:
-    """corpus.jsonl of at least num_bytes, and the small world it is made of with its tokenizer."""
+    """Write corpus.jsonl of at least num_bytes, and the small world and tokenizer that it is made from."""
     world = folder / "world"
     if not world.exists():
         parameters = CorpusParameters(num_documents=NUM_BASE_DOCUMENTS, num_heldout=100, seed=0, vocab_size=2000)
@@ -74,7 +72,7 @@ def write_corpus(folder: Path, num_bytes: int) -> None:
     corpus = folder / "corpus.jsonl"
     if corpus.exists() and corpus.stat().st_size >= num_bytes:
         return
-    (folder / SAMPLES).unlink(missing_ok=True)  # of another corpus, as are the blocks
+    (folder / SAMPLES).unlink(missing_ok=True)  # it belongs to another corpus, as do the blocks
     if (folder / "cache").exists():
         shutil.rmtree(folder / "cache")
     written = number = 0
@@ -106,7 +104,7 @@ def read(blocks: Blocks) -> None:
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """Run the phases, or what an interrupted command has left of them, and put the numbers together."""
+    """Run the phases, or those that an interrupted command left, and put the numbers together."""
     corpus = options.folder / "corpus.jsonl"
     half = max(1, round(corpus.stat().st_size / CHARACTERS_PER_SHARD / 2))
     if not (options.folder / SAMPLES).exists():
@@ -114,30 +112,30 @@ def measure(options: argparse.Namespace) -> dict:
     run(options, "prepare")
     run(options, "read")
     samples = [json.loads(line) for line in (options.folder / SAMPLES).read_text(encoding="utf-8").splitlines()]
-    building = [one for one in samples if one["child"] == "prepare"]
+    building = [sample for sample in samples if sample["child"] == "prepare"]
     total = len(list(options.folder.glob("cache/*/train-*.arrow")))
 
     def between(low: float, high: float) -> float | None:
-        """Mean private memory while that share of the shards was there; None if no sample is from then."""
-        during = [one["mb"] for one in building if low * total <= one["num_shards"] < high * total]
+        """Mean private memory while that share of the shards was written; None if there is no sample."""
+        during = [sample["mb"] for sample in building if low * total <= sample["num_shards"] < high * total]
         return round(mean(during), 1) if during else None
 
     return {
         "gigabytes": corpus.stat().st_size / 1e9,
         "num_proc": options.num_proc,
         "num_shards": total,
-        "num_starts": len({one["started"] for one in building}),
-        "seconds_building": round(sum(one["seconds"] for one in last_of_each_run(building)), 1),
+        "num_starts": len({sample["started"] for sample in building}),
+        "seconds_building": round(sum(sample["seconds"] for sample in last_of_each_run(building)), 1),
         "private_mb_second_quarter": between(0.25, 0.5),
         "private_mb_last_quarter": between(0.75, 1),
-        "private_mb_max": max(one["mb"] for one in building),
-        "private_mb_max_reading": max(one["mb"] for one in samples if one["child"] == "read"),
-        "samples": [[one["child"], one["started"], one["num_shards"], one["mb"]] for one in samples],
+        "private_mb_max": max(sample["mb"] for sample in building),
+        "private_mb_max_reading": max(sample["mb"] for sample in samples if sample["child"] == "read"),
+        "samples": [[s["child"], s["started"], s["num_shards"], s["mb"]] for s in samples],
     }
 
 
 def last_of_each_run(samples: list[dict]) -> list[dict]:
-    return list({one["started"]: one for one in samples}.values())
+    return list({sample["started"]: sample for sample in samples}.values())
 
 
 def num_shards(folder: Path) -> int:
@@ -145,10 +143,11 @@ def num_shards(folder: Path) -> int:
 
 
 def run(options: argparse.Namespace, child: str, stop=lambda: False) -> None:
-    """Run one phase in a process group of its own until it ends or `stop` says so; append its samples to the file."""
-    command = [sys.executable, __file__, "--folder", str(options.folder), "--num-proc", str(options.num_proc)]
+    """Run one phase in its own process group until it ends or `stop` returns true; append its samples to the file."""
+    command = [sys.executable, "-m", "benchmarks.stream", "--num-proc", str(options.num_proc)]
+    command += ["--folder", str(options.folder.resolve()), "--child", child]
     started, begin = round(time.time()), time.monotonic()
-    process = subprocess.Popen([*command, "--child", child], start_new_session=True, stdout=sys.stderr)
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=sys.stderr)
     with (options.folder / SAMPLES).open("a", encoding="utf-8") as file:
         while process.poll() is None and not stop():
             time.sleep(SAMPLE_SECONDS)
@@ -172,7 +171,7 @@ def private_mb(group: int) -> float:
                 lines = (status.parent / "status").read_text().splitlines()
                 kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended meanwhile
+            continue  # it has ended in the meantime
     return round(kilobytes / 1000, 1)
 
 

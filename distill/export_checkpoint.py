@@ -1,8 +1,8 @@
-"""The student of a checkpoint, while its run goes on or after it: a run folder in, a plain transformers folder out.
+"""Export the student of a checkpoint as a plain transformers folder, while its run continues or afterwards.
 
 python -m distill.export_checkpoint RUN CHECKPOINT --out DIR
 
-CHECKPOINT is the name of its folder (step_00000500), or `best`: the one with the least held-out loss.
+CHECKPOINT is the name of a checkpoint's folder (step_00000500), or `best`: the one with the lowest held-out loss.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from distill.config import RunConfig
-from distill.models.parts import load_parts, origin_of_parts
-from distill.run.checkpoint import TrainState, best_checkpoint, checkpoints, damage, does_not_fit, quiet
+from distill.models.run_models import fingerprints, load_run_models
+from distill.run.checkpoint import best_checkpoint, checkpoints, does_not_fit, quiet
 from distill.run.export import model_card, write_student
-from distill.run.trainer import heldout_results
+from distill.run.heldout import heldout_results
+from distill.run.learner import TrainState
+from distill.run.manifest import damage
 from distill.settings import load_config
 
 BEST = "best"
@@ -33,8 +35,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     logging.disable_progress_bar()
     parser = argparse.ArgumentParser(prog=prog, description="Write the student of a checkpoint as a model folder.")
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=f"step_00000500, say, or `{BEST}`")
-    parser.add_argument("--out", type=Path, required=True, help="the model's folder, which must not exist")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=f"for example step_00000500, or `{BEST}`")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write, which must not exist")
     options = parser.parse_args(arguments)
     state = export_checkpoint(options.run, options.checkpoint, options.out)
     print(f"{options.out}: the student after step {state.step}")
@@ -43,43 +45,42 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
 def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     """Write the student of a run's checkpoint into `out`: weights, configuration, tokenizer and model card.
 
-    Its teacher, or what else it was made from, must be where it was, relative paths seen from the current folder.
-    Returns where the run stood. Raises FileNotFoundError for a run or checkpoint that is not there, ValueError for a
-    damaged one and for parts that have changed since, OSError on a full disk.
+    The teacher, or whatever else the student was made from, must be where it was; relative paths start at the current
+    folder. Returns how far the run was. Raises FileNotFoundError for a run or checkpoint that does not exist,
+    ValueError for a damaged checkpoint or for models that have changed since, OSError on a full disk.
     """
     if out.exists() or out.resolve().is_relative_to(run_dir.resolve()):
         raise ValueError(f"{out} exists or is in the run's folder; give another --out")
     checkpoint = find_checkpoint(run_dir, name)
     config = load_config(RunConfig, run_dir / "config.yaml", [])
-    tokenizer, teacher, student = load_parts(config)
-    origin = config.provenance or {}
-    for part, now in origin_of_parts(config, tokenizer, teacher, student).items():
-        if now != origin.get(part):
-            raise ValueError(f"the {part} of {run_dir} is not what it was trained with; put that back")
-    state = load_weights(checkpoint, student)
+    models = load_run_models(config)
+    for name, fingerprint in fingerprints(config, models).items():
+        if fingerprint != (config.provenance or {}).get(name):
+            raise ValueError(f"the {name} of {run_dir} is not what it was trained with; put that back")
+    state = load_weights(checkpoint, models.student)
     loss = state.heldout_nats_per_token
     results = {} if loss is None else heldout_results(loss)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_student(out, student, tokenizer, card=model_card(config, state, results, origin))
+    write_student(out, models.student, models.tokenizer, card=model_card(config, state, results))
     return state
 
 
 def find_checkpoint(run_dir: Path, name: str) -> Path:
-    """The folder of a checkpoint. Raises FileNotFoundError, with those that are there, when it is not."""
+    """The folder of a checkpoint. Raises FileNotFoundError, which names the existing ones, if there is no such one."""
     if not (run_dir / "config.yaml").is_file():
         raise FileNotFoundError(f"{run_dir} is not a run folder: it has no config.yaml")
     present = {path.name: path for path in checkpoints(run_dir)}
-    found = best_checkpoint(run_dir) if name == BEST else present.get(name)
-    if found is None:
+    checkpoint = best_checkpoint(run_dir) if name == BEST else present.get(name)
+    if checkpoint is None:
         wanted = "no checkpoint at whose step the held-out loss was measured" if name == BEST else f"no {name}"
         raise FileNotFoundError(f"{run_dir} has {wanted}; its checkpoints are: {', '.join(present) or 'none'}")
-    return found
+    return checkpoint
 
 
 def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
-    """Put a checkpoint's weights into a student of the same form, in place; where the run stood.
+    """Load a checkpoint's weights into a student of the same architecture, in place; returns how far the run was.
 
-    Any number of processes may have written it. Raises ValueError for a checkpoint that is damaged, or of another form.
+    Any number of processes may have written it. Raises ValueError for a checkpoint that is damaged or does not fit.
     """
     faults = damage(checkpoint)
     if faults:

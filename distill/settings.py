@@ -1,4 +1,4 @@
-"""Settings: a YAML file and `key.sub=value` overrides in, one frozen, validated object of a schema out.
+"""Read settings from a YAML file and `key.sub=value` overrides into a frozen, validated object.
 
 This is the only place where YAML is read. A schema is a class marked as `section`; its fields are of the types below.
 """
@@ -31,8 +31,8 @@ T = TypeVar("T")
 def load_config(schema: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
     """Read one YAML file (None: all defaults), apply `key.sub=value` overrides (YAML values) and validate them.
 
-    Raises FileNotFoundError for a missing file and ValueError for anything else; the message has one line per fault and
-    names the dotted path, the value and the remedy.
+    Raises FileNotFoundError for a missing file and ValueError for any other fault. The message has one line per fault,
+    with the dotted path, the value and the remedy.
     """
     settings = {} if path is None else read_settings(path)
     for override in overrides:
@@ -41,7 +41,7 @@ def load_config(schema: type[T], path: str | Path | None, overrides: Sequence[st
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The nested plain settings of one YAML file. Raises FileNotFoundError, or ValueError for what is no settings."""
+    """The nested plain settings in one YAML file. Raises FileNotFoundError, or ValueError if it holds no settings."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"config file {path} does not exist; pass an existing YAML file with --config")
@@ -56,7 +56,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set one `key.sub=value` in nested settings, in place. Raises ValueError if it is not of that form."""
+    """Set one `key.sub=value` in nested settings, in place. Raises ValueError for an override of another form."""
     key, equals, value = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ValueError(f"override {override!r} is not of the form key.sub=value, e.g. optim.lr=1e-4")
@@ -83,23 +83,28 @@ def validate(schema: type[T], settings: dict[str, Any]) -> T:
         raise ValueError("\n".join(_explain(schema, fault) for fault in error.errors())) from None
 
 
+def replace(config: T, **changes: Any) -> T:
+    """A config with some settings changed and validated again."""
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]  # `section` makes it a dataclass
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """A config as nested plain values, ready for YAML or JSON."""
     return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
 def dump_yaml(settings: dict[str, Any]) -> str:
-    """Nested plain values as YAML, keys in the order of their definition."""
+    """Nested plain values as YAML. Keys keep the order of their definition."""
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120)
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Read back a file that `dump_yaml` wrote."""
+    """Read a file that `dump_yaml` wrote."""
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
 def _explain(schema: type, fault: Any) -> str:
-    """One line for one pydantic fault: dotted path, what is wrong, the value given, what would be right."""
+    """One line for one pydantic fault: dotted path, value, what is wrong, what would be right."""
     where = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "unexpected_keyword_argument":
@@ -113,7 +118,7 @@ def _explain(schema: type, fault: Any) -> str:
 
 
 def _known_keys(schema: Any, path: Sequence[Any]) -> list[str]:
-    """The keys of the section that a fault's path points at."""
+    """The keys of the section that a fault's path leads to."""
     for part in path:
         hint = get_type_hints(schema)[part]
         schema = next((option for option in (hint, *get_args(hint)) if dataclasses.is_dataclass(option)), schema)

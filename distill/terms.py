@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon, load_lexicon
-from distill.loss.targets import SurfaceForm, surface_forms
+from distill.loss.gender_classes import SurfaceForm, surface_forms
 from distill.models.loading import load_tokenizer
 
 

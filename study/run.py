@@ -24,10 +24,10 @@ from distill.data.blocks import sources
 from distill.data.corpus import corpus_version
 from distill.evaluation.comparison import read_results
 from distill.models.loading import folder_fingerprint
-from distill.models.parts import load_parts, origin_of_parts
+from distill.models.run_models import fingerprints, load_run_models
 from distill.run.export import write_student
 from distill.run.folder import check_settings, is_complete, open_run
-from distill.settings import load_yaml, to_dict
+from distill.settings import load_yaml, replace, to_dict
 from study.plan import (
     ROOT,
     TEACHER,
@@ -132,12 +132,12 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig, deadline: f
 
 
 def write_untrained(run: Run) -> None:
-    """The student before its training, as a run folder. Raises what `load_parts` and `open_run` raise."""
+    """The student before its training, as a run folder. Raises what `load_run_models` and `open_run` raise."""
     if is_complete(run.config):
         return
-    tokenizer, teacher, student = load_parts(run.config)
-    with open_run(run.config, origin_of_parts(run.config, tokenizer, teacher, student)):
-        write_student(_student(run), student, tokenizer)
+    models = load_run_models(run.config)
+    with open_run(replace(run.config, provenance=fingerprints(run.config, models))):
+        write_student(_student(run), models.student, models.tokenizer)
 
 
 def complete(study: StudyConfig, runs: Sequence[Run]) -> set[str]:

@@ -16,9 +16,11 @@ from distill.config import RunConfig
 from distill.data.batches import collate
 from distill.data.packing import pair_texts
 from distill.loss.distiller import Distiller
-from distill.loss.targets import gender_classes
+from distill.loss.fused import Objective
+from distill.loss.gender_classes import gender_classes
 from distill.models.loading import load_causal_lm, load_tokenizer
 from distill.run.launch import build_accelerator, leave, prepare, shard_teacher
+from distill.run.learner import Learner, TrainState
 from distill.run.step import train_step
 from distill.settings import validate
 
@@ -77,7 +79,7 @@ def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: i
         collate(examples[start : start + rows_per_micro], SEQ_LEN) for start in range(0, len(examples), rows_per_micro)
     ]
     classes = gender_classes(tokenizer, lexicon)
-    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
+    module = Distiller(student, Objective(config.loss, config.perturb, classes), teacher)
     # a first AdamW step with beta1 = 0 keeps the gradient itself as its first moment
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, betas=(0.0, 0.999))
     module, optimizer = prepare(accelerator, module, optimizer)
@@ -89,7 +91,7 @@ def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: i
         early.append(sum(parameter.grad is not None for parameter in module.parameters()))
 
     accelerator.backward = count_gradients
-    metrics = train_step(accelerator, module, teacher, micro_batches, optimizer, scheduler, config)
+    metrics = train_step(accelerator, config, Learner(module, optimizer, scheduler, TrainState()), micro_batches)
     accelerator.backward = backward
     sharded = accelerator.is_fsdp2
     accelerator.free_memory()  # of this module, so that the next one is its only one

@@ -1,4 +1,4 @@
-"""Batches: packed blocks of counterfactual pairs and an order in; padded tensors of both views out."""
+"""Batches of packed blocks: padded tensors of both views, loaded in the background."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ T = TypeVar("T")
 
 
 class BlockStates(NamedTuple):
-    """The teacher's last hidden states [T, H] on both views of one block; cf_hidden is None where they are one text."""
+    """The teacher's last hidden states [T, H] on both views of one block; cf_hidden is None if both are one text."""
 
     hidden: Tensor
     cf_hidden: Tensor | None
 
 
 class PairedBatch(NamedTuple):
-    """Both views of B rows, padded on the right to T tokens. A NamedTuple survives device transfer and sharding.
+    """Both views of B rows, padded on the right to T tokens. `cf_` marks the counterfactual view.
 
-    input_ids, cf_input_ids [B, T]; loss_mask, cf_loss_mask [B, T]: true where the prediction made *at* a position, of
-    the token after it, is scored; align [B, T]: the position of the counterfactual whose prediction pairs with the one
-    made here, or -1; cf_align [B, T]: the same the other way round; has_swap [B]: whether the views differ.
+    input_ids [B, T]. loss_mask [B, T]: true where the prediction made *at* a position, of the token after it, is
+    scored. align [B, T]: the position in the other view whose prediction pairs with the one made here, or -1. has_swap
+    [B]: whether the views differ. teacher_hidden [B, T, H]: the teacher's last hidden states if they are cached,
+    otherwise None; cf_teacher_hidden is meaningful only where has_swap.
 
-    There is no attention mask: all padding is on the right, where a causal model cannot see it.
-
-    teacher_hidden, cf_teacher_hidden [B, T, H]: the teacher's last hidden states on both views, where they are cached
-    and not computed in each step; cf_teacher_hidden means something only where has_swap.
+    There is no attention mask: padding is on the right, where a causal model cannot see it. It is a NamedTuple because
+    accelerate, DDP and FSDP can take one apart and put it together again.
     """
 
     input_ids: Tensor
@@ -52,24 +51,24 @@ class PairedBatch(NamedTuple):
     cf_teacher_hidden: Tensor | None = None
 
     def exchanged(self) -> PairedBatch:
-        """The same batch with the roles of the two views exchanged."""
+        """The batch with its two views exchanged."""
         return PairedBatch(*self[3:6], *self[:3], self.has_swap, self.cf_teacher_hidden, self.teacher_hidden)
 
     def row(self, index: int) -> PairedBatch:
-        """The batch of one row."""
+        """The batch that holds only this row."""
         return PairedBatch(*(None if tensor is None else tensor[index : index + 1] for tensor in self))  # type: ignore[arg-type]
 
     def to(self, device: torch.device) -> PairedBatch:
-        """The same on a device; the copies do not wait."""
+        """The same batch on a device. The copies are asynchronous."""
         return PairedBatch(*(None if t is None else t.to(device, non_blocking=True) for t in self))  # type: ignore[arg-type]
 
 
 def collate(
     examples: Sequence[PairedExample | None], seq_len: int, states: Sequence[BlockStates] | None = None
 ) -> PairedBatch:
-    """One batch, every row padded to `seq_len`. None gives a row of padding in which nothing is scored.
+    """One batch with every row padded to `seq_len`. None gives a row of padding in which nothing is scored.
 
-    states: the teacher's cached hidden states of each block, where there are any; of a row of padding, any.
+    states: the teacher's cached hidden states of each block, if any; those of a row of padding do not matter.
     """
     shape = (len(examples), seq_len)
     ids, cf_ids = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
@@ -95,67 +94,32 @@ def collate(
     return batch._replace(teacher_hidden=hidden, cf_teacher_hidden=cf_hidden)
 
 
-def training_indices(
-    num_blocks: int,
-    num_samples: int | None,
-    seed: int,
-    start_step: int,
-    step_size: int,
-    micro_size: int,
-    rank: int,
-    num_processes: int,
-) -> Iterator[list[int]]:
-    """The blocks of each micro-batch of one process, from optimizer step `start_step` on; -1 stands for no block.
-
-    Sample number s of a run is the same block whatever the number of processes and the size of micro-batches: block
-    s mod num_blocks of a permutation drawn from (seed, epoch). So a run resumes, or changes its size, without any
-    state. With `num_samples` the run ends after them, its last step short; otherwise it never ends.
-    """
-    order, order_epoch = np.zeros(0, dtype=np.int64), -1
-    position = start_step * step_size
-    while num_samples is None or position < num_samples:
-        for micro_start in range(position + rank * micro_size, position + step_size, micro_size * num_processes):
-            micro = []
-            for sample in range(micro_start, micro_start + micro_size):
-                epoch, within = divmod(sample, num_blocks)
-                if epoch != order_epoch:
-                    order, order_epoch = np.random.default_rng([seed, epoch]).permutation(num_blocks), epoch
-                micro.append(int(order[within]) if num_samples is None or sample < num_samples else -1)
-            yield micro
-        position += step_size
-
-
-def heldout_indices(num_blocks: int, micro_size: int, rank: int, num_processes: int) -> Iterator[list[int]]:
-    """Every block once over all processes, in as many micro-batches on each: the last ones are filled up with -1."""
-    for start in range(0, num_blocks, micro_size * num_processes):
-        first = start + rank * micro_size
-        yield [index if index < num_blocks else -1 for index in range(first, first + micro_size)]
-
-
 def batches(
     blocks: Dataset,
     indices: Iterable[list[int]],
     seq_len: int,
     states: Callable[[int], BlockStates] | None = None,
 ) -> DataLoader:
-    """A loader of PairedBatch over the given micro-batches of block indices; `states` reads a block's cached states."""
+    """A loader of one PairedBatch per list of block indices (-1: a row of padding). states: reads a block's cached
+    states.
+    """
     return DataLoader(
         _Rows(blocks, states),
         batch_sampler=indices,
         collate_fn=partial(_collate_rows, seq_len=seq_len),
         pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # of its own: starting an epoch must not touch the state that dropout draws from
+        generator=torch.Generator(),  # starting an epoch must not change the random state that dropout draws from
     )
 
 
 def prefetched(items: Iterator[T], num_ahead: int) -> Iterator[T]:
-    """The items in their order, up to `num_ahead` of them made in a background thread while others are used.
+    """The items in their order, up to `num_ahead` of them prepared by a background thread.
 
-    Loading then hides behind a GPU, for which the main thread waits once per step, and transformers once per forward
-    pass (it looks at the positions).
+    Loading then overlaps with the GPU: the main thread waits for it once per step, and once per forward pass, when
+    transformers reads the position ids.
     """
     start = partial(torch.cuda.set_device, torch.cuda.current_device()) if torch.cuda.is_available() else None
-    with ThreadPoolExecutor(1, initializer=start) as thread:  # whose device is otherwise the first: it pins memory
+    with ThreadPoolExecutor(1, initializer=start) as thread:  # it pins memory, by default for the first GPU
         pending: deque[Future[T | None]] = deque(thread.submit(next, items, None) for _ in range(num_ahead))
         while (item := pending.popleft().result()) is not None:
             pending.append(thread.submit(next, items, None))
@@ -168,7 +132,7 @@ def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]
 
 
 class _Rows(MapDataset):
-    """Blocks by index, with their cached states if there are any; None for -1, with the states of any block."""
+    """Blocks by index, with their cached states if any. -1 gives None, with the states of block 0."""
 
     def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
         self.blocks = blocks

@@ -1,9 +1,9 @@
-"""Loss terms: log-probabilities or hidden states of scored positions in, per-position values out, in nats.
+"""How far a prediction is from its target or from the text: one value per prediction, in nats.
 
-Pure functions without any reduction: sums are taken by the caller and divided once, by the number of scored positions
-of the whole optimizer step. What is trained on comes with its gradient, which the fused loss needs while it still holds
-the logits, and which takes the place of the student's log-probabilities: on a CPU, a new tensor of that size costs more
-than what is computed in it.
+These are pure functions of log-probabilities or hidden states. They never sum over predictions: the caller sums and
+divides once, by the number of predictions in the whole optimizer step. Terms that are trained return their gradient
+too, because the fused loss needs it while it still holds the logits. The gradient overwrites the student's
+log-probabilities: on a CPU, allocating another tensor of that size costs more than computing what is in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 def kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) [...] in nats of log-probabilities [..., V]. A true KL: 0 where p == q."""
+    """KL(p || q) [...] in nats of log-probabilities [..., V]. It is a true KL: 0 where p == q."""
     return (p - q).mul_(p.exp()).sum(-1)
 
 
@@ -26,15 +26,17 @@ def entropy(logprobs: Tensor) -> Tensor:
 
 
 def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple[Tensor, Tensor]:
-    """The divergence [...], in nats, between log-probabilities [..., V], and its gradient [..., V] with respect to the
-    logits of which `student` is the log-softmax; the gradient takes the place of `student`.
+    """The divergence [...] in nats between log-probabilities [..., V], and its gradient [..., V].
+
+    The gradient is with respect to the logits whose log-softmax `student` is, and overwrites `student`.
 
     forward_kl: KL(target || student). reverse_kl: KL(student || target).
     jsd: the generalised Jensen-Shannon divergence, beta KL(target || m) + (1 - beta) KL(student || m) with
     m = beta target + (1 - beta) student (Agarwal et al. 2024, arXiv 2306.13649, eq. 1).
     skewed_kl: KL(target || beta target + (1 - beta) student) (Ko et al. 2024, arXiv 2402.03898, eq. 2).
 
-    Through a softmax s, a derivative g with respect to s becomes s (g - sum s g); g needs to be known up to a constant.
+    In the comments g is the derivative with respect to the student's probabilities s, up to a constant: through the
+    softmax it becomes s (g - sum s g), where a constant cancels.
     """
     if kind == "forward_kl":  # g = -q / s
         q = target.exp()
@@ -62,8 +64,9 @@ def cross_entropy(logprobs: Tensor, labels: Tensor) -> Tensor:
 
 
 def cross_entropy_gradient(logprobs: Tensor, labels: Tensor) -> Tensor:
-    """The gradient [..., V] of `cross_entropy` with respect to the logits of which `logprobs` is the log-softmax, in
-    whose place it is put.
+    """The gradient [..., V] of `cross_entropy` with respect to the logits whose log-softmax `logprobs` is.
+
+    It overwrites `logprobs`.
     """
     at_label = labels.unsqueeze(-1)
     gradient = logprobs.exp_()
@@ -71,5 +74,5 @@ def cross_entropy_gradient(logprobs: Tensor, labels: Tensor) -> Tensor:
 
 
 def hidden_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """1 - cosine similarity [N] of hidden states [N, H] (DistilBERT's third term)."""
+    """1 - cosine similarity [N] of hidden states [N, H], as in DistilBERT (Sanh et al. 2019, arXiv 1910.01108)."""
     return 1 - F.cosine_similarity(student, teacher, dim=-1)

@@ -1,9 +1,9 @@
-"""The fused pair loss: last hidden states of student and teacher in; the loss, its parts and its gradient out.
+"""The fused pair loss: from last hidden states of student and teacher to the loss, its terms and its gradient.
 
-No [B, T, V] tensor ever exists. Logits are made for a few hundred predictions at a time, in float32 whatever the models
-compute in (logits in bf16 would cost up to a sixth of the gradient), and the gradient is computed at once, while they
-are there: the backward pass only scales it. On a CPU, what happens between the matrix products happens to a few rows at
-a time, which then stay in its cache.
+No [B, T, V] tensor is ever held. Logits are computed for a few hundred predictions at a time, in float32 whatever type
+the models compute in (bf16 logits would cost up to a sixth of the gradient). The gradient is computed in the forward
+pass, while the logits are at hand; the backward pass only scales it. On a CPU, what happens between the matrix products
+happens to a few rows at a time, which then stay in its cache.
 """
 
 from __future__ import annotations
@@ -16,199 +16,218 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distill.config import LossConfig, PerturbConfig
+from distill.loss.counterparts import counterpart_cross_entropy, counterpart_divergence, inconsistency
 from distill.loss.divergences import cross_entropy, cross_entropy_gradient, divergence, entropy
-from distill.loss.matmul import bfloat16_products
-from distill.loss.positions import Group
-from distill.loss.targets import (
-    GenderClasses,
-    counterpart_cross_entropy,
-    counterpart_divergence,
-    inconsistency,
-    perturb,
-)
+from distill.loss.gender_classes import GenderClasses
+from distill.loss.logits import ChunkedLogits, LazyLogits
+from distill.loss.positions import Group, Positions
+from distill.loss.targets import make_target
 
-CHUNK_BYTES_CPU, CHUNK_BYTES_GPU = 2**26, 2**29  # of each model's logits
-CACHED_VALUES = 2**18  # of the logits of the few rows that a CPU works on at a time
-
-
-class Head(NamedTuple):
-    """An output layer: weight [V, H], and bias [V] or None."""
-
-    weight: Tensor
-    bias: Tensor | None
-
-
-class Teacher(NamedTuple):
-    """What the targets are made of: the teacher's last hidden states [R, H], and its output layer."""
-
-    hidden: Tensor
-    head: Head
+CACHED_VALUES = 2**18  # logits of the few rows that a CPU works on at a time
 
 
 class Objective(NamedTuple):
-    """What the loss is, besides the models."""
+    """What is minimised, apart from the models: weights and divergence, the teacher's perturbation, and the gender
+    classes (None if nothing needs them).
+    """
 
     loss: LossConfig
     perturbation: PerturbConfig
-    classes: GenderClasses | None
+    classes: GenderClasses | None = None
+
+
+class LossTerms(NamedTuple):
+    """The terms of the loss in nats (hidden: in cosine distance), of each prediction [S, N] or summed over predictions.
+
+    kd: the divergence from the target. counterpart: the part of the forward KL between gendered terms and their
+    counterparts. Both are at the distillation temperature and without its factor tau^2. ce: the cross-entropy. pairing:
+    the student's inconsistency between the views. hidden: 1 - cosine of the hidden states (0 in this file; see
+    distiller.py). num_tokens: the number of predictions summed over, 1 for a single one.
+    """
+
+    kd: Any
+    ce: Any
+    pairing: Any
+    counterpart: Any
+    target_entropy: Any
+    hidden: Any
+    num_tokens: Any
+
+
+class PairLoss(NamedTuple):
+    """The scaled loss, which alone has a gradient, and its terms summed over all scored predictions and over the
+    gendered ones among them.
+    """
+
+    loss: Tensor
+    sums: LossTerms
+    gendered_sums: LossTerms
 
 
 def pair_loss(
-    hidden: Tensor,
-    head: Head,
+    student: LazyLogits,
+    teacher: LazyLogits | None,
     labels: Tensor,
-    is_gendered: Tensor,
-    groups: tuple[Group, ...],
-    teacher: Teacher | None,
+    positions: Positions,
     objective: Objective,
     scale: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """The loss summed over the predictions of `groups`, to be differentiated by `hidden` and `head`, and its parts.
+) -> PairLoss:
+    """`scale` (a scalar tensor) times the loss, summed over the predictions in `positions`.
 
-    hidden [R, H], labels [R], is_gendered [R]: the student's table. The loss, a scalar, is `scale` times
-    tau^2 (w_kd kd + w_counterpart counterpart) + w_ce ce + w_pairing pairing, kd and counterpart being 0 without a
-    teacher, and ce without `counterpart_cross_entropy` where loss.ce_counterparts is false. The parts [2, 5] are sums
-    in nats of kd and ce, pairing and counterpart (kd and counterpart at the temperature, without tau^2) and the
-    target's entropy: over all predictions, and over the gendered ones. Under autocast, operands of matrix products are
-    rounded to its type; sums and results are float32.
+    The loss of a prediction is tau^2 (w_kd kd + w_counterpart counterpart) + w_ce ce + w_pairing pairing. Without a
+    teacher kd and counterpart are 0. Where loss.ce_counterparts is false, ce lacks `counterpart_cross_entropy`. labels
+    [R]: the next tokens of the student's rows. The gradient goes to the student's hidden states, weight and bias. Under
+    autocast the operands of matrix products are rounded to its type; sums and results stay float32.
     """
-    kind = hidden.device.type
-    rounding = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-    constants = (labels, is_gendered, groups, teacher, objective, scale, rounding, torch.is_grad_enabled())
-    return _PairLoss.apply(hidden, head.weight, head.bias, *constants)
+    device_type = student.hidden.device.type
+    autocast = torch.is_autocast_enabled(device_type)
+    rounding = torch.get_autocast_dtype(device_type) if autocast else None
+    inputs = _Inputs(teacher, labels, positions, objective, scale, rounding, torch.is_grad_enabled())
+    loss, sums = _PairLoss.apply(*student, inputs)
+    return PairLoss(loss, LossTerms(*sums[0]), LossTerms(*sums[1]))
+
+
+class _Inputs(NamedTuple):
+    """What `pair_loss` has besides the student: nothing here gets a gradient."""
+
+    teacher: LazyLogits | None
+    labels: Tensor
+    positions: Positions
+    objective: Objective
+    scale: Tensor
+    rounding: torch.dtype | None
+    needs_gradient: bool
 
 
 class _PairLoss(torch.autograd.Function):
-    """`pair_loss`, its gradient computed in the forward pass."""
+    """`pair_loss` with its gradient computed in the forward pass."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        labels: Tensor,
-        is_gendered: Tensor,
-        groups: tuple[Group, ...],
-        teacher: Teacher | None,
-        objective: Objective,
-        scale: Tensor,
-        rounding: torch.dtype | None,
-        needs_gradient: bool,
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, inputs: _Inputs
     ) -> tuple[Tensor, Tensor]:
+        scale, positions, rounding = inputs.scale, inputs.positions, inputs.rounding
         with torch.autocast(hidden.device.type, enabled=False):
-            # the scale, one over the tokens, is too small for float16 operands: its power of two is for the end
-            fraction = torch.frexp(scale).mantissa
-            student = _Output(hidden, Head(weight, bias), rounding)
-            if needs_gradient:
-                student.open_gradients(*ctx.needs_input_grad[:3])
-            target = None if teacher is None else _Output(teacher.hidden, teacher.head, rounding)
-            parts = torch.zeros(2, 5, device=hidden.device, dtype=student.dtype)
-            for group in groups:
-                views = max(len(group.student_rows), len(group.teacher_rows))
-                for chunk in _split(group, student.rows_per_chunk // views):
+            # the scale, one over the number of tokens, is too small for float16 operands: multiply by its mantissa
+            # first, and by its power of two at the end
+            mantissa = torch.frexp(scale).mantissa
+            student = ChunkedLogits(LazyLogits(hidden, weight, bias), rounding)
+            if inputs.needs_gradient:
+                student.zero_gradients(*ctx.needs_input_grad[:3])
+            teacher = None if inputs.teacher is None else ChunkedLogits(inputs.teacher, rounding)
+            sums = torch.zeros(2, len(LossTerms._fields), device=hidden.device, dtype=student.dtype)
+            for group in positions.groups:
+                num_views = max(len(group.student_rows), len(group.teacher_rows))
+                for chunk in _split(group, student.rows_per_chunk // num_views):
                     rows = chunk.student_rows
-                    values = _chunk_values(chunk, labels[rows], student, target, objective, fraction)
-                    parts += torch.stack([values.sum((1, 2)), (values * is_gendered[rows]).sum((1, 2))])
-            student.scale_gradients(scale / fraction.clamp(min=0.5))  # a fraction is 0 or at least a half
+                    terms = _chunk_terms(chunk, inputs.labels[rows], student, teacher, inputs.objective, mantissa)
+                    sums += torch.stack([terms.sum((1, 2)), (terms * positions.is_gendered[rows]).sum((1, 2))])
+            student.scale_gradients(scale / mantissa.clamp(min=0.5))  # a mantissa is 0 or at least a half
         ctx.save_for_backward(student.hidden_gradient, student.weight_gradient, student.bias_gradient)
-        ctx.mark_non_differentiable(parts)
-        kd, ce, pairing, counterpart, _ = parts[0]
-        loss = objective.loss
-        total = loss.temperature**2 * (loss.kd_weight * kd + loss.counterpart_weight * counterpart)
-        total = total + loss.ce_weight * ce + loss.pairing_weight * pairing
-        return scale * total, parts
+        ctx.mark_non_differentiable(sums)
+        return scale * _weighted_loss(LossTerms(*sums[0]), inputs.objective.loss), sums
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, factor: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of the forward pass. A factor of 1, the usual one, costs nothing on a CPU; on a GPU, to look at
-        it would cost more than to multiply.
+        """Scale the gradients of the forward pass. On a CPU the usual factor of 1 is not multiplied by; on a GPU,
+        reading the factor would cost more than multiplying.
         """
         is_one = factor.device.type == "cpu" and float(factor) == 1
         gradients = (None if g is None else g if is_one else g * factor for g in ctx.saved_tensors)
-        return (*gradients, *[None] * 8)
+        return (*gradients, None)
 
 
-def _chunk_values(
-    chunk: Group, labels: Tensor, student: _Output, teacher: _Output | None, objective: Objective, scale: Tensor
+def _weighted_loss(terms: LossTerms, loss: LossConfig) -> Tensor:
+    """The loss from its terms: the formula of docs/method.md, but for the hidden states."""
+    total = loss.temperature**2 * (loss.kd_weight * terms.kd + loss.counterpart_weight * terms.counterpart)
+    return total + loss.ce_weight * terms.ce + loss.pairing_weight * terms.pairing
+
+
+def _split(group: Group, num_positions: int) -> Iterator[Group]:
+    """Consecutive parts of a group, each of at most `num_positions` positions, at least 1."""
+    size = max(1, num_positions)
+    for start in range(0, group.student_rows.shape[1], size):
+        part = slice(start, start + size)
+        yield Group(group.student_rows[:, part], group.teacher_rows[:, part], group.has_partner)
+
+
+def _chunk_terms(
+    chunk: Group,
+    labels: Tensor,
+    student: ChunkedLogits,
+    teacher: ChunkedLogits | None,
+    objective: Objective,
+    mantissa: Tensor,
 ) -> Tensor:
-    """[5, S, N]: kd, ce, pairing, counterpart and the target's entropy of a chunk's predictions, with labels [S, N].
-    Adds the gradient of their scaled loss to the student's.
+    """The `LossTerms` of a chunk's predictions, stacked [7, S, N]; labels [S, N].
+
+    Adds the gradient of their loss, times `mantissa`, to the student's gradients.
     """
     logits = student.logits(chunk.student_rows)
     teacher_logits = None if teacher is None else teacher.logits(chunk.teacher_rows)
     num_rows = labels.shape[1]
     step = num_rows if logits.device.type != "cpu" else max(1, CACHED_VALUES // logits.shape[-1])
-    values = []
+    stacked = []
     for few in (slice(start, start + step) for start in range(0, num_rows, step)):
         few_logits = logits[:, few]
         few_teacher = None if teacher_logits is None else teacher_logits[:, few]
-        few_values, gradient = _values_and_gradient(few_logits, few_teacher, labels[:, few], chunk, objective)
-        values.append(few_values)
-        torch.mul(gradient, scale, out=few_logits)  # the logits have served
+        terms, gradient = _terms_and_gradient(few_logits, few_teacher, labels[:, few], chunk, objective)
+        stacked.append(torch.stack(terms))
+        torch.mul(gradient, mantissa, out=few_logits)  # the logits are no longer needed
     student.add_gradient(chunk.student_rows, logits)
-    return torch.cat(values, dim=-1)
+    return torch.cat(stacked, dim=-1)
 
 
-def _values_and_gradient(
-    logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, kind: Group, objective: Objective
-) -> tuple[Tensor, Tensor]:
-    """[5, S, N] as in `_chunk_values`, and the gradient [S, N, V] of the loss, of logits [S, N, V] and [M, N, V], which
-    are overwritten. kind: the group that they are from.
+def _terms_and_gradient(
+    logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, group: Group, objective: Objective
+) -> tuple[LossTerms, Tensor]:
+    """The terms [S, N] of predictions with labels [S, N], and the gradient [S, N, V] of their loss.
+
+    logits [S, N, V] and teacher_logits [M, N, V] are overwritten. group: the one that the predictions come from.
     """
     loss = objective.loss
     student = logits.log_softmax(-1)
     ce, zero = cross_entropy(student, labels), torch.zeros_like(student[..., 0])
     kd, pairing, counterpart, target_entropy = zero, zero, zero, zero
     gradients: list[tuple[Tensor, float]] = []
-    gradients_of_gendered: list[tuple[Tensor, float]] = []  # [S, N, G], at the ids of the classes
-    if loss.pairing_weight > 0 and kind.student_reads_partner:
-        pairing, of_pairing = _pairing(logits, objective)
-        gradients.append((of_pairing, loss.pairing_weight))
+    class_gradients: list[tuple[Tensor, float]] = []  # [S, N, G], at the ids of the gender classes
+    if loss.pairing_weight > 0 and group.student_reads_partner:
+        pairing, pairing_gradient = _pairing(logits, objective)
+        gradients.append((pairing_gradient, loss.pairing_weight))
     if teacher_logits is not None:
         logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
         own = logprobs[: len(logits)]
-        other = logprobs.flip(0) if len(own) == 2 else logprobs[-1:]
-        target = perturb(own, other if kind.has_partner else None, objective.perturbation, objective.classes)
+        partner = logprobs.flip(0) if len(own) == 2 else logprobs[-1:]
+        target = make_target(own, partner if group.has_partner else None, objective.perturbation, objective.classes)
         target_entropy = entropy(target)
         if loss.temperature != 1:
             softened = logits.div_(loss.temperature).log_softmax(-1)
-        else:  # what follows writes over it
+        else:  # the divergence overwrites it, and the cross-entropy still needs `student`
             softened = student.clone() if loss.ce_weight > 0 else student
         if loss.counterpart_weight > 0:
             assert objective.classes is not None
-            counterpart, of_counterpart = counterpart_divergence(target, softened, objective.classes)
-            gradients_of_gendered.append((of_counterpart, loss.counterpart_weight * loss.temperature))
-        kd, of_kd = divergence(target, softened, loss.divergence, loss.beta)
-        gradients.append((of_kd, loss.kd_weight * loss.temperature))  # tau^2 of the loss, 1 / tau of the logits
+            counterpart, counterpart_gradient = counterpart_divergence(target, softened, objective.classes)
+            class_gradients.append((counterpart_gradient, loss.counterpart_weight * loss.temperature))
+        kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
+        gradients.append((kd_gradient, loss.kd_weight * loss.temperature))  # tau^2 of the loss, 1 / tau of the logits
     if loss.ce_weight > 0:
         if not loss.ce_counterparts:
             assert objective.classes is not None
-            left_out, of_left_out = counterpart_cross_entropy(student, labels, objective.classes)
+            left_out, left_out_gradient = counterpart_cross_entropy(student, labels, objective.classes)
             ce = ce - left_out
-            gradients_of_gendered.append((of_left_out, -loss.ce_weight))
+            class_gradients.append((left_out_gradient, -loss.ce_weight))
         gradients.append((cross_entropy_gradient(student, labels), loss.ce_weight))
     gradient = _weighted_sum(gradients, logits)
-    for of_gendered, weight in gradients_of_gendered:
+    for class_gradient, weight in class_gradients:
         assert objective.classes is not None
-        gradient.index_add_(-1, objective.classes.ids, of_gendered, alpha=weight)
-    return torch.stack([kd, ce, pairing, counterpart, target_entropy]), gradient
-
-
-def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Tensor:
-    """The sum of tensors with their weights, in the place of the first; zeros if there is none."""
-    if not gradients:
-        return torch.zeros_like(like)
-    (total, weight), *others = gradients
-    total.mul_(weight)
-    for gradient, weight in others:
-        total.add_(gradient, alpha=weight)
-    return total
+        gradient.index_add_(-1, objective.classes.ids, class_gradient, alpha=weight)
+    terms = LossTerms(kd, ce, pairing, counterpart, target_entropy, hidden=zero, num_tokens=torch.ones_like(zero))
+    return terms, gradient
 
 
 def _pairing(logits: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
-    """The inconsistency [S, N] of logits [S, N, V] with their counterparts, and its gradient."""
+    """The inconsistency [S, N] of logits [S, N, V] with their partners, and its gradient (by autograd)."""
     assert objective.classes is not None
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
@@ -217,83 +236,12 @@ def _pairing(logits: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     return values.detach(), gradient
 
 
-def _split(group: Group, num_positions: int) -> Iterator[Group]:
-    """Consecutive parts of a group of at most `num_positions` positions, at least 1."""
-    size = max(1, num_positions)
-    for start in range(0, group.student_rows.shape[1], size):
-        part = slice(start, start + size)
-        yield Group(group.student_rows[:, part], group.teacher_rows[:, part], group.has_partner)
-
-
-# -- matrix products -------------------------------------------------------------------------------------------------
-
-
-class _Output:
-    """Hidden states [R, H] and an output layer: the logits of some rows at a time, and the gradient through them.
-
-    `rounding`: the type to which the operands of products are rounded, if any. All that comes out is float32 (float64
-    of float64).
-    """
-
-    def __init__(self, hidden: Tensor, head: Head, rounding: torch.dtype | None) -> None:
-        self.hidden = hidden
-        self.rounding = rounding
-        self.dtype = torch.promote_types(hidden.dtype, torch.float32)
-        on_cpu = hidden.device.type == "cpu"
-        self.operand_dtype = self.dtype if on_cpu or rounding is None else rounding  # a CPU rounds in the product
-        self.weight = head.weight.to(self.operand_dtype)
-        self.bias = None if head.bias is None else head.bias.to(self.dtype)
-        bytes_per_row = len(head.weight) * self.dtype.itemsize
-        self.rows_per_chunk = max(2, (CHUNK_BYTES_CPU if on_cpu else CHUNK_BYTES_GPU) // bytes_per_row)
-        self.buffer = hidden.new_empty(0, len(head.weight), dtype=self.dtype)
-        self.hidden_gradient: Tensor | None = None
-        self.weight_gradient: Tensor | None = None
-        self.bias_gradient: Tensor | None = None
-
-    def open_gradients(self, of_hidden: bool, of_weight: bool, of_bias: bool) -> None:
-        """Start the gradients that are wanted at 0."""
-        if of_hidden:
-            self.hidden_gradient = torch.zeros_like(self.hidden, dtype=self.dtype)
-        if of_weight:
-            self.weight_gradient = torch.zeros_like(self.weight, dtype=self.dtype)
-        if of_bias and self.bias is not None:
-            self.bias_gradient = torch.zeros_like(self.bias)
-
-    def logits(self, rows: Tensor) -> Tensor:
-        """[..., V] for rows [...], in a buffer that the next call writes over."""
-        if len(self.buffer) < rows.numel():  # a new one each time would cost as much as the product: fresh pages
-            self.buffer = self.buffer.new_empty(rows.numel(), len(self.weight))
-        flat = self._product(self.hidden[rows.flatten()], self.weight.T, self.buffer[: rows.numel()])
-        if self.bias is not None:
-            flat += self.bias
-        return flat.view(*rows.shape, -1)
-
-    def add_gradient(self, rows: Tensor, gradient: Tensor) -> None:
-        """Take the gradient [..., V] of the logits of rows [...] to the hidden states and the layer."""
-        flat, at = gradient.flatten(0, -2), rows.flatten()
-        if self.hidden_gradient is not None:
-            self.hidden_gradient[at] = self._product(flat, self.weight)
-        if self.weight_gradient is not None:
-            self._product(flat.T, self.hidden[at], self.weight_gradient, add=True)
-        if self.bias_gradient is not None:
-            self.bias_gradient += flat.sum(0)
-
-    def scale_gradients(self, scale: Tensor) -> None:
-        """Multiply the gradients by a scalar."""
-        for gradient in (self.hidden_gradient, self.weight_gradient, self.bias_gradient):
-            if gradient is not None:
-                gradient *= scale
-
-    def _product(self, a: Tensor, b: Tensor, out: Tensor | None = None, add: bool = False) -> Tensor:
-        """a @ b, into `out` if given, or added to it."""
-        a, b = a.to(self.operand_dtype), b.to(self.operand_dtype)
-        if a.device.type == "cpu":
-            with bfloat16_products(self.rounding == torch.bfloat16):
-                return torch.addmm(out, a, b, out=out) if add else torch.mm(a, b, out=out)  # type: ignore[arg-type]
-        if self.rounding is None:
-            product = torch.mm(a, b)
-        elif a.device.type == "cuda":
-            product = torch.mm(a, b, out_dtype=self.dtype)
-        else:  # no other device has it: the same operands, no faster
-            product = torch.mm(a.to(self.dtype), b.to(self.dtype))
-        return out.add_(product) if add else product  # type: ignore[union-attr]
+def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Tensor:
+    """The weighted sum of tensors, which overwrites the first of them; zeros if there are none."""
+    if not gradients:
+        return torch.zeros_like(like)
+    (total, weight), *others = gradients
+    total.mul_(weight)
+    for gradient, weight in others:
+        total.add_(gradient, alpha=weight)
+    return total

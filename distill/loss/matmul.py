@@ -1,4 +1,4 @@
-"""Float32 matrix products of bfloat16 operands on a CPU: a yes or no in; a context in which they are made so, out."""
+"""The precision of float32 matrix products on a CPU."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 
 
 @contextmanager
-def bfloat16_products(rounded: bool) -> Iterator[None]:
-    """Inside, if `rounded`, a CPU with bfloat16 instructions rounds the operands of float32 products to it; sums and
-    results stay float32, and it is several times faster. Operands that are bfloat16 numbers already lose nothing. If
-    not `rounded`, products are exact, whatever the caller of this process has chosen.
+def bfloat16_matmul(rounded: bool) -> Iterator[None]:
+    """Within this context, float32 products on a CPU round their operands to bfloat16 (`rounded`), or are exact.
+
+    A CPU with bfloat16 instructions computes the rounded product several times faster. Sums and results stay float32,
+    and operands that already are bfloat16 numbers lose nothing. The caller's own setting is restored at the end.
     """
     products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = products.fp32_precision

@@ -1,4 +1,4 @@
-"""Documents that do not see each other: a model and the token before each document in; the model, changed, out."""
+"""Stop attention at document boundaries by resetting position ids."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from transformers import PreTrainedModel
 
 
 def document_positions(input_ids: Tensor, start_id: int) -> Tensor:
-    """[B, T]: the place of each token within its document, from 0. One begins at start_id, and at a row's start."""
+    """The position of each token within its document [B, T], from 0.
+
+    A document begins at every `start_id` and at the start of a row.
+    """
     places = torch.arange(input_ids.shape[1], device=input_ids.device)
     starts = torch.where(input_ids == start_id, places, 0)
     return places - starts.cummax(1).values
 
 
 def mask_documents(model: PreTrainedModel, start_id: int) -> None:
-    """Let a model, from now on, read each document of a row as if it stood alone.
+    """Let a model read each document of a row as if it stood alone, from now on (changes the model in place).
 
-    Positions restart at each document, which is what transformers (from 5.0 on) takes as the sign of packed rows: its
-    attention then is causal within each document and nothing else. Where positions are given, by `generate` for one,
-    they stay as they are.
+    transformers (from 5.0 on) takes position ids that restart within a row as the sign of packed documents, and then
+    restricts causal attention to each document. A caller that gives position ids, as `generate` does, keeps its own.
     """
 
     def add_positions(_: nn.Module, arguments: tuple, keywords: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:

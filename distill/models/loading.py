@@ -1,7 +1,7 @@
-"""Models: paths in; a tokenizer, a frozen teacher, a trainable student out.
+"""Load tokenizers and causal language models, with one clear message for what cannot be used.
 
-Any causal LM of transformers whose logits are its output embeddings applied to its last hidden state will do; GPT-2 and
-Llama-type models are tested. A model that does more than that is refused when it is loaded.
+Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state. GPT-2 and
+Llama-type models are tested. A model that does more than that to its logits is refused when it is loaded.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from distill.config import TeacherConfig
 
 
 def load_tokenizer(path: str, gguf_file: str | None = None) -> PreTrainedTokenizerFast:
-    """The fast tokenizer of a local folder or hub name.
+    """The fast tokenizer in a local folder or at a hub name.
 
-    Raises FileNotFoundError when there is none and ValueError when it is empty or not a fast one (alignment needs its
+    Raises FileNotFoundError if it has none, ValueError if the tokenizer is empty or not a fast one (alignment needs
     character offsets).
     """
     options = {"gguf_file": gguf_file} if gguf_file else {}
     tokenizer = _from_pretrained(AutoTokenizer, path, "tokenizer", **options)
     if not tokenizer.is_fast:
         raise ValueError(
-            f"the tokenizer of {path} is not a fast one, which alignment needs; convert it to tokenizer.json"
+            f"the tokenizer of {path} is not a fast one, and alignment needs one; convert it to tokenizer.json"
         )
     if len(tokenizer) < 2 or not tokenizer("a b", add_special_tokens=False)["input_ids"]:
         raise ValueError(f"the tokenizer of {path} is empty: it encodes 'a b' as no token; check its tokenizer.json")
@@ -47,17 +47,17 @@ def load_tokenizer(path: str, gguf_file: str | None = None) -> PreTrainedTokeniz
 def load_causal_lm(
     path: str, dtype: str = "float32", gguf_file: str | None = None, dropout: float | None = None
 ) -> PreTrainedModel:
-    """A causal LM of a local folder, a hub name, or a folder with a GGUF file, in eval mode.
+    """A causal LM from a local folder, a hub name, or a folder with a GGUF file, in eval mode.
 
-    The dtype is always explicit: `from_pretrained` otherwise keeps the checkpoint's, and a bf16 student would train
-    with bf16 master weights. `dropout`, if given, replaces every dropout setting of the checkpoint. Raises
+    The dtype is always explicit: by default `from_pretrained` keeps the checkpoint's, and a bf16 student would train
+    with bf16 master weights. dropout: replaces every dropout setting of the checkpoint, unless None. Raises
     FileNotFoundError or ValueError with one clear message.
     """
     options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     if gguf_file:
         _require_gguf()
         options |= {"gguf_file": gguf_file, **_unpacked()}
-    if dropout is not None:  # modules read it when they are built
+    if dropout is not None:  # modules read this setting when they are built
         options["config"] = _from_pretrained(AutoConfig, path, "configuration")
         set_dropout(options["config"], dropout)
     model = _from_pretrained(AutoModelForCausalLM, path, "model", **options)
@@ -66,12 +66,12 @@ def load_causal_lm(
 
 
 def load_teacher(config: TeacherConfig) -> PreTrainedModel:
-    """The teacher: frozen, in eval mode (no dropout), never seen by the optimizer or by DDP."""
+    """The teacher: frozen and in eval mode (no dropout)."""
     return load_causal_lm(config.path, config.dtype, config.gguf_file).requires_grad_(False)
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Set every dropout probability that this configuration has, in place; whole layers are never dropped."""
+    """Set every dropout probability of a configuration, in place. LayerDrop, which skips whole layers, is set to 0."""
     for key, value in vars(config).items():
         if "drop" in key and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, key, 0.0 if "layerdrop" in key else dropout)
@@ -80,7 +80,7 @@ def set_dropout(config: PretrainedConfig, dropout: float) -> None:
 def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:
     """Raise ValueError unless every token id has a row in the model's embeddings.
 
-    There may be more rows than tokens (padding of the matrix), never fewer.
+    More rows than tokens are fine (padding of the matrix).
     """
     num_rows = model.get_input_embeddings().weight.shape[0]
     if max(tokenizer.get_vocab().values()) >= num_rows:
@@ -91,17 +91,17 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast,
 
 
 def num_parameters(model: nn.Module) -> int:
-    """Parameters, tied ones counted once."""
+    """The number of parameters; tied parameters count once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def num_positions(model: PreTrainedModel) -> int | None:
-    """The longest input in tokens, or None when the model does not say."""
+    """The longest input in tokens, or None if the model's configuration does not say."""
     return getattr(model.config, "max_position_embeddings", None)
 
 
 def model_fingerprint(path: str, model: PreTrainedModel, gguf_file: str | None = None) -> str:
-    """What identifies the weights: the hub's commit, or the fingerprint of the local folder."""
+    """What identifies the weights: the fingerprint of the local folder, or the commit on the hub."""
     folder = Path(path)
     if folder.exists():
         return folder_fingerprint(folder, gguf_file)
@@ -109,10 +109,10 @@ def model_fingerprint(path: str, model: PreTrainedModel, gguf_file: str | None =
 
 
 def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
-    """SHA-256 over the contents of a model folder's weights, settings and tokenizer.
+    """SHA-256 over a model folder's weights, settings and tokenizer.
 
-    Not over results.json: an evaluation may be kept in the folder of its model, which stays the same. Nor over GGUF
-    files that are not read: a folder may have a model in several precisions.
+    results.json does not count: an evaluation may be kept in its model's folder. Nor do GGUF files that are not read: a
+    folder may hold a model in several precisions.
     """
     files = [file for file in folder.iterdir() if file.suffix in {".safetensors", ".bin", ".json"}]
     files += [folder / gguf_file] if gguf_file else []
@@ -126,9 +126,11 @@ def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
 
 
 def check_head(model: PreTrainedModel, name: str) -> None:
-    """Raise ValueError unless logits == output embeddings of the last hidden state (no soft-capping, no scaling)."""
+    """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
+    scaled.
+    """
     training = model.training
-    model.eval()  # under dropout no two passes are alike
+    model.eval()  # with dropout no two passes are alike
     with torch.no_grad():
         probe = torch.tensor([[0, 1]], device=model.device)
         hidden = model.base_model(probe).last_hidden_state
@@ -145,7 +147,7 @@ def check_head(model: PreTrainedModel, name: str) -> None:
 
 
 def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
-    """`loader.from_pretrained` with its many exceptions turned into one message. No network for a local folder."""
+    """`loader.from_pretrained` with any failure turned into one FileNotFoundError. A local folder needs no network."""
     local = Path(path).exists()
     is_place = path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
     if not local and is_place:  # runs/typo is a mistyped folder beside others, not the hub's owner/name
@@ -153,14 +155,15 @@ def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
     try:
         return loader.from_pretrained(path, local_files_only=local, **options)
     except Exception as error:
-        # a damaged or foreign file fails in as many ways as there are formats; all mean the same to the user
+        # a damaged or foreign file fails in as many ways as there are formats, and all mean the same to the user
         reason = " ".join(str(error).split())
         raise FileNotFoundError(f"cannot load a {kind} from {path}: {reason}") from error
 
 
 def _unpacked() -> dict[str, Any]:
-    """Options by which a GGUF file's weights become plain ones, as all older versions of transformers make them: packed
-    ones cannot be trained, nor multiplied by the fused loss.
+    """Options that unpack a GGUF file's weights: packed weights can neither be trained nor used by the fused loss.
+
+    Older versions of transformers always unpack and know no such option.
     """
     settings = getattr(transformers, "GgufConfig", None)
     return {} if settings is None else {"quantization_config": settings(dequantize=True)}

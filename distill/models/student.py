@@ -1,4 +1,4 @@
-"""The student: a teacher, settings or a path in; a trainable float32 model out."""
+"""Build the student: from the teacher's layers, from random weights, or from a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from distill.models.loading import check_head, load_causal_lm, set_dropout
 def build_student(
     config: StudentConfig, teacher: PreTrainedModel | None, tokenizer: PreTrainedTokenizerFast
 ) -> PreTrainedModel:
-    """The student in float32: from the teacher's layers, from a configuration with random weights, or a checkpoint.
+    """The student, in float32 and training mode.
 
-    Random weights come from torch's global generator: seed it before. Raises ValueError when the sizes do not fit.
+    Random weights come from torch's global generator, so seed it first. Raises ValueError when the sizes do not fit.
     """
     if config.layers is not None:
         assert teacher is not None  # the configuration has been validated
@@ -34,9 +34,10 @@ def build_student(
 
 
 def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropout: float = 0.0) -> PreTrainedModel:
-    """A float32 model of the teacher's architecture that keeps only `layers` of it, in the given order.
+    """A float32 model of the teacher's architecture with only `layers` of it, in the given order.
 
-    Embeddings, final norm and output head are the teacher's. Raises ValueError for a layer that does not exist.
+    Embeddings, final norm and output layer are copied from the teacher. Raises ValueError for a layer that does not
+    exist, or if the result does not compute what these layers compute in the teacher.
     """
     num_layers = teacher.config.num_hidden_layers
     if not layers or max(layers) >= num_layers:
@@ -65,21 +66,21 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
 def _random_student(
     source: str | dict[str, Any], dropout: float, tokenizer: PreTrainedTokenizerFast
 ) -> PreTrainedModel:
-    """Random float32 weights for the architecture in a folder, a config.json or a dict of settings."""
+    """A float32 model with random weights. source: a folder, a config.json or a dict of settings."""
     if isinstance(source, dict):
         settings = dict(source)
         default = AutoConfig.for_model(settings["model_type"]) if "model_type" in settings else None
         unknown = [key for key in settings if default is not None and not hasattr(default, key)]
         if unknown:
             raise ValueError(
-                f"student.config: {settings['model_type']} has no setting {', '.join(unknown)}; mind the name"
+                f"student.config: {settings['model_type']} has no setting {', '.join(unknown)}; correct the name"
             )
     else:
         settings = read_settings(source)
     if "model_type" not in settings:
         raise ValueError("student.config has no model_type; name the architecture, e.g. model_type: gpt2")
     settings.setdefault("vocab_size", len(tokenizer))
-    for token in ("bos", "eos"):  # not pad: where it is EOS too, an embedding row that must be learned would stay 0
+    for token in ("bos", "eos"):  # not pad: the embedding of a pad token stays 0, and often EOS is the pad token
         settings[f"{token}_token_id"] = getattr(tokenizer, f"{token}_token_id")
     try:
         config = AutoConfig.for_model(**settings)
@@ -87,25 +88,25 @@ def _random_student(
         set_dropout(config, dropout)
         student = AutoModelForCausalLM.from_config(config)
     except Exception as error:
-        # each architecture has its own way of refusing settings
+        # each architecture refuses settings in its own way
         raise ValueError(f"student.config does not make a model: {' '.join(str(error).split())}") from error
     check_head(student, "student.config")
     return student
 
 
 def read_settings(source: str) -> dict[str, Any]:
-    """The settings of a model: a folder with a config.json, or such a file. Raises FileNotFoundError or ValueError."""
+    """The settings in a model's config.json; source: that file or its folder. Raises FileNotFoundError, ValueError."""
     path = Path(source) / "config.json" if Path(source).is_dir() else Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"student.config: {path} does not exist; give a folder with a config.json, or settings")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"student.config: {path} is not JSON ({error}); mend it") from error
+        raise ValueError(f"student.config: {path} is not JSON ({error}); repair it") from error
 
 
 def _config_of_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> PretrainedConfig:
-    """The configuration with only these layers: settings that are lists of one entry per layer shrink with them."""
+    """The configuration with only these layers. Settings with one entry per layer keep the entries of these layers."""
     config = copy.deepcopy(config)
     num_layers = config.num_hidden_layers
     for key, value in list(vars(config).items()):
@@ -113,15 +114,15 @@ def _config_of_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> Pret
             setattr(config, key, [value[layer] for layer in layers])
     config.num_hidden_layers = len(layers)
     if hasattr(config, "quantization_config"):
-        del config.quantization_config  # the weights are dequantised by now
+        del config.quantization_config  # the weights have been dequantised
     return config
 
 
 @torch.no_grad()
 def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...]) -> None:
-    """Raise ValueError unless the student computes what the teacher's own layers do when the others are taken out.
+    """Raise ValueError unless the student computes what the teacher computes with its other layers taken out.
 
-    An architecture whose layers know their place (alternating attention, scaling by depth) may not.
+    It may not if layers depend on their place, as with alternating attention or scaling by depth.
     """
     path, _, name = _layers_prefix(teacher)[:-1].rpartition(".")
     parent, config = teacher.get_submodule(path), teacher.config
@@ -143,22 +144,22 @@ def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
     tolerance = 1e-3 if teacher.dtype == torch.float32 else 0.05
     if (mine - theirs.to(mine.device)).norm() > tolerance * mine.norm():
         raise ValueError(
-            f"student.layers: {type(teacher).__name__} has layers that compute something else in another place, so a "
-            "subset of them is not a model; give student.config or student.checkpoint"
+            f"student.layers: the layers of {type(teacher).__name__} depend on their place, so a subset of them is not "
+            "a model; give student.config or student.checkpoint"
         )
 
 
 def _layers_prefix(model: PreTrainedModel) -> str:
     """The state-dict prefix of the decoder layers, such as `transformer.h.` or `model.layers.`."""
-    found = [
+    prefixes = [
         f"{name}."
         for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers
     ]
-    outermost = [name for name in found if not any(name != other and name.startswith(other) for other in found)]
+    outermost = [name for name in prefixes if not any(name != p and name.startswith(p) for p in prefixes)]
     if len(outermost) != 1:
         raise ValueError(
             f"cannot tell where {type(model).__name__} keeps its layers (candidates: {outermost or 'none'}); give "
-            "student.config or student.checkpoint in place of student.layers"
+            "student.config or student.checkpoint instead of student.layers"
         )
     return outermost[0]

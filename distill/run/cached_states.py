@@ -1,14 +1,15 @@
-"""Offline targets: a teacher and the training blocks in; its last hidden states on both views, on disk, out.
+"""Cached targets: store the teacher's last hidden states on both views of every training block, once.
 
-The teacher then reads the corpus once instead of once in every epoch, and no step waits for its body. What is stored is
-what its output layer reads, so that the targets are exact, and perturbation, strength, temperature and loss stay free.
+The teacher then reads the corpus once instead of once per epoch, and no step waits for its layers. The states are what
+its output layer reads, so targets stay exact, and perturbation, strength, temperature and loss may still change.
 
     CACHE/states-KEY/shard_00000/original.npy          [blocks, T, H]
                                  counterfactual.npy    [blocks with a swap, T, H]
                                  has_swap.npy          [blocks]
 
-A shard is written aside and renamed: one that is there is whole, and a run that was stopped goes on with the next one.
-KEY is a hash of blocks, teacher and precision: another model or another corpus has another folder.
+A shard is written under a temporary name and renamed, so one that has its name is whole, and an interrupted run
+continues with the next shard. KEY is a hash of blocks, teacher and precision: another model or corpus has another
+folder.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from datasets import Dataset
 from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -32,21 +31,21 @@ from transformers import PreTrainedModel
 
 from distill.config import RunConfig
 from distill.data.batches import BlockStates, batches
-from distill.data.blocks import Blocks
 from distill.files import sync
 from distill.loss.distiller import teacher_states
 from distill.run.launch import on_main
+from distill.run.setup import Setup
 
 # Raise this number whenever the stored states can differ for the same blocks and teacher, or their layout on disk.
 STATES_VERSION = 1
 BLOCKS_PER_SHARD = 256
 NO_WAIT, UNTIL_FREE = 0, -1  # timeouts of filelock
-# NumPy has no bfloat16: its bits are stored
+# NumPy has no bfloat16: its bits are stored as uint16
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class CachedStates(NamedTuple):
-    """Where the states of the training blocks are: [T, H] of `dtype` for each view of each block."""
+    """A folder of states: [seq_len, width] in `dtype` for each view of each training block."""
 
     path: Path
     seq_len: int
@@ -54,14 +53,15 @@ class CachedStates(NamedTuple):
     dtype: str
 
     def read(self, block: int) -> BlockStates:
-        """The states of one block. Raises OSError with one message when a file of its shard is damaged."""
+        """The states of one block. Raises OSError with one message if a file of its shard is damaged."""
         number, row = divmod(block, BLOCKS_PER_SHARD)
-        original, counterfactual, has_swap = _open_shard(self._shard(number))
+        original, counterfactual, has_swap = _open_shard(self.shard(number))
         cf_row = int(has_swap[:row].sum())
         cf_hidden = self._tensor(counterfactual[cf_row]) if has_swap[row] else None
         return BlockStates(self._tensor(original[row]), cf_hidden)
 
-    def _shard(self, number: int) -> Path:
+    def shard(self, number: int) -> Path:
+        """The folder of a shard."""
         return self.path / f"shard_{number:05d}"
 
     def _tensor(self, stored: np.ndarray) -> Tensor:
@@ -69,65 +69,76 @@ class CachedStates(NamedTuple):
         return tensor.view(torch.bfloat16) if self.dtype == "bfloat16" else tensor
 
 
-def cache_states(
-    config: RunConfig, accelerator: Accelerator, blocks: Blocks, teacher: PreTrainedModel, fingerprint: str
-) -> CachedStates:
-    """The teacher's states on the training blocks, computed where they are not stored yet. Call on all processes.
+def add_cached_states(setup: Setup) -> Setup:
+    """The setup whose blocks come with the teacher's states, if teacher.targets is `cached`. Call on all processes.
 
-    Each does its share of the shards. fingerprint: of the teacher's weights. Raises OSError when the disk is too full.
+    setup: with its provenance. Raises OSError when the disk is too full.
     """
-    assert config.teacher is not None
-    folder = states_folder(config, accelerator.mixed_precision, blocks, teacher, fingerprint)
+    teacher = setup.config.teacher
+    if teacher is None or teacher.targets == "online":
+        return setup
+    return setup._replace(blocks=setup.blocks._replace(states=cache_states(setup).read))
+
+
+def cache_states(setup: Setup) -> CachedStates:
+    """Compute the states that are not stored yet; each process does its share of the shards."""
+    accelerator, teacher = setup.accelerator, setup.models.teacher
+    assert teacher is not None
+    folder = states_folder(setup)
     folder.path.mkdir(parents=True, exist_ok=True)
-    num_shards = -(-len(blocks.train) // BLOCKS_PER_SHARD)
-    missing = [number for number in range(num_shards) if not folder._shard(number).exists()]
-    num_blocks = min(len(missing) * BLOCKS_PER_SHARD, len(blocks.train))
-    needed = size_bytes(num_blocks, config.data.seq_len, teacher, config.teacher.dtype)
+    num_blocks = len(setup.blocks.train)
+    missing = [number for number in range(-(-num_blocks // BLOCKS_PER_SHARD)) if not folder.shard(number).exists()]
+    needed = size_bytes(min(len(missing) * BLOCKS_PER_SHARD, num_blocks), setup.config, teacher)
     on_main(accelerator, lambda: _check_space(folder.path, needed))
     if missing:
         teacher.to(accelerator.device)
-    # by number: what is missing another process may see otherwise, while another run stores the same states
+    # Shared out by number, not by place in the list: while another run stores the same states, processes may see
+    # different lists.
     mine = [number for number in missing if number % accelerator.num_processes == accelerator.process_index]
     quiet = not accelerator.is_main_process
     with tqdm(desc="caching the teacher's states", unit=" tokens", unit_scale=True, disable=quiet, leave=False) as bar:
-        bar.total = len(mine) * BLOCKS_PER_SHARD * config.data.seq_len
-        for patience in (NO_WAIT, UNTIL_FREE):  # what another run is storing is left to it: first do what is free
+        bar.total = len(mine) * BLOCKS_PER_SHARD * folder.seq_len
+        for patience in (NO_WAIT, UNTIL_FREE):  # first what is free, then what another run was storing
             for number in mine:
-                with contextlib.suppress(Timeout), FileLock(f"{folder._shard(number)}.lock", patience):
-                    if not folder._shard(number).exists():
-                        _store_shard(folder, number, config, accelerator, blocks.train, teacher, bar)
-    teacher.to("cpu")  # it has read the text
+                with contextlib.suppress(Timeout), FileLock(f"{folder.shard(number)}.lock", patience):
+                    if not folder.shard(number).exists():
+                        _store_shard(folder, number, setup, bar)
+    teacher.to("cpu")  # only its output layer is needed from now on
     accelerator.wait_for_everyone()
     return folder
 
 
-def states_folder(
-    config: RunConfig, mixed_precision: str, blocks: Blocks, teacher: PreTrainedModel, fingerprint: str
-) -> CachedStates:
+def states_folder(setup: Setup) -> CachedStates:
     """Where the states of these blocks and this teacher belong, in data.cache_dir."""
-    assert config.teacher is not None
+    config, teacher = setup.config, setup.models.teacher
+    assert config.teacher is not None and teacher is not None and config.provenance is not None
     identity = [
-        blocks.key,
-        fingerprint,
+        setup.blocks.key,
+        config.provenance["teacher"],
         config.teacher.gguf_file,
         config.teacher.dtype,
-        mixed_precision,
+        setup.accelerator.mixed_precision,
         config.data.mask_documents,
         BLOCKS_PER_SHARD,
         STATES_VERSION,
     ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
-    width = teacher.get_output_embeddings().weight.shape[1]
     path = Path(config.data.cache_dir) / f"states-{key}"
-    return CachedStates(path, config.data.seq_len, width, config.teacher.dtype)
+    return CachedStates(path, config.data.seq_len, _width(teacher), config.teacher.dtype)
 
 
-def size_bytes(num_blocks: int, seq_len: int, teacher: PreTrainedModel, dtype: str) -> int:
+def size_bytes(num_blocks: int, config: RunConfig, teacher: PreTrainedModel) -> int:
     """The size of the states of so many blocks if all of them have a swap."""
-    return 2 * num_blocks * seq_len * teacher.get_output_embeddings().weight.shape[1] * DTYPES[dtype].itemsize
+    assert config.teacher is not None
+    return 2 * num_blocks * config.data.seq_len * _width(teacher) * DTYPES[config.teacher.dtype].itemsize
+
+
+def _width(teacher: PreTrainedModel) -> int:
+    return teacher.get_output_embeddings().weight.shape[1]
 
 
 def _check_space(path: Path, needed: int) -> None:
+    """Raise OSError unless so many bytes are free."""
     free = shutil.disk_usage(path).free
     if needed > free:
         raise OSError(
@@ -136,41 +147,17 @@ def _check_space(path: Path, needed: int) -> None:
         )
 
 
-@torch.inference_mode()
-def _store_shard(
-    folder: CachedStates,
-    number: int,
-    config: RunConfig,
-    accelerator: Accelerator,
-    blocks: Dataset,
-    teacher: PreTrainedModel,
-    bar: tqdm,
-) -> None:
-    """Compute one shard and write it under a temporary name, then rename it."""
-    first = number * BLOCKS_PER_SHARD
-    indices = range(first, min(first + BLOCKS_PER_SHARD, len(blocks)))
-    size = config.train.micro_batch_size
-    micro = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
-    originals, counterfactuals, has_swap = [], [], []
-    for batch in batches(blocks, micro, folder.seq_len):
-        swapped = batch.has_swap.nonzero().squeeze(1)
-        device_batch = batch.to(accelerator.device)
-        with accelerator.autocast():
-            table = teacher_states(teacher, device_batch, swapped.to(accelerator.device))
-        rows = table.to("cpu", DTYPES[folder.dtype]).view(-1, folder.seq_len, folder.width)
-        originals.append(rows[: len(batch.input_ids)])
-        counterfactuals.append(rows[len(batch.input_ids) :])
-        has_swap.append(batch.has_swap)
-        bar.update(batch.input_ids.numel())
-    final = folder._shard(number)
+def _store_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> None:
+    """Compute one shard, write it under a temporary name, then rename it."""
+    arrays = _compute_shard(folder, number, setup, bar)
+    final = folder.shard(number)
     aside = final.with_name(final.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir()
-        for name, parts in (("original", originals), ("counterfactual", counterfactuals), ("has_swap", has_swap)):
-            whole = torch.cat(parts)
-            stored = whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole
-            np.save(aside / f"{name}.npy", stored.numpy())
+        for name, tensor in arrays.items():
+            bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
+            np.save(aside / f"{name}.npy", bits.numpy())
             sync(aside / f"{name}.npy")
         sync(aside)
         aside.rename(final)
@@ -180,13 +167,38 @@ def _store_shard(
         raise OSError(
             f"the teacher's states cannot be written into {final} ({error.strerror or error}; "
             f"{shutil.disk_usage(final.parent).free / 1e6:.0f} MB free); make room, or set data.cache_dir or "
-            "teacher.targets=online; what is finished is kept"
+            "teacher.targets=online; finished shards are kept"
         ) from error
+
+
+@torch.inference_mode()
+def _compute_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> dict[str, Tensor]:
+    """The arrays of one shard, by the names of their files."""
+    accelerator, blocks, teacher = setup.accelerator, setup.blocks.train, setup.models.teacher
+    assert teacher is not None
+    first, size = number * BLOCKS_PER_SHARD, setup.config.train.micro_batch_size
+    indices = range(first, min(first + BLOCKS_PER_SHARD, len(blocks)))
+    micro = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
+    originals, counterfactuals, has_swap = [], [], []
+    for batch in batches(blocks, micro, folder.seq_len):
+        swapped = batch.has_swap.nonzero().squeeze(1)
+        with accelerator.autocast():
+            table = teacher_states(teacher, batch.to(accelerator.device), swapped.to(accelerator.device))
+        rows = table.to("cpu", DTYPES[folder.dtype]).view(-1, folder.seq_len, folder.width)
+        originals.append(rows[: len(batch.input_ids)])
+        counterfactuals.append(rows[len(batch.input_ids) :])
+        has_swap.append(batch.has_swap)
+        bar.update(batch.input_ids.numel())
+    return {
+        "original": torch.cat(originals),
+        "counterfactual": torch.cat(counterfactuals),
+        "has_swap": torch.cat(has_swap),
+    }
 
 
 @functools.lru_cache(maxsize=64)
 def _open_shard(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a shard: states memory-mapped, has_swap read."""
+    """The arrays of a shard: states memory-mapped, has_swap in memory."""
     try:
         original, counterfactual = (np.load(path / f"{n}.npy", mmap_mode="r") for n in ("original", "counterfactual"))
         return original, counterfactual, np.load(path / "has_swap.npy")

@@ -1,4 +1,7 @@
-"""The dry run: the parts of a run in, a description of what it would do out. Nothing is written but the data cache."""
+"""The dry run: describe what a run would do, with memory and time measured on this machine.
+
+It writes nothing but the data cache.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +9,38 @@ import itertools
 import time
 
 import torch
-from accelerate import Accelerator
-from transformers import PreTrainedModel
 
-from distill.config import RunConfig
-from distill.data.batches import batches, training_indices
-from distill.data.blocks import Blocks
+from distill.data.batches import batches
 from distill.data.corpus import corpus_size_bytes
 from distill.loss.distiller import Distiller
-from distill.loss.targets import GenderClasses
 from distill.models.loading import num_parameters
 from distill.run.cached_states import size_bytes
 from distill.run.export import loss_line
-from distill.run.schedule import Schedule
-from distill.run.step import forward_pairs, positions_of
+from distill.run.learner import build_distiller, place_teacher
+from distill.run.schedule import training_indices
+from distill.run.setup import Setup
+from distill.run.step import scored_positions
 from distill.run.throughput import peak_memory_bytes
-from distill.run.trainer import build_distiller, place_teacher
 
-PROBE_MICRO_STEPS = 3
+NUM_PROBE_MICRO_STEPS = 3
 
 
-def describe(
-    config: RunConfig,
-    accelerator: Accelerator,
-    schedule: Schedule,
-    blocks: Blocks,
-    teacher: PreTrainedModel | None,
-    student: PreTrainedModel,
-    classes: GenderClasses | None,
-) -> str:
-    """The plan of a run as text, with memory and time measured on a few micro-steps of this process."""
-    head = place_teacher(config, accelerator, teacher, reads=True)
-    distiller = build_distiller(config, accelerator, head, student, classes)
-    seconds, peak_bytes = _probe(config, accelerator, schedule, blocks, teacher, distiller)
-    train, heldout = blocks.info["train"], blocks.info["heldout"]
-    size = corpus_size_bytes(config.data.path)
-    rows = {
-        "corpus": f"{config.data.path}" + ("" if size is None else f", {size / 1e6:,.1f} MB on disk"),
-        "documents": f"{train['num_documents']:,} to train on, {heldout['num_documents']:,} held out; "
-        f"{train['num_words']:,} words",
-        "pairs": f"{train['num_pairs']:,} documents with a counterfactual "
-        f"({train['num_pairs'] / train['num_documents']:.1%}), {train['num_edits']:,} words swapped",
-        "blocks": f"{train['num_blocks']:,} of at most {config.data.seq_len} tokens ({train['num_tokens']:,} tokens); "
-        f"{heldout['num_blocks']:,} held out",
-        "teacher": "none" if teacher is None else _teacher(config, len(blocks.train), teacher),
-        "student": f"{num_parameters(student):,} parameters",
-        "objective": f"{config.perturb.operation} (strength {config.perturb.strength:g}, "
-        f"gain {config.perturb.gain:g}), augmentation {config.augment.mode}; loss: {loss_line(config)}"
-        + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (python -m distill.terms)"),
+def describe(setup: Setup) -> str:
+    """What a run would do, as lines of text. Runs a few micro-steps of this process to measure memory and time."""
+    place_teacher(setup)
+    distiller = build_distiller(setup)
+    seconds, peak_bytes = _probe(setup, distiller)
+    config, accelerator, schedule = setup.config, setup.accelerator, setup.schedule
+    num_epochs = schedule.max_steps * schedule.rows_per_step / len(setup.blocks.train)
+    rows = _describe_data(setup) | {
+        "teacher": _describe_teacher(setup),
+        "student": f"{num_parameters(setup.models.student):,} parameters",
+        "objective": _describe_objective(setup),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",
         "steps": f"{schedule.max_steps:,} optimizer steps of {config.train.global_batch_size} sequences "
-        f"({schedule.max_steps * schedule.rows_per_step / len(blocks.train):.2f} epochs)",
-        "memory": f"about {peak_bytes / 1e9:.1f} GB per process (measured on {PROBE_MICRO_STEPS} micro-steps, plus "
+        f"({num_epochs:.2f} epochs)",
+        "memory": f"about {peak_bytes / 1e9:.1f} GB per process (measured on {NUM_PROBE_MICRO_STEPS} micro-steps, plus "
         f"optimizer states{', with the whole student on each process' if accelerator.is_fsdp2 else ''})",
         "time": f"about {_duration(seconds * schedule.micro_steps * schedule.max_steps)} "
         f"({seconds:.2f} s per micro-step)",
@@ -68,41 +50,61 @@ def describe(
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
-def _teacher(config: RunConfig, num_blocks: int, teacher: PreTrainedModel) -> str:
-    assert config.teacher is not None
+def _describe_data(setup: Setup) -> dict[str, str]:
+    data, train, heldout = setup.config.data, setup.blocks.info["train"], setup.blocks.info["heldout"]
+    size = corpus_size_bytes(data.path)
+    return {
+        "corpus": data.path + ("" if size is None else f", {size / 1e6:,.1f} MB on disk"),
+        "documents": f"{train['num_documents']:,} to train on, {heldout['num_documents']:,} held out; "
+        f"{train['num_words']:,} words",
+        "pairs": f"{train['num_pairs']:,} documents with a counterfactual "
+        f"({train['num_pairs'] / train['num_documents']:.1%}), {train['num_edits']:,} words swapped",
+        "blocks": f"{train['num_blocks']:,} of at most {data.seq_len} tokens ({train['num_tokens']:,} tokens); "
+        f"{heldout['num_blocks']:,} held out",
+    }
+
+
+def _describe_teacher(setup: Setup) -> str:
+    config, teacher = setup.config, setup.models.teacher
+    if config.teacher is None or teacher is None:
+        return "none"
     text = f"{num_parameters(teacher):,} parameters ({config.teacher.path})"
     if config.teacher.targets == "online":
         return text
-    num_bytes = size_bytes(num_blocks, config.data.seq_len, teacher, config.teacher.dtype)
+    num_bytes = size_bytes(len(setup.blocks.train), config, teacher)
     return (
         f"{text}, its states cached: up to {num_bytes / 1e9:.1f} GB in {config.data.cache_dir} (memory and time are "
-        "measured with a teacher that reads in every step: the most that it can be)"
+        "measured with a teacher that reads in every step, so they are upper bounds)"
     )
 
 
-def _probe(
-    config: RunConfig,
-    accelerator: Accelerator,
-    schedule: Schedule,
-    blocks: Blocks,
-    teacher: PreTrainedModel | None,
-    distiller: Distiller,
-) -> tuple[float, float]:
-    """Seconds per micro-step, without the first, and bytes per process."""
-    rows = schedule.rows_per_micro
-    indices = training_indices(len(blocks.train), None, config.seed, 0, rows, rows, 0, 1)
-    scale = torch.ones((), device=accelerator.device)
+def _describe_objective(setup: Setup) -> str:
+    config, classes = setup.config, setup.classes
+    return (
+        f"{config.perturb.operation} (strength {config.perturb.strength:g}, gain {config.perturb.gain:g}), "
+        f"augmentation {config.augment.mode}; loss: {loss_line(config)}"
+        + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (python -m distill.terms)")
+    )
+
+
+def _probe(setup: Setup, distiller: Distiller) -> tuple[float, float]:
+    """Seconds per micro-step (without the first one) and bytes per process."""
+    config, device = setup.config, setup.accelerator.device
+    every_micro_batch = setup.schedule._replace(num_samples=None, rows_per_step=setup.schedule.rows_per_micro)
+    indices = training_indices(every_micro_batch, len(setup.blocks.train), config.seed, 0, 0, 1)
+    scale = torch.ones((), device=device)
     durations = []
-    for batch in itertools.islice(batches(blocks.train, indices, config.data.seq_len), PROBE_MICRO_STEPS):
+    loader = batches(setup.blocks.train, indices, config.data.seq_len)
+    for batch in itertools.islice(loader, NUM_PROBE_MICRO_STEPS):
         started = time.perf_counter()
-        positions = positions_of(batch, teacher, config).to(accelerator.device)
-        with accelerator.autocast():
-            loss = forward_pairs(distiller, teacher, batch.to(accelerator.device), positions, scale).loss
+        positions = scored_positions(batch, config)
+        with setup.accelerator.autocast():
+            loss = distiller(batch.to(device), positions.to(device), scale).loss
         loss.backward()
-        loss.item()
+        loss.item()  # waits for the device
         durations.append(time.perf_counter() - started)
     optimizer_bytes = sum(2 * parameter.numel() * 4 for parameter in distiller.parameters())
-    return min(durations[1:]), peak_memory_bytes(accelerator.device) + optimizer_bytes
+    return min(durations[1:]), peak_memory_bytes(device) + optimizer_bytes
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The result of a run: the trained student in; RUN/student, a plain transformers folder with its model card, out."""
+"""Write the result of a run: RUN/student, a plain transformers folder with its model card."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
 from distill.files import sync
-from distill.run.checkpoint import TrainState
 from distill.run.launch import on_main
+from distill.run.learner import TrainState
 from distill.settings import dump_yaml, to_dict
 
 FRONT_MATTER = """---
@@ -23,7 +23,7 @@ library_name: transformers
 pipeline_tag: text-generation
 tags: [knowledge-distillation, gender-bias, evenhand]
 ---
-"""  # what model hubs read of a model card
+"""  # the part of a model card that model hubs read
 
 
 def save_student(
@@ -35,22 +35,22 @@ def save_student(
 ) -> None:
     """Write student/: weights, configuration, tokenizer and model card, loadable by `from_pretrained`.
 
-    Call on all processes: the weights of a sharded student are gathered. Raises OSError when they cannot be written.
+    Call on all processes: the weights of a sharded student are gathered. Raises OSError if they cannot be written.
     """
     weights = get_model_state_dict(distiller, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
     def write() -> None:
         student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
-        own: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
-        for tied in _repeated(student):  # gathered one by one, tied weights would come out as two
-            own.pop(tied, None)
-        write_student(run_dir / "student", student, tokenizer, own, card)
+        gathered: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
+        for name in _repeated_names(student):  # gathering makes two tensors of tied weights
+            gathered.pop(name, None)
+        write_student(run_dir / "student", student, tokenizer, gathered, card)
 
     on_main(accelerator, write)
 
 
-def _repeated(student: PreTrainedModel) -> set[str]:
-    """The names under which a parameter appears again, after its first."""
+def _repeated_names(student: PreTrainedModel) -> set[str]:
+    """All but the first name of each parameter that has several names."""
     every = {name.replace("_orig_mod.", "") for name, _ in student.named_parameters(remove_duplicate=False)}
     return every - {name.replace("_orig_mod.", "") for name, _ in student.named_parameters()}
 
@@ -62,7 +62,10 @@ def write_student(
     weights: dict[str, Any] | None = None,
     card: str | None = None,
 ) -> None:
-    """Write a student's folder aside, bring it to the disk, rename it. weights: instead of its own. Raises OSError."""
+    """Write a student's folder under a temporary name, bring it to the disk, then rename it.
+
+    weights: to be written instead of the student's own. Raises OSError if it cannot be written.
+    """
     aside = final.with_name(final.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -82,9 +85,9 @@ def write_student(
 
 
 def push_student(run_dir: Path, repository: str) -> str:
-    """Upload student/ to a repository of the hub, which is made (private) if it does not exist; returns its address.
+    """Upload student/ to a repository on the hub, created as private if it does not exist; returns its address.
 
-    Raises OSError when that fails; student/ is on the disk all the same.
+    Raises OSError if that fails; student/ is complete on the disk even then.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -101,11 +104,12 @@ def push_student(run_dir: Path, repository: str) -> str:
     return str(address)
 
 
-def model_card(config: RunConfig, state: TrainState, results: dict[str, float], origin: dict[str, Any]) -> str:
-    """The student's README.md: what it is, how it was made, what was measured on it."""
+def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) -> str:
+    """The student's README.md: what it is, how it was made, what was measured on it. config: with its provenance."""
+    assert config.provenance is not None
     teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
-    perturb, data, tokens = config.perturb, origin["data"]["train"], state.tokens_seen
+    perturb, data, tokens = config.perturb, config.provenance["data"]["train"], state.tokens_seen
     return f"""{FRONT_MATTER}# A student distilled with Evenhand
 
 - teacher: {teacher}
@@ -124,18 +128,18 @@ Gender bias is reduced by the method, not removed: evaluate the model on your ow
 All settings, versions and hashes:
 
 ```yaml
-{dump_yaml(to_dict(config) | {"provenance": origin})}```
+{dump_yaml(to_dict(config))}```
 """
 
 
 def loss_line(config: RunConfig) -> str:
-    """The loss in words: its terms that have a weight, with the weight."""
+    """The loss in words: each term that has a weight, with its weight."""
     loss = config.loss
-    terms = {
+    weights = {
         f"knowledge distillation (`{loss.divergence}`, temperature {loss.temperature:g})": loss.kd_weight,
         "cross-entropy" + " (except between counterparts)" * (not loss.ce_counterparts): loss.ce_weight,
         "hidden states": loss.hidden_weight,
         "pairing": loss.pairing_weight,
         "counterparts": loss.counterpart_weight,
     }
-    return ", ".join(f"{name} {weight:g}" for name, weight in terms.items() if weight > 0)
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight > 0)

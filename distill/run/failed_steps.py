@@ -1,29 +1,30 @@
-"""Steps that fail: a loss or gradient that is not finite in; the blocks it came from, by process, out."""
+"""Steps that fail: a loss or gradient is not finite. Name the blocks it came from, and end the run or skip the step."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
 from distill.data.batches import PairedBatch
+from distill.run.learner import Learner
+from distill.run.setup import Setup
+from distill.run.step import scored_positions
 
 MAX_CONSECUTIVE_SKIPS = 10
-MAX_CONSECUTIVE_OVERFLOWS = 50  # each halves the scale of the loss: by then it was not the scale
+MAX_CONSECUTIVE_OVERFLOWS = 50  # each halves the loss scale: after so many, the scale is not the cause
 NUM_QUOTED_CHARACTERS = 60
 
 
 @dataclasses.dataclass
-class Streaks:
-    """How many steps in a row have been skipped, by train.on_nonfinite or by the scaler of fp16."""
+class FailureStreak:
+    """How many steps in a row were skipped, by train.on_nonfinite or by the loss scaler of fp16."""
 
     num_failed: int = 0
     num_overflowed: int = 0
@@ -41,40 +42,50 @@ class Streaks:
             )
 
 
-def abandon_step(accelerator: Accelerator, optimizer: Any, scheduler: Any) -> None:
-    """Forget the gradients of a failed step and go on to the next place in the schedule."""
-    if accelerator.scaler is not None:
-        accelerator.scaler.update()  # it has looked at these gradients, and must before it looks at others
-    optimizer.zero_grad()
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the optimizer has not yet stepped
-        scheduler.step()
+def handle_failed_step(
+    setup: Setup, learner: Learner, micro_batches: Sequence[PairedBatch], error: FloatingPointError
+) -> None:
+    """Raise FloatingPointError with the blocks that caused it, or print it and skip the step (train.on_nonfinite).
+
+    Call on all processes together.
+    """
+    message = f"step {learner.state.step + 1}: {error}. {failing_blocks(setup, learner, micro_batches)}"
+    if setup.config.train.on_nonfinite == "stop":
+        raise FloatingPointError(message) from error
+    setup.accelerator.print(f"skipped: {message}")
+    if setup.accelerator.scaler is not None:
+        setup.accelerator.scaler.update()  # it has inspected these gradients, and requires this before the next ones
+    learner.optimizer.zero_grad()
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # "scheduler.step() before optimizer.step()"
+        learner.scheduler.step()
 
 
 @torch.no_grad()
-def failing_blocks(
-    accelerator: Accelerator,
-    loss_of: Callable[[PairedBatch], Tensor],
-    micro_batches: Sequence[PairedBatch],
-    indices: Sequence[Sequence[int]],
-    tokenizer: PreTrainedTokenizerFast,
-) -> str:
-    """The blocks of a step whose loss is not finite when they are read alone, or all blocks of the step if none is so.
-
-    indices: the number of each row's block in the training data, per micro-batch; -1 for none. Call on all processes
-    together; all get the same text.
+def failing_blocks(setup: Setup, learner: Learner, micro_batches: Sequence[PairedBatch]) -> str:
+    """Name the blocks of a step whose loss is not finite when they are read alone, or all its blocks if none fails
+    alone. Call on all processes together; all get the same text.
     """
-    alone = []
+    accelerator, tokenizer = setup.accelerator, setup.models.tokenizer
+    indices = list(itertools.islice(setup.block_indices(learner.state.step), len(micro_batches)))
+    failing_here = []
     for batch, numbers in zip(micro_batches, indices, strict=True):
         for row, number in enumerate(numbers):
             single = batch.row(row)
-            with accelerator.autocast():
-                loss = float(loss_of(single))
+            loss = _loss_of(setup, learner, single)
             if not math.isfinite(loss):
                 text = tokenizer.decode(single.input_ids[0][: NUM_QUOTED_CHARACTERS // 2])[:NUM_QUOTED_CHARACTERS]
-                alone.append(f"block {number} on process {accelerator.process_index} ({loss}): {text!r}")
-    found = gather_object(alone)
-    if found:
-        return f"not finite alone: {'; '.join(found)}"
-    numbers = [number for micro in indices for number in micro if number >= 0]
-    everything = gather_object([f"{numbers} on process {accelerator.process_index}"])
-    return f"no block fails alone; the step read {'; '.join(everything)}"
+                failing_here.append(f"block {number} on process {accelerator.process_index} ({loss}): {text!r}")
+    failing = gather_object(failing_here)
+    if failing:
+        return f"not finite alone: {'; '.join(failing)}"
+    read_here = [number for micro in indices for number in micro if number >= 0]
+    read = gather_object([f"{read_here} on process {accelerator.process_index}"])
+    return f"no block fails alone; the step read {'; '.join(read)}"
+
+
+def _loss_of(setup: Setup, learner: Learner, batch: PairedBatch) -> float:
+    """The summed loss of a batch that is on the CPU."""
+    device, positions = setup.accelerator.device, scored_positions(batch, setup.config)
+    with setup.accelerator.autocast():
+        result = learner.model(batch.to(device), positions.to(device), torch.ones((), device=device))
+    return float(result.loss)

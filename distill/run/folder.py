@@ -1,14 +1,14 @@
-"""The run folder: what a run is, and which process may write to it.
+"""The run folder: what is in it, and which process may write to it.
 
     RUN/config.yaml     resolved settings, and under `provenance` versions, git revision and hashes of data and models
     RUN/metrics.jsonl   one line per logged step
-    RUN/samples.jsonl   what the student makes of fixed prompts (train.sample_prompts)
+    RUN/samples.jsonl   the student's continuations of fixed prompts (train.sample_prompts)
     RUN/checkpoints/    step_00000200/: everything needed to continue, bit for bit
     RUN/student/        the result: a plain transformers folder, with tokenizer and model card
     RUN/stopped.json    only after a run was stopped by a signal
     RUN/.lock           held by the process that writes
 
-Files and folders are written under a `.partial` name and renamed when complete: one that has its final name is whole.
+Files and folders are written under a `.partial` name and renamed when complete: what has its final name is whole.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from distill.settings import dump_yaml, load_yaml, to_dict, validate
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
 WANDB_ID_FILE = "wandb_id"
-# settings that change how a run is watched or executed, not what it computes
+# Settings that change how a run is watched or executed, not what it computes: they may change when it is continued.
 FREE_SETTINGS = {
     "run_dir",
     "data.path",  # its content is compared instead
@@ -59,31 +59,33 @@ FREE_SETTINGS = {
 # -- what a run is ---------------------------------------------------------------------------------------------------
 
 
-def provenance(data: dict[str, Any], parts: dict[str, Any], mixed_precision: str) -> dict[str, Any]:
-    """Versions, git revision, fingerprints and precision, for config.yaml. parts: `origin_of_parts`."""
+def provenance(data: dict[str, Any], models: dict[str, Any], mixed_precision: str) -> dict[str, Any]:
+    """What config.yaml records besides the settings: versions, git revision, precision, fingerprints of data and
+    models.
+    """
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "git_revision": git_revision(),
         "data": data,
-        **parts,
+        **models,
         "mixed_precision": mixed_precision,
     }
 
 
 @contextlib.contextmanager
-def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
-    """Hold the run folder: create it with its config.yaml, or check that the one there belongs to the same run. A run
-    that has got nowhere (no checkpoint) begins again with the settings given.
+def open_run(config: RunConfig) -> Iterator[None]:
+    """Hold the run folder. Create it with its config.yaml, or check that it already belongs to the same run.
 
-    Call on one process. Raises ValueError, printing the differences, when the folder holds a run with other settings or
-    other data or model contents; OSError when another process writes to it or it cannot be written.
+    config: with its provenance. A run without a checkpoint has nothing to lose and begins again with the settings
+    given. Call on one process. Raises ValueError with the differences if the folder holds a run with other settings, or
+    with other contents of data or models; OSError if another process writes to it or it cannot be written.
     """
     run_dir = Path(config.run_dir)
     file = run_dir / "config.yaml"
     names = {path.name.removesuffix(".partial") for path in run_dir.iterdir()} if run_dir.is_dir() else set()
     if not file.exists() and names - {LOCK_FILE, HOLDER_FILE, STOPPED_FILE, file.name}:
         raise ValueError(f"run_dir {run_dir} is not empty and holds no run (no config.yaml); choose another folder")
-    settings = to_dict(config) | {"provenance": origin}
+    settings = to_dict(config)
     with _held(run_dir):
         if _has_progress(run_dir):
             _check_same(file, settings)
@@ -95,14 +97,14 @@ def open_run(config: RunConfig, origin: dict[str, Any]) -> Iterator[None]:
 
 
 def leave_note(run_dir: Path, note: str) -> None:
-    """Write stopped.json into the folder of a run that is not open, if no other process holds it."""
-    with contextlib.suppress(OSError), _held(run_dir):  # whose run is not the one that was stopped
+    """Write stopped.json into the folder of a run that is not open, unless another process holds the folder."""
+    with contextlib.suppress(OSError), _held(run_dir):
         write_text(run_dir / STOPPED_FILE, note)
 
 
 @contextlib.contextmanager
 def _held(run_dir: Path) -> Iterator[None]:
-    """Hold the lock of a folder. The system frees it when the process ends, however that happens."""
+    """Hold the lock of a folder. The system frees it when the process ends, even if it is killed."""
     holder = run_dir / HOLDER_FILE
     lock = FileLock(run_dir / LOCK_FILE)
     try:
@@ -133,26 +135,27 @@ def _holder(file: Path) -> str:
 
 
 def _has_progress(run_dir: Path) -> bool:
-    """Whether the folder holds what belongs to the settings it was made with (half a checkpoint is nothing)."""
-    checkpoints = (path.suffix for path in (run_dir / "checkpoints").glob("step_*"))
-    return (run_dir / "student").exists() or any(suffix != ".partial" for suffix in checkpoints)
+    """Whether the folder holds a student or a checkpoint. Half a checkpoint does not count."""
+    suffixes = (path.suffix for path in (run_dir / "checkpoints").glob("step_*"))
+    return (run_dir / "student").exists() or any(suffix != ".partial" for suffix in suffixes)
 
 
 def _begin_again(file: Path, settings: dict[str, Any]) -> None:
-    """Say in what a run that takes the place of one without a checkpoint differs from it. Raises ValueError for a file
-    that no run has written.
+    """Print how the run that begins differs from the one without a checkpoint that it replaces.
+
+    Raises ValueError for a config.yaml that no run has written.
     """
-    there = _read_settings(file)
-    if there["provenance"] is None:
-        raise ValueError(f"{file} is not of a run, and would be written over; choose another run_dir")
-    differences = _differences(there, settings)
+    before = _read_settings(file)
+    if before["provenance"] is None:
+        raise ValueError(f"{file} was not written by a run, and would be overwritten; choose another run_dir")
+    differences = _differences(before, settings)
     if differences:
         print(f"{file.parent} has no checkpoint; it begins again with other settings:\n  " + "\n  ".join(differences))
-        (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # another run there, too
+        (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # for wandb, too, it is another run
 
 
 def is_complete(config: RunConfig) -> bool:
-    """Whether the run folder holds the finished run of these settings. Raises ValueError if it is that of others."""
+    """Whether the run folder holds the finished run of these settings. Raises ValueError if it holds another run."""
     run_dir = Path(config.run_dir)
     if not (run_dir / "student").exists():
         return False
@@ -161,7 +164,7 @@ def is_complete(config: RunConfig) -> bool:
 
 
 def check_settings(config: RunConfig) -> None:
-    """Raise ValueError if the run folder holds a run of other settings, finished or not."""
+    """Raise ValueError if the run folder holds a run with other settings, finished or not."""
     run_dir = Path(config.run_dir)
     if _has_progress(run_dir):
         _check_same(run_dir / "config.yaml", to_dict(config))
@@ -170,7 +173,7 @@ def check_settings(config: RunConfig) -> None:
 def _check_same(file: Path, settings: dict[str, Any]) -> None:
     """Raise ValueError with the differences unless a run's config.yaml has these settings.
 
-    Provenance is compared if it is given.
+    Provenance is compared only if `settings` has one.
     """
     resolved = _read_settings(file)
     if settings["provenance"] is None:
@@ -192,16 +195,16 @@ def _read_settings(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, YAMLError) as error:
         raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
     try:
-        return to_dict(validate(RunConfig, written))  # a setting newer than the run has its default
+        return to_dict(validate(RunConfig, written))  # a setting that is newer than the run gets its default
     except ValueError as error:
         raise ValueError(
-            f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); go on "
-            "with the version that wrote it (see git_revision there), or choose another run_dir"
+            f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); "
+            "continue with the version that wrote it (see git_revision there), or choose another run_dir"
         ) from error
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line per setting, data or model hash in which two resolved configurations differ."""
+    """One line for each setting or fingerprint in which two configurations differ and that decides the result."""
     before, after = flatten(old), flatten(new)
     compared = [
         key
@@ -234,5 +237,5 @@ def _version(package: str) -> str | None:
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl."""
+    """The lines of a run's metrics.jsonl."""
     return read_jsonl(run_dir / "metrics.jsonl")

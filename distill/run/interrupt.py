@@ -1,6 +1,6 @@
-"""Ending a run in good order: SIGTERM or SIGINT in; a finished step, a checkpoint and an exit code out.
+"""End a run in good order on SIGTERM or SIGINT: finish the step, write a checkpoint, return an exit code.
 
-Outside of the steps there is nothing to finish: what was prepared is kept by shards, and the run ends at once.
+Before the first step there is nothing to finish: prepared data is kept shard by shard, and the run ends at once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BaseException):
-    """A run that ended early, on request: after `step`, with a checkpoint, or outside of the steps (None).
+    """A run ended early on request: after `step`, with a checkpoint, or outside of the steps (None).
 
-    Not an Exception: it can be raised anywhere, and what handles the errors of a library must not take it for one.
+    It is not an Exception, because it can be raised anywhere and no library must handle it as an error of its own.
     """
 
     def __init__(self, number: int, step: int | None = None, max_steps: int | None = None) -> None:
@@ -41,23 +41,24 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """Remembers the first of SIGNALS that arrives while it is entered; the handlers before it come back at the end.
+    """A context that remembers the first of SIGNALS to arrive; on leaving it, the former handlers are restored.
 
-    at_once: raise Stopped there and then. Outside of the main thread, where Python allows no handlers, it does nothing.
+    at_once: raise Stopped as soon as the signal arrives. Outside of the main thread, where Python allows no signal
+    handlers, the context does nothing.
     """
 
     def __init__(self, at_once: bool = False) -> None:
         self.at_once = at_once
         self.received = 0
-        self.before: dict[signal.Signals, Any] = {}
+        self.former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+            self.former = {number: signal.signal(number, self._remember) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.former.items():
             signal.signal(number, handler)
 
     def _remember(self, number: int, _: FrameType | None) -> None:
@@ -66,7 +67,7 @@ class StopRequest:
             raise Stopped(number)
 
     def agreed(self, accelerator: Accelerator) -> int:
-        """The number of a signal that any process has received, the same on all of them, or 0. Call after each step."""
+        """The number of a signal that any process has received, or 0. Call on all processes: all get the same."""
         if accelerator.num_processes == 1:
             return self.received
         return int(accelerator.gather(torch.tensor([self.received], device=accelerator.device)).max())

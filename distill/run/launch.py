@@ -1,4 +1,4 @@
-"""Processes and devices: what `accelerate launch` has set up in, an Accelerator that this trainer supports out."""
+"""Processes and devices: take what `accelerate launch` has set up, and refuse what this trainer does not support."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     on_cpu = not torch.accelerator.is_available()
     fsdp = _fsdp_plugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
     accelerator = Accelerator(
-        cpu=on_cpu,  # without it two CPU processes would each believe to be alone
+        cpu=on_cpu,  # without it each of two CPU processes would believe it is alone
         log_with=list(config.train.trackers) or None,
         project_dir=config.run_dir,
         fsdp_plugin=fsdp,
     )
     if fsdp is not None and on_cpu:  # accelerate itself shards on GPUs only
-        PartialState._shared_state["distributed_type"] = DistributedType.FSDP  # what every later state is made of
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP  # every later state starts from this one
         accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, fsdp
     check_supported(accelerator)
     return accelerator
 
 
 def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
-    """Accelerate's plugin of the launcher's settings, with gradients summed in float32.
+    """Accelerate's FSDP plugin with the launcher's settings, but with gradients summed in float32.
 
-    Its own policy rounds what goes into and comes out of the module, here the loss and the number of tokens, to bf16.
+    Its own policy would round the module's inputs and outputs to bf16; here these include the loss and the number of
+    tokens.
     """
     plugin = FullyShardedDataParallelPlugin()
     if plugin.fsdp_version == 2:
@@ -57,12 +58,12 @@ def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
 
 
 def check_supported(accelerator: Accelerator) -> None:
-    """Raise ValueError for a launcher configuration whose checkpoints and students this trainer cannot write, or that
-    scales gradients by an accumulation of its own.
+    """Raise ValueError if accelerate is configured for something whose checkpoints and students this trainer cannot
+    write, or for an accumulation of gradients of its own.
     """
     if accelerator.gradient_accumulation_steps != 1:
         raise ValueError(
-            f"accelerate is told to accumulate {accelerator.gradient_accumulation_steps} gradients; unset "
+            f"accelerate is configured to accumulate {accelerator.gradient_accumulation_steps} gradients; unset "
             "ACCELERATE_GRADIENT_ACCUMULATION_STEPS: train.global_batch_size and train.micro_batch_size say how many"
         )
     kind = accelerator.distributed_type.value
@@ -80,8 +81,8 @@ def check_supported(accelerator: Accelerator) -> None:
 
 
 def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
-    """Do something on the main process; its result, on all. What it raises (ValueError, OSError) is raised on all too,
-    so that none is left waiting.
+    """Do something on the main process and return its result on all. A ValueError or OSError is raised on all too, so
+    that no process is left waiting.
     """
     result, fault = None, None
     if accelerator.is_main_process:
@@ -96,20 +97,20 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
 
 
 def leave() -> None:
-    """Take leave of the other processes, at the end of this one, after runs that have ended on all of them: threads of
-    a process group that is left to the interpreter's end can crash it there.
+    """Destroy the process group before this process ends. Call it when the run has ended on all processes.
+
+    Threads of a process group that still exists when the interpreter ends can crash it.
     """
     if torch.distributed.is_initialized():
-        # DDP first: with gloo, should the last reference to the group die with its reducer, that waits, holding the
-        # GIL, for a thread that needs the GIL
-        gc.collect()
+        gc.collect()  # DDP's reducer must die first; see RunLog.__exit__
         torch.distributed.destroy_process_group()
 
 
 def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
-    """Share out the teacher's layers over all processes, in place: each holds a part, and gathers a layer to use it.
+    """Shard the teacher's layers over all processes, in place: each holds a part, and gathers a layer to use it.
 
-    Embeddings and output layer, which the loss reads, stay whole on each.
+    Embeddings and output layer stay whole on each process, because the loss reads them. Raises ValueError if the model
+    does not say what its layers are.
     """
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
     names = set(teacher._no_split_modules or [])
@@ -117,17 +118,17 @@ def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
     if not layers:
         raise ValueError(f"teacher.shard: {type(teacher).__name__} does not say what its layers are; set it to false")
     for layer in layers:
-        fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # by default a root keeps what it has gathered
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # the default keeps what a root has gathered
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Let a model compute its layers' activations again in the backward pass instead of keeping them."""
-    # its name from transformers 5.20 on, and the one before
+    """Let a model recompute its layers' activations in the backward pass instead of keeping them."""
+    # its name since transformers 5.20, and the one before that
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
 
 
 def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
-    """Model and optimizer, wrapped for all processes; under FSDP each layer of the student is sharded on its own."""
+    """Wrap model and optimizer for all processes. Under FSDP each layer of the student is sharded on its own."""
     distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]
     return accelerator.prepare(distiller, optimizer)

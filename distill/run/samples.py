@@ -1,4 +1,4 @@
-"""What the student writes: prompts in, its continuations out."""
+"""Let the student continue fixed prompts during training, as a sample of what it writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUM_NEW_TOKENS = 40
 
 
 def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> None:
-    """Raise ValueError for a prompt that the student cannot continue: without a token, or as long as it can read."""
+    """Raise ValueError for a prompt that the student cannot continue: an empty one, or one that fills its context."""
     for prompt in prompts:
         num_tokens = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
         if not 0 < num_tokens < _num_positions(student):
@@ -27,7 +27,7 @@ def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, 
 
 
 def _num_positions(student: PreTrainedModel) -> int:
-    """How many tokens the student can read; a large number where its architecture sets no limit."""
+    """How many tokens the student can read; a very large number if its architecture sets no limit."""
     return num_positions(student) or sys.maxsize
 
 
@@ -38,14 +38,15 @@ def samples(
     tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[str],
 ) -> list[dict[str, str]]:
-    """The student's most likely continuation of each prompt, at most NUM_NEW_TOKENS long and within its positions
-    (greedy: it uses no random state). Call on all processes: a sharded student needs them all.
+    """The student's greedy continuation of each prompt: at most NUM_NEW_TOKENS tokens, within its positions.
+
+    Uses no random state. Call on all processes: a sharded student needs them all.
     """
     student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
     sharded = isinstance(distiller, FSDPModule)
     distiller.eval()
     if sharded:
-        distiller.unshard()  # type: ignore[operator]  # what lies outside of the layers; they gather themselves
+        distiller.unshard()  # type: ignore[operator]  # weights outside of the layers; the layers gather their own
     rows = []
     for prompt in prompts:
         ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"].to(accelerator.device)

@@ -1,4 +1,4 @@
-"""The length of a run and its batches: settings in; optimizer steps, accumulation, learning rates and blocks out."""
+"""The length of a run, the learning rate of each step, and the blocks that each step reads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from accelerate import Accelerator
+import numpy as np
 from transformers import get_scheduler
 
 from distill.config import OptimConfig, RunConfig, TrainConfig
-from distill.data.batches import training_indices
 
 
 class Schedule(NamedTuple):
-    """The length of a run. rows_*: blocks, per step over all processes and per micro-batch of one process."""
+    """How many blocks a run reads, and when.
+
+    max_steps: optimizer steps. num_samples: blocks over the whole run, or None if max_steps alone ends it.
+    rows_per_step: blocks per optimizer step over all processes. rows_per_micro: blocks per micro-batch of one process.
+    micro_steps: micro-batches of one process per optimizer step.
+    """
 
     max_steps: int
     num_samples: int | None
@@ -24,7 +28,7 @@ class Schedule(NamedTuple):
 
 
 def accumulation_steps(train: TrainConfig, num_processes: int) -> int:
-    """Micro-batches of each process per optimizer step. Raises ValueError when the batch sizes do not divide."""
+    """Micro-batches of each process per optimizer step. Raises ValueError if the batch sizes do not divide exactly."""
     micro_steps, remainder = divmod(train.global_batch_size, train.micro_batch_size * num_processes)
     if remainder:
         raise ValueError(
@@ -35,7 +39,7 @@ def accumulation_steps(train: TrainConfig, num_processes: int) -> int:
 
 
 def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Schedule:
-    """Derive steps and accumulation. Raises what `accumulation_steps` raises."""
+    """The schedule of a run over `num_blocks` training blocks. Raises what `accumulation_steps` raises."""
     rows_per_pair = 2 if config.augment.mode == "augment" else 1
     rows_per_step = config.train.global_batch_size // rows_per_pair
     rows_per_micro = config.train.micro_batch_size // rows_per_pair
@@ -47,24 +51,32 @@ def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Sch
     return Schedule(math.ceil(num_samples / rows_per_step), num_samples, rows_per_step, rows_per_micro, micro_steps)
 
 
-def blocks_from(
-    schedule: Schedule, num_blocks: int, seed: int, step: int, accelerator: Accelerator
+def training_indices(
+    schedule: Schedule, num_blocks: int, seed: int, start_step: int, rank: int, num_processes: int
 ) -> Iterator[list[int]]:
-    """The blocks of this process's micro-batches, from an optimizer step on."""
-    return training_indices(
-        num_blocks,
-        schedule.num_samples,
-        seed,
-        step,
-        schedule.rows_per_step,
-        schedule.rows_per_micro,
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
+    """The blocks of each micro-batch of one process, after `start_step` optimizer steps; -1 stands for no block.
+
+    Sample s of a run is block s mod num_blocks of a permutation drawn from (seed, epoch). It does not depend on the
+    number of processes or the size of micro-batches, so a run can resume or change its size without any stored state.
+    With `num_samples` the run ends after them, and its last step is short; otherwise it never ends.
+    """
+    step_size, micro_size, num_samples = schedule.rows_per_step, schedule.rows_per_micro, schedule.num_samples
+    order, order_epoch = np.zeros(0, dtype=np.int64), -1
+    position = start_step * step_size
+    while num_samples is None or position < num_samples:
+        for micro_start in range(position + rank * micro_size, position + step_size, micro_size * num_processes):
+            micro = []
+            for sample in range(micro_start, micro_start + micro_size):
+                epoch, index = divmod(sample, num_blocks)
+                if epoch != order_epoch:
+                    order, order_epoch = np.random.default_rng([seed, epoch]).permutation(num_blocks), epoch
+                micro.append(int(order[index]) if num_samples is None or sample < num_samples else -1)
+            yield micro
+        position += step_size
 
 
 def build_scheduler(optim: OptimConfig, optimizer: Any, max_steps: int) -> Any:
-    """The learning rate's schedule. It is not prepared: a prepared one advances once per process in each step."""
+    """The schedule of the learning rate. Accelerate must not prepare it: it would advance once per process."""
     warmup = optim.warmup_steps
     num_warmup_steps = round(warmup * max_steps if warmup < 1 else warmup)
     return get_scheduler(optim.schedule, optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=max_steps)

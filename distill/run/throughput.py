@@ -1,4 +1,4 @@
-"""How well a run uses its machine: models and devices in; memory, arithmetic and its share of the peak out."""
+"""How well a run uses its machine: peak memory, arithmetic per token, and the device's peak arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 import torch
 from transformers import PreTrainedModel
 
-# dense bf16 tensor-core peaks of the vendors' data sheets, FLOP per second; the first whose words the device's name has
+# Dense bf16 tensor-core peaks in FLOP per second, from the vendors' data sheets. The first entry whose words are in the
+# device's name counts.
 PEAK_FLOPS_PER_SECOND = {
     "H200": 989e12,
     "H100 PCIe": 756e12,
@@ -28,10 +29,11 @@ PEAK_FLOPS_PER_SECOND = {
 
 
 def flops_per_token(student: PreTrainedModel, teacher: PreTrainedModel | None, cached: bool = False) -> float:
-    """Multiplications and additions of one training step per scored token: 6 per parameter of the student, 2 per one of
-    the teacher (Kaplan et al. 2020, 2001.08361, section 2.1), of its output layer alone where its states are cached.
-    Input embeddings that are not the head's, attention over the context and the teacher's reading of a second view are
-    left out, so that it is a lower bound.
+    """A lower bound of the FLOP of one training step per scored token (Kaplan et al. 2020, arXiv 2001.08361, section
+    2.1): 6 per parameter of the student and 2 per parameter of the teacher.
+
+    cached: the teacher's states are cached, so only its output layer counts. Left out are input embeddings that are not
+    tied to the output layer, attention over the context, and the teacher's reading of a second view.
     """
     flops = 6 * _num_matrix_parameters(student)
     if teacher is not None:
@@ -45,7 +47,7 @@ def _num_matrix_parameters(model: PreTrainedModel) -> int:
 
 
 def peak_flops_per_second(device: torch.device) -> float | None:
-    """The device's dense bf16 peak, or None where it is not known (every CPU, for one)."""
+    """The device's dense bf16 peak, or None if it is not known, as for every CPU."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -53,7 +55,7 @@ def peak_flops_per_second(device: torch.device) -> float | None:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory this process has held: on its GPU when it has one, else resident."""
+    """The most memory this process has held so far: on its GPU if it has one, otherwise resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""What a run shows: metrics in; a progress bar, metrics.jsonl, samples.jsonl and any of Accelerate's trackers out."""
+"""Log a run: a progress bar, metrics.jsonl, samples.jsonl, and any of Accelerate's trackers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from distill.config import RunConfig
 from distill.files import read_jsonl, write_text
 from distill.run.folder import WANDB_ID_FILE, flatten
 from distill.run.throughput import peak_flops_per_second, peak_memory_bytes
-from distill.settings import to_dict
+from distill.settings import replace, to_dict
 
 PROJECT = "evenhand"
 SHOWN = ("loss", "kd", "ce", "tokens_per_second")  # beside the progress bar
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise ValueError for a tracker that Accelerate does not know or whose package is missing (it would drop it)."""
+    """Raise ValueError for a tracker that Accelerate does not know or whose package is missing.
+
+    Accelerate itself would leave it out without a word.
+    """
     available = [str(tracker.value) for tracker in get_available_trackers()]
     missing = [name for name in names if name not in available]
     if missing:
         raise ValueError(
-            f"train.trackers: {', '.join(missing)} is not installed (there are: {', '.join(available) or 'none'}); "
+            f"train.trackers: {', '.join(missing)} is not installed (installed: {', '.join(available) or 'none'}); "
             "pip install 'evenhand[trackers]', or remove it"
         )
 
@@ -38,12 +41,13 @@ def check_trackers(names: Sequence[str]) -> None:
 def start_trackers(accelerator: Accelerator, config: RunConfig) -> None:
     """Start the trackers of a run, or continue those of the run that is resumed."""
     if config.train.trackers:
-        settings = {key: str(value) for key, value in flatten(to_dict(config)).items()}
+        settings = flatten(to_dict(replace(config, provenance=None)))
+        settings = {key: str(value) for key, value in settings.items()}
         accelerator.init_trackers(PROJECT, settings, tracker_options(accelerator, config))
 
 
 def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, Any]:
-    """Options by tracker. wandb's run id is kept in the run folder, so that a resumed run stays one run there."""
+    """Options per tracker. wandb's run id is kept in the run folder, so that a resumed run stays one run on wandb."""
     if "wandb" not in config.train.trackers or not accelerator.is_main_process:
         return {}
     file = Path(config.run_dir) / WANDB_ID_FILE
@@ -55,9 +59,9 @@ def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, An
 class RunLog:
     """Writes the metrics of one run, from the main process only.
 
-    Lines beyond the step that a run resumes from (all, if it starts again) are dropped first: they will be computed
-    again. A context manager: leaving it closes the bar, the files and the trackers.
-    flops_per_token: of one step, for the model FLOP utilisation (MFU).
+    A context manager; leaving it closes the bar, the files and the trackers. Lines beyond the step that the run resumes
+    from are dropped first, because these steps are computed again. flops_per_token: for the model FLOP utilisation
+    (MFU).
     """
 
     def __init__(
@@ -86,10 +90,10 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         self.bar.close()
         if self.main:
-            with contextlib.suppress(OSError):  # what could not be written has been reported
+            with contextlib.suppress(OSError):  # log() has reported what could not be written
                 self.file.close()
-        # not accelerator.end_training(): it also destroys the process group, and with gloo the last reference to that
-        # then dies with DDP's reducer, whose destructor waits, holding the GIL, for a thread that needs the GIL
+        # Not accelerator.end_training(): it also destroys the process group. With gloo, the last reference to the group
+        # would then die with DDP's reducer, whose destructor holds the GIL and waits for a thread that needs the GIL.
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
@@ -99,11 +103,11 @@ class RunLog:
         self.tokens_since += num_tokens
 
     def restart_clock(self) -> None:
-        """Leave out of the throughput what has happened since the last report (an evaluation, say)."""
+        """Do not count in the throughput what has happened since the last report, for example an evaluation."""
         self.started, self.tokens_since = time.perf_counter(), 0
 
     def log_step(self, step: int, metrics: dict[str, Any]) -> None:
-        """Log a step's metrics with throughput since the last report and peak memory of the main process so far."""
+        """Log a step's metrics, the throughput since the last report, and the main process's peak memory so far."""
         rate = self.tokens_since / (time.perf_counter() - self.started)
         self.restart_clock()
         metrics = metrics | {"tokens_per_second": rate, "memory_bytes": peak_memory_bytes(self.accelerator.device)}
@@ -114,7 +118,7 @@ class RunLog:
         self.bar.set_postfix(shown, refresh=False)
 
     def log(self, step: int, values: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl and hand the numbers to the trackers. Raises OSError on a full disk."""
+        """Append one line to metrics.jsonl and pass the numbers to the trackers. Raises OSError on a full disk."""
         if self.main:
             with _writing(self.file.name):
                 self.file.write(json.dumps({"step": step} | values) + "\n")
@@ -130,7 +134,7 @@ class RunLog:
 
 @contextlib.contextmanager
 def _writing(file: Path | str) -> Iterator[None]:
-    """Inside, an OSError names the file and the remedy."""
+    """Within this context, an OSError names the file and the remedy."""
     try:
         yield
     except OSError as error:

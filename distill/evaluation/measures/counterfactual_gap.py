@@ -32,7 +32,8 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task, Work, about_num_tokens, data_hash, tokenizer_hash
-from distill.loss.targets import GenderClasses, carry, gender_classes
+from distill.loss.gender_classes import GenderClasses, gender_classes
+from distill.loss.targets import carry
 
 
 def task(inputs: Inputs) -> Task | None:
@@ -81,7 +82,7 @@ def swapped_pairs(
 def score(scorer: Scorer, pairs: Sequence[tuple[int, PairedExample]], classes: GenderClasses) -> list[dict[str, Any]]:
     """One record per document: sum of total variations, compared positions, and both views' log-likelihoods (nats).
 
-    classes: what M carries (`distill.loss.targets.gender_classes`). A document beyond the model's context is cut
+    classes: what M carries (`distill.loss.gender_classes.gender_classes`). A document beyond the model's context is cut
     there (`cut_pair`).
     """
     classes = classes.to(scorer.model.device)

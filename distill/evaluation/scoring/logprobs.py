@@ -19,7 +19,7 @@ from distill.evaluation.processes import message_of
 from distill.evaluation.scoring.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
-from distill.loss.matmul import bfloat16_products
+from distill.loss.matmul import bfloat16_matmul
 
 MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
 
@@ -153,7 +153,7 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
     head = scorer.model.get_output_embeddings()
     bias = None if getattr(head, "bias", None) is None else head.bias.float()
     exact = {hidden.dtype, head.weight.dtype} == {torch.bfloat16}  # rounding does not change them
-    with bfloat16_products(exact):
+    with bfloat16_matmul(exact):
         logits = torch.nn.functional.linear(hidden.float(), scorer.head_weight, bias)
     normaliser = logits.logsumexp(dim=-1)
     if not torch.isfinite(normaliser).all():

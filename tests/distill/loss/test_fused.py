@@ -1,7 +1,8 @@
-"""The fused loss against eager autograd in float64, its gradient against finite differences, its invariances."""
+"""The fused loss against eager autograd in float64, its gradient against finite differences, and its invariances."""
 
 import itertools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,11 +14,13 @@ from augment.lexicon import load_lexicon
 from distill.config import LossConfig, PerturbConfig
 from distill.data.batches import collate
 from distill.data.packing import pair_texts
-from distill.loss import fused
-from distill.loss.distiller import Distiller, teacher_states
-from distill.loss.fused import Head, Objective, Teacher, pair_loss
-from distill.loss.positions import Group, find_positions
-from distill.loss.targets import USES_COUNTERFACTUAL, GenderClasses, carry, gender_classes, perturb
+from distill.loss import fused, logits
+from distill.loss.distiller import Distiller
+from distill.loss.fused import LossTerms, Objective, pair_loss
+from distill.loss.gender_classes import GenderClasses, gender_classes
+from distill.loss.logits import ChunkedLogits, LazyLogits
+from distill.loss.positions import Group, Positions, find_positions
+from distill.loss.targets import USES_COUNTERFACTUAL, carry, make_target
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "skewed_kl"]
@@ -41,17 +44,37 @@ GROUPS = (
 ALONE = tuple(Group(g.student_rows, g.teacher_rows[: len(g.student_rows)], False) for g in GROUPS)
 
 
-def inputs(dtype: torch.dtype, bias: bool = False) -> tuple[Tensor, Head, Tensor, Tensor, Teacher]:
-    """Hidden states, head, labels, gendered positions and teacher of a student with 18 rows."""
+class Inputs(NamedTuple):
+    """A student with 18 rows, its teacher with 16, labels and gendered positions."""
+
+    student: LazyLogits
+    teacher: LazyLogits
+    labels: Tensor
+    is_gendered: Tensor
+
+    def loss(self, objective: Objective, groups: tuple[Group, ...] = GROUPS, scale: Tensor = SCALE) -> Tensor:
+        """The fused loss of the predictions in groups."""
+        return pair_loss(*self[:3], positions(groups, self.is_gendered), objective, scale).loss
+
+
+def inputs(dtype: torch.dtype, bias: bool = False) -> Inputs:
     torch.manual_seed(0)
     hidden, teacher_hidden = torch.randn(18, WIDTH), torch.randn(16, TEACHER_WIDTH)
     weight, teacher_weight = torch.randn(NUM_IDS, WIDTH), torch.randn(NUM_IDS, TEACHER_WIDTH)
     biases = torch.randn(NUM_IDS), torch.randn(NUM_IDS)
     labels, is_gendered = torch.randint(NUM_IDS, (18,)), torch.rand(18) < 0.4
-    head = Head(weight.to(dtype).requires_grad_(), biases[0].to(dtype).requires_grad_() if bias else None)
-    teacher_head = Head(teacher_weight.to(dtype), biases[1].to(dtype) if bias else None)
-    teacher = Teacher(teacher_hidden.to(dtype), teacher_head)
-    return hidden.to(dtype).requires_grad_(), head, labels, is_gendered, teacher
+    own_bias, teacher_bias = (b.to(dtype) if bias else None for b in biases)
+    student = LazyLogits(
+        hidden.to(dtype).requires_grad_(),
+        weight.to(dtype).requires_grad_(),
+        None if own_bias is None else own_bias.requires_grad_(),
+    )
+    teacher = LazyLogits(teacher_hidden.to(dtype), teacher_weight.to(dtype), teacher_bias)
+    return Inputs(student, teacher, labels, is_gendered)
+
+
+def positions(groups: tuple[Group, ...], is_gendered: Tensor) -> Positions:
+    return Positions(groups, torch.zeros(0, dtype=torch.long), is_gendered)
 
 
 def objective(operation: str, divergence: str = "forward_kl", **settings: float) -> Objective:
@@ -85,10 +108,10 @@ def eager_counterpart(target: Tensor, student: Tensor) -> Tensor:
     """What the chain rule of KL gives to how counterparts share their mass, pair by pair, from probabilities [V]."""
     q, s = target.exp(), student.exp()
     total = q.new_zeros(())
-    for one, other in enumerate(CLASSES.partner.tolist()):
-        if one < other:
+    for side, partner in enumerate(CLASSES.partner.tolist()):
+        if side < partner:
             mine, theirs = (
-                torch.stack([p[CLASSES.ids[CLASSES.class_of == side]].sum() for side in (one, other)]) for p in (q, s)
+                torch.stack([p[CLASSES.ids[CLASSES.class_of == c]].sum() for c in (side, partner)]) for p in (q, s)
             )
             total = total + mine.sum() * (mine / mine.sum() * (mine / mine.sum() / (theirs / theirs.sum())).log()).sum()
     return total
@@ -100,50 +123,57 @@ def eager_joint_cross_entropy(student: Tensor, label: int) -> Tensor:
     if len(where) == 0:
         return -student[label]
     own = CLASSES.class_of[where.item()]
-    mine, theirs = (student.exp()[CLASSES.ids[CLASSES.class_of == one]].sum() for one in (own, CLASSES.partner[own]))
+    mine, theirs = (student.exp()[CLASSES.ids[CLASSES.class_of == c]].sum() for c in (own, CLASSES.partner[own]))
     return -((mine + theirs) * student[label].exp() / mine).log()
 
 
-def eager_loss(hidden, head, labels, is_gendered, groups, teacher, objective, scale) -> tuple[Tensor, Tensor]:
+def eager_loss(student, teacher, labels, positions, objective, scale) -> tuple[Tensor, LossTerms, LossTerms]:
     """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
-    logits, tau = F.linear(hidden, *head), objective.loss.temperature
-    logprobs = None if teacher is None else (F.linear(teacher.hidden, *teacher.head) / tau).log_softmax(-1)
-    parts = torch.zeros(2, 5, dtype=hidden.dtype)
-    for group in groups:
+    all_logits, loss = F.linear(*student), objective.loss
+    tau = loss.temperature
+    logprobs = None if teacher is None else (F.linear(*teacher) / tau).log_softmax(-1)
+    sums = torch.zeros(2, 7, dtype=student.hidden.dtype)
+    for group in positions.groups:
         for view, position in itertools.product(range(len(group.student_rows)), range(group.student_rows.shape[1])):
             row = group.student_rows[view, position]
-            values = [hidden.new_zeros(()), F.cross_entropy(logits[row], labels[row]), *hidden.new_zeros(3)]
-            if not objective.loss.ce_counterparts:
-                values[1] = eager_joint_cross_entropy(logits[row].log_softmax(-1), int(labels[row]))
-            if objective.loss.pairing_weight > 0:
-                values[2] = eager_pairing(logits, group, view, position)
+            zero = student.hidden.new_zeros(())
+            kd, counterpart, target_entropy, pairing = zero, zero, zero, zero
+            ce = F.cross_entropy(all_logits[row], labels[row])
+            if not loss.ce_counterparts:
+                ce = eager_joint_cross_entropy(all_logits[row].log_softmax(-1), int(labels[row]))
+            if loss.pairing_weight > 0:
+                pairing = eager_pairing(all_logits, group, view, position)
             if logprobs is not None:
                 own = logprobs[group.teacher_rows[view, position]]
-                other = logprobs[group.teacher_rows[view - 1, position]] if group.has_partner else None
-                target = perturb(own, other, objective.perturbation, CLASSES)
-                loss = objective.loss
-                values[0] = eager_divergence(target, logits[row] / tau, loss.divergence, loss.beta)
+                partner = logprobs[group.teacher_rows[view - 1, position]] if group.has_partner else None
+                target = make_target(own, partner, objective.perturbation, CLASSES)
+                kd = eager_divergence(target, all_logits[row] / tau, loss.divergence, loss.beta)
                 if loss.counterpart_weight > 0:
-                    values[3] = eager_counterpart(target, (logits[row] / tau).log_softmax(-1))
-                values[4] = -(target.exp() * target).sum()
-            parts = parts + torch.stack([torch.ones(()), is_gendered[row].float()]).unsqueeze(1) * torch.stack(values)
-    loss = objective.loss
-    weights = [loss.kd_weight * tau**2, loss.ce_weight, loss.pairing_weight, loss.counterpart_weight * tau**2]
-    return scale * (torch.tensor(weights, dtype=hidden.dtype) * parts[0, :4]).sum(), parts
+                    counterpart = eager_counterpart(target, (all_logits[row] / tau).log_softmax(-1))
+                target_entropy = -(target.exp() * target).sum()
+            terms = LossTerms(kd, ce, pairing, counterpart, target_entropy, hidden=zero, num_tokens=zero + 1)
+            counts = torch.stack([torch.ones(()), positions.is_gendered[row].float()]).unsqueeze(1)
+            sums = sums + counts * torch.stack(terms)
+    total = LossTerms(*sums[0])
+    softened = tau**2 * (loss.kd_weight * total.kd + loss.counterpart_weight * total.counterpart)
+    value = scale * (softened + loss.ce_weight * total.ce + loss.pairing_weight * total.pairing)
+    return value, total, LossTerms(*sums[1])
 
 
 def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teach: bool = True) -> None:
-    """Loss, parts and gradients in float32 against the eager ones in float64."""
+    """Loss, terms and gradients in float32 against the eager ones in float64."""
     results = []
     for function, dtype in ((pair_loss, torch.float32), (eager_loss, torch.float64)):
-        hidden, head, labels, is_gendered, teacher = inputs(dtype, bias)
-        loss, parts = function(hidden, head, labels, is_gendered, groups, teacher if teach else None, chosen, SCALE)
+        student, teacher, labels, is_gendered = inputs(dtype, bias)
+        loss, *sums = function(
+            student, teacher if teach else None, labels, positions(groups, is_gendered), chosen, SCALE
+        )
         (3 * loss).backward()
-        gradients = [hidden.grad, head.weight.grad] + ([head.bias.grad] if head.bias is not None else [])
-        results.append((loss, parts, gradients))
-    (loss, parts, gradients), (expected_loss, expected_parts, expected) = results
+        gradients = [tensor.grad for tensor in student if tensor is not None]
+        results.append((loss, torch.stack([torch.stack(terms) for terms in sums]).detach(), gradients))
+    (loss, sums, gradients), (expected_loss, expected_sums, expected) = results
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
-    torch.testing.assert_close(parts.double(), expected_parts.detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sums.double(), expected_sums.double(), rtol=1e-5, atol=1e-6)
     for mine, theirs in zip(gradients, expected, strict=True):
         torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
 
@@ -153,7 +183,7 @@ def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teac
 def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
     groups = GROUPS if operation in USES_COUNTERFACTUAL else ALONE
     for num_rows, few_rows in ((1, 1), (4, 1), (7, 3), (1000, 1000)):
-        monkeypatch.setattr(fused, "CHUNK_BYTES_CPU", num_rows * BYTES_PER_ROW)
+        monkeypatch.setattr(logits, "CHUNK_BYTES_CPU", num_rows * BYTES_PER_ROW)
         monkeypatch.setattr(fused, "CACHED_VALUES", few_rows * NUM_IDS)
         check(groups, objective(operation, divergence))
 
@@ -183,94 +213,88 @@ def test_equals_the_eager_loss_with_a_bias_without_a_teacher_and_without_a_term(
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_the_gradient_is_that_of_finite_differences(divergence):
-    hidden, head, labels, is_gendered, teacher = inputs(torch.float64, bias=True)
+    given = inputs(torch.float64, bias=True)
 
-    def loss(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        chosen = objective("equivariant", divergence)
-        return pair_loss(hidden, Head(weight, bias), labels, is_gendered, GROUPS, teacher, chosen, SCALE)[0]
+    def loss(*student: Tensor) -> Tensor:
+        return given._replace(student=LazyLogits(*student)).loss(objective("equivariant", divergence))
 
-    assert torch.autograd.gradcheck(loss, (hidden, head.weight, head.bias))
+    assert torch.autograd.gradcheck(loss, tuple(given.student))
 
 
-def test_a_head_tied_to_the_embeddings_gets_the_gradients_of_both_uses():
+def test_an_output_layer_tied_to_the_embeddings_gets_the_gradients_of_both_uses():
     def loss_of(weight: Tensor, function: Callable) -> Tensor:
-        _, _, labels, is_gendered, teacher = inputs(torch.float64)
-        hidden = F.embedding(labels, weight).cumsum(0).tanh()
-        return function(hidden, Head(weight, None), labels, is_gendered, GROUPS, teacher, objective("mean"), SCALE)[0]
+        _, teacher, labels, is_gendered = inputs(torch.float64)
+        student = LazyLogits(F.embedding(labels, weight).cumsum(0).tanh(), weight)
+        return function(student, teacher, labels, positions(GROUPS, is_gendered), objective("mean"), SCALE)[0]
 
-    weights = [inputs(torch.float64)[1].weight for _ in range(2)]
+    weights = [inputs(torch.float64).student.weight for _ in range(2)]
     for weight, function in zip(weights, (pair_loss, eager_loss), strict=True):
         loss_of(weight, function).backward()
     torch.testing.assert_close(weights[0].grad, weights[1].grad)
 
 
 def test_without_gradients_none_are_made_and_the_value_is_the_same():
-    hidden, head, *rest, teacher = inputs(torch.float32)
+    given = inputs(torch.float32)
     with torch.no_grad():
-        quiet, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"), SCALE)
-    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"), SCALE)
+        quiet = given.loss(objective("mean"))
     assert not quiet.requires_grad
-    assert quiet == loss
+    assert quiet == given.loss(objective("mean"))
 
 
-def test_a_frozen_head_gets_no_gradient():
-    hidden, head, *rest, teacher = inputs(torch.float32)
-    frozen = Head(head.weight.detach(), None)
-    pair_loss(hidden, frozen, *rest, GROUPS, teacher, objective("mean"), SCALE)[0].backward()
+def test_a_frozen_output_layer_gets_no_gradient():
+    given = inputs(torch.float32)
+    hidden, weight, _ = given.student
+    frozen = given._replace(student=LazyLogits(hidden, weight.detach()))
+    frozen.loss(objective("mean")).backward()
     assert hidden.grad is not None
-    assert frozen.weight.grad is None
+    assert frozen.student.weight.grad is None
     gradient, hidden.grad = hidden.grad, None
-    pair_loss(hidden, head, *rest, GROUPS, teacher, objective("mean"), SCALE)[0].backward()
+    given.loss(objective("mean")).backward()
     assert torch.equal(gradient, hidden.grad)
 
 
 def test_a_shift_of_the_teachers_logits_changes_nothing():
-    hidden, head, *rest, teacher = inputs(torch.float64)
-    chosen = objective("equivariant_geometric")
-    loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, chosen, SCALE)
-    shifted = Teacher(teacher.hidden, Head(teacher.head.weight, torch.full((NUM_IDS,), 5.0, dtype=torch.float64)))
-    torch.testing.assert_close(pair_loss(hidden, head, *rest, GROUPS, shifted, chosen, SCALE)[0], loss)
+    given, chosen = inputs(torch.float64), objective("equivariant_geometric")
+    shifted = given.teacher._replace(bias=torch.full((NUM_IDS,), 5.0, dtype=torch.float64))
+    torch.testing.assert_close(given._replace(teacher=shifted).loss(chosen), given.loss(chosen))
 
 
 def test_the_scale_of_the_gradient_does_not_depend_on_the_temperature():
     norms = []
     for temperature in (20.0, 40.0):  # in the limit, logits differ by little and tau^2 makes up for tau^-2
-        hidden, head, *rest, teacher = inputs(torch.float64)
-        chosen = objective("none", ce_weight=0.0, temperature=temperature)
-        pair_loss(hidden, head, *rest, ALONE, teacher, chosen, SCALE)[0].backward()
-        norms.append(hidden.grad.norm().item())
+        given = inputs(torch.float64)
+        given.loss(objective("none", ce_weight=0.0, temperature=temperature), ALONE).backward()
+        norms.append(given.student.hidden.grad.norm().item())
     assert norms[0] == pytest.approx(norms[1], rel=0.05)
 
 
 def test_bf16_rounds_operands_and_keeps_sums_in_float32():
     torch.manual_seed(0)
     hidden, weight = torch.randn(7, 256).to(torch.bfloat16), torch.randn(50, 256).to(torch.bfloat16)
-    output = fused._Output(hidden, Head(weight, None), torch.bfloat16)
-    logits = output.logits(torch.arange(7))
-    assert logits.dtype == torch.float32
-    torch.testing.assert_close(logits.double(), hidden.double() @ weight.double().T, rtol=1e-5, atol=1e-5)
+    values = ChunkedLogits(LazyLogits(hidden, weight), torch.bfloat16).logits(torch.arange(7))
+    assert values.dtype == torch.float32
+    torch.testing.assert_close(values.double(), hidden.double() @ weight.double().T, rtol=1e-5, atol=1e-5)
 
 
 def test_the_gradient_of_many_tokens_is_not_lost_in_float16(monkeypatch):
     """The scale is 1 / tokens: float16 has nothing between 0 and 6e-8."""
 
-    def in_float16(output, a, b, out=None, add=False):
+    def in_float16(chunked, a, b, out=None, add=False):
         product = a.half().float() @ b.half().float()
         return product if out is None else out.add_(product) if add else out.copy_(product)
 
-    hidden, head, *rest, teacher = inputs(torch.float32)
-    chosen, gradients = objective("equivariant"), []
+    given, gradients = inputs(torch.float32), []
     for half in (False, True):
         if half:
-            monkeypatch.setattr(fused._Output, "_product", in_float16)
-        loss, _ = pair_loss(hidden, head, *rest, GROUPS, teacher, chosen, torch.tensor(1e-9))
-        gradients.append(torch.autograd.grad(1e9 * loss, [hidden, head.weight]))
+            monkeypatch.setattr(ChunkedLogits, "_product", in_float16)
+        loss = given.loss(objective("equivariant"), scale=torch.tensor(1e-9))
+        gradients.append(torch.autograd.grad(1e9 * loss, given.student[:2]))
     for exact, rounded in zip(*gradients, strict=True):
         torch.testing.assert_close(rounded, exact, rtol=0, atol=0.01 * exact.abs().max().item())
 
 
 class NothingWaits(TorchDispatchMode):
-    """Fails at whatever would make the CPU wait for a GPU: a value read, or a result whose size depends on values."""
+    """Fails when the CPU would wait for a GPU: for a value, or for a result whose size depends on values."""
 
     WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal.default", "is_nonzero")
 
@@ -283,33 +307,31 @@ class NothingWaits(TorchDispatchMode):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_nothing_waits_for_a_gpu_in_the_forward_pass(operation):
-    hidden, head, *rest, teacher = inputs(torch.float32)
-    chosen = objective(operation, "jsd", pairing_weight=0.3)
+    given = inputs(torch.float32)
+    hidden, is_gendered = given.student.hidden, given.is_gendered
     with NothingWaits():
-        pair_loss(hidden, head, *rest, GROUPS, teacher, chosen, SCALE)
-    for waiting in (lambda: hidden[rest[1]], lambda: hidden.sum().item(), rest[1].nonzero):
+        given.loss(objective(operation, "jsd", pairing_weight=0.3))
+    for waiting in (lambda: hidden[is_gendered], lambda: hidden.sum().item(), is_gendered.nonzero):
         with pytest.raises(AssertionError, match="waits for the GPU"), NothingWaits():
             waiting()
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_the_students_forward_pass_waits_for_no_gpu_and_returns_sums_not_logits(
+def test_the_distillers_forward_pass_waits_for_no_gpu_and_returns_sums_not_logits(
     architecture, tiny_model, tokenizer, monkeypatch
 ):
     lexicon = load_lexicon()
     documents = pair_texts(["The nurse said that she and the king left."], tokenizer, lexicon, [tokenizer.bos_token_id])
     batch = collate([documents[0].example], 24)
-    positions = find_positions(batch, both=True, paired=True)
+    scored = find_positions(batch, both=True, paired=True)
     student, teacher = tiny_model(architecture, seed=1), tiny_model(architecture, seed=2)
     chosen = objective("equivariant", hidden_weight=0.1)
-    classes = gender_classes(tokenizer, lexicon)
-    module = Distiller(student, chosen.loss, chosen.perturbation, teacher.get_output_embeddings(), classes).train()
-    states = teacher_states(teacher, batch, positions.swapped)
-    ids = torch.cat([batch.input_ids, batch.cf_input_ids])
-    # transformers looks at the positions once per forward pass, which is not ours to change
+    objective_with_classes = chosen._replace(classes=gender_classes(tokenizer, lexicon))
+    module = Distiller(student, objective_with_classes, teacher).train()
+    # transformers reads the position ids once per forward pass, which we cannot change
     monkeypatch.setattr("transformers.masking_utils.find_packed_sequence_indices", lambda _: None)
     with NothingWaits():
-        terms = module(ids, positions, SCALE, states)
-    found = [terms.loss, *terms.sums, *terms.gendered_sums]
-    assert all(tensor.numel() == 1 for tensor in found)  # accelerate makes float32 of all that the student returns
-    terms.loss.backward()
+        result = module(batch, scored, SCALE)
+    tensors = [result.loss, *result.sums, *result.gendered_sums]
+    assert all(tensor.numel() == 1 for tensor in tensors)  # accelerate converts all that the module returns to float32
+    result.loss.backward()

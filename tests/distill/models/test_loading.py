@@ -24,7 +24,7 @@ from distill.models.loading import (
     load_tokenizer,
     model_fingerprint,
 )
-from distill.models.parts import load_parts
+from distill.models.run_models import load_run_models
 from distill.settings import validate
 
 
@@ -73,7 +73,7 @@ def test_a_gguf_file_is_a_teacher(tmp_path, tokenizer):
         "teacher": {"path": str(tmp_path), "gguf_file": "tiny.gguf", "dtype": "bfloat16"},
         "data": {"path": "x", "seq_len": 64, "tokenizer": str(tmp_path / "tokenizer")},
     }
-    _, teacher, student = load_parts(run_config(tmp_path, **settings))
+    _, teacher, student = load_run_models(run_config(tmp_path, **settings))
     assert teacher.config.model_type == "llama"
     assert not getattr(teacher, "is_quantized", False)  # newer transformers would leave weights packed on a GPU
     assert {parameter.dtype for parameter in teacher.parameters()} == {torch.bfloat16}
@@ -127,9 +127,9 @@ def test_a_bf16_checkpoint_gives_float32_weights(tiny_model, tmp_path):
         ({"data": {"path": "x", "tokenizer": "./none"}}, FileNotFoundError, "tokenizer folder ./none does not exist"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(settings, error, message, folder):
+def test_models_that_do_not_fit_are_refused(settings, error, message, folder):
     with pytest.raises(error, match=message) as fault:
-        load_parts(run_config(folder, **settings))
+        load_run_models(run_config(folder, **settings))
     assert "\n" not in str(fault.value)
 
 
@@ -141,18 +141,18 @@ def test_another_tokenizer_than_the_teachers_is_refused(folder, tiny_model, toke
     (tmp_path / "other" / "tokenizer.json").write_text(json.dumps(other))
     data = {"path": "x", "seq_len": 64, "tokenizer": str(tmp_path / "other")}
     with pytest.raises(ValueError, match=r"mismatch: data.tokenizer \(.*\) and the teacher \(.*\) are not the same"):
-        load_parts(run_config(folder, data=data))
+        load_run_models(run_config(folder, data=data))
     load_causal_lm(str(folder)).save_pretrained(tmp_path / "other")
     with pytest.raises(
         ValueError, match=r"mismatch: the teacher \(.*\) and student.checkpoint \(.*\) are not the same"
     ):
-        load_parts(run_config(folder, student={"checkpoint": str(tmp_path / "other")}))
+        load_run_models(run_config(folder, student={"checkpoint": str(tmp_path / "other")}))
     tokenizer.save_pretrained(tmp_path / "same")
-    load_parts(run_config(folder, data=data | {"tokenizer": str(tmp_path / "same")}))
+    load_run_models(run_config(folder, data=data | {"tokenizer": str(tmp_path / "same")}))
     for architecture in ("gpt2", "llama"):  # for which transformers makes a tokenizer of almost nothing
         tiny_model(architecture).save_pretrained(tmp_path / architecture)
         weights = run_config(tmp_path / architecture, data=data | {"tokenizer": str(tmp_path / "same")})
-        assert len(load_parts(weights)[0]) == len(tokenizer)
+        assert len(load_run_models(weights)[0]) == len(tokenizer)
 
 
 def test_a_tokenizer_beyond_the_vocabulary_is_refused_and_padding_of_it_is_not(tiny_model, tokenizer):

@@ -17,23 +17,25 @@ import torch
 from accelerate import Accelerator
 
 from distill.run import checkpoint as module
-from distill.run.checkpoint import Parts, TrainState, checkpoints, damage, load_newest_checkpoint, save_checkpoint
+from distill.run.checkpoint import checkpoints, load_newest_checkpoint, save_checkpoint
+from distill.run.learner import Learner, TrainState
+from distill.run.manifest import damage
 
 
-def build_parts(accelerator: Accelerator, seed: int = 0, width: int = 8) -> Parts:
+def build_learner(accelerator: Accelerator, seed: int = 0, width: int = 8) -> Learner:
     torch.manual_seed(seed)
     model = torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.Dropout(0.5), torch.nn.Linear(width, 3))
     model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), lr=0.1))
-    return Parts(model, optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9), TrainState())
+    return Learner(model, optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9), TrainState())
 
 
-def advance(parts: Parts, num_steps: int) -> None:
+def advance(learner: Learner, num_steps: int) -> None:
     for _ in range(num_steps):
-        parts.model(torch.randn(4, 8)).square().sum().backward()
-        parts.optimizer.step()
-        parts.optimizer.zero_grad()
-        parts.scheduler.step()
-        parts.state.step += 1
+        learner.model(torch.randn(4, 8)).square().sum().backward()
+        learner.optimizer.step()
+        learner.optimizer.zero_grad()
+        learner.scheduler.step()
+        learner.state.step += 1
 
 
 def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
@@ -46,13 +48,13 @@ def accelerator() -> Accelerator:
 
 
 @pytest.fixture
-def run(accelerator, tmp_path) -> Parts:
-    """Parts after four steps, with checkpoints at steps 2 and 4."""
-    parts = build_parts(accelerator)
+def run(accelerator, tmp_path) -> Learner:
+    """A learner after four steps, with checkpoints at steps 2 and 4."""
+    learner = build_learner(accelerator)
     for _ in range(2):
-        advance(parts, 2)
-        save_checkpoint(accelerator, tmp_path, parts, keep=2)
-    return parts
+        advance(learner, 2)
+        save_checkpoint(accelerator, tmp_path, learner, keep=2)
+    return learner
 
 
 def names(run_dir: Path) -> list[str]:
@@ -63,7 +65,7 @@ def test_a_resumed_run_takes_the_steps_that_would_have_come(run, accelerator, tm
     states = random.getstate(), np.random.get_state()[1].tolist()
     drawn = random.random(), np.random.rand(3).tolist()
     advance(run, 3)
-    resumed = build_parts(accelerator, seed=1)
+    resumed = build_learner(accelerator, seed=1)
     random.seed(1)
     np.random.seed(1)
     assert load_newest_checkpoint(accelerator, tmp_path, resumed, seed=0)
@@ -76,7 +78,7 @@ def test_a_resumed_run_takes_the_steps_that_would_have_come(run, accelerator, tm
 
 
 def test_without_a_checkpoint_there_is_nothing_to_load(accelerator, tmp_path):
-    assert not load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+    assert not load_newest_checkpoint(accelerator, tmp_path, build_learner(accelerator), seed=0)
 
 
 FILES = ["state/__0_0.distcp", "state/.metadata", "run.pt", "random_0.pt", "manifest.json"]
@@ -96,7 +98,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(
         file.write_bytes(raw)
     else:
         file.unlink()
-    resumed = build_parts(accelerator, seed=1)
+    resumed = build_learner(accelerator, seed=1)
     assert load_newest_checkpoint(accelerator, tmp_path, resumed, seed=0)
     assert resumed.state.step == 2
     printed = capsys.readouterr().out
@@ -114,17 +116,17 @@ def test_when_all_are_damaged_no_launch_silently_starts_the_run_again(run, accel
         (checkpoint / "run.pt").unlink()
     for _ in range(2):
         with pytest.raises(ValueError, match=r"no checkpoint of .* is whole; remove its folder checkpoints to start"):
-            load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+            load_newest_checkpoint(accelerator, tmp_path, build_learner(accelerator), seed=0)
         assert names(tmp_path) == ["step_00000002", "step_00000004"]
 
 
 def test_only_checkpoints_that_were_set_aside_are_no_reason_to_start_again(run, accelerator, tmp_path):
     (tmp_path / "checkpoints" / "step_00000004" / "run.pt").unlink()
-    assert load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+    assert load_newest_checkpoint(accelerator, tmp_path, build_learner(accelerator), seed=0)
     shutil.rmtree(tmp_path / "checkpoints" / "step_00000002")
     assert names(tmp_path) == ["step_00000004.damaged"]
     with pytest.raises(ValueError, match=r"no checkpoint of .* is whole"):
-        load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+        load_newest_checkpoint(accelerator, tmp_path, build_learner(accelerator), seed=0)
 
 
 @pytest.mark.parametrize("name", ["run.pt", "manifest.json"])
@@ -139,24 +141,24 @@ def test_a_disk_that_cannot_be_read_stops_the_run_and_changes_nothing(name, run,
     with monkeypatch.context() as patch:
         patch.setattr(io, "open", failing)  # what Path.open calls
         with pytest.raises(OSError, match=r"step_0+4 cannot be read \(.*Input/output error.*; nothing was changed"):
-            load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator), seed=0)
+            load_newest_checkpoint(accelerator, tmp_path, build_learner(accelerator), seed=0)
     assert names(tmp_path) == ["step_00000002", "step_00000004"]
-    resumed = build_parts(accelerator, seed=1)
+    resumed = build_learner(accelerator, seed=1)
     assert load_newest_checkpoint(accelerator, tmp_path, resumed, seed=0)
     assert resumed.state.step == 4
 
 
 def test_a_whole_checkpoint_of_another_model_is_refused(run, accelerator, tmp_path):
     with pytest.raises(ValueError, match=r"step_00000004 does not fit this run \(.*versions"):
-        load_newest_checkpoint(accelerator, tmp_path, build_parts(accelerator, width=9), seed=0)
+        load_newest_checkpoint(accelerator, tmp_path, build_learner(accelerator, width=9), seed=0)
 
 
 def test_the_newest_and_the_best_are_kept(accelerator, tmp_path):
-    parts = build_parts(accelerator)
+    learner = build_learner(accelerator)
     for loss in (math.nan, 1.0, None, 2.0, None):
-        advance(parts, 1)
-        parts.state.heldout_nats_per_token = loss
-        save_checkpoint(accelerator, tmp_path, parts, keep=2)
+        advance(learner, 1)
+        learner.state.heldout_nats_per_token = loss
+        save_checkpoint(accelerator, tmp_path, learner, keep=2)
     assert names(tmp_path) == ["step_00000002", "step_00000004", "step_00000005"]
 
 
@@ -169,7 +171,7 @@ def test_an_old_checkpoint_that_someone_still_reads_is_removed_later(run, accele
         advance(run, 2)
         save_checkpoint(accelerator, tmp_path, run, keep=1)
     assert [path.name for path in checkpoints(tmp_path)] == ["step_00000006"]
-    assert capsys.readouterr().out.count("is not needed any more and cannot be removed yet ([Errno") == 2
+    assert capsys.readouterr().out.count("is no longer needed, but cannot be removed yet ([Errno") == 2
     advance(run, 2)
     save_checkpoint(accelerator, tmp_path, run, keep=1)
     assert names(tmp_path) == ["step_00000008"]
@@ -181,12 +183,12 @@ def test_random_states_start_anew_on_another_number_of_processes(run, accelerato
     torch.save(content | {"num_processes": 2}, checkpoint / "run.pt")
     draws = []
     for _ in range(2):
-        parts = build_parts(accelerator, seed=1)
+        learner = build_learner(accelerator, seed=1)
         shutil.copytree(checkpoint, tmp_path / "copy", dirs_exist_ok=True)
-        module._read(accelerator, checkpoint, parts, seed=0)
+        module._read(accelerator, checkpoint, learner, seed=0)
         draws.append(torch.rand(2).tolist())
     assert draws[0] == draws[1]  # of the seed and the step
-    module._read(accelerator, checkpoint, parts, seed=1)
+    module._read(accelerator, checkpoint, learner, seed=1)
     assert torch.rand(2).tolist() != draws[0]
 
 
@@ -194,29 +196,31 @@ def test_a_checkpoint_of_a_gpu_continues_on_a_cpu(run, accelerator, tmp_path):
     file = tmp_path / "checkpoints" / "step_00000004" / "random_0.pt"
     states = torch.load(file, weights_only=True)
     torch.save(states | {"device": torch.zeros(16, dtype=torch.uint8)}, file)
-    parts = build_parts(accelerator, seed=1)
-    module._read(accelerator, file.parent, parts, seed=0)
-    assert parts.state.step == 4
+    learner = build_learner(accelerator, seed=1)
+    module._read(accelerator, file.parent, learner, seed=0)
+    assert learner.state.step == 4
     assert torch.equal(torch.get_rng_state(), states["torch"])
 
 
 # -- a disk that is full ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["sync", "torch.save", "distributed_checkpoint.save", "write_text"])
+@pytest.mark.parametrize(
+    "where",
+    ["checkpoint.sync", "checkpoint.torch.save", "checkpoint.distributed_checkpoint.save", "manifest.write_text"],
+)
 def test_a_full_disk_is_one_message_and_the_last_checkpoint_stays(where, run, accelerator, tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     weights = copy.deepcopy(run.model.state_dict())
-    target, _, attribute = f"distill.run.checkpoint.{where}".rpartition(".")
     with monkeypatch.context() as patch:
-        patch.setattr(target + "." + attribute, full)
+        patch.setattr(f"distill.run.{where}", full)
         run.state.step = 6
         with pytest.raises(OSError, match=r"step_00000006 cannot be written .*No space left .*continues from step_0+4"):
             save_checkpoint(accelerator, tmp_path, run, keep=2)
     assert names(tmp_path) == ["step_00000002", "step_00000004"]  # nothing half-written is left to fill the disk
-    resumed = build_parts(accelerator, seed=1)
+    resumed = build_learner(accelerator, seed=1)
     assert load_newest_checkpoint(accelerator, tmp_path, resumed, seed=0)
     assert all(torch.equal(value, weights[name]) for name, value in resumed.model.state_dict().items())
 
@@ -227,18 +231,18 @@ def test_a_real_disk_that_is_full(accelerator, tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True).returncode:
         pytest.skip("mounting a small tmpfs is not permitted here")
     try:
-        parts = build_parts(accelerator, width=30_000)
-        advance(parts, 1)
+        learner = build_learner(accelerator, width=30_000)
+        advance(learner, 1)
         with pytest.raises(OSError, match=r"step_00000001 cannot be written .*MB free\); .*continues from the start"):
-            save_checkpoint(accelerator, disk, parts, keep=2)
+            save_checkpoint(accelerator, disk, learner, keep=2)
         assert list((disk / "checkpoints").iterdir()) == []
-        parts = build_parts(accelerator, width=1000)
-        advance(parts, 1)
-        save_checkpoint(accelerator, disk, parts, keep=2)
+        learner = build_learner(accelerator, width=1000)
+        advance(learner, 1)
+        save_checkpoint(accelerator, disk, learner, keep=2)
         (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - 100_000))
-        advance(parts, 1)
+        advance(learner, 1)
         with pytest.raises(OSError, match=r"step_00000002 cannot be written .*it continues from step_00000001"):
-            save_checkpoint(accelerator, disk, parts, keep=2)
+            save_checkpoint(accelerator, disk, learner, keep=2)
         assert damage(disk / "checkpoints" / "step_00000001") == []
         assert names(disk) == ["step_00000001"]
     finally:

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, pipeline
 from distill import train
 from distill.config import LossConfig, PerturbConfig
 from distill.loss.distiller import Distiller
+from distill.loss.fused import Objective
 from distill.run import export
 
 
@@ -64,7 +65,7 @@ def test_an_upload_that_fails_says_how_to_do_it_by_hand(config_file, tmp_path, m
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
 def test_tied_weights_are_written_once_and_come_back_tied(architecture, tiny_model, tokenizer, tmp_path):
     student = tiny_model(architecture)
-    module = Distiller(student, LossConfig(), PerturbConfig())
+    module = Distiller(student, Objective(LossConfig(), PerturbConfig()))
     export.save_student(Accelerator(cpu=True), tmp_path, module, tokenizer, "card")
     tied = architecture == "gpt2"
     assert ("lm_head.weight" in load_file(tmp_path / "student" / "model.safetensors")) is not tied
@@ -79,7 +80,7 @@ def test_a_student_that_does_not_fit_on_the_disk_leaves_nothing_half(tiny_model,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "sync", full)
-    module = Distiller(tiny_model(), LossConfig(), PerturbConfig())
+    module = Distiller(tiny_model(), Objective(LossConfig(), PerturbConfig()))
     with pytest.raises(OSError, match=r"student cannot be written \(.*No space left on device\); make room"):
         export.save_student(Accelerator(cpu=True), tmp_path, module, tokenizer, "card")
     assert list(tmp_path.iterdir()) == []

@@ -105,7 +105,7 @@ def test_what_cannot_be_checkpointed_is_refused(name, monkeypatch):
         build_accelerator(config)
     monkeypatch.delenv(f"ACCELERATE_USE_{name}")
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # accelerate would divide gradients by it
-    with pytest.raises(ValueError, match="told to accumulate 4 gradients; unset ACCELERATE_GRADIENT"):
+    with pytest.raises(ValueError, match="configured to accumulate 4 gradients; unset ACCELERATE_GRADIENT"):
         build_accelerator(config)
 
 

@@ -8,7 +8,7 @@ from augment.lexicon import load_lexicon
 from distill.data.packing import PairedExample
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures import counterfactual_gap as gap
-from distill.loss.targets import gender_classes
+from distill.loss.gender_classes import gender_classes
 
 SETTINGS = StatisticsConfig()
 DOCUMENTS = [

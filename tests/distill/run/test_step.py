@@ -1,7 +1,6 @@
-"""The step: loss and gradients against a slow float64 reference, and invariance to how the step is split."""
+"""The optimizer step against a slow float64 reference, and its invariance to how it is split."""
 
 import copy
-import dataclasses
 import itertools
 import math
 from functools import partial
@@ -12,21 +11,19 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from datasets import Dataset
 from torch import Tensor
 
 from augment.lexicon import load_lexicon
 from distill.config import LossConfig, RunConfig
 from distill.data.batches import collate
-from distill.data.blocks import Blocks
 from distill.data.packing import PairedExample, pack, pair_texts
-from distill.loss import fused
+from distill.loss import logits
 from distill.loss.distiller import Distiller
-from distill.loss.targets import GenderClasses, gender_classes
-from distill.run.schedule import Schedule, plan_schedule
-from distill.run.step import forward_pairs, positions_of, train_step
-from distill.run.trainer import evaluate
-from distill.settings import to_dict, validate
+from distill.loss.fused import Objective
+from distill.loss.gender_classes import GenderClasses, gender_classes
+from distill.run.learner import Learner, TrainState
+from distill.run.step import scored_positions, train_step
+from distill.settings import validate
 
 SEQ_LEN = 32
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -158,12 +155,13 @@ class RecordingOptimizer(torch.optim.SGD):
 def our_step(student, teacher, rows, num_micro: int, config: RunConfig, classes: GenderClasses, accelerator=None):
     """Loss, gradients and metrics of train_step over `rows` (examples or None) split into num_micro micro-batches."""
     accelerator = accelerator or Accelerator(cpu=True)
-    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), classes)
+    module = Distiller(student, Objective(config.loss, config.perturb, classes), teacher)
     optimizer = RecordingOptimizer(student.parameters(), lr=1.0)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    learner = Learner(module, optimizer, scheduler, TrainState())
     bounds = np.linspace(0, len(rows), num_micro + 1).round().astype(int)
     micro_batches = [collate(rows[a:b], SEQ_LEN) for a, b in itertools.pairwise(bounds)]
-    metrics = train_step(accelerator, module, teacher, micro_batches, optimizer, scheduler, config)
+    metrics = train_step(accelerator, config, learner, micro_batches)
     return metrics["loss"], optimizer.gradients, metrics
 
 
@@ -181,7 +179,7 @@ def test_a_step_equals_the_slow_float64_reference(divergence, operation, mode, w
     architecture = "llama" if mode == "substitute" else "gpt2"
     teacher, student = tiny_model(architecture, seed=1).requires_grad_(False), tiny_model(architecture, seed=2)
     bytes_per_row = 4 * student.config.vocab_size
-    monkeypatch.setattr(fused, "CHUNK_BYTES_CPU", 17 * bytes_per_row)  # several chunks, the last one short
+    monkeypatch.setattr(logits, "CHUNK_BYTES_CPU", 17 * bytes_per_row)  # several chunks, the last one short
     examples = examples_of(world, mode)
     student64, teacher64 = copy.deepcopy(student).double(), copy.deepcopy(teacher).double()
     expected = reference_loss(student64, teacher64, examples, config, world.classes)
@@ -267,12 +265,12 @@ def test_plain_language_modelling_equals_the_loss_of_transformers(world, tiny_mo
     student = tiny_model(seed=2)
     config = settings("none", "none", kd_weight=0.0, ce_weight=1.0, hidden_weight=0.0)
     example = examples_of(world, "none")[0]
-    module = Distiller(student, config.loss, config.perturb)
+    module = Distiller(student, Objective(config.loss, config.perturb))
     batch = collate([example], SEQ_LEN)
-    terms = forward_pairs(module, None, batch, positions_of(batch, None, config), torch.ones(()))
+    result = module(batch, scored_positions(batch, config), torch.ones(()))
     ids = torch.from_numpy(example.input_ids)[None]
     expected = student(ids, labels=ids).loss
-    torch.testing.assert_close(terms.loss / terms.sums.num_tokens, expected)
+    torch.testing.assert_close(result.loss / result.sums.num_tokens, expected)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_weights(world, tiny_model):
@@ -289,49 +287,20 @@ def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(kind, w
     teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
     config, accelerator = settings(), Accelerator(cpu=True)
     accelerator.scaler = torch.amp.GradScaler("cpu")  # what fp16 has on a GPU
-    module = Distiller(student, config.loss, config.perturb, teacher.get_output_embeddings(), world.classes)
+    module = Distiller(student, Objective(config.loss, config.perturb, world.classes), teacher)
     optimizer = accelerator.prepare(kind(student.parameters(), lr=1.0))
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
+    learner = Learner(module, optimizer, scheduler, TrainState())
     batch = collate(examples_of(world, "none"), SEQ_LEN)
     overflow = next(student.parameters()).register_hook(lambda gradient: gradient * math.inf)
-    found = []
+    steps = []
     for _ in range(3):
         weights = copy.deepcopy(student.state_dict())
-        metrics = train_step(accelerator, module, teacher, [batch], optimizer, scheduler, config)
+        metrics = train_step(accelerator, config, learner, [batch])
         changed = any(not torch.equal(weight, weights[name]) for name, weight in student.state_dict().items())
-        found.append((metrics["overflowed"], changed, metrics["lr"]))
+        steps.append((metrics["overflowed"], changed, metrics["lr"]))
         overflow.remove()
-    assert found == [(True, False, 0.5), (False, True, 0.5), (False, True, 0.75)]
-
-
-def test_a_held_out_loss_too_large_for_a_perplexity_is_reported_as_infinity(world, tiny_model):
-    student = tiny_model(seed=2)
-    with torch.no_grad():
-        student.get_output_embeddings().weight.mul_(1e5)
-    rows = Dataset.from_list([examples_of(world, "none")[0]._asdict()]).with_format("numpy")
-    config = settings("none", "none")
-    module = Distiller(student, config.loss, config.perturb)
-    result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
-    assert 710 < result["heldout_nats_per_token"] < math.inf
-    assert result["heldout_perplexity"] == math.inf
-
-
-@pytest.mark.parametrize("ce_counterparts", [True, False])
-def test_held_out_perplexity_is_the_mean_over_scored_tokens(ce_counterparts, world, tiny_model):
-    student, examples = tiny_model(seed=2, resid_pdrop=0.5), examples_of(world, "none")
-    losses, num_tokens = 0.0, 0
-    for example in examples:
-        ids = torch.from_numpy(example.input_ids)[None]
-        losses += student(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
-        num_tokens += ids.shape[1] - 1
-    rows = Dataset.from_list([example._asdict() for example in examples]).with_format("numpy")
-    config = settings("none", "none")
-    loss = dataclasses.replace(config.loss, ce_counterparts=ce_counterparts)
-    module = Distiller(student, loss, config.perturb, classes=world.classes).train()
-    result = evaluate(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
-    assert result["heldout_nats_per_token"] == pytest.approx(losses / num_tokens, rel=1e-5)
-    assert result["heldout_perplexity"] == pytest.approx(math.exp(losses / num_tokens), rel=1e-5)
-    assert module.training
+    assert steps == [(True, False, 0.5), (False, True, 0.5), (False, True, 0.75)]
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights(world, tiny_model):
@@ -340,19 +309,3 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights(world, tiny_model):
         next(student.parameters())[:] = math.nan
     with pytest.raises(FloatingPointError, match="the loss is nan"):
         our_step(student, teacher, examples_of(world, "none"), 1, settings(), world.classes)
-
-
-# -- the schedule ----------------------------------------------------------------------------------------------------
-
-
-def test_accumulation_is_derived_and_must_divide_exactly():
-    config = settings()
-    assert plan_schedule(config, 100, 2) == Schedule(1, None, 32, 8, 2)
-    with pytest.raises(ValueError, match=r"32 is not a multiple of train.micro_batch_size 8 x 3 processes"):
-        plan_schedule(config, 100, 3)
-
-
-def test_epochs_end_with_a_short_step_and_pairs_count_twice():
-    nested = to_dict(settings("augment"))
-    nested["train"] |= {"max_steps": None, "epochs": 1.5}
-    assert plan_schedule(validate(RunConfig, nested), 100, 1) == Schedule(10, 150, 16, 4, 4)

@@ -1,0 +1,141 @@
+"""The models of a run: tokenizer, teacher and student, checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from accelerate.utils import set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distill.config import RunConfig
+from distill.models.loading import check_vocabulary, load_teacher, load_tokenizer, model_fingerprint, num_positions
+from distill.models.student import build_student, read_settings
+
+# A folder with a tokenizer holds one of these files. Without them transformers would make an empty tokenizer.
+VOCABULARIES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+)
+# It tells tokenizers apart that have the same vocabulary and encode differently.
+PROBE = "The woman said that he's 42 — naïve, isn't it?\n\tHer reply: NO."
+
+
+class RunModels(NamedTuple):
+    """The tokenizer, the frozen teacher (None without distillation) and the student of a run."""
+
+    tokenizer: PreTrainedTokenizerFast
+    teacher: PreTrainedModel | None
+    student: PreTrainedModel
+
+
+def load_run_models(config: RunConfig) -> RunModels:
+    """Load tokenizer and teacher, build the student, and check that they fit each other.
+
+    Seeds all random generators with `config.seed` before it draws random weights. Raises ValueError when vocabularies,
+    tokenizers, hidden sizes or lengths do not fit, FileNotFoundError when one of them is missing.
+    """
+    teacher = None if config.teacher is None else load_teacher(config.teacher)
+    tokenizer = _load_common_tokenizer(config)
+    if teacher is not None:
+        check_vocabulary(teacher, tokenizer, "the teacher")
+    set_seed(config.seed)
+    student = build_student(config.student, teacher, tokenizer)
+    check_vocabulary(student, tokenizer, "the student")
+    for name, model in (("teacher", teacher), ("student", student)):
+        longest = None if model is None else num_positions(model)
+        if longest is not None and config.data.seq_len > longest:
+            raise ValueError(f"data.seq_len = {config.data.seq_len}, but the {name} has {longest} positions; lower it")
+    if teacher is not None:
+        check_same_size(teacher, student, config.loss.hidden_weight > 0)
+    return RunModels(tokenizer, teacher, student)
+
+
+def fingerprints(config: RunConfig, models: RunModels) -> dict[str, Any]:
+    """What identifies the models beyond the settings, for config.yaml.
+
+    These are hashes of tokenizer, teacher and the student's first weights if they were given; for a student of random
+    weights, the settings in its configuration file.
+    """
+    teacher, student = config.teacher, config.student
+    teacher_hash = None
+    if teacher is not None and models.teacher is not None:
+        teacher_hash = model_fingerprint(teacher.path, models.teacher, teacher.gguf_file)
+    start: str | dict[str, Any] | None = None
+    if student.checkpoint is not None:
+        start = model_fingerprint(student.checkpoint, models.student)
+    elif isinstance(student.config, str):
+        start = read_settings(student.config)
+    tokenizer_hash = hashlib.sha256(models.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    return {"tokenizer": tokenizer_hash, "teacher": teacher_hash, "student": start}
+
+
+# -- do they fit each other? -----------------------------------------------------------------------------------------
+
+
+def _load_common_tokenizer(config: RunConfig) -> PreTrainedTokenizerFast:
+    """The tokenizer of the first of data.tokenizer, teacher and student checkpoint. The others must have the same one.
+
+    A folder of weights without a tokenizer is not compared; its vocabulary size still is.
+    """
+    sources: list[tuple[str, str | None, str | None]] = [("data.tokenizer", config.data.tokenizer, None)]
+    if config.teacher is not None:
+        sources.append(("the teacher", config.teacher.path, config.teacher.gguf_file))
+    sources.append(("student.checkpoint", config.student.checkpoint, None))
+    given = [(name, path, gguf_file) for name, path, gguf_file in sources if path is not None]
+    if not given:
+        raise ValueError("data.tokenizer is not set, and there is no teacher or checkpoint to take one from")
+    (first_name, first_path, first_gguf_file), *others = given
+    tokenizer = load_tokenizer(first_path, first_gguf_file)
+    for name, path, gguf_file in others:
+        other = _load_tokenizer_if_present(path, gguf_file)
+        if other is not None:
+            check_same_tokenizer(tokenizer, other, first_name, name)
+    return tokenizer
+
+
+def _load_tokenizer_if_present(path: str, gguf_file: str | None) -> PreTrainedTokenizerFast | None:
+    """The tokenizer of a model, or None if there are only weights."""
+    if gguf_file is None and Path(path).is_dir() and not any(Path(path, name).exists() for name in VOCABULARIES):
+        return None
+    try:
+        return load_tokenizer(path, gguf_file)
+    except FileNotFoundError:
+        return None
+
+
+def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_hidden: bool) -> None:
+    """Raise ValueError unless both models predict over the same number of ids: distillation compares them id by id.
+
+    With `compare_hidden` their hidden states must have the same width too.
+    """
+    num_ids, num_teacher_ids = (model.get_output_embeddings().weight.shape[0] for model in (student, teacher))
+    if num_ids != num_teacher_ids:
+        raise ValueError(
+            f"vocabulary mismatch: the teacher predicts over {num_teacher_ids} ids, the student over {num_ids}; set "
+            f"the student's vocab_size to {num_teacher_ids}"
+        )
+    if compare_hidden and teacher.config.hidden_size != student.config.hidden_size:
+        raise ValueError(
+            f"loss.hidden_weight compares hidden states, but the teacher's are {teacher.config.hidden_size} wide "
+            f"and the student's {student.config.hidden_size}; set loss.hidden_weight to 0"
+        )
+
+
+def check_same_tokenizer(
+    first: PreTrainedTokenizerFast, second: PreTrainedTokenizerFast, first_name: str, second_name: str
+) -> None:
+    """Raise ValueError unless two tokenizers have the same vocabulary and encode a probe text alike."""
+    first_ids, second_ids = (t(PROBE, add_special_tokens=False)["input_ids"] for t in (first, second))
+    if first.get_vocab() != second.get_vocab() or first_ids != second_ids:
+        raise ValueError(
+            f"tokenizer mismatch: {first_name} ({first.name_or_path}, {len(first)} tokens) and {second_name} "
+            f"({second.name_or_path}, {len(second)} tokens) are not the same, so their predictions cannot be compared; "
+            "remove data.tokenizer, or choose a teacher and a student with the same tokenizer"
+        )

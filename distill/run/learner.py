@@ -1,0 +1,95 @@
+"""What training changes, and what a checkpoint holds: the model in its wrapping, its optimizer, scheduler and state."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import torch
+
+from distill.config import OptimConfig
+from distill.loss.distiller import Distiller
+from distill.run.launch import checkpoint_activations, prepare, shard_teacher
+from distill.run.schedule import build_scheduler
+from distill.run.setup import Setup
+
+
+@dataclasses.dataclass
+class TrainState:
+    """How far a run is. step: optimizer steps done, skipped ones included. tokens_seen: predictions scored so far.
+
+    num_skipped: steps skipped by train.on_nonfinite. num_overflowed: steps skipped by the loss scaler of fp16.
+    heldout_nats_per_token: the held-out cross-entropy if it was measured at this very step, otherwise None.
+    """
+
+    step: int = 0
+    tokens_seen: int = 0
+    num_skipped: int = 0
+    num_overflowed: int = 0
+    heldout_nats_per_token: float | None = None
+
+    def advance(self, metrics: dict[str, Any] | None) -> None:
+        """Count a step by its metrics; None for a step that failed and was skipped."""
+        self.step += 1
+        self.heldout_nats_per_token = None
+        if metrics is None:
+            self.num_skipped += 1
+        else:
+            self.tokens_seen += metrics["num_tokens"]
+            self.num_overflowed += metrics["overflowed"]
+
+    def counts(self) -> dict[str, int]:
+        """What metrics.jsonl reports with every step."""
+        return {name: getattr(self, name) for name in ("tokens_seen", "num_skipped", "num_overflowed")}
+
+
+class Learner(NamedTuple):
+    """model: the `Distiller`, wrapped for all processes. optimizer: prepared by accelerate."""
+
+    model: torch.nn.Module
+    optimizer: Any
+    scheduler: Any
+    state: TrainState
+
+
+def build_learner(setup: Setup) -> Learner:
+    """The learner of a run at step 0, on this process's device."""
+    place_teacher(setup)
+    distiller = build_distiller(setup)
+    model, optimizer = prepare(setup.accelerator, distiller, build_optimizer(setup.config.optim, distiller))
+    scheduler = build_scheduler(setup.config.optim, optimizer, setup.schedule.max_steps)
+    return Learner(model, optimizer, scheduler, TrainState())
+
+
+def place_teacher(setup: Setup) -> None:
+    """Put the teacher on this process's device, in place, sharded if configured so.
+
+    With cached states only its output layer goes there: the rest is not used any more.
+    """
+    config, accelerator, teacher = setup.config, setup.accelerator, setup.models.teacher
+    if teacher is None:
+        return
+    if setup.blocks.states is None:
+        if config.teacher and config.teacher.shard and accelerator.num_processes > 1:
+            shard_teacher(teacher, accelerator)
+        teacher.to(accelerator.device)
+    teacher.get_output_embeddings().to(accelerator.device)
+
+
+def build_distiller(setup: Setup) -> Distiller:
+    """The module that is trained, on this process's device; with gradient checkpointing if configured so."""
+    device, student = setup.accelerator.device, setup.models.student
+    if setup.config.train.gradient_checkpointing:
+        checkpoint_activations(student)
+    classes = None if setup.classes is None else setup.classes.to(device)
+    return Distiller(student, setup.objective._replace(classes=classes), setup.models.teacher).to(device)
+
+
+def build_optimizer(optim: OptimConfig, distiller: Distiller) -> torch.optim.AdamW:
+    """Fused AdamW. Weight decay is on matrices only, not on norms and biases."""
+    parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": optim.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps, fused=True)

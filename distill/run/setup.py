@@ -1,0 +1,97 @@
+"""What a run consists of: built once, by the door, and handed on to training, the dry run and the benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from accelerate import Accelerator
+
+from augment.lexicon import Lexicon, load_lexicon
+from distill.config import RunConfig
+from distill.data.blocks import Blocks, prepare_blocks, separators
+from distill.loss.fused import Objective
+from distill.loss.gender_classes import GenderClasses, gender_classes
+from distill.loss.targets import USES_CLASSES
+from distill.models.document_mask import mask_documents
+from distill.models.run_models import RunModels, fingerprints, load_run_models
+from distill.run.folder import open_run, provenance
+from distill.run.launch import build_accelerator, on_main
+from distill.run.samples import check_prompts
+from distill.run.schedule import Schedule, accumulation_steps, plan_schedule, training_indices
+from distill.run.tracking import check_trackers
+from distill.settings import replace
+
+
+class Setup(NamedTuple):
+    """A run before its first step. classes: None if the objective needs none."""
+
+    config: RunConfig
+    accelerator: Accelerator
+    models: RunModels
+    classes: GenderClasses | None
+    blocks: Blocks
+    schedule: Schedule
+
+    @property
+    def objective(self) -> Objective:
+        """What the run minimises."""
+        return Objective(self.config.loss, self.config.perturb, self.classes)
+
+    def block_indices(self, step: int) -> Iterator[list[int]]:
+        """The block numbers of this process's micro-batches, from the optimizer step after `step` on."""
+        rank, num_processes = self.accelerator.process_index, self.accelerator.num_processes
+        return training_indices(self.schedule, len(self.blocks.train), self.config.seed, step, rank, num_processes)
+
+
+def set_up(config: RunConfig) -> Setup:
+    """Load, check and prepare everything that a run needs. Call on all processes.
+
+    Raises ValueError or OSError with one message for what does not fit or is missing. Cheap checks come first.
+    """
+    check_trackers(config.train.trackers)
+    accelerator = build_accelerator(config)
+    accumulation_steps(config.train, accelerator.num_processes)
+    models = load_run_models(config)
+    check_prompts(models.student, models.tokenizer, config.train.sample_prompts)
+    lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
+    classes = _find_classes(config, models, lexicon)
+    blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed)
+    if config.data.mask_documents:
+        start_id = separators(models.tokenizer, config.data.separator)[0][0]
+        for model in filter(None, (models.teacher, models.student)):
+            mask_documents(model, start_id)
+    schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
+    return Setup(config, accelerator, models, classes, blocks, schedule)
+
+
+def _find_classes(config: RunConfig, models: RunModels, lexicon: Lexicon) -> GenderClasses | None:
+    """The gender classes of the run's tokenizer, or None if neither the target nor the loss uses them."""
+    loss = config.loss
+    loss_uses_classes = loss.pairing_weight > 0 or loss.counterpart_weight > 0 or not loss.ce_counterparts
+    if loss_uses_classes or config.perturb.operation in USES_CLASSES:
+        return gender_classes(models.tokenizer, lexicon)
+    return None
+
+
+def add_provenance(setup: Setup) -> Setup:
+    """The setup with `config.provenance`: versions, git revision, fingerprints of data and models.
+
+    Call on all processes. The main process reads the models' files.
+    """
+    recorded = on_main(
+        setup.accelerator,
+        lambda: provenance(
+            setup.blocks.info, fingerprints(setup.config, setup.models), setup.accelerator.mixed_precision
+        ),
+    )
+    return setup._replace(config=replace(setup.config, provenance=recorded))
+
+
+@contextlib.contextmanager
+def hold_run_folder(setup: Setup) -> Iterator[None]:
+    """Within this context the main process holds the run folder (`open_run`, which says what is raised)."""
+    with contextlib.ExitStack() as held:
+        on_main(setup.accelerator, lambda: held.enter_context(open_run(setup.config)))
+        yield
