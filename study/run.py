@@ -22,7 +22,7 @@ from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.data.blocks import sources
 from distill.data.corpus import corpus_version
-from distill.evaluation.comparison import read_results
+from distill.evaluation.results import read_results
 from distill.models.loading import folder_fingerprint
 from distill.models.run_models import fingerprints, load_run_models
 from distill.run.export import write_student

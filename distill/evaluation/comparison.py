@@ -1,159 +1,76 @@
-"""Evaluations that were made before, compared again without their models: results.json files in; an Evaluation out.
+"""Compare earlier evaluations without their models, from their results.json files and the records beside them.
 
-The estimates are computed anew from the per-example records beside each results.json, so that intervals, paired
-differences and tests are those that one evaluation of all the models together would have given.
+All estimates are computed anew from the per-example records. So intervals, paired differences and tests are those that
+a single evaluation of all the models would have given.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.measures.all_measures import MEASURES
-from distill.evaluation.records import read_records
-from distill.evaluation.results import SCHEMA_VERSION
+from distill.evaluation.results import model_records, read_results
 from distill.evaluation.scoring.model_specs import examples_name
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.suite import Evaluation, ModelResult, TaskRun
-from distill.evaluation.task import Failure, Records
+from distill.evaluation.task import Failure
 from distill.settings import to_dict, validate
 
-FIELDS = {"created", "reference", "config", "versions", "models", "measurements", "failures"}  # of every results.json
 IDENTITY = ("fingerprint", "gguf_file", "tokenizer", "start_token", "dtype")  # what a model is and how it is run
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What a results.json holds. folder: the name of its folder."""
+
+    folder: str
+    models: list[ModelResult]
+    failures: list[Failure]
+
+
 def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
-    """All models of several results.json files (or of the folders that hold them) as one evaluation.
+    """All models of several results.json files as one evaluation. A path may also be the folder of such a file.
 
-    The reference and the configuration are those of the first; of one that this version cannot read, the statistics
-    alone. A model that several of them have is taken once, with the tasks of all; another one under a label that is
-    taken, or whose records would have the same file name, gets its folder's name added. Raises FileNotFoundError or
-    ValueError with the remedy. What could not be measured in any of them is a failure here too; a version in which they
-    differ is named beside the settings, as versions.NAME.
+    The reference and the configuration are those of the first file; if this version cannot read that configuration, only
+    its statistics are. A model that several files have is taken once, with the tasks of all. A different model whose
+    label is taken, or whose records would have the same file name, gets its folder's name added to its label. What could
+    not be measured in any of the files is a failure. Raises FileNotFoundError or ValueError with the remedy.
     """
-    found: list[ModelResult] = []
-    labels: list[str] = []  # of `found`, as they are in their files
-    versions: list[dict[str, str | None]] = []
-    failures: list[Failure] = []
-    loaded = [(path, read_results(path)) for path in map(_file, paths)]
-    config, config_of = _config(paths[0], loaded[0][1]["config"])
-    settings = [_settings(results["config"]) for _, results in loaded]
-    for path, results in loaded:
-        told = [Failure(**written) for written in results["failures"]]
-        renamed: dict[str | None, str] = {}
-        for model in results["models"]:
-            result, failed = _model({"versions": results["versions"]} | model, path.parent, config)
-            told += failed
-            label = result.info["label"]
-            versions.append(result.info["versions"])
-            places = (n for n, other in enumerate(found) if labels[n] == label and _are_one(other, result))
-            place = next(places, None)
-            if place is not None:
-                result = found[place] = _merged(found[place], result)
-            else:
-                result = _relabelled(result, path.parent.resolve().name, [other.info["label"] for other in found])
-                found.append(result)
-                labels.append(label)
-            renamed[label] = result.info["label"]
-        failures += [replace(one, model=renamed.get(one.model, one.model)) for one in told]
-    if not found:
+    files = [path / "results.json" if path.is_dir() else path for path in paths]
+    contents = [read_results(file) for file in files]
+    config, config_of = _config(paths[0], contents[0]["config"])
+    loaded = [_load(results, file, config) for results, file in zip(contents, files, strict=True)]
+    models, failures = _join(loaded)
+    if not models:
         raise ValueError(f"{paths[0]} holds no model that was measured, so there is nothing to compare")
-    differences = _differing(settings) + [f"versions.{name}" for name in _differing(versions)]
-    carried = [name for _, results in loaded for name in results.get("config_differences", ())]
-    whole = tuple(dict.fromkeys([*carried, *differences]))
-    return Evaluation(loaded[0][1]["reference"], found, _unmeasured(failures, found), config_of, whole), config
+    versions = [model.info["versions"] for evaluation in loaded for model in evaluation.models]
+    differences = [
+        *(name for results in contents for name in results.get("config_differences", ())),
+        *_differing([_settings(results["config"]) for results in contents]),
+        *(f"versions.{name}" for name in _differing(versions)),
+    ]
+    return Evaluation(contents[0]["reference"], models, failures, config_of, tuple(dict.fromkeys(differences))), config
 
 
-def _differing(named: Sequence[dict[str, Any]]) -> list[str]:
-    """The names whose values are not the same in all."""
-    names = dict.fromkeys(name for one in named for name in one)
-    return [name for name in names if len({one.get(name) for one in named}) > 1]
+def _load(results: dict[str, Any], file: Path, config: EvalConfig) -> Loaded:
+    """The models of a results.json with their estimates, and its failures with those of computing the estimates."""
+    models = []
+    failures = [Failure(**failure) for failure in results["failures"]]
+    for written in results["models"]:
+        model, failed = _load_model({"versions": results["versions"]} | written, file.parent, config)
+        models.append(model)
+        failures += failed
+    return Loaded(file.parent.resolve().name, models, failures)
 
 
-def _unmeasured(failures: Sequence[Failure], found: Sequence[ModelResult]) -> list[Failure]:
-    """The failures, one for each task of a model, without those of what another of the evaluations has measured."""
-    measured = {(result.info["label"], task) for result in found for task in (None, *result.tasks)}
-    first: dict[tuple[str | None, ...], Failure] = {}
-    for one in failures:
-        if (one.model, one.task) not in measured:
-            first.setdefault((one.model, one.task, one.message if one.model is None else None), one)
-    return list(first.values())
-
-
-def _config(path: Path, written: dict[str, Any]) -> tuple[EvalConfig, str]:
-    """The configuration of a results.json, and in words whose it is."""
-    config = _valid(written)
-    if config is not None:
-        return config, str(path)
-    statistics = validate(EvalConfig, {"statistics": written["statistics"]})
-    return statistics, f"{path} (its statistics; the rest, which this version cannot read, are defaults)"
-
-
-def _settings(written: dict[str, Any]) -> dict[str, str]:
-    """Every setting as JSON, by its dotted name; those that are not named too, where this version can read them."""
-    config = _valid(written)
-    found: dict[str, str] = {}
-    for section, value in (written if config is None else to_dict(config)).items():
-        parts = {f".{name}": part for name, part in value.items()} if isinstance(value, dict) else {"": value}
-        found |= {f"{section}{name}": json.dumps(part) for name, part in parts.items()}
-    return found
-
-
-def _valid(written: dict[str, Any]) -> EvalConfig | None:
-    """The configuration, or None for one of another version."""
-    try:
-        return validate(EvalConfig, written)
-    except ValueError:
-        return None
-
-
-def _file(path: Path) -> Path:
-    return path / "results.json" if path.is_dir() else path
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """The content of a results.json. Raises FileNotFoundError, or ValueError for another file or version."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        version, lacking = results["schema_version"], sorted(FIELDS - results.keys())
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} does not exist; give a results.json that eval.py wrote") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a results.json of eval.py ({error!r})") from error
-    if lacking:
-        raise ValueError(f"{path} is not a results.json of eval.py: it has no {', '.join(lacking)}")
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path} has schema_version {version}, and this version compares {SCHEMA_VERSION}; run eval.py again (its "
-            "records are used again where they can be)"
-        )
-    return results
-
-
-def model_records(model: dict[str, Any], folder: Path) -> dict[str, Records]:
-    """The records of each task of a model of the results.json in `folder`.
-
-    Raises FileNotFoundError without its file of records, ValueError when that holds more or fewer than there were.
-    """
-    path = folder / model["examples"]
-    found = read_records(path, {name: task["key"] for name, task in model["tasks"].items()})
-    for name, task in model["tasks"].items():
-        num_records = len(found.get(name, []))
-        if num_records != task["num_items"]:
-            raise ValueError(
-                f"{path} holds {num_records} records of {name}, but results.json was made from {task['num_items']}; "
-                "the two files are not of the same evaluation"
-            )
-    return {name: found.get(name, []) for name in model["tasks"]}
-
-
-def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[ModelResult, list[Failure]]:
-    """A model of a results.json with its estimates; tasks that this version does not know are failures."""
+def _load_model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[ModelResult, list[Failure]]:
+    """A model with its estimates. A task that this version does not know or cannot summarise is a failure."""
     info = {key: value for key, value in model.items() if key not in ("examples", "groups", "tasks")}
     records = model_records(model, folder)
     runs: dict[str, TaskRun] = {}
@@ -165,31 +82,98 @@ def _model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[Mod
             continue
         run = TaskRun(records[name], task["key"], tuple(task["conventions"]), task["seconds"])
         try:
-            found = MEASURES[name].summarise(run.records, *run.conventions, config.statistics)
+            computed = MEASURES[name].summarise(run.records, *run.conventions, config.statistics)
         except (ValueError, KeyError, TypeError) as error:
             failures.append(Failure(info["label"], name, f"its records cannot be summarised ({error!r})"))
             continue
         runs[name] = run
-        estimates |= {one.measurement.name: one for one in found}
+        estimates |= {estimate.measurement.name: estimate for estimate in computed}
     return ModelResult(info, runs, estimates), failures
 
 
-def _are_one(one: ModelResult, other: ModelResult) -> bool:
-    """Whether two results are of the same model, run in the same way: where they have the same task, by its records."""
-    shared = one.tasks.keys() & other.tasks.keys()
+def _join(loaded: Sequence[Loaded]) -> tuple[list[ModelResult], list[Failure]]:
+    """The models of all files, each once and under a label of its own, and what no file has measured."""
+    joined: list[ModelResult] = []
+    labels: list[str] = []  # of `joined`, as they are in the files
+    failures: list[Failure] = []
+    for evaluation in loaded:
+        renamed: dict[str | None, str] = {}
+        for model in evaluation.models:
+            label = model.info["label"]
+            same = (n for n, other in enumerate(joined) if labels[n] == label and _are_same(other, model))
+            place = next(same, None)
+            if place is None:
+                model = _relabelled(model, evaluation.folder, [other.info["label"] for other in joined])
+                joined.append(model)
+                labels.append(label)
+            else:
+                model = joined[place] = _merged(joined[place], model)
+            renamed[label] = model.info["label"]
+        failures += [
+            replace(failure, model=renamed.get(failure.model, failure.model)) for failure in evaluation.failures
+        ]
+    return joined, _unmeasured(failures, joined)
+
+
+def _are_same(first: ModelResult, second: ModelResult) -> bool:
+    """Whether two results are of the same model, run in the same way: by the records of their common tasks, if any."""
+    shared = first.tasks.keys() & second.tasks.keys()
     if shared:
-        return all(one.tasks[name].key == other.tasks[name].key for name in shared)
-    return all(one.info[field] == other.info[field] for field in IDENTITY)
+        return all(first.tasks[name].key == second.tasks[name].key for name in shared)
+    return all(first.info[field] == second.info[field] for field in IDENTITY)
 
 
-def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
-    """The tasks and estimates of both."""
-    return replace(one, tasks=one.tasks | other.tasks, estimates=one.estimates | other.estimates)
+def _merged(first: ModelResult, second: ModelResult) -> ModelResult:
+    return replace(first, tasks=first.tasks | second.tasks, estimates=first.estimates | second.estimates)
 
 
-def _relabelled(result: ModelResult, folder: str, taken: Sequence[str]) -> ModelResult:
-    """The result under a label whose file name is none of those of the labels that are taken."""
-    own, names = result.info["label"], [examples_name(label) for label in taken]
+def _relabelled(model: ModelResult, folder: str, taken: Sequence[str]) -> ModelResult:
+    """The model under its label, or a longer one whose records' file name is none of those of the taken labels."""
+    own, names = model.info["label"], [examples_name(label) for label in taken]
     numbered = (f"{own}@{folder}-{number}" for number in count(2))
-    label = next(one for one in chain((own, f"{own}@{folder}"), numbered) if examples_name(one) not in names)
-    return replace(result, info={**result.info, "label": label})
+    label = next(label for label in chain((own, f"{own}@{folder}"), numbered) if examples_name(label) not in names)
+    return replace(model, info={**model.info, "label": label})
+
+
+def _unmeasured(failures: Sequence[Failure], models: Sequence[ModelResult]) -> list[Failure]:
+    """One failure for each task of a model, without the tasks that another file has measured."""
+    measured = {(model.info["label"], task) for model in models for task in (None, *model.tasks)}
+    first: dict[tuple[str | None, ...], Failure] = {}
+    for failure in failures:
+        if (failure.model, failure.task) not in measured:
+            message = failure.message if failure.model is None else None
+            first.setdefault((failure.model, failure.task, message), failure)
+    return list(first.values())
+
+
+def _config(path: Path, written: dict[str, Any]) -> tuple[EvalConfig, str]:
+    """The configuration of a results.json, and in words which file's it is."""
+    config = _valid(written)
+    if config is not None:
+        return config, str(path)
+    statistics = validate(EvalConfig, {"statistics": written["statistics"]})
+    return statistics, f"{path} (its statistics; the rest, which this version cannot read, are defaults)"
+
+
+def _settings(written: dict[str, Any]) -> dict[str, str]:
+    """Every setting as JSON, by its dotted name; with the defaults, if this version can read the configuration."""
+    config = _valid(written)
+    settings: dict[str, str] = {}
+    for section, value in (written if config is None else to_dict(config)).items():
+        named = {f".{name}": setting for name, setting in value.items()} if isinstance(value, dict) else {"": value}
+        settings |= {f"{section}{name}": json.dumps(setting) for name, setting in named.items()}
+    return settings
+
+
+def _valid(written: dict[str, Any]) -> EvalConfig | None:
+    """The configuration; None if it is of another version."""
+    try:
+        return validate(EvalConfig, written)
+    except ValueError:
+        return None
+
+
+def _differing(mappings: Sequence[dict[str, Any]]) -> list[str]:
+    """The names whose values are not the same in all mappings."""
+    names = dict.fromkeys(name for mapping in mappings for name in mapping)
+    return [name for name in names if len({mapping.get(name) for mapping in mappings}) > 1]

@@ -1,11 +1,11 @@
-"""Results in the layout of lm-evaluation-harness (0.4.x): an evaluation's files in; its kind of files out.
+"""Export an evaluation in the layout of lm-evaluation-harness (0.4.x).
 
     OUT/MODEL/results_DATE.json          one entry per task, its metrics as `name,none` and `name_stderr,none`
     OUT/MODEL/samples_TASK_DATE.jsonl    one line per item
 
-MODEL is the path or hub name as the harness writes it, so that the files lie beside its own; where models of one
-evaluation share it, their labels follow. Tasks are called evenhand_NAME: their conventions are this project's (in
-`configs`), and not those of a task of the same name there.
+MODEL is the path or hub name as the harness writes it, so the files lie beside its own. If several models of the
+evaluation share that name, their labels are added. Tasks are called evenhand_NAME, because they follow this project's
+conventions (which are in `configs`), not those of the harness's task of that name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from distill.evaluation.comparison import model_records, read_results
+from distill.evaluation.results import model_records, read_results
 from distill.evaluation.scoring.model_specs import file_name
 from distill.evaluation.task import Records
 from distill.files import write_text
@@ -27,9 +27,9 @@ PREFIX = "evenhand_"
 
 
 def export(path: Path, out: Path) -> list[Path]:
-    """Write every model of a results.json (or of its folder); the paths of the files that were written.
+    """Write every model of a results.json, and return the paths of the written files. path: the file or its folder.
 
-    Raises FileNotFoundError or ValueError when it, or its per-example records, cannot be read.
+    Raises FileNotFoundError or ValueError if it, or its per-example records, cannot be read.
     """
     file = path / "results.json" if path.is_dir() else path
     results = read_results(file)
@@ -54,7 +54,7 @@ def export(path: Path, out: Path) -> list[Path]:
 
 
 def _folder_names(models: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """By label: the model's name as the harness sanitises it, and the label after one that several models share."""
+    """By label: the model's name as the harness sanitises it; if several models share it, with the label added."""
     names = {model["label"]: re.sub(r'["<>:/\\|?*\[\]]+', "__", _model_name(model)) for model in models}
     shared = list(names.values())
     return {label: f"{name}__{file_name(label)}" if shared.count(name) > 1 else name for label, name in names.items()}
@@ -63,7 +63,7 @@ def _folder_names(models: Sequence[dict[str, Any]]) -> dict[str, str]:
 def _summary(
     results: dict[str, Any], model: dict[str, Any], folder: str, samples: dict[str, Records]
 ) -> dict[str, Any]:
-    """The content of results_DATE.json. folder: the name of the one that it will be in."""
+    """The content of results_DATE.json. folder: the name of the folder that it will be in."""
     metrics: dict[str, dict[str, Any]] = {}
     better: dict[str, dict[str, bool | None]] = {}
     configs: dict[str, dict[str, Any]] = {}
@@ -114,8 +114,11 @@ def _summary(
 
 
 def _sample(number: int, record: dict[str, Any]) -> dict[str, Any]:
-    """A line of samples_TASK_DATE.jsonl. Log-likelihoods are responses; all numbers are the item's metrics, those that
-    are true or false as 1 or 0. Whether a response is the greedy one is known where the record has `is_greedy`."""
+    """A line of samples_TASK_DATE.jsonl.
+
+    The log-likelihoods are the responses. All numbers are metrics of the item; true and false are 1 and 0. A response
+    is marked as greedy if the record's `is_greedy` says so.
+    """
     prompt = str(record.get("prompt", ""))
     texts = record.get("continuations")
     scored = [key for key, value in record.items() if _is_number(value) and re.match("(cf_)?(logprob|score)", key)]
@@ -145,10 +148,10 @@ def _sample(number: int, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _task_of(family: str, model: dict[str, Any]) -> str:
-    """The task that a measurement `family/...` comes from: the one of that name, else one whose name begins so."""
-    return next((task for task in model["tasks"] if task == family), "") or next(
-        (task for task in model["tasks"] if family.endswith(task)), family
-    )
+    """The task of a measurement `family/...`: the task of that name, or one whose name the family ends with."""
+    if family in model["tasks"]:
+        return family
+    return next((task for task in model["tasks"] if family.endswith(task)), family)
 
 
 def _model_name(model: dict[str, Any]) -> str:

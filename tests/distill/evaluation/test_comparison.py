@@ -185,7 +185,7 @@ def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsy
     text = records.read_text()
     for change, words, message in [
         (lambda: None, ["compare", str(tmp_path / "none")], "does not exist; give a results.json"),
-        (lambda: None, ["compare", str(tmp_path / "old.json")], "has schema_version 1, and this version compares 2"),
+        (lambda: None, ["compare", str(tmp_path / "old.json")], "has schema_version 1, and this version reads 2"),
         (lambda: None, ["compare", str(tmp_path / "other.json")], "is not a results.json of eval.py"),
         (lambda: None, ["compare", str(tmp_path / "study.json")], "is not a results.json of eval.py: it has no fail"),
         (lambda: None, ["compare", str(folder), "--out", str(records)], "is a file; name a folder"),
