@@ -37,10 +37,10 @@ class Loaded:
 def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     """All models of several results.json files as one evaluation. A path may also be the folder of such a file.
 
-    The reference and the configuration are those of the first file; if this version cannot read that configuration, only
-    its statistics are. A model that several files have is taken once, with the tasks of all. A different model whose
-    label is taken, or whose records would have the same file name, gets its folder's name added to its label. What could
-    not be measured in any of the files is a failure. Raises FileNotFoundError or ValueError with the remedy.
+    The reference and the configuration are those of the first file; if this version cannot read that configuration,
+    only its statistics are. A model that several files have is taken once, with the tasks of all. If a different model
+    has a label that is taken, or one whose records would have the same file name, the name of its folder is added to
+    the label. What no file has measured is a failure. Raises FileNotFoundError or ValueError with the remedy.
     """
     files = [path / "results.json" if path.is_dir() else path for path in paths]
     contents = [read_results(file) for file in files]
@@ -109,9 +109,8 @@ def _join(loaded: Sequence[Loaded]) -> tuple[list[ModelResult], list[Failure]]:
             else:
                 model = joined[place] = _merged(joined[place], model)
             renamed[label] = model.info["label"]
-        failures += [
-            replace(failure, model=renamed.get(failure.model, failure.model)) for failure in evaluation.failures
-        ]
+        for failure in evaluation.failures:
+            failures.append(replace(failure, model=renamed.get(failure.model, failure.model)))
     return joined, _unmeasured(failures, joined)
 
 

@@ -1,4 +1,4 @@
-"""The processes of `accelerate launch`: which one this is, and what all of them say. Without a launcher: one."""
+"""The processes that `accelerate launch` has started: which one this is, and how they exchange values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
 
-TELLING = (ValueError, OSError, RuntimeError, SafetensorError)  # errors whose messages need no name before them
+CLEAR_ALONE = (ValueError, OSError, RuntimeError, SafetensorError)  # errors whose messages need no type before them
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Processes:
         return self.index == 0
 
     def gather(self, value: Any) -> list[Any]:
-        """The `value` of every process, in their order, on all of them. All must call this at the same point."""
+        """The `value` of every process, in their order, on every process. All must call this at the same point."""
         return [value] if self.count == 1 else gather_object([value])
 
 
@@ -35,15 +35,15 @@ ALONE = Processes()
 
 
 def current_processes() -> Processes:
-    """The processes that a launcher has started; joins them (gloo on the CPU) on the first call."""
+    """Join the processes that a launcher has started (with gloo on the CPU); without a launcher, there is one."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
-    # without cpu=True two CPU processes would each believe to be alone
+    # without cpu=True, each of two CPU processes would believe that it is alone
     state = PartialState(cpu=not torch.accelerator.is_available())
     return Processes(state.process_index, state.num_processes)
 
 
 def message_of(error: Exception) -> str:
-    """An error's message on one line, after its type where the message alone would tell nothing (KeyError: 'page')."""
+    """An error's message on one line, after its type if the message alone says too little (KeyError: 'page')."""
     text = " ".join(str(error).split())
-    return text if text and isinstance(error, TELLING) else f"{type(error).__name__}: {text}".removesuffix(": ")
+    return text if text and isinstance(error, CLEAR_ALONE) else f"{type(error).__name__}: {text}".removesuffix(": ")

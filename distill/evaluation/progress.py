@@ -1,4 +1,4 @@
-"""How far an evaluation is: tasks with their sizes in; a bar with the time left, and a line per task, on stderr out."""
+"""How far an evaluation is: a bar with the time left, and a line for each task that has ended, on stderr."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tqdm import tqdm
 from distill.evaluation.processes import Processes
 from distill.evaluation.task import Task
 
-SAMPLED_COST = 4  # a sampled token takes about as long as so many that are only read
+SAMPLED_COST = 4  # to sample a token takes about as long as to read this many
 
 
 def cost(task: Task) -> int:
-    """The size of a task in tokens read; sampled ones weigh more."""
+    """The size of a task in tokens that are read; a token that is sampled counts more."""
     return max(1, task.num_tokens + SAMPLED_COST * task.num_new_tokens)
 
 
@@ -25,8 +25,8 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-class Progress:
-    """A bar over the tokens of all tasks on all models. Only the main process shows it; it stands for the others."""
+class ProgressBar:
+    """A bar over the tokens of all tasks on all models. Only the main process shows it, on behalf of all."""
 
     def __init__(self, tasks: Sequence[Task], num_models: int, processes: Processes) -> None:
         self.per_model = sum(cost(task) for task in tasks)
@@ -40,11 +40,11 @@ class Progress:
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left",
         )
         self.label = ""
-        self.done_before = 0  # the cost of the models and tasks that are over
+        self.done_before = 0  # the cost of the models and tasks that have ended
         self.num_started = 0
-        self.timed_cost, self.timed_seconds = 0, 0.0  # of the tasks that were scored, not read from an earlier run
+        self.timed_cost, self.timed_seconds = 0, 0.0  # of the tasks that were scored here, not in an earlier run
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -66,11 +66,11 @@ class Progress:
         self.bar.set_description_str(f"{self.label}: {task.name}")
 
     def advance(self, task: Task, share: float) -> None:
-        """This process has done that share of the task's items; the others are taken to be as far."""
+        """This process has done that share of the task's items; the other processes are assumed to be as far."""
         self.bar.update(min(share * cost(task) * self.processes.count, self.done_before + cost(task) - self.bar.n))
 
     def end_task(self, task: Task, seconds: float | None) -> None:
-        """The task is over. seconds: None when it failed."""
+        """The task has ended. seconds: how long it took; None if it failed."""
         self.done_before += cost(task)
         self._move_to(self.done_before)
         if self.processes.is_main:
@@ -78,7 +78,7 @@ class Progress:
             self.bar.write(f"{self.label}: {task.name}: {outcome}{self._left(task, seconds)}", file=sys.stderr)
 
     def _left(self, task: Task, seconds: float | None) -> str:
-        """The time left, from the pace of the tasks so far; empty when nothing is left or no pace is known."""
+        """The time left at the pace of the tasks so far; empty if nothing is left or no pace is known."""
         if seconds:
             self.timed_cost += cost(task)
             self.timed_seconds += seconds

@@ -19,7 +19,7 @@ from distill.evaluation.config import EvalConfig, ScoringConfig
 from distill.evaluation.measures.all_measures import MEASURES, plan_tasks
 from distill.evaluation.measures.log_odds import PRONOUNS
 from distill.evaluation.processes import Processes, current_processes, message_of
-from distill.evaluation.progress import Progress
+from distill.evaluation.progress import ProgressBar
 from distill.evaluation.records import PartFile, merged, plain, read_known, record_key
 from distill.evaluation.scoring.model_specs import ModelSpec, examples_name, load_scorer
 from distill.evaluation.scoring.scorer import Scorer
@@ -78,7 +78,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
     processes = current_processes()
     tasks, failures = agreed(*plan_tasks(config), processes)
     results = []
-    with Progress(tasks, len(specs), processes) as progress:
+    with ProgressBar(tasks, len(specs), processes) as progress:
         for spec in specs:
             progress.start_model(spec.label)
             try:
@@ -175,7 +175,7 @@ class ModelRun:
         config: EvalConfig,
         folder: Path | None,
         processes: Processes,
-        progress: Progress,
+        progress: ProgressBar,
     ) -> None:
         self.scorer, self.info, self.config = scorer, info, config
         self.processes, self.progress = processes, progress

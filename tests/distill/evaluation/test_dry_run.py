@@ -7,7 +7,7 @@ from rich.console import Console
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
 from distill.evaluation.processes import ALONE
-from distill.evaluation.progress import Progress, duration
+from distill.evaluation.progress import ProgressBar, duration
 from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.task import Task
 from distill.settings import load_config
@@ -63,7 +63,7 @@ def test_a_dry_run_prepares_the_tasks(small_world, save, tmp_path, capsys):
 
 def test_every_task_is_a_line_with_the_time_left(capsys):
     tasks = [Task(name, "key", lambda scorer: None, 10, num_tokens) for name, num_tokens in (("a", 100), ("b", 300))]
-    with Progress(tasks, 2, ALONE) as progress:
+    with ProgressBar(tasks, 2, ALONE) as progress:
         for label in ("one", "two"):
             progress.start_model(label)
             for task, seconds in zip(tasks, (2.0, None), strict=True):

@@ -14,7 +14,7 @@ from distill.evaluation.config import EvalConfig
 from distill.evaluation.measures import log_odds
 from distill.evaluation.measures.all_measures import plan_tasks
 from distill.evaluation.processes import ALONE
-from distill.evaluation.progress import Progress
+from distill.evaluation.progress import ProgressBar
 from distill.evaluation.records import PartFile, read_known, read_records, record_key, write_records
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 from distill.evaluation.suite import evaluate, score_items
@@ -298,7 +298,7 @@ def test_processes_whose_folders_hold_different_records_go_on_together(save, tmp
 
     def run(processes):
         folder = (tmp_path, tmp_path / "empty")[processes.index]
-        progress = Progress(tasks, 1, processes)
+        progress = ProgressBar(tasks, 1, processes)
         found = suite.ModelRun(spec, scorer, alone.info, config, folder, processes, progress).run(tasks)
         return found[0].tasks["log_odds"].records, found[1]
 
