@@ -31,8 +31,8 @@ STYLE = {
     "axes.axisbelow": True,
     "text.parse_math": False,  # a label may have a dollar sign
 }
-LABEL_GAP = 0.065  # between labels beside the axes, as a fraction of their height
-LONGEST_LABEL = 24  # characters; a longer model label would leave no room for the plot
+LABEL_GAP = 0.065  # between labels beside the axes, as a fraction of their height; less if there are many
+LONGEST_LABEL = 28  # characters; a longer model label would leave no room for the plot
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
     A dashed line joins the models that no other model beats on both axes.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+        figure = Figure(figsize=(6.4, 3.9), layout="constrained")
         axes = figure.subplots()
         for index, point in enumerate(points):
             colour, marker = look(index)
@@ -238,19 +238,27 @@ def label_at_the_side(axes: Axes, points: Sequence[Point]) -> None:
             va="center",
             color="#1b1b1f",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": look(index)[0], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": look(index)[0],
+                "linewidth": 0.7,
+                "relpos": (0, 0.5),  # the line begins left of the label
+                "shrinkA": 1,
+                "shrinkB": 4,
+            },
         )
 
 
 def spaced_heights(heights: Sequence[float]) -> list[float]:
-    """The heights, as fractions of the axes, moved up until LABEL_GAP lies between them, then down to stay below 1."""
+    """The heights, as fractions of the axes, moved up until a gap lies between them, then down to stay below 1."""
+    gap = min(LABEL_GAP, 1 / max(1, len(heights) - 1))
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     spaced: list[float] = []
     for index in order:
-        spaced.append(max(heights[index], spaced[-1] + LABEL_GAP) if spaced else heights[index])
+        spaced.append(max(heights[index], spaced[-1] + gap) if spaced else heights[index])
     if spaced and spaced[-1] > 1:
         ceiling = 1.0
         for rank in reversed(range(len(spaced))):
             spaced[rank] = min(spaced[rank], ceiling)
-            ceiling = spaced[rank] - LABEL_GAP
+            ceiling = spaced[rank] - gap
     return [spaced[order.index(index)] for index in range(len(heights))]

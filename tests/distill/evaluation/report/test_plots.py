@@ -54,8 +54,8 @@ def test_occupations_are_ordered_by_their_known_log_odds_or_else_by_the_first_mo
 
 
 def test_long_labels_keep_their_beginning_and_their_end():
-    assert plots.shortened("x" * 24) == "x" * 24
-    assert plots.shortened("equivariant weighted, seed 1") == "equivariant…hted, seed 1"
+    assert plots.shortened("x" * 28) == "x" * 28
+    assert plots.shortened("equivariant and weighted, seed 1") == "equivariant a…ighted, seed 1"
 
 
 def test_the_frontier_holds_the_points_that_no_other_point_beats_on_both_axes():
