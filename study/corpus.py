@@ -1,11 +1,11 @@
-"""The corpus of the study on real text: files of articles and of novels in; OUT/train.jsonl and OUT/heldout.jsonl out.
+"""Build the corpus of the studies on real text: DIR/train.jsonl and DIR/heldout.jsonl from articles and novels.
 
-    python study/corpus.py --out DIR FILE:GROUP [FILE:GROUP ...]
+    python -m study.corpus --out DIR FILE:FIELD [FILE:FIELD ...]
 
-FILE is a .jsonl.gz with the field `text`; GROUP is its field that says to which work a row belongs (`title`, `book`).
-Whole works are held out, chosen by a hash of the name, so that no article and no novel is on both sides. A work is cut
-into documents of paragraphs; documents come in an order that is fixed by a hash and mixes the files. A folder that was
-made from the same files is left alone, another one refused.
+FILE is a .jsonl.gz whose rows have a `text`; FIELD is the field that names the work of a row (`title`, `book`). Whole
+works are held out, chosen by a hash of the name, so that no article or novel is on both sides. A work is cut into
+documents of whole paragraphs. The order of the documents is fixed by a hash and mixes the files. If DIR was made from
+the same files, nothing happens; any other DIR with a corpus is refused.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-from distill.files import write_text  # noqa: E402
+from distill.files import write_text
 
-MIN_CHARACTERS = 1500  # of a document, but for the last one of a work
+MIN_CHARACTERS = 1500  # of a document, except the last one of a work
 HELDOUT_FRACTION = 0.03  # of the works
 
 

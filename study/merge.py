@@ -1,8 +1,8 @@
-"""One results file of a study that ran in parts on several machines: two results files in; one out.
+"""Merging two results files of one study whose arms or seeds ran on different machines.
 
-What parts cannot differ in: the teacher's weights, corpora, tokenizer, lexicon and precision, what all arms share, how
-they are measured, and the overrides of an arm that both have. What is said of the study (its arms, references, margins,
-headline) is that of the first file.
+The parts must agree in the teacher's weights, corpora, tokenizer, lexicon and precision, in what all arms share, in how
+they are measured, and in the overrides of an arm that both have. The description of the study (its references, margins,
+headline) is taken from the first file.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from distill.run.folder import flatten
-from study import collect as study_collect
-from study.collect import Measure
-from study.plan import TEACHER, UNTRAINED, label_of
+from study.config import TEACHER, UNTRAINED
+from study.plan import label_of
+from study.results import FloatArray, Measure, measures, stored_columns, without_repeats
 
-OF_STUDY = (  # what parts of one study have in common
+SHARED_SETTINGS = (  # settings of the study that all its parts have in common
     "name",
     "mixed_precision",
     "budget_tokens",
@@ -27,19 +27,19 @@ OF_STUDY = (  # what parts of one study have in common
 
 
 def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """The content of a results file with the models of both; of a model that is in both (the teacher), the first's.
+    """The content of a results file with the models of both parts. If both have a model, the first's is taken.
 
     Raises ValueError when they are not parts of one study.
     """
     _check(first, second)
     for arm in first["arms"].keys() & second["arms"].keys():
         if first["arms"][arm] != second["arms"][arm]:
-            raise ValueError(f"arm {arm} is {first['arms'][arm]} in the one and {second['arms'][arm]} in the other")
+            raise ValueError(f"arm {arm} is {first['arms'][arm]} in one file and {second['arms'][arm]} in the other")
     arms = {**first["arms"], **second["arms"]}
-    ours, theirs = study_collect.measures(first), study_collect.measures(second)
+    ours, theirs = measures(first), measures(second)
     models = _models([*ours.values(), *theirs.values()])
-    there = {label_of(arm, seed) for arm, seed in models}
-    of_one_seed = tuple(f"{arm} seed" for arm, _ in models if arm in (TEACHER, UNTRAINED))
+    have_results = {label_of(arm, seed) for arm, seed in models}
+    without_seed = tuple(f"{arm} seed" for arm, _ in models if arm in (TEACHER, UNTRAINED))
     missing = dict.fromkeys([*first["missing"], *second["missing"]])
     return {
         **first,
@@ -50,69 +50,72 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         "hardware": _both(first["hardware"], second["hardware"]),
         "origin": _origin(first, second),
         "hours": {key: round(hours + second["hours"][key], 2) for key, hours in first["hours"].items()},
-        "missing": [label for label in missing if label not in there and not label.startswith(of_one_seed)],
+        "missing": [label for label in missing if label not in have_results and not label.startswith(without_seed)],
         "arms": arms,
-        "measures": study_collect.without_repeats(
+        "measures": without_repeats(
             {name: _measure(first["measures"][name], ours[name], theirs[name], list(arms)) for name in ours}
         ),
     }
 
 
 def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
-    """Raise ValueError for the first thing that parts of one study cannot differ in."""
-    one, other = (_alike(part) for part in (first, second))
+    """Raise ValueError for the first difference that parts of one study cannot have."""
+    ours, theirs = (_common_facts(part) for part in (first, second))
     origins = [part.get("origin", {}) for part in (first, second)]
     for name in origins[0]:
-        if name in origins[1] and name != "git_revisions":  # a part without students has few of them
-            one[f"its {name}"], other[f"its {name}"] = (origin[name] for origin in origins)
-    for key in dict.fromkeys([*one, *other]):
-        if one.get(key) != other.get(key):
+        if name in origins[1] and name != "git_revisions":  # a part without students knows little of its origin
+            ours[f"its {name}"], theirs[f"its {name}"] = (origin[name] for origin in origins)
+    for key in dict.fromkeys([*ours, *theirs]):
+        if ours.get(key) != theirs.get(key):
             raise ValueError(
-                f"these are not parts of one study: {key} is {one.get(key)!r} in the one and {other.get(key)!r} in the "
-                "other; collect both with one version from one study file, and take one teacher to all machines"
+                f"these are not parts of one study: {key} is {ours.get(key)!r} in one file and {theirs.get(key)!r} in "
+                "the other; collect both with one version from one study file, and take one teacher to all machines"
             )
     if first.get("teacher") is None:
-        raise ValueError("these files do not say which teacher they are of; collect both with this version")
+        raise ValueError("these files do not say which teacher they belong to; collect both with this version")
 
 
-def _alike(part: dict[str, Any]) -> dict[str, Any]:
-    """What every part has, and has to be the same in all parts of one study, by name."""
+def _common_facts(part: dict[str, Any]) -> dict[str, Any]:
+    """What every part states and what must be equal in all parts of one study, by name."""
     training = {key: value for key, value in part["training"].items() if key not in ("run_dir", "seed")}
-    measured = ("convention", "statistic", "num_items", "num_clusters")
+    how = ("convention", "statistic", "num_items", "num_clusters")
     return {
-        **{key: part["study"][key] for key in OF_STUDY},
+        **{key: part["study"][key] for key in SHARED_SETTINGS},
         "the teacher's fingerprint": part.get("teacher"),
         **flatten(training),
-        **flatten({name: {key: one[key] for key in measured} for name, one in part["measures"].items()}),
+        **flatten({name: {key: measure[key] for key in how} for name, measure in part["measures"].items()}),
     }
 
 
 def _origin(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """What the runs of both were made with: the same, but for the revisions."""
-    one, other = (part.get("origin", {}) for part in (first, second))
-    revisions = {*one.get("git_revisions", []), *other.get("git_revisions", [])}
-    return {**other, **one, "git_revisions": sorted(revisions)}
+    """What the runs of both were made with: equal but for the revisions."""
+    ours, theirs = (part.get("origin", {}) for part in (first, second))
+    revisions = {*ours.get("git_revisions", []), *theirs.get("git_revisions", [])}
+    return {**theirs, **ours, "git_revisions": sorted(revisions)}
 
 
-def _measure(described: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:
-    """A measure as it is stored, with the columns of both, in the order of the arms and of the seeds."""
+def _measure(description: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:
+    """A measure in stored form with the columns of both, in the order of arms and seeds."""
     first = _models([ours])
-    have = {arm for arm, _ in first if arm in (TEACHER, UNTRAINED)}  # there is one, whatever its seed
-    columns = {key: one for key, one in _models([theirs]).items() if key[0] not in have} | first
-    ordered = sorted(columns, key=lambda key: (arms.index(key[0]), key[1]))
-    about = {key: value for key, value in described.items() if key not in ("constant", "values", "columns_of")}
-    return {**about, **study_collect.stored_columns({key: columns[key] for key in ordered})}
+    without_seed = {
+        arm for arm, _ in first if arm in (TEACHER, UNTRAINED)
+    }  # a study has one of each, whatever its seed
+    columns = {model: array for model, array in _models([theirs]).items() if model[0] not in without_seed} | first
+    ordered = sorted(columns, key=lambda model: (arms.index(model[0]), model[1]))
+    about = {key: value for key, value in description.items() if key not in ("constant", "values", "columns_of")}
+    return {**about, **stored_columns({model: columns[model] for model in ordered})}
 
 
-def _models(measures: Iterable[Measure]) -> dict[tuple[str, int], study_collect.FloatArray]:
+def _models(every: Iterable[Measure]) -> dict[tuple[str, int], FloatArray]:
     """The columns of each model by arm and seed."""
     return {
-        (arm, seed): one
-        for measure in measures
+        (arm, seed): columns
+        for measure in every
         for arm, seeds in measure.seeds.items()
-        for seed, one in zip(seeds, measure.columns[arm], strict=True)
+        for seed, columns in zip(seeds, measure.columns[arm], strict=True)
     }
 
 
-def _both(one: str | None, other: str | None) -> str:
-    return " and ".join(dict.fromkeys(part for word in (one, other) for part in (word or "unknown").split(" and ")))
+def _both(ours: str | None, theirs: str | None) -> str:
+    words = [part for word in (ours, theirs) for part in (word or "unknown").split(" and ")]
+    return " and ".join(dict.fromkeys(words))

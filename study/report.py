@@ -1,208 +1,176 @@
-"""RESULTS.md from results files alone: what study_collect.py wrote in; Markdown, and one SVG per study, out.
+"""The report of studies, from results files alone.
 
-A value is the mean over training seeds; in brackets its 95 % interval from a bootstrap over clusters and seeds
-together. Differences are paired by cluster and by seed; their p-values come from swapping the labels of the two models
-within clusters, with the seeds as they are, and are adjusted after Holm over all arms, or all variants, for each
-measure and reference.
+- RESULTS.md, the summary: the template results.md.jinja
+- beside every results file NAME.json the full tables, NAME.md (study.md.jinja), its plots, NAME.svg and NAME_ARM.svg,
+  and NAME_model_card.md for the arm that the study recommends (card.md.jinja)
+- the marked part of a README (readme.md.jinja)
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from distill.evaluation.report.plots import Point, fairness_utility
-from distill.evaluation.statistics.resampling import Interval, two_way_interval
-from study import collect as study_collect
-from study import prose as study_prose
-from study.collect import MAX_CLUSTERS
-from study.plan import UNTRAINED, base_of, is_variant
-from study.tables import (
-    differences_table,
-    items_table,
-    other_differences_table,
-    other_measures,
-    others_table,
-    settings_table,
-    values_table,
-)
+from distill.evaluation.statistics.resampling import Interval
+from distill.run.export import FRONT_MATTER
+from distill.settings import apply_override, dump_yaml
+from study import tables
+from study.config import TEACHER, UNTRAINED
+from study.numbers import value
+from study.plan import base_of, is_variant
+from study.results import MAX_CLUSTERS, Results, load
+from study.texts import filled
 
-HEAD = """# Results
-
-<!-- Written by python -m study report from the results files; edit those, or notes.md beside them. -->
-
-"""
-MAX_LISTED = 12
-NOTES = "notes.md"
+Section = tuple[str, Path | None, str]  # title, plot and table
 README_BLOCK = "<!-- study: written by python -m study report -->\n", "<!-- end of study -->\n"
-HOW_TO_READ = f"""## How to read the tables
-
-- A value is the mean over training seeds, in brackets its 95 % interval from a bootstrap over clusters and seeds
-  together. Clusters are occupations for the log-odds and the occupation classifier, pairs of nouns (woman and man) for
-  gender agreement, and prompts, terms, tests or documents for the other measures, in at most {MAX_CLUSTERS} random
-  groups. With few seeds an interval is somewhat narrow in their direction; with one it says nothing about another
-  training run. An interval such as [1.000, 1.000] comes from items that are all right (or, of a least ratio, from a
-  group in which one gender never occurs): no resample can differ.
-- The ratios of BOLD are biased under resampling, for the smaller of two counts becomes smaller by chance: their
-  intervals are too low, and hold their value only because they are widened to it. They are no 95 % intervals, and the
-  intervals of their differences lean towards 0. A group of professions without a gendered continuation counts as 0.
-- A difference is arm minus reference, paired by cluster and seed. It uses the seeds that both have, where the means
-  in the other tables use all. p is from swapping the labels of the two models within clusters, with the trained
-  models as they are; it is adjusted after Holm over the arms of the table, for that measure and that reference, and
-  so cannot be smaller than their number / 10,000 (with n clusters, fewer than 14, than their number / 2^(n - 1)).
-  Nothing adjusts for the number of measures: one of twenty differs by chance.
-- "Detectable" is the smallest true difference to the first reference, in the measure's unit, that a test at 5 % finds
-  in four cases of five (the median over arms). A smaller one is easily missed.
-- "Not inferior" says `yes` where the whole interval is better than the margin, `no` where all of it is worse, and
-  `open` otherwise.
-- Bias removed is 1 - (mean |log-odds| of the arm / that of the model named): 100 % is parity, 0 nothing, below 0
-  more bias than there. `untrained` is the student before its training.
-
-"""
 
 
-def report(paths: Sequence[Path], out: Path) -> str:
-    """The text of RESULTS.md from results files, in that order, below `notes`.
+def pages(paths: Sequence[Path], out: Path, readme: Path | None = None) -> dict[Path, str]:
+    """All files of the report with their texts.
 
-    out: where it will be, for links to the plots, which lie beside the results files under the same names. Raises
-    ValueError for two files of one study, or a file that is not below the folder of `out`.
+    out: where RESULTS.md will be. readme: a README whose marked part is filled. Raises ValueError for two files of one
+    study, for a results file that is not below the folder of `out` and of `readme`, for a README without the marks,
+    and for a fault in a template.
     """
-    every = [study_collect.read(path) for path in paths]
-    names = [results["name"] for results in every]
-    for path, results in zip(paths, every, strict=True):
-        if names.count(results["name"]) > 1:
-            raise ValueError(
-                f"{path} is not the only file of the study {results['name']}; put them together with merge"
-            )
-        if not path.resolve().is_relative_to(out.resolve().parent):
-            raise ValueError(
-                f"{path} does not lie below {out.resolve().parent}, from where {out.name} links to its plot"
-            )
-    parts = [HEAD, notes(paths[0].parent, every), HOW_TO_READ]
-    for path, results in zip(paths, every, strict=True):
-        parts.append(section(results, path.resolve().relative_to(out.resolve().parent)))
-    return "".join(parts).rstrip() + "\n"
+    every = [load(path) for path in paths]
+    _check(every, out)
+    pages = {out: filled("results.md.jinja", every, **_links(every, out)).rstrip() + "\n"}
+    if readme is not None:
+        _check(every, readme)
+        pages[readme] = with_marked_part(
+            readme, filled("readme.md.jinja", every, report=_link(out, readme), **_links(every, readme))
+        )
+    for results in every:
+        pages[results.path.with_suffix(".md")] = study_page(results, every)
+        pages |= plots(results)
+        if recommended(results) is not None:
+            pages[results.path.with_name(f"{results.path.stem}_model_card.md")] = card(results)
+    return pages
 
 
-def notes(folder: Path, every: Sequence[dict[str, Any]], only_summary: bool = False) -> str:
-    """The text of notes.md in the folder, its placeholders filled with the numbers of results files; "" without it.
-
-    only_summary: what stands before its first heading.
-    """
-    if not (folder / NOTES).is_file():
-        return ""
-    text = (folder / NOTES).read_text(encoding="utf-8")
-    studies = {results["name"]: study_collect.measures(results) for results in every}
-    return study_prose.filled((text.partition("\n## ")[0] if only_summary else text).strip(), studies) + "\n\n"
-
-
-def with_headline(readme: Path, paths: Sequence[Path], out: Path) -> str:
-    """The text of a README in which the part between the marks of README_BLOCK is what the results files say: the notes
-    up to their first heading, and of each study that has a headline a table and the plot.
-
-    out: where the report is; it and the results files lie below the README's folder. Raises ValueError without marks.
-    """
-
-    def link(path: Path) -> str:
-        return path.resolve().relative_to(readme.resolve().parent).as_posix()
-
-    text, (begin, end) = readme.read_text(encoding="utf-8"), README_BLOCK
-    if text.count(begin) != 1 or text.count(end) != 1:
+def with_marked_part(readme: Path, text: str) -> str:
+    """The README with this text between the lines of README_BLOCK. Raises ValueError unless it has each once."""
+    old, (begin, end) = readme.read_text(encoding="utf-8"), README_BLOCK
+    if old.count(begin) != 1 or old.count(end) != 1:
         raise ValueError(f"{readme} does not hold the lines {begin.strip()!r} and {end.strip()!r} once each; add them")
-    every = [study_collect.read(path) for path in paths]
-    parts = [notes(paths[0].parent, every, only_summary=True).rstrip() + "\n"]
-    for path, results in zip(paths, every, strict=True):
-        if not results["study"]["headline"]:
-            continue
-        found = study_collect.measures(results)
-        arms = [arm for arm in results["study"]["headline"] if arm in next(iter(found.values())).columns]
-        plot = f"![Disparity against cost]({link(path.with_suffix('.svg'))})"
-        parts.append(f"{results['world']}\n\n{values_table(found, arms, results['study']['references'][0])}\n{plot}\n")
-    parts.append(f"All arms, differences, and how to read them: [{out.name}]({link(out)}).\n")
-    before, after = text.split(begin)[0], text.split(end)[1]
-    return f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}"
+    return f"{old.split(begin)[0]}{begin}\n{text.strip()}\n\n{end}{old.split(end)[1]}"
 
 
-def plots(path: Path) -> dict[Path, str]:
-    """The plots of a results file, to be written beside it, disparity against cost: of the headline's models, and of
-    every arm with its variants.
-
-    Without a headline all arms are shown, variants left out.
-    """
-    results = study_collect.read(path)
-    disparity, cost = list(study_collect.measures(results).values())[:2]
-    arms = results["study"]["headline"] or [arm for arm in results["arms"] if not is_variant(arm) and arm != UNTRAINED]
-    bases = _bases([arm for arm in results["arms"] if arm in disparity.columns])
-    shown_in = {path.with_suffix(".svg"): arms}
-    shown_in |= {_variants_plot(path, base): [base, *variants] for base, variants in bases.items()}
-    drawn = {}
-    for file, shown in shown_in.items():
-        points = [
-            Point(arm, *(_triple(two_way_interval(one.columns[arm], one.statistic)) for one in (cost, disparity)))
-            for arm in shown
-            if arm in disparity.columns and arm in cost.columns
-        ]
-        drawn[file] = fairness_utility(points, cost.unit) + "\n"
-    return drawn
+def _check(every: Sequence[Results], out: Path) -> None:
+    names = [results.name for results in every]
+    for results in every:
+        if names.count(results.name) > 1:
+            raise ValueError(
+                f"{results.path} is not the only file of the study {results.name}; put them together with merge"
+            )
+        if not results.path.resolve().is_relative_to(out.resolve().parent):
+            raise ValueError(
+                f"{results.path} does not lie below {out.resolve().parent}, from where {out.name} links to its pages"
+            )
 
 
-def section(results: dict[str, Any], path: Path) -> str:
-    """The part of RESULTS.md about one study. path: from there, of the results file, beside which the plots are."""
-    study, found = results["study"], study_collect.measures(results)
-    plain = study["references"][0]
-    arms = [arm for arm in results["arms"] if arm in next(iter(found.values())).columns]
-    methods = [arm for arm in arms if not is_variant(arm)]
-    variants = [arm for arm in arms if is_variant(arm)]
-    plot = path.with_suffix(".svg").as_posix()
-    lines = [f"## {results['name']}\n", _what(results), f"![Disparity against cost]({plot})\n"]
-    lines += ["### Arms\n", values_table(found, methods, plain)]
-    for reference in study["references"]:
-        if reference in arms:
-            lines += [f"### Differences to `{reference}`\n", differences_table(found, methods, reference)]
-    if variants:
-        lines += ["### Variants\n", values_table(found, variants, plain)]
-    for base in _bases(arms):
-        plot = _variants_plot(path, base).as_posix()
-        lines += [f"### Variants: differences to `{base}`\n", f"![Disparity against cost]({plot})\n"]
-        lines += [differences_table(found, variants, base)]
-    rest = other_measures(found)
-    if rest:
-        lines += ["### All other measures\n", others_table(found, rest, methods)]
-    if rest and plain in arms:
-        lines += [
-            f"### All other measures: differences to `{plain}`, with p\n",
-            other_differences_table(found, rest, methods, plain),
-        ]
-    lines += [
-        "### What was measured on what\n",
-        items_table(results, found, methods, plain),
-        "### Settings\n",
-        settings_table(results),
-    ]
-    return "\n".join(lines) + "\n"
+def _links(every: Sequence[Results], out: Path) -> dict[str, Any]:
+    """The functions `page` and `plot` of templates: links from `out` to the page and the plot of a study."""
+    paths = {results.name: results.path for results in every}
+    return {
+        "page": lambda study: _link(paths[study].with_suffix(".md"), out),
+        "plot": lambda study: _link(paths[study].with_suffix(".svg"), out),
+        "max_clusters": MAX_CLUSTERS,
+    }
 
 
-def _what(results: dict[str, Any]) -> str:
-    study, hours = results["study"], results["hours"]
-    names = results["missing"]
-    listed = f"{', '.join(names[:MAX_LISTED])}{' and others' if len(names) > MAX_LISTED else ''}"
-    missing = f" Without results ({len(names)}): {listed}." if names else ""
-    revisions = ", ".join(results.get("origin", {}).get("git_revisions", []))
-    trained = f" Trained at revision {revisions}." if revisions else ""
-    teacher = f"{hours['teacher_and_data']:g} h for teacher and data"
-    if not study["teacher_config"]:
-        teacher = "no teacher to train"
-    elif not hours["teacher_and_data"]:
-        teacher = "for the teacher not recorded"
-    return (
-        f"{results['world']}\n\nEvery arm trained on {study['budget_tokens']:,} tokens; seeds "
-        f"{', '.join(map(str, study['seeds']))}. Collected {results['created'][:10]} at revision "
-        f"{results['git_revision'] or 'unknown'}, {results['hardware']}, torch {results['versions']['torch']}, "
-        f"transformers {results['versions']['transformers']}.{trained} Time summed over jobs, of which several may run "
-        f"at once: {teacher}, {hours['students']:g} h for students. Budget, of wall-clock time: "
-        f"{study['budget_hours']:g} h on {study['budget_machine']}.{missing}\n"
+def _link(path: Path, out: Path) -> str:
+    return path.resolve().relative_to(out.resolve().parent).as_posix()
+
+
+# -- the page of a study ---------------------------------------------------------------------------------------------
+
+
+def study_page(results: Results, every: Sequence[Results]) -> str:
+    """The full tables of one study. every: all studies of the report, which its notes may cite."""
+    text = filled(
+        "study.md.jinja",
+        every,
+        results=results,
+        content=results.content,
+        missing=_missing(results),
+        sections=_sections(results),
+        overrides=tables.overrides_table(results),
+        notes=f"{results.name}_notes.md.jinja",
+        **_links(every, results.path),
     )
+    return text.rstrip() + "\n"
+
+
+def _sections(results: Results) -> list[dict[str, Any]]:
+    """The tables of a page: title, plot (or None) and table of each."""
+    plain, references = results.study["references"][0], results.study["references"]
+    methods = [arm for arm in results.arms if not is_variant(arm)]
+    variants = [arm for arm in results.arms if is_variant(arm)]
+    sections: list[Section] = [("All arms", None, tables.values_table(results, methods, plain))]
+    for reference in references:
+        if reference in results.arms:
+            table = tables.differences_table(results, methods, reference)
+            sections.append((f"Differences to `{reference}`", None, table))
+    if variants:
+        sections.append(("Variants", None, tables.values_table(results, variants, plain)))
+    for base, of_base in _bases(results.arms).items():
+        table = tables.differences_table(results, variants, base)
+        sections.append((f"Variants: differences to `{base}`", _variants_plot(results.path, base, of_base), table))
+    sections += _other_sections(results, methods, plain)
+    sections.append(("What was measured on what", None, tables.items_table(results, methods, plain)))
+    return [{"title": title, "plot": plot and plot.name, "table": table} for title, plot, table in sections]
+
+
+def _other_sections(results: Results, methods: Sequence[str], plain: str) -> list[Section]:
+    varying, constant = tables.other_measures(results, methods)
+    if not varying and not constant:
+        return []
+    alike = "".join(f"\nThe same in every arm: `{name}`, {shown}.\n" for name, shown in constant.items())
+    sections: list[Section] = [
+        ("All other measures", None, (tables.others_table(varying, methods) if varying else "") + alike)
+    ]
+    if varying and plain in results.arms:
+        table = tables.other_differences_table(varying, methods, plain)
+        sections.append((f"All other measures: differences to `{plain}`, with p", None, table))
+    return sections
+
+
+def _missing(results: Results) -> dict[str, list[str]]:
+    """Arms that were not run at all, and arms that lack some of the study's seeds."""
+    labels = [label.rpartition(" seed ")[0] for label in results.content["missing"]]
+    return {
+        "arms": [arm for arm in dict.fromkeys(labels) if arm not in results.arms],
+        "seeds": [arm for arm in dict.fromkeys(labels) if arm in results.arms],
+    }
+
+
+# -- plots -----------------------------------------------------------------------------------------------------------
+
+
+def plots(results: Results) -> dict[Path, str]:
+    """Plots of disparity against cost as SVG, by path: of the headline's models, and of every arm with its variants.
+
+    A variant is labelled by what it adds to the arm's name. Without a headline all arms are shown, variants left out.
+    """
+    headline = results.study["headline"] or [arm for arm in results.arms if not is_variant(arm) and arm != UNTRAINED]
+    shown_in = {results.path.with_suffix(".svg"): headline}
+    for base, variants in _bases(results.arms).items():
+        if (path := _variants_plot(results.path, base, variants)) is not None:
+            shown_in[path] = [base, *variants]
+    return {path: fairness_utility(_points(results, arms), results.cost.unit) + "\n" for path, arms in shown_in.items()}
+
+
+def _points(results: Results, arms: Sequence[str]) -> list[Point]:
+    both = (results.cost, results.disparity)
+    return [
+        Point(arm.removeprefix(base_of(arm)) or arm, *(_triple(value(measure, arm)) for measure in both))
+        for arm in arms
+        if all(arm in measure.columns for measure in both)
+    ]
 
 
 def _bases(arms: Sequence[str]) -> dict[str, list[str]]:
@@ -214,9 +182,51 @@ def _bases(arms: Sequence[str]) -> dict[str, list[str]]:
     return bases
 
 
-def _variants_plot(path: Path, base: str) -> Path:
-    return path.with_name(f"{path.stem}_{base}.svg")
+def _variants_plot(path: Path, base: str, variants: Sequence[str]) -> Path | None:
+    """The plot of an arm with its variants; None for a single variant, about which a table says as much."""
+    return path.with_name(f"{path.stem}_{base}.svg") if len(variants) > 1 else None
 
 
 def _triple(interval: Interval) -> tuple[float, float, float]:
     return interval.value, interval.low, interval.high
+
+
+# -- the model card --------------------------------------------------------------------------------------------------
+
+
+def recommended(results: Results) -> str | None:
+    """The arm that the study recommends, if it has been measured."""
+    arm = results.study["recommended"]
+    return arm if arm in results.arms else None
+
+
+def card(results: Results) -> str:
+    """The model card of the recommended arm. Raises ValueError when there is none."""
+    arm, study = recommended(results), results.study
+    if arm is None:
+        raise ValueError(f"{results.name}: no results of a recommended arm; name one in the study and run it")
+    references = [name for name in study["references"] if name in results.arms]
+    shown = [name for name in (TEACHER, *references, arm) if name in results.arms]
+    varying, _ = tables.other_measures(results, shown)
+    return filled(
+        "card.md.jinja",
+        [results],
+        front_matter=FRONT_MATTER,
+        results=results,
+        content=results.content,
+        arm=arm,
+        values=tables.values_table(results, shown, study["references"][0]),
+        differences={name: tables.differences_table(results, [arm], name) for name in references if name != arm},
+        others=tables.others_table(varying, shown) if varying else "",
+        settings=dump_yaml(_settings(results, arm)),
+    )
+
+
+def _settings(results: Results, arm: str) -> dict[str, Any]:
+    """The resolved settings of the arm's first seed."""
+    seed = results.study["seeds"][0]
+    settings = copy.deepcopy(results.content["training"])
+    run_dir = f"run_dir={results.study['run_dir']}/{arm}/seed{seed}"
+    for override in (*results.content["arms"][arm], f"seed={seed}", run_dir):
+        apply_override(settings, override)
+    return settings

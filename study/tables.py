@@ -1,4 +1,4 @@
-"""The tables of a study: the measures of its models, or its results file, in; Markdown out.
+"""The tables of a study, in Markdown.
 
 A value is the mean over training seeds with its interval; a difference is paired by cluster and by seed.
 """
@@ -8,34 +8,38 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
-from distill.evaluation.measures.all_measures import DESCRIPTIONS
-from distill.evaluation.statistics.resampling import two_way_interval
 from distill.evaluation.statistics.significance import minimum_detectable_effect
-from study.collect import Measure
+from study.config import TEACHER, UNTRAINED
 from study.numbers import (
     cell,
-    compare,
+    change_percent,
+    difference,
     families,
     have_common_seed,
     holm_p_values,
     is_log,
     not_inferior,
     p_text,
-    percent,
     removed_percent,
+    value,
 )
-from study.plan import TEACHER, UNTRAINED, main_measures
+from study.plan import main_measures
+from study.results import Measure, Results
+
+TITLES = {  # other measures go by their names, which docs/evaluation.md explains
+    "log_odds/mean_abs": "mean |log-odds|",
+    "log_perplexity/token-stride": "log-perplexity",
+    "agreement/accuracy": "agreement, accuracy",
+    "agreement/margin": "agreement, margin",
+}
 
 
-def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> str:
-    """Per arm the shares removed, against the teacher and against `plain`, and the main measures."""
-    disparity = next(iter(found.values()))
-    shown = _main_measures(found)
+def values_table(results: Results, arms: Sequence[str], plain: str) -> str:
+    """One row per arm: how much bias it removes of the teacher's and of `plain`'s, and the main measures."""
+    disparity, shown = results.disparity, shown_with_all(results)
     bases = [base for base in (TEACHER, plain) if base in disparity.columns]
-    removed = [f"bias removed, against {base} (%)" for base in bases]
-    header = ["arm", "seeds", *removed, *(_title(found[name]) for name in shown)]
+    header = ["arm", "seeds", *(f"bias removed, of {base} (%)" for base in bases), *(map(_title, shown))]
     rows = []
     for arm in arms:
         shares = [
@@ -44,116 +48,131 @@ def values_table(found: dict[str, Measure], arms: Sequence[str], plain: str) -> 
             else "–"
             for base in bases
         ]
-        rows.append([arm, str(len(disparity.seeds[arm])), *shares, *(_value(found[name], arm) for name in shown)])
+        rows.append([arm, str(len(disparity.seeds[arm])), *shares, *(_value(measure, arm) for measure in shown)])
     return _table(header, rows)
 
 
-def differences_table(found: dict[str, Measure], arms: Sequence[str], reference: str) -> str:
-    """Per arm the paired differences of the disparity and of every measure with a margin, with the verdict on it.
+def differences_table(results: Results, arms: Sequence[str], reference: str) -> str:
+    """One row per arm: paired differences of the disparity and of every measure with a margin, with verdicts.
 
     A difference of log-perplexities is shown as one of perplexities, in percent.
     """
-    first = next(iter(found))
-    shown = [name for name in _main_measures(found) if name == first or found[name].margin]
+    shown = [measure for measure in shown_with_all(results) if measure is results.disparity or measure.margin]
     header = ["arm"]
-    for name in shown:
-        margin = found[name].margin
-        header += [_difference_title(found[name]), "p"]
-        header += [f"not inferior by {_in_table(found[name], margin)}"] if margin else []
-    adjusted = {name: holm_p_values(found[name], reference) for name in shown}
-    rows = []
-    for arm in arms:
-        if arm not in adjusted[shown[0]]:
-            continue
-        row = [arm]
-        for name in shown:
-            if arm not in adjusted[name]:
-                row += ["–"] * (3 if found[name].margin else 2)
-                continue
-            difference = compare(found[name], arm, reference)
-            change = cell(percent(difference), 2) if is_log(found[name]) else cell(difference)
-            row += [change, p_text(adjusted[name][arm])]
-            if found[name].margin:
-                row.append(not_inferior(found[name], difference))
-        rows.append(row)
+    for measure in shown:
+        header += ["perplexity (%)" if is_log(measure) else _title(measure), "p"]
+        header += [f"not inferior by {_margin(measure, measure.margin)}"] if measure.margin else []
+    tested = holm_p_values(results.disparity, reference)
+    rows = [
+        [arm, *(text for measure in shown for text in _tested(measure, arm, reference))]
+        for arm in arms
+        if arm in tested
+    ]
     return _table(header, rows)
 
 
-def others_table(found: dict[str, Measure], names: Sequence[str], arms: Sequence[str]) -> str:
-    """Per measure a row, per arm a column."""
-    rows = [[_title(found[name]), *(_value(found[name], arm) for arm in arms)] for name in names]
-    return _table(["measure", *arms], rows)
+def _tested(measure: Measure, arm: str, reference: str) -> list[str]:
+    """The difference, its p and, for a measure with a margin, the verdict."""
+    adjusted = holm_p_values(measure, reference)
+    if arm not in adjusted:
+        return ["–"] * (3 if measure.margin else 2)
+    change = difference(measure, arm, reference)
+    shown = cell(change_percent(measure, arm, reference), 2) if is_log(measure) else cell(change)
+    return [shown, p_text(adjusted[arm]), *([not_inferior(measure, change)] if measure.margin else [])]
 
 
-def other_differences_table(
-    found: dict[str, Measure], names: Sequence[str], arms: Sequence[str], reference: str
-) -> str:
-    """Per measure a row, per arm the paired difference to a reference with its Holm-adjusted p-value."""
+def others_table(measures: Sequence[Measure], arms: Sequence[str]) -> str:
+    """The values of all arms, the longer of the two lists in rows."""
+    return _longer_in_rows(
+        [f"`{arm}`" for arm in arms], {_title(one): [_value(one, arm) for arm in arms] for one in measures}
+    )
+
+
+def other_differences_table(measures: Sequence[Measure], arms: Sequence[str], reference: str) -> str:
+    """The paired differences of all arms to a reference with Holm-adjusted p-values, the longer list in rows."""
     tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference)]
-    rows = []
-    for name in names:
-        adjusted = holm_p_values(found[name], reference)
-        cells = [
-            f"{cell(compare(found[name], arm, reference))}; {p_text(adjusted[arm])}" if arm in adjusted else "–"
+    columns = {}
+    for measure in measures:
+        adjusted = holm_p_values(measure, reference)
+        columns[_title(measure)] = [
+            f"{cell(difference(measure, arm, reference))}; {p_text(adjusted[arm])}" if arm in adjusted else "–"
             for arm in tested
         ]
-        rows.append([_title(found[name]), *cells])
-    return _table(["measure", *tested], rows)
+    return _longer_in_rows([f"`{arm}`" for arm in tested], columns)
 
 
-def items_table(results: dict[str, Any], found: dict[str, Measure], arms: Sequence[str], reference: str) -> str:
-    """Per measure how many items and clusters it has, the minimum detectable effect of a difference to the reference
-    (the median over arms, in the measure's unit), and its convention: only equal ones are comparable.
+def items_table(results: Results, arms: Sequence[str], reference: str) -> str:
+    """What each measure was measured on, the minimum detectable effect, and the convention.
+
+    The minimum detectable effect is that of a difference to the reference in the measure's unit, the median over arms.
+    Only measures with the same convention are comparable.
     """
     rows = []
-    for name, one in results["measures"].items():
-        tested = [arm for arm in families(found[name], reference)[0] if arm in arms]
-        errors = [compare(found[name], arm, reference).standard_error for arm in tested]
+    for name, stored in results.content["measures"].items():
+        measure = results.measures[name]
+        tested = [arm for arm in families(measure, reference)[0] if arm in arms]
+        errors = [difference(measure, arm, reference).standard_error for arm in tested]
         effect = f"{minimum_detectable_effect(median(errors)):.2g}" if errors else "–"
-        convention = f"`{one['convention']}`".replace("|", "\\|")
-        rows.append([f"`{name}`", f"{one['num_items']:,}", str(one["num_clusters"]), effect, convention])
+        rows.append(
+            [f"`{name}`", f"{stored['num_items']:,}", str(stored["num_clusters"]), effect, f"`{stored['convention']}`"]
+        )
     return _table(["measure", "items", "clusters", "detectable", "convention"], rows)
 
 
-def settings_table(results: dict[str, Any]) -> str:
-    """What all arms share, in words, and per arm its overrides."""
-    study = results["study"]
-    common = f"`{study['train_config']}`, measured with `{study['eval_config']}`"
-    rows = [[arm, " ".join(f"`{one}`" for one in overrides) or "–"] for arm, overrides in results["arms"].items()]
-    return f"All arms: {common}; the resolved settings are in the results file.\n\n" + _table(
-        ["arm", "overrides"], rows
-    )
+def overrides_table(results: Results) -> str:
+    """The overrides of every arm that was run, over what all arms share."""
+    overrides = results.content["arms"]
+    rows = [
+        [arm, " ".join(f"`{override}`" for override in overrides[arm]) or "–"]
+        for arm in results.arms
+        if arm not in (TEACHER, UNTRAINED)
+    ]
+    return _table(["arm", "overrides"], rows)
 
 
-def other_measures(found: dict[str, Measure]) -> list[str]:
-    """All that are not main measures."""
-    main = _main_measures(found)
-    return [name for name in found if name not in main]
+def shown_with_all(results: Results) -> list[Measure]:
+    """The main measures, which are measured for variants too."""
+    with_margin = [name for name, measure in results.measures.items() if measure.margin]
+    return [results.measures[name] for name in main_measures(list(results.measures), with_margin)]
 
 
-def _main_measures(found: dict[str, Measure]) -> list[str]:
-    return main_measures(list(found), [name for name, one in found.items() if one.margin])
+def other_measures(results: Results, arms: Sequence[str]) -> tuple[list[Measure], dict[str, str]]:
+    """All measures but the main ones: those that differ between arms, and the common value of those that do not."""
+    varying, constant = [], {}
+    main = shown_with_all(results)
+    for measure in results.measures.values():
+        if measure in main:
+            continue
+        shown = {_value(measure, arm) for arm in arms if arm in measure.columns}
+        if len(shown) == 1:
+            constant[measure.name] = shown.pop()
+        else:
+            varying.append(measure)
+    return varying, constant
 
 
 def _title(measure: Measure) -> str:
-    description = DESCRIPTIONS.get(measure.name)
-    return f"{description.title if description else measure.name} ({measure.unit or 'without unit'})".replace(
-        "|", "\\|"
-    )
+    return f"{TITLES.get(measure.name, f'`{measure.name}`')} ({measure.unit or 'no unit'})"
 
 
-def _difference_title(measure: Measure) -> str:
-    return "Perplexity (%)" if is_log(measure) else _title(measure)
-
-
-def _in_table(measure: Measure, margin: float) -> str:
-    return f"{100 * math.expm1(margin):.3g} %" if is_log(measure) else f"{margin:g}"
+def _margin(measure: Measure, margin: float | None) -> str:
+    return f"{100 * math.expm1(margin or 0):.3g} %" if is_log(measure) else f"{margin:g}"
 
 
 def _value(measure: Measure, arm: str) -> str:
-    return cell(two_way_interval(measure.columns[arm], measure.statistic)) if arm in measure.columns else "–"
+    return cell(value(measure, arm)) if arm in measure.columns else "–"
+
+
+def _longer_in_rows(arms: list[str], columns: dict[str, list[str]]) -> str:
+    """A table of arms and measures. columns: the cells of each measure, by its title, in the order of the arms."""
+    if len(arms) > len(columns):
+        return _table(["arm", *columns], [[arm, *row] for arm, *row in zip(arms, *columns.values(), strict=True)])
+    return _table(["measure", *arms], [[title, *cells] for title, cells in columns.items()])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
+    lines = [
+        "| " + " | ".join(text.replace("|", "\\|") for text in row) + " |"
+        for row in (header, ["---"] * len(header), *rows)
+    ]
     return "\n".join(lines) + "\n"

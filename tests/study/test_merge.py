@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from study import collect as study_collect
 from study import merge as study_merge
+from study import results as study_results
 
 CONSTANT = [2.0, 2.0]
 
@@ -23,7 +23,7 @@ def part(models: dict[str, dict[str, list]], **others) -> dict:
         "constant": {"1": CONSTANT},
         "values": models,
     }
-    study = dict.fromkeys(study_merge.OF_STUDY, "x") | {"seeds": [0], "margins": {}, "measures": ["m", "copy"]}
+    study = dict.fromkeys(study_merge.SHARED_SETTINGS, "x") | {"seeds": [0], "margins": {}, "measures": ["m", "copy"]}
     rest = {key: value for key, value in measure.items() if key not in ("constant", "values")}
     return {
         "created": "2026-01-01",
@@ -58,12 +58,12 @@ def second() -> dict:
     return made
 
 
-def test_the_models_of_both_are_there_and_the_firsts_where_both_have_one(first, second):
+def test_merging_keeps_the_models_of_both_and_takes_the_first_where_both_have_one(first, second):
     before = copy.deepcopy((first, second))
     merged = study_merge.merge(first, second)
     assert (first, second) == before
     for name in ("m", "copy"):
-        measure = study_collect.measures(merged)[name]
+        measure = study_results.measures(merged)[name]
         assert measure.seeds == {"teacher": (0,), "plain": (0, 1), "swap": (0,)}
         assert measure.columns["teacher"][0].tolist() == [[1, 2], [2, 2]]
         assert measure.columns["plain"].tolist() == [[[3, 2], [4, 2]], [[7, 2], [8, 2]]]
@@ -79,7 +79,7 @@ def test_the_models_of_both_are_there_and_the_firsts_where_both_have_one(first, 
 
 def test_a_column_that_is_constant_in_each_part_may_differ_between_them(first, second):
     second["measures"]["m"]["constant"]["1"] = [3.0, 2.0]
-    measure = study_collect.measures(study_merge.merge(first, second))["m"]
+    measure = study_results.measures(study_merge.merge(first, second))["m"]
     assert measure.columns["plain"][:, :, 1].tolist() == [[2, 2], [3, 2]]
     assert np.isfinite(measure.columns["swap"]).all()
 
@@ -87,17 +87,17 @@ def test_a_column_that_is_constant_in_each_part_may_differ_between_them(first, s
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        (("training", "optim", "lr"), 0.2, "optim.lr is 0.1 in the one and 0.2 in the other"),
-        (("training", "new"), 1, "new is None in the one and 1 in the other"),
-        (("study", "budget_tokens"), 7, "budget_tokens is 'x' in the one and 7"),
+        (("training", "optim", "lr"), 0.2, "optim.lr is 0.1 in one file and 0.2 in the other"),
+        (("training", "new"), 1, "new is None in one file and 1 in the other"),
+        (("study", "budget_tokens"), 7, "budget_tokens is 'x' in one file and 7"),
         (
             ("teacher",),
             "another",
             "the teacher's fingerprint is 'fingerprint' .* 'another'.*take one teacher to all machines",
         ),
-        (("origin", "corpus"), "d", "its corpus is 'c' in the one and 'd' in the other"),
-        (("arms", "swap"), ["t"], r"arm swap is \['s'\] in the one and \['t'\]"),
-        (("measures", "m", "convention"), "d", r"m\.convention is 'c' in the one and 'd'"),
+        (("origin", "corpus"), "d", "its corpus is 'c' in one file and 'd' in the other"),
+        (("arms", "swap"), ["t"], r"arm swap is \['s'\] in one file and \['t'\]"),
+        (("measures", "m", "convention"), "d", r"m\.convention is 'c' in one file and 'd'"),
     ],
 )
 def test_what_is_not_a_part_of_the_same_study_is_refused(where, value, message, first, second):

@@ -7,7 +7,8 @@ import pytest
 
 from distill.settings import to_dict
 from study import __main__ as study
-from study.plan import arms_of, evaluation_config, load_study, num_tokens, plan_runs
+from study.config import load_study
+from study.plan import arms_of, evaluation_config, num_tokens, plan_study
 
 STUDIES = sorted((Path(__file__).parents[2] / "configs" / "study").glob("*.yaml"))
 OPERATIONS = {"max", "mean", "expmean", "swap", "equalize", "equivariant", "equivariant_geometric"}
@@ -15,33 +16,34 @@ OPERATIONS = {"max", "mean", "expmean", "swap", "equalize", "equivariant", "equi
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_shipped_study_is_valid_and_its_arms_differ_with_one_budget_and_one_order_of_data(path):
-    plan = load_study(path)
-    runs = plan_runs(plan)  # checks that no two are the same
-    assert {num_tokens(run.config) for run in runs} == {plan.budget_tokens}
-    for seed in plan.seeds:
+    study_config = load_study(path)
+    runs = plan_study(study_config).runs  # checks that no two are the same
+    assert {num_tokens(run.config) for run in runs} == {study_config.budget_tokens}
+    for seed in study_config.seeds:
         chosen = {run.arm: run.config for run in runs if run.seed == seed and "block" not in run.arm}
-        assert {(one.seed, one.data.path, one.data.seq_len) for one in chosen.values()} == {
+        assert {(config.seed, config.data.path, config.data.seq_len) for config in chosen.values()} == {
             (seed, chosen["plain"].data.path, chosen["plain"].data.seq_len)
         }
-        sizes = {one.train.global_batch_size for arm, one in chosen.items() if "steps_of" not in arm}
+        sizes = {config.train.global_batch_size for arm, config in chosen.items() if "steps_of" not in arm}
         assert len(sizes) == 1
     assert len({run.config.run_dir for run in runs}) == len(runs)
-    whole, of_variants = (evaluation_config(plan, arm) for arm in ("plain", "plain+temperature_2"))
+    whole, of_variants = (evaluation_config(study_config, arm) for arm in ("plain", "plain+temperature_2"))
     assert not of_variants.occupation_gap.enabled
     assert whole.occupation_gap.enabled == (path.stem in ("smallworld", "realtext"))
-    for one in (whole, of_variants):  # fluency is that of continuations
-        assert one.continuations.reference is None or one.benchmarks.bold or one.benchmarks.bold_persons
+    for evaluation in (whole, of_variants):  # fluency is that of continuations, which BOLD makes
+        benchmarks = evaluation.benchmarks
+        assert evaluation.continuations.reference is None or benchmarks.bold or benchmarks.bold_persons
     assert of_variants.log_odds == whole.log_odds and of_variants.text == whole.text  # what variants are shown with
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
-    configs = {run.arm: run.config for run in plan_runs(load_study(path)) if "+" not in run.arm}
-    have = {(one.perturb.operation, one.augment.mode) for one in configs.values()}
+    configs = {run.arm: run.config for run in plan_study(load_study(path)).runs if "+" not in run.arm}
+    have = {(config.perturb.operation, config.augment.mode) for config in configs.values()}
     if path.stem == "smollm2":  # a pretrained teacher on two cores: the paper's operations and ours, not all of both
         operations = {"none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"}
         augmented = {"none", "max", "equivariant_geometric"}
-        assert have == {*((one, "none") for one in operations), *((one, "augment") for one in augmented)}
+        assert have == {*((name, "none") for name in operations), *((name, "augment") for name in augmented)}
         return
     assert have == {*itertools.product({"none", *OPERATIONS}, {"none", "augment"}), ("none", "substitute")}
     assert configs["pairing"].loss.pairing_weight > 0
@@ -75,7 +77,7 @@ def test_a_study_with_a_base_says_only_what_is_different(study_file):
         ("arms={plain: [train.max_steps=3]}", "arm plain trains on 768 tokens, the study's budget is 512"),
         ("arms={plain: [perturb.strenght=1]}", "arm plain: unknown config key perturb.strenght"),
         ("arms={other: []}", "'plain' is not one of the arms"),
-        ("arms={plain: [], teacher: []}", "teacher is there by itself"),
+        ("arms={plain: [], teacher: []}", "every study has teacher already"),
         ("arms={plain: [], a+b: []}", "'a+b' has a +"),
         ("margins={agreement/margin: 1}", "'agreement/margin' is not one of the measures"),
         ("recommended=fairest", "recommended: 'fairest' is not one of the arms"),
@@ -88,7 +90,7 @@ def test_a_study_that_does_not_fit_is_refused(override, message, study_file, cap
     overrides = [override]
     if override.startswith("arms="):
         overrides += ["variants=[]", "recommended=null"]
-    words = [word for one in overrides for word in ("--set", one)]
+    words = [word for setting in overrides for word in ("--set", setting)]
     assert study.main(["plan", str(study_file), *words]) == 2
     assert message in capsys.readouterr().err
 
@@ -102,13 +104,15 @@ def test_a_bare_no_is_a_precision_though_yaml_reads_it_as_false(study_file):
 
 
 def test_only_takes_an_arm_with_its_variants_and_an_unknown_one_is_refused(study_file):
-    plan = load_study(study_file)
-    assert [run.label for run in plan_runs(plan, ["plain"], [1])] == ["plain seed 1", "plain+strong seed 1"]
-    assert len(plan_runs(plan)) == 1 + 2 * 3
+    config = load_study(study_file)
+    some, every = plan_study(config, ["plain"], [1]), plan_study(config)
+    assert [run.label for run in some.runs] == ["plain seed 1", "plain+strong seed 1"]
+    assert len(every.runs) == 1 + 2 * 3
+    assert (some.with_teacher, every.with_teacher) == (False, True)
     with pytest.raises(ValueError, match="--only nothing: the study has no such arm"):
-        plan_runs(plan, ["nothing"])
+        plan_study(config, ["nothing"])
     with pytest.raises(ValueError, match="--seeds 7"):
-        plan_runs(plan, [], [7])
+        plan_study(config, [], [7])
 
 
 def test_only_may_be_given_several_times(study_file, capsys):
@@ -128,7 +132,9 @@ def test_a_study_with_a_second_teacher_differs_in_the_teacher_alone(name):
     other = {"seed=1", f"run_dir={second.run_dir}/teacher", f"teacher.path={second.run_dir}/teacher/student"}
     for key in ("teacher_overrides", "train_overrides"):
         ours, theirs = set(getattr(second, key)), set(getattr(first, key))
-        assert ours - theirs <= other and all(one.startswith(("run_dir=", "teacher.path=")) for one in theirs - ours)
+        assert ours - theirs <= other and all(
+            override.startswith(("run_dir=", "teacher.path=")) for override in theirs - ours
+        )
     equal = ("teacher_config", "train_config", "mixed_precision", "budget_tokens", "margins")
     assert all(getattr(second, key) == getattr(first, key) for key in equal)
     assert {key: second.arms[key] for key in second.arms} == {key: first.arms[key] for key in second.arms}
@@ -137,3 +143,26 @@ def test_a_study_with_a_second_teacher_differs_in_the_teacher_alone(name):
 def test_an_unknown_key_of_the_evaluation_is_refused_before_anything_is_trained(study_file, capsys):
     assert study.main(["plan", str(study_file), "--set", "eval_overrides=[textt.path=x]"]) == 2
     assert "textt" in capsys.readouterr().err
+
+
+def test_the_teacher_is_resolved_once_and_has_to_be_the_one_that_the_arms_read():
+    (path,) = (path for path in STUDIES if path.stem == "realtext")
+    teacher = plan_study(load_study(path)).teacher
+    assert teacher.training.train.global_batch_size == 32 and teacher.training.student.config["n_layer"] == 4
+    assert teacher.model == str(teacher.folder) == f"{teacher.training.run_dir}/student"
+    with pytest.raises(ValueError, match="is written to elsewhere/student, but the arms read runs/study/realtext"):
+        plan_study(load_study(path, ["teacher_overrides=[run_dir=elsewhere]"]))
+
+
+def test_a_teacher_in_a_gguf_file_is_measured_by_its_file():
+    (path,) = (path for path in STUDIES if path.stem == "smollm2")
+    teacher = plan_study(load_study(path)).teacher
+    assert teacher.training is None and teacher.model.startswith("models/smollm2/") and teacher.model.endswith(".gguf")
+
+
+def test_plan_prints_the_settings_that_make_each_model(study_file, capsys):
+    assert study.main(["plan", str(study_file), "--only", "equivariant", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    shared = " ".join(load_study(study_file).train_overrides)
+    assert f"all arms are trained with: {load_study(study_file).train_config} {shared}\n" in out
+    assert "  equivariant seed 1: perturb.operation=equivariant seed=1 run_dir=" in out

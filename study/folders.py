@@ -1,0 +1,104 @@
+"""What the run folders of a study hold: which models are complete, what they were made with, and what is foreign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from augment.lexicon import load_lexicon
+from distill.config import RunConfig
+from distill.data.blocks import sources
+from distill.data.corpus import corpus_version
+from distill.evaluation.comparison import read_results
+from distill.models.loading import folder_fingerprint
+from distill.run.folder import is_complete
+from distill.settings import load_yaml, to_dict
+from study.config import TEACHER, UNTRAINED, StudyConfig
+from study.plan import Plan, Run, arms_of, evaluation_config, evaluation_folder, is_variant, label_of
+
+
+def complete(plan: Plan) -> set[str]:
+    """The labels of models that need nothing more: trained with these settings by this teacher, and measured as such.
+
+    If a run was removed and trained again, its evaluation belongs to the removed weights and does not count.
+    """
+    study, teacher, seed = plan.study, plan.teacher, plan.study.seeds[0]
+    arms = {False: TEACHER} | {is_variant(run.arm): run.arm for run in plan.runs}
+    settings = {of_variants: to_dict(evaluation_config(study, arm)) for of_variants, arm in arms.items()}
+    done = set()
+    if (teacher.training is None or teacher.folder.is_dir()) and _is_measured(
+        study, (TEACHER, seed), settings[False], teacher.fingerprint()
+    ):
+        done.add(label_of(TEACHER, seed))
+    stale = {run.label for run in runs_of_another_teacher(plan)}
+    for run in plan.runs:
+        if run.label in stale or not is_complete(run.config):
+            continue
+        weights = folder_fingerprint(run.student)
+        if _is_measured(study, (run.arm, run.seed), settings[is_variant(run.arm)], weights):
+            done.add(run.label)
+    return done
+
+
+def _is_measured(study: StudyConfig, model: tuple[str, int], settings: dict[str, Any], weights: str | None) -> bool:
+    """Whether a model has an evaluation without failures, with these settings and of these weights (None: any)."""
+    file = evaluation_folder(study, *model) / "results.json"
+    if not file.is_file():
+        return False
+    results = read_results(file)
+    return (
+        results["config"] == settings
+        and not results["failures"]
+        and weights in (None, results["models"][0]["fingerprint"])
+    )
+
+
+def runs_of_another_teacher(plan: Plan) -> list[Run]:
+    """The runs that were distilled from other weights than the teacher has now; none if the teacher is on a hub."""
+    now = plan.teacher.fingerprint()
+    if now is None:
+        return []
+    files = ((run, Path(run.config.run_dir) / "config.yaml") for run in plan.runs)
+    return [run for run, file in files if file.is_file() and load_yaml(file)["provenance"]["teacher"] != now]
+
+
+def origin_of(study: StudyConfig, runs: Sequence[Run], now: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What all finished runs were made with: precision, tokenizer, corpora, lexicon, and the git revisions.
+
+    now: what further runs will be made with (`current_sources`). Raises ValueError when runs differ in anything but
+    the revision, because a comparison would then compare more than the arms.
+    """
+    origin: dict[str, Any] = {"mixed_precision": study.mixed_precision, **(now or {})}
+    source_of = {"mixed_precision": "the study", **dict.fromkeys(now or {}, "the current files")}
+    revisions = set()
+    for run in runs:
+        file = Path(run.config.run_dir) / "config.yaml"
+        if run.arm == UNTRAINED or not file.is_file():
+            continue
+        provenance = load_yaml(file)["provenance"]
+        revisions.add(provenance["git_revision"] or "unknown")
+        made_with = {key: provenance[key] for key in ("mixed_precision", "tokenizer")}
+        made_with |= {key: provenance["data"][key] for key in ("corpus", "heldout_corpus", "lexicon")}
+        for name, value in made_with.items():
+            if origin.setdefault(name, value) != value:
+                raise ValueError(
+                    f"{run.config.run_dir} was made with another {name} than {source_of[name]}: {value} instead of "
+                    f"{origin[name]}; remove one of them and run the study again, or restore what has changed"
+                )
+            source_of.setdefault(name, run.config.run_dir)
+    return {**origin, "git_revisions": sorted(revisions)}
+
+
+def current_sources(config: RunConfig) -> dict[str, Any]:
+    """Hashes of the corpora and the lexicon as they are now; empty for data on a hub, which is not contacted here."""
+    if corpus_version(config.data) is None:
+        return {}
+    return sources(config.data, load_lexicon(config.augment.tiers, config.augment.lexicon))
+
+
+def foreign_folders(study: StudyConfig) -> list[str]:
+    """Names of folders below run_dir that hold runs but belong to no arm of the study, such as an arm's old name."""
+    known = {UNTRAINED, *arms_of(study)}
+    folders = {file.parents[1].name for file in Path(study.run_dir).glob("*/seed*/config.yaml")}
+    return sorted(folders - known)

@@ -1,0 +1,123 @@
+"""Texts with numbers from results files: Jinja2 templates, and the functions that they may call.
+
+    {{ value(STUDY, ARM, MEASURE) }}                  0.105 [0.091, 0.120]
+    {{ difference(STUDY, ARM, REFERENCE, MEASURE) }}  arm minus reference, paired
+    {{ removed(STUDY, ARM, REFERENCE) }}              how much of the reference's disparity the arm removes (%)
+    {{ percent(STUDY, ARM, REFERENCE, MEASURE) }}     100 (exp(difference) - 1) of a logarithm; perplexity by default
+    {{ p(STUDY, ARM, REFERENCE, MEASURE) }}           Holm-adjusted over all arms, or over the reference's variants
+    {{ verdict(STUDY, ARM, REFERENCE, MEASURE) }}     yes, no or open: not inferior by the study's margin
+    {{ better(STUDY, ARM, REFERENCE, MEASURE) }}      yes, no or open: better with the whole interval
+    {{ at_least(STUDY, ARM, REFERENCE, PERCENT) }}    yes, no or open: removes so much of the reference's disparity
+    {{ seeds(STUDY, ARM) }}                           how many training seeds it has
+
+With `interval=false` the first four give the value alone. `studies` lists the results, `page(STUDY)` and `plot(STUDY)`
+are links. A template beside the results files, in their folder `templates`, replaces the one of the same name in
+study/templates. No number of a result is written in a template, so that none can differ from its results file.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+
+from study import numbers
+from study.numbers import cell, p_text
+from study.results import Measure, Results
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def filled(template: str, every: Sequence[Results], **names: Any) -> str:
+    """A template of this name with the numbers of all studies. names: what else it may use.
+
+    Raises ValueError, with the template's line, for a fault in it, such as a study, arm or measure without results.
+    """
+    folders = dict.fromkeys([*(results.path.parent / "templates" for results in every), TEMPLATES])
+    environment = Environment(
+        loader=FileSystemLoader(list(folders)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    functions = Functions(every)
+    environment.globals |= {name: getattr(functions, name) for name in FUNCTIONS}
+    try:
+        return environment.get_template(template).render(studies=every, **names)
+    except (TemplateError, TypeError, ValueError) as error:
+        raise ValueError(f"{_place(error, template)}: {error}") from error
+
+
+def _place(error: Exception, template: str) -> str:
+    """File and line of the template in which an error was raised; the name of the template if there is no line."""
+    if isinstance(error, TemplateSyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".jinja")]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else template
+
+
+class Functions:
+    """The functions of templates. Each raises ValueError for a study, arm or measure that has no results."""
+
+    def __init__(self, every: Sequence[Results]):
+        self._studies = {results.name: results for results in every}
+
+    def value(self, study: str, arm: str, measure: str, interval: bool = True) -> str:
+        return cell(numbers.value(self._measure(study, measure, arm), arm), with_interval=interval)
+
+    def difference(self, study: str, arm: str, reference: str, measure: str, interval: bool = True) -> str:
+        given = self._measure(study, measure, arm, reference)
+        return cell(numbers.difference(given, arm, reference), with_interval=interval)
+
+    def removed(self, study: str, arm: str, reference: str, interval: bool = True) -> str:
+        disparity = self._measure(study, None, arm, reference)
+        return cell(numbers.removed_percent(disparity, arm, reference), 1, interval)
+
+    def percent(
+        self, study: str, arm: str, reference: str, measure: str = "log_perplexity/token-stride", interval: bool = True
+    ) -> str:
+        given = self._measure(study, measure, arm, reference)
+        if not numbers.is_log(given):
+            raise ValueError(f"{measure} is no logarithm, so its differences are not told in percent; use difference")
+        return cell(numbers.change_percent(given, arm, reference), 2, interval)
+
+    def p(self, study: str, arm: str, reference: str, measure: str) -> str:
+        adjusted = numbers.holm_p_values(self._measure(study, measure, arm, reference), reference)
+        if arm not in adjusted:
+            raise ValueError(f"{study}: {arm} is not tested against {reference}")
+        return p_text(adjusted[arm])
+
+    def verdict(self, study: str, arm: str, reference: str, measure: str) -> str:
+        given = self._measure(study, measure, arm, reference)
+        return numbers.not_inferior(given, numbers.difference(given, arm, reference))
+
+    def better(self, study: str, arm: str, reference: str, measure: str) -> str:
+        given = self._measure(study, measure, arm, reference)
+        return numbers.better(given, numbers.difference(given, arm, reference))
+
+    def at_least(self, study: str, arm: str, reference: str, percent: float) -> str:
+        disparity = self._measure(study, None, arm, reference)
+        return numbers.at_least(numbers.removed_percent(disparity, arm, reference), percent)
+
+    def seeds(self, study: str, arm: str) -> int:
+        return len(self._measure(study, None, arm).seeds[arm])
+
+    def _measure(self, study: str, measure: str | None, *arms: str) -> Measure:
+        """The measure of a study (None: its disparity) if all these arms have it."""
+        if study not in self._studies:
+            raise ValueError(f"there are no results of the study {study}, only of {', '.join(self._studies)}")
+        results = self._studies[study]
+        given = results.disparity if measure is None else results.measures.get(measure)
+        if given is None:
+            raise ValueError(f"{study} has no measure {measure}; it has {', '.join(results.measures)}")
+        for arm in arms:
+            if arm not in given.columns:
+                raise ValueError(f"{study} has no {given.name} of {arm}")
+        return given
+
+
+FUNCTIONS = ("value", "difference", "removed", "percent", "p", "verdict", "better", "at_least", "seeds")
