@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORLD := runs/smallworld
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: install quickstart students study test check bench clean
+.PHONY: install quickstart students study results test check bench clean
 
 install: .venv/installed
 
@@ -40,7 +40,7 @@ student-%:
 	  $(OVERRIDES_$*) > $(WORLD)/$*.log 2>&1 || { tail -n 5 $(WORLD)/$*.log; exit 1; }
 	@echo "  $*: done"
 
-# -- the study: every model of one world, its results file, and RESULTS.md; continues where it was stopped ---------------
+# -- a study: train and measure its models (resuming what was stopped), collect its results file, and write the report --
 
 STUDY ?= smallworld
 SEEDS ?=
@@ -49,6 +49,10 @@ JOBS ?= 2
 study: install
 	$(BIN)/python -m study run configs/study/$(STUDY).yaml --jobs $(JOBS) $(if $(SEEDS),--seeds $(SEEDS))
 	$(BIN)/python -m study collect configs/study/$(STUDY).yaml --out docs/results/$(STUDY).json
+	@$(MAKE) --no-print-directory results
+
+# RESULTS.md, the full tables, plots and model cards of docs/results, and the README's part, from the results files alone
+results: install
 	$(BIN)/python -m study report docs/results/*.json --out RESULTS.md --readme README.md
 
 # -- development ---------------------------------------------------------------------------------------------------------
