@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import FileSystemLoader, TemplateError, TemplateSyntaxError
 
+from distill.templates import environment
 from study import numbers
 from study.numbers import cell, p_text
 from study.results import Measure, Results
@@ -37,17 +38,11 @@ def filled(template: str, every: Sequence[Results], **names: Any) -> str:
     Raises ValueError, with the template's line, for a fault in it, such as a study, arm or measure without results.
     """
     folders = dict.fromkeys([*(results.path.parent / "templates" for results in every), TEMPLATES])
-    environment = Environment(
-        loader=FileSystemLoader(list(folders)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    reader = environment(FileSystemLoader(list(folders)))
     functions = Functions(every)
-    environment.globals |= {name: getattr(functions, name) for name in FUNCTIONS}
+    reader.globals |= {name: getattr(functions, name) for name in FUNCTIONS}
     try:
-        return environment.get_template(template).render(studies=every, **names)
+        return reader.get_template(template).render(studies=every, **names)
     except (TemplateError, TypeError, ValueError) as error:
         raise ValueError(f"{_place(error, template)}: {error}") from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import eval as eval_main
+from distill import eval as eval_main
 from distill import train
 from distill.evaluation.comparison import load_evaluations
 from distill.settings import to_dict
