@@ -10,7 +10,7 @@ from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.data.blocks import sources
 from distill.data.corpus import corpus_version
-from distill.evaluation.comparison import read_results
+from distill.evaluation.results import read_results
 from distill.models.loading import folder_fingerprint
 from distill.run.folder import is_complete
 from distill.settings import load_yaml, to_dict
