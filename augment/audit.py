@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from augment.files.safe import write_text
 from augment.lexicon import Lexicon
 from augment.rules.tables import word_set
 from augment.swap import CounterfactualPair, Edit, swap
@@ -171,9 +172,7 @@ def write_audit(result: Audit, folder: Path, title: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = {"audit.json": json.dumps(figures, indent=1, ensure_ascii=False), "audit.html": _page(figures, title)}
     for name, content in files.items():
-        part = folder / (name + ".part")
-        part.write_text(content, encoding="utf-8")
-        part.replace(folder / name)
+        write_text(folder / name, content)
 
 
 def _page(figures: dict[str, Any], title: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from augment.files.rows import RowOptions
-from augment.files.stream import read_texts, swap_file
+from augment.files.stream import swap_file
+from augment.files.texts import read_texts
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
 from augment.pair import CounterfactualPair, KeptTerm
 from augment.swap import kept_terms, swap

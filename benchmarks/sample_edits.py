@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from augment import Edit, swap
-from augment.files.stream import read_texts
+from augment.files.texts import read_texts
 
 
 def sample_edits(texts: Iterable[str], number: int, seed: int) -> list[tuple[str, Edit]]:

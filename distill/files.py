@@ -1,30 +1,15 @@
-"""Files that are whole or not there: written aside, brought to the disk, renamed. Also: this source tree's revision."""
+"""Write and read the files of a run; the revision of this source tree. The safe write is the augmenter's."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from augment.files.safe import sync, write_text
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, bring it to the disk, then rename it."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    sync(aside)
-    aside.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+__all__ = ["git_revision", "read_jsonl", "sync", "write_text"]
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:

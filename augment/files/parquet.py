@@ -1,4 +1,4 @@
-"""The Parquet side of stream.py: row groups in, swapped row groups out, in constant memory and resumable.
+"""Swap a Parquet file: row group by row group, in constant memory and resumable.
 
 A worker turns every block of rows into a small finished file in `<target>.parts/`; at the end they are joined, block by
 block, into the target. After an interruption the finished blocks are kept. Only the text column becomes Python objects.
@@ -6,93 +6,23 @@ block, into the target. After an interruption the finished blocks are kept. Only
 
 import os
 import shutil
-import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.files.progress import FileReport, Journal
 from augment.files.rows import PAIR_COLUMNS, Block, RowOptions, edit_columns, swap_column
-from augment.files.stream import (
-    Bar,
-    FileReport,
-    Progress,
-    beside,
-    identity,
-    note_malformed,
-    sync,
-    truncated,
-    with_options,
-    workers,
-)
+from augment.files.safe import written_aside
+from augment.files.stream import REMEDY_FOR_DEAD_WORKERS
+from augment.files.texts import open_parquet, record_batches
+from augment.files.workers import in_order
 
 _ROWS_PER_BLOCK = 2000
-
-
-def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
-    """Swap the text column of a Parquet file; see stream.swap_file. Raises ValueError when the column is absent, or one
-    that `pairs` adds is there.
-    """
-    schema = _read_schema(source)
-    if options.text_field not in schema.names:
-        raise ValueError(f"{source} has no column {options.text_field!r}; its columns are {', '.join(schema.names)}")
-    there = [name for name in PAIR_COLUMNS if options.pairs and name in schema.names]
-    if there:
-        raise ValueError(f"{source} has a column {there[0]!r}, which --pairs would add; rename it or leave it out")
-    parts, note, bad = beside(target, ".parts"), beside(target, ".progress"), beside(target, ".malformed.jsonl")
-    if not parts.is_dir():
-        note.unlink(missing_ok=True)
-    progress = Progress.load(note, identity(source, options))
-    if progress.position == 0:
-        shutil.rmtree(parts, ignore_errors=True)
-    for part in (_part(parts, number) for number in range(progress.position)):
-        if not part.is_file():
-            raise FileNotFoundError(f"{part} is gone; remove its folder and give the same command to start again")
-    parts.mkdir(parents=True, exist_ok=True)
-    begun, words_before = time.perf_counter(), progress.counts.num_words
-    with truncated(bad, progress.malformed_bytes) as rejected, Bar(source, progress.counts) as bar:
-        size = source.stat().st_size
-        num_blocks = -(-pq.read_metadata(source).num_rows // _ROWS_PER_BLOCK)
-        for number, block in _in_order(source, options, num_workers, progress.position, parts):
-            note_malformed(rejected, block, progress.counts.num_lines)
-            sync(rejected)
-            progress.counts.add(block.counts)
-            progress.position, progress.malformed_bytes = number + 1, rejected.tell()
-            progress.save(note)
-            bar.update(size * (number + 1) // max(num_blocks, 1), progress.counts)
-    _join([_part(parts, number) for number in range(progress.position)], target, _schema(schema, options))
-    note.unlink(missing_ok=True)
-    shutil.rmtree(parts)
-    if not progress.malformed_bytes:
-        bad.unlink()
-    rate = (progress.counts.num_words - words_before) / max(time.perf_counter() - begun, 1e-9)
-    return FileReport(progress.counts, rate, bad if progress.malformed_bytes else None)
-
-
-def _read_schema(source: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(source)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{source} is not a Parquet file ({error})") from None
-
-
-def read_column(source: Path, text_field: str) -> Iterator[str]:
-    """The texts of one column. Raises ValueError when it is absent or holds something else."""
-    _read_schema(source)
-    with pq.ParquetFile(source) as file:
-        if text_field not in file.schema_arrow.names:
-            names = ", ".join(file.schema_arrow.names)
-            raise ValueError(f"{source} has no column {text_field!r}; its columns are {names}")
-        for batch in file.iter_batches(_ROWS_PER_BLOCK, columns=[text_field]):
-            for text in batch.column(0).to_pylist():
-                if not isinstance(text, str):
-                    raise ValueError(f"{source}: column {text_field!r} holds {text!r}; give a column of texts")
-                yield text
-
-
 _EDIT = pa.struct(
     {
         "start": pa.int64(),
@@ -105,14 +35,53 @@ _EDIT = pa.struct(
 )
 
 
-def _schema(schema: pa.Schema, options: RowOptions) -> pa.Schema:
-    if not options.pairs:
-        return schema
-    return schema.append(pa.field("counterfactual", pa.string())).append(pa.field("edits", pa.list_(_EDIT)))
+def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
+    """Swap the text column of a Parquet file; see stream.swap_file.
+
+    Raises ValueError when the column is absent, or when a column that `pairs` adds exists already.
+    """
+    with open_parquet(source, options.text_field, "--field") as table:
+        schema, num_rows = table.schema_arrow, table.metadata.num_rows
+    taken = [name for name in PAIR_COLUMNS if options.pairs and name in schema.names]
+    if taken:
+        raise ValueError(f"{source} has a column {taken[0]!r}, which --pairs would add; rename it or leave it out")
+    parts = target.with_name(target.name + ".parts")
+    size, num_blocks = source.stat().st_size, max(-(-num_rows // _ROWS_PER_BLOCK), 1)
+    with Journal(source, target, options, resumable=parts.is_dir()) as journal:
+        progress = journal.progress
+        _check_parts(parts, progress.position)
+        job = partial(swapped_part, options=options, parts=parts)
+        with open_parquet(source, options.text_field, "--field") as table:
+            numbered = _blocks(source, table, skip=progress.position)
+            with closing(in_order(job, numbered, num_workers, REMEDY_FOR_DEAD_WORKERS)) as blocks:
+                for block in blocks:
+                    journal.add(block, 1, size * (progress.position + 1) // num_blocks)
+                    journal.save()
+        _join([_part(parts, number) for number in range(progress.position)], target, _schema(schema, options))
+    shutil.rmtree(parts)
+    return journal.report()
 
 
-def swapped_part(batch: pa.RecordBatch, options: RowOptions, part: Path) -> Block:
-    """In a worker: swap the rows of a batch and write them to `part` under a temporary name first."""
+def _check_parts(parts: Path, num_finished: int) -> None:
+    """Make the folder of parts, without those of other work. Raises FileNotFoundError when a finished one is gone."""
+    if num_finished == 0:
+        shutil.rmtree(parts, ignore_errors=True)
+    for part in (_part(parts, number) for number in range(num_finished)):
+        if not part.is_file():
+            raise FileNotFoundError(f"{part} is gone; remove its folder and run the same command to start again")
+    parts.mkdir(parents=True, exist_ok=True)
+
+
+def _blocks(source: Path, table: Any, skip: int) -> Iterator[tuple[int, Any]]:
+    """(number, rows) for every block from number `skip` on."""
+    for number, (_, batch) in enumerate(record_batches(source, table, _ROWS_PER_BLOCK)):
+        if number >= skip:
+            yield number, batch
+
+
+def swapped_part(numbered: tuple[int, Any], options: RowOptions, parts: Path) -> Block:
+    """In a worker: swap the rows of a (number, batch) and write them to the part of that number."""
+    number, batch = numbered
     table = pa.Table.from_batches([batch])
     place = table.schema.get_field_index(options.text_field)
     kept, pairs, block = swap_column(table.column(place).to_pylist(), options)
@@ -125,35 +94,17 @@ def swapped_part(batch: pa.RecordBatch, options: RowOptions, part: Path) -> Bloc
     else:
         field = table.schema.field(place)
         table = table.set_column(place, field, pa.array([pair.counterfactual for pair in pairs], field.type))
-    # A name of its own: a worker of a killed run may still be writing the same block.
-    unfinished = part.with_name(f"{part.name}.{os.getpid()}")
-    with open(unfinished, "wb") as file:
+    part = _part(parts, number)
+    # A temporary name of its own: a worker of a killed run may still be writing the same block.
+    with written_aside(part, part.with_name(f"{part.name}.{os.getpid()}")) as file:
         pq.write_table(table, file)
-        sync(file)
-    unfinished.replace(part)
     return block
 
 
-def _in_order(
-    source: Path, options: RowOptions, num_workers: int, skip: int, parts: Path
-) -> Iterator[tuple[int, Block]]:
-    """(block number, its totals) in input order, for every block from `skip` on; the rows are in `parts`."""
-    with pq.ParquetFile(source) as file:
-        batches = ((n, b) for n, b in enumerate(file.iter_batches(_ROWS_PER_BLOCK)) if n >= skip)
-        if num_workers == 1:
-            for number, batch in batches:
-                yield number, swapped_part(batch, options, _part(parts, number))
-            return
-        with workers(num_workers, options) as pool:
-            waiting: deque[tuple[int, Future[Block]]] = deque()
-            for number, batch in batches:
-                waiting.append((number, pool.submit(with_options, swapped_part, batch, _part(parts, number))))
-                if len(waiting) >= 2 * num_workers:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+def _schema(schema: pa.Schema, options: RowOptions) -> pa.Schema:
+    if not options.pairs:
+        return schema
+    return schema.append(pa.field("counterfactual", pa.string())).append(pa.field("edits", pa.list_(_EDIT)))
 
 
 def _part(parts: Path, number: int) -> Path:
@@ -161,10 +112,9 @@ def _part(parts: Path, number: int) -> Path:
 
 
 def _join(parts: list[Path], target: Path, schema: pa.Schema) -> None:
-    joined = beside(target, ".part")
-    with open(joined, "wb") as file:
-        with pq.ParquetWriter(file, schema) as writer:
-            for part in parts:
-                writer.write_table(pq.read_table(part, schema=schema))
-        sync(file)
-    joined.replace(target)
+    with (
+        written_aside(target, target.with_name(target.name + ".part")) as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
+        for part in parts:
+            writer.write_table(pq.read_table(part, schema=schema))

@@ -1,4 +1,4 @@
-"""One block of rows in, the same rows swapped out: what a worker does, for every file format and for `datasets.map`.
+"""Swap a block of rows: what a worker does, for every file format and for `datasets.map`.
 
 Rows that cannot be read are passed on with their number and reason; nothing is dropped without being counted.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from augment.files.texts import check_column, decode, parse_row, text_of
 from augment.lexicon import Lexicon
 from augment.swap import CounterfactualPair, Reader, swap
 from augment.tagger import load_reader
@@ -85,9 +86,9 @@ def swap_text_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
     block = Block(counts=Counts(num_lines=len(lines)))
     for number, raw in enumerate(lines):
         try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            _reject(block, number, f"not UTF-8 at byte {error.start} of the line")
+            text = decode(raw)
+        except ValueError as error:
+            _reject(block, number, str(error))
             continue
         pair = swap_counted(text, options, block.counts)
         if pair is not None:
@@ -103,17 +104,13 @@ def swap_json_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
             block.lines.append(raw)
             continue
         try:
-            row = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            _reject(block, number, f"not JSON: {error}")
-            continue
-        text = row.get(options.text_field) if isinstance(row, dict) else None
-        if not isinstance(text, str):
-            _reject(block, number, f"no text in field {options.text_field!r}")
-            continue
-        there = [name for name in PAIR_COLUMNS if options.pairs and name in row]
-        if there:
-            _reject(block, number, f"field {there[0]!r}, which --pairs would add, is there")
+            row = parse_row(raw)
+            text = text_of(row, options.text_field, "--field")
+            taken = [name for name in PAIR_COLUMNS if options.pairs and name in row]
+            if taken:
+                raise ValueError(f"has a field {taken[0]!r}, which --pairs would add; rename it or leave it out")
+        except ValueError as error:
+            _reject(block, number, str(error))
             continue
         pair = swap_counted(text, options, block.counts)
         if pair is None:
@@ -163,9 +160,11 @@ def swap_column(texts: Sequence[Any], options: RowOptions) -> tuple[list[int], l
     block = Block(counts=Counts(num_lines=len(texts)))
     kept: list[int] = []
     pairs: list[CounterfactualPair] = []
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            _reject(block, number, f"no text in column {options.text_field!r}")
+    for number, value in enumerate(texts):
+        try:
+            text = text_of({options.text_field: value}, options.text_field, "--field")
+        except ValueError as error:
+            _reject(block, number, str(error))
             continue
         pair = swap_counted(text, options, block.counts)
         if pair is not None:
@@ -181,7 +180,6 @@ def add_counterfactuals(
 
     Bind other arguments with `functools.partial` or `fn_kwargs`. Raises ValueError when the field is absent.
     """
-    if text_field not in batch:
-        raise ValueError(f"the batch has no column {text_field!r}; its columns are {', '.join(batch)}: set text_field")
+    check_column("the batch", batch, text_field, "text_field")
     added = [edit_columns(swap(text, lexicon)) for text in batch[text_field]]
     return {"counterfactual": [row["counterfactual"] for row in added], "edits": [row["edits"] for row in added]}

@@ -6,6 +6,7 @@ annotation and no other model.
 """
 
 import re
+import zlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from augment.files.safe import written_aside
 from augment.rules.context import words_after, words_before
-from augment.rules.pronoun_model import ZERO, HashedModel, hashes, save_model
+from augment.rules.pronoun_model import MAGIC, ZERO, HashedModel, hashes
 
 NUM_BUCKETS = {"her": 2**19, "his": 2**16}
 # Per task and group of one speaker's forms: those of the first reading, then those of the second. Groups differ in how
@@ -113,6 +115,12 @@ def _descend(
 def _rounded(weights: np.ndarray, bias: float) -> HashedModel:
     scale = float(np.abs(weights).max()) / 127 or 1.0
     return HashedModel((np.rint(weights / scale) + ZERO).astype(np.uint8).tobytes(), scale, bias)
+
+
+def save_model(model: HashedModel, path: Path) -> None:
+    """Write a model; the bytes depend on the weights only."""
+    with written_aside(path) as file:
+        file.write(MAGIC + f"{model.scale!r} {model.bias!r}\n".encode() + zlib.compress(model.weights, 9))
 
 
 def fit(texts: Iterable[str], out_dir: Path) -> dict[str, int]:

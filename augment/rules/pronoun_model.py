@@ -15,7 +15,7 @@ from augment.rules.context import PARAGRAPH
 from augment.rules.tables import word_lists, word_set
 from augment.rules.verbs import VERB_FRAMES
 
-_MAGIC = b"EVH1"
+MAGIC = b"EVH1"
 
 
 def _gender_blind() -> dict[str, str]:
@@ -119,14 +119,6 @@ _KINDS = {word: kind for kind, words in word_lists("pronoun_model").items() for 
 _KINDS |= {"": ".", PARAGRAPH: "."}
 
 
-def save_model(model: HashedModel, path: Path) -> None:
-    """Write a model; the bytes depend on the weights only."""
-    head = _MAGIC + f"{model.scale!r} {model.bias!r}\n".encode()
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(head + zlib.compress(model.weights, 9))
-    temporary.replace(path)
-
-
 @cache
 def load_model(path: Path) -> HashedModel:
     """Read a model written by `save_model`. Raises FileNotFoundError, or ValueError for a file of another kind."""
@@ -135,8 +127,8 @@ def load_model(path: Path) -> HashedModel:
             f"weights file {str(path)!r} does not exist; make it with `python -m augment fit CORPUS --out FOLDER`"
         )
     raw = path.read_bytes()
-    if not raw.startswith(_MAGIC):
+    if not raw.startswith(MAGIC):
         raise ValueError(f"{path} is not a weights file; make it with `python -m augment fit CORPUS --out FOLDER`")
-    head, packed = raw[len(_MAGIC) :].split(b"\n", 1)
+    head, packed = raw[len(MAGIC) :].split(b"\n", 1)
     scale, bias = (float(x) for x in head.split())
     return HashedModel(zlib.decompress(packed), scale, bias)

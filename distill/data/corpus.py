@@ -1,55 +1,61 @@
-"""Reading text: a path or hub name in, documents (strings) out, one at a time, with a fingerprint of what was read.
+"""Read a corpus: a file, a folder of files, a saved `datasets` folder, or the name of a dataset on the hub.
 
-Local .txt, .jsonl, .parquet (the first two also gzipped) and folders of these are read here, so that a malformed row is
-reported by file and line; saved `datasets` folders and hub names are read by `datasets`.
+Files are read by `augment.files.texts`, so that a malformed row is reported by file and line. Saved folders and hub
+names are read by `datasets`.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
-import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
+from augment.files.texts import SUFFIXES, check_column, encodable_text_of, read_texts, text_files
 from distill.config import DataConfig
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-ROWS_PER_BATCH = 256  # of a parquet file, in memory at a time
-SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
+
+class SettingNames(NamedTuple):
+    """What the user sets a corpus with, as error messages call it; `split` is None where there is no such setting."""
+
+    path: str
+    split: str | None
+    text_field: str
 
 
-def read_documents(config: DataConfig, heldout: bool = False) -> Iterator[str]:
-    """The documents of config.path, or of config.heldout_path, in order, blank ones left out.
+TRAIN_SETTINGS = SettingNames("data.path", "data.split", "data.text_field")
+HELDOUT_SETTINGS = SettingNames("data.heldout_path", "data.heldout_split", "data.text_field")
 
-    Raises FileNotFoundError when nothing is there, and ValueError, naming file and line, for text that is not UTF-8, a
-    row that is not JSON, a missing or non-text field, or a corpus without a single document.
+
+def read_documents(config: DataConfig, heldout: bool = False, names: SettingNames | None = None) -> Iterator[str]:
+    """The documents of config.path, or of config.heldout_path, in order, without blank ones.
+
+    `names`: those of the settings in error messages, for a caller whose user sets something other than `data`. Raises
+    FileNotFoundError when the corpus does not exist, and ValueError, naming file and line, for text that is not UTF-8,
+    a row that is not JSON, a missing or non-text field, or a corpus without a document.
     """
-    path, split, keys = _place(config, heldout)
+    path, split, usual_names = _place(config, heldout)
+    names = names or usual_names
     num_documents = 0
-    for text in _read(config, path, split, keys):
+    for text in _read(config, path, split, names):
         if text.strip():
             num_documents += 1
             yield text
     if num_documents == 0:
-        raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check {keys}path")
+        raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check {names.path}")
 
 
 def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
     """SHA-256 over the kind and content of every file of a local corpus, or the hub dataset's own fingerprint."""
-    path, split, keys = _place(config, heldout)
-    local = _local(path, keys)
+    path, split, names = _place(config, heldout)
+    local = _local(path, names)
     if local is None:
         return f"{path}/{config.subset}/{split}@{_hub_dataset(config, path, split)._fingerprint}"
-    digest = hashlib.sha256(split.encode() if _is_saved_dataset(local) else b"")
-    for file in _all_files(local) if _is_saved_dataset(local) else _files(local):
+    is_saved = _is_saved_dataset(local)
+    digest = hashlib.sha256(split.encode() if is_saved else b"")
+    for file in _all_files(local) if is_saved else text_files(local):
         digest.update(next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), file.name).encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -57,11 +63,12 @@ def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
 
 
 def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
-    """What differs when a file of a local corpus has been written since, found without reading it: SHA-256 over the
-    files' names, sizes and times. None for a hub name.
+    """SHA-256 over the names, sizes and times of a local corpus's files; None for a hub name.
+
+    It changes when a file is written, and no file need be read to find it.
     """
-    path, split, keys = _place(config, heldout)
-    local = _local(path, keys)
+    path, split, names = _place(config, heldout)
+    local = _local(path, names)
     if local is None:
         return None
     files = [(str(file.resolve()), file.stat()) for file in _all_files(local)]
@@ -71,28 +78,28 @@ def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
 
 def corpus_size_bytes(path: str) -> int | None:
     """Bytes on disk of a local corpus, or None for a hub name."""
-    local = _local(path)
+    local = _local(path, TRAIN_SETTINGS)
     return None if local is None else sum(file.stat().st_size for file in _all_files(local))
 
 
-def _place(config: DataConfig, heldout: bool) -> tuple[str, str, str]:
-    """Path and split of the corpus, or of the held-out one, and how the keys begin that set them."""
+def _place(config: DataConfig, heldout: bool) -> tuple[str, str, SettingNames]:
+    """Path and split of the corpus, or of the held-out corpus if it has its own, and the settings that name them."""
     if heldout and config.heldout_path is not None:
-        return config.heldout_path, config.heldout_split or config.split, "data.heldout_"
-    return config.path, config.split, "data."
+        return config.heldout_path, config.heldout_split or config.split, HELDOUT_SETTINGS
+    return config.path, config.split, TRAIN_SETTINGS
 
 
 def _is_saved_dataset(local: Path) -> bool:
     return local.is_dir() and any((local / name).exists() for name in ("dataset_info.json", "dataset_dict.json"))
 
 
-def _local(path: str, keys: str = "data.") -> Path | None:
+def _local(path: str, names: SettingNames) -> Path | None:
     """The local file or folder, or None for a hub name. Raises FileNotFoundError if it can only be a local path."""
     local = Path(path).expanduser()
     if local.exists():
         return local
     if path.startswith((".", "/", "~")) or path.endswith(SUFFIXES) or path.count("/") > 1:
-        raise FileNotFoundError(f"corpus {path} does not exist; set {keys}path to a file, a folder or a hub name")
+        raise FileNotFoundError(f"corpus {path} does not exist; set {names.path} to a file, a folder or a hub name")
     return None
 
 
@@ -100,101 +107,31 @@ def _all_files(local: Path) -> list[Path]:
     return sorted(file for file in local.rglob("*") if file.is_file()) if local.is_dir() else [local]
 
 
-def _read(config: DataConfig, path: str, split: str, keys: str) -> Iterator[str]:
-    local = _local(path, keys)
+def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Iterator[str]:
+    local = _local(path, names)
     if local is None:
-        yield from _column(_hub_dataset(config, path, split), config.text_field, path)
+        yield from _column(_hub_dataset(config, path, split), path, config.text_field, names)
     elif _is_saved_dataset(local):
         dataset = load_from_disk(str(local))
         if isinstance(dataset, DatasetDict):
             if split not in dataset:
-                raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); set {keys}split")
+                remedy = f"set {names.split}" if names.split else f"set {names.path} to the folder of one of them"
+                raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); {remedy}")
             dataset = dataset[split]
-        yield from _column(dataset, config.text_field, path)
+        yield from _column(dataset, path, config.text_field, names)
     else:
-        for file in _files(local):
-            yield from _read_file(file, config)
+        whole_files = config.txt_document == "file"
+        yield from read_texts(local, config.text_field, whole_files=whole_files, field_setting=names.text_field)
 
 
-def _files(local: Path) -> list[Path]:
-    """The corpus files of a folder, in the order of their names, or the file itself."""
-    if local.is_dir():
-        files = sorted(file for file in local.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
-        if not files:
-            raise FileNotFoundError(f"corpus folder {local} holds no {', '.join(SUFFIXES)} file")
-        return files
-    if not local.name.endswith(SUFFIXES):
-        raise ValueError(f"corpus file {local}: unknown kind; supported are {', '.join(SUFFIXES)}")
-    return [local]
-
-
-def _read_file(file: Path, config: DataConfig) -> Iterator[str]:
-    if file.name.endswith(".parquet"):
-        yield from _read_parquet(file, config.text_field)
-        return
-    opener: Any = gzip.open if file.name.endswith(".gz") else open
-    try:
-        with opener(file, "rb") as stream:
-            if file.name.endswith((".jsonl", ".jsonl.gz")):
-                yield from _read_jsonl(file, stream, config.text_field)
-            elif config.txt_document == "file":
-                yield _decode(stream.read(), str(file))
-            else:
-                for number, line in enumerate(stream, 1):
-                    yield _decode(line, f"{file}:{number}").rstrip("\r\n")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{file} is not a whole gzip file ({error}); copy it again") from error
-
-
-def _read_jsonl(file: Path, stream: BinaryIO, field: str) -> Iterator[str]:
-    for number, line in enumerate(stream, 1):
-        where = f"{file}:{number}"
-        if not line.strip():
-            continue
+def _column(dataset: Dataset, path: str, text_field: str, names: SettingNames) -> Iterator[str]:
+    check_column(path, dataset.column_names, text_field, names.text_field)
+    for number, row in enumerate(dataset.select_columns([text_field]), 1):
         try:
-            row = json.loads(_decode(line, where))
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{where} is not JSON ({error.msg} at column {error.colno}); mend or remove the row"
-            ) from None
-        yield _text_of(row, field, where)
-
-
-def _read_parquet(file: Path, field: str) -> Iterator[str]:
-    try:
-        table = parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file} is not a readable parquet file: {error}") from error
-    if field not in table.schema_arrow.names:
-        raise ValueError(
-            f"{file} has no column {field!r} (it has {', '.join(table.schema_arrow.names)}); set data.text_field"
-        )
-    number = 0
-    batches = table.iter_batches(ROWS_PER_BATCH, columns=[field])
-    while (texts := _texts_of(batches, f"{file}: rows from {number + 1} on")) is not None:
-        for text in texts:
-            number += 1
-            yield _text_of({field: text}, field, f"{file}: row {number}")
-
-
-def _texts_of(batches: Iterator[pa.RecordBatch], where: str) -> list[Any] | None:
-    """The column of the next batch; None after the last one."""
-    try:
-        batch = next(batches, None)
-        return None if batch is None else batch.column(0).to_pylist()
-    except (OSError, ValueError) as error:  # a damaged page; a string that is not UTF-8
-        kind = OSError if isinstance(error, OSError) else ValueError
-        reason = " ".join(str(error).split())
-        raise kind(f"{where} cannot be read ({reason}); mend the file, or get it again") from error
-
-
-def _column(dataset: Dataset, field: str, path: str) -> Iterator[str]:
-    if field not in dataset.column_names:
-        raise ValueError(
-            f"{path} has no column {field!r} (it has {', '.join(dataset.column_names)}); set data.text_field"
-        )
-    for number, row in enumerate(dataset.select_columns([field]), 1):
-        yield _text_of(row, field, f"{path}: row {number}")
+            text = encodable_text_of(row, text_field, names.text_field)
+        except ValueError as error:
+            raise ValueError(f"{path}: row {number} {error}") from None
+        yield text
 
 
 def _hub_dataset(config: DataConfig, path: str, split: str) -> Dataset:
@@ -206,25 +143,3 @@ def _hub_dataset(config: DataConfig, path: str, split: str) -> Dataset:
             f"corpus {path} is neither a local path nor a dataset that could be loaded from the hub: "
             f"{' '.join(str(error).split())}"
         ) from error
-
-
-def _text_of(row: Any, field: str, where: str) -> str:
-    if not isinstance(row, dict) or field not in row:
-        fields = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise ValueError(f"{where} has no field {field!r} (it has {fields}); set data.text_field or mend the row")
-    if not isinstance(row[field], str):
-        raise ValueError(f"{where}: field {field!r} is {row[field]!r}, not text; mend or remove the row")
-    if LONE_SURROGATE.search(row[field]):
-        raise ValueError(f"{where}: field {field!r} holds half a character (a lone surrogate); mend or remove the row")
-    return row[field]
-
-
-def _decode(raw: bytes, where: str) -> str:
-    try:
-        return raw.decode("utf-8").removeprefix("\ufeff")  # a byte-order mark is no text
-    except UnicodeDecodeError as error:
-        byte = raw[error.start]
-        raise ValueError(
-            f"{where} is not UTF-8 (byte 0x{byte:02x} at position {error.start}); convert the file, "
-            "e.g. iconv -f LATIN1 -t UTF-8"
-        ) from None

@@ -76,4 +76,4 @@ def test_unreadable_corpus_is_named_by_line(tmp_path: Path, capsys: pytest.Captu
     corpus = tmp_path / "c.jsonl"
     corpus.write_text('{"text": "a"}\n{"body": "b"}\n', encoding="utf-8")
     assert main(["audit", str(corpus), "--out", str(tmp_path / "out")]) == 1
-    assert "line 2" in capsys.readouterr().err
+    assert "c.jsonl:2 has no field 'text' (it has body)" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def test_text_without_sentence_ends_takes_no_more_time_per_word():
     started = time.process_time()
     swap("the king and his man said that he saw her " * 2000)
     swap("@ " + "a" * 16_000 + " he")
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 120  # it takes half a second
 
 
 def test_a_sentence_that_was_long_ago_is_not_the_one_of_a_name():

@@ -1,19 +1,9 @@
-"""Files are written whole or not at all; the revision is that of this source tree only."""
+"""Lines of a run are read whole; the revision is that of this source tree only."""
 
 import subprocess
 
-import pytest
-
 from distill import files
-from distill.files import read_jsonl, write_text
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    write_text(tmp_path / "a", "first")
-    monkeypatch.setattr("distill.files.sync", lambda _: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
-        write_text(tmp_path / "a", "second")
-    assert (tmp_path / "a").read_text() == "first"
+from distill.files import read_jsonl
 
 
 def test_a_package_installed_inside_another_repository_does_not_have_its_revision(tmp_path, monkeypatch):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import islice
 
 from distill.config import DataConfig
-from distill.data.corpus import read_documents
+from distill.data.corpus import SettingNames, read_documents
 from distill.evaluation.config import EvalConfig, TextConfig
 from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures import (
@@ -106,11 +105,5 @@ def text_measures(config: EvalConfig) -> set[str]:
 
 def _documents(text: TextConfig) -> list[str]:
     settings = {"path": text.path, "text_field": text.text_field, "txt_document": text.txt_document}
-    reading = validate(DataConfig, settings)
-    try:
-        return list(islice(read_documents(reading), text.max_documents))
-    except (ValueError, FileNotFoundError) as error:
-        # the corpus is read as training reads it, whose settings are called otherwise
-        message = re.sub(r"\b(set|check) data\.(path|text_field)\b", r"\1 text.\2", str(error))
-        message = re.sub(r"\bset data\.split$", "set text.path to the folder of one of them", message)
-        raise type(error)(message) from error
+    names = SettingNames(path="text.path", split=None, text_field="text.text_field")
+    return list(islice(read_documents(validate(DataConfig, settings), names=names), text.max_documents))

@@ -7,9 +7,9 @@ import pytest
 from augment.__main__ import main
 from augment.lexicon import WEIGHTS_DIR
 from augment.rules.context import words_after, words_before
-from augment.rules.fit_pronouns import collect, fit
+from augment.rules.fit_pronouns import collect, fit, save_model
 from augment.rules.frames import her_frame
-from augment.rules.pronoun_model import HashedModel, hashes, load_model, save_model
+from augment.rules.pronoun_model import HashedModel, hashes, load_model
 from augment.rules.pronouns import her_is_object, his_is_absolute
 
 

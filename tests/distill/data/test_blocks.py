@@ -314,5 +314,5 @@ def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):
         yield from ["He stayed."] * 6000
 
     settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
-    with pytest.raises(OSError, match=r"a worker that pairs text has died, .*; lower data.num_proc \(2\)"):
+    with pytest.raises(OSError, match=r"one of 2 workers has died, .*; lower data.num_proc \(2\)"):
         list(pairing.pair_all(texts(), settings, num_proc=2))

@@ -80,7 +80,7 @@ def test_a_text_that_cannot_be_read_is_what_its_tasks_are_said_to_lack(tiny_mode
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda path: path.mkdir(), "corpus folder .* holds no"),
+        (lambda path: path.mkdir(), "folder .* holds no"),
         (lambda path: path.write_text('{"body": "a"}'), r"has no field 'text' .*; set text.text_field or mend the row"),
         (lambda path: path.write_text(""), "is empty: .*; check text.path"),
         (

@@ -1,0 +1,201 @@
+"""Read text files: the one reader of the project, and the one place that knows formats and suffixes.
+
+A .txt file holds a text per line (or is one text), a .jsonl file an object per line, a .parquet file a text per row.
+The first two may be gzipped. Every error names the file and the line or row, and says what to do. A caller hands in how
+its users set the text field (`data.text_field`, `--field`), so that the remedy is in their words.
+"""
+
+import gzip
+import json
+import re
+import reprlib
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
+_ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MEND = "mend or remove the row"
+
+
+def format_of(path: Path) -> str:
+    """`.txt`, `.jsonl` or `.parquet`. Raises ValueError for a name with another suffix."""
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return suffix.removesuffix(".gz")
+    raise ValueError(f"{path} is of an unknown kind; supported are {', '.join(SUFFIXES)}")
+
+
+def text_files(path: Path) -> list[Path]:
+    """The file itself, or the text files of a folder and its subfolders, in the order of their names.
+
+    Raises FileNotFoundError when there is none, and ValueError for a file of an unknown kind.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
+        if not files:
+            raise FileNotFoundError(f"folder {path} holds no {', '.join(SUFFIXES)} file")
+        return files
+    format_of(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; give a {', '.join(SUFFIXES)} file or a folder of them")
+    return [path]
+
+
+def read_texts(
+    path: Path, text_field: str = "text", *, whole_files: bool = False, field_setting: str = "--field"
+) -> Iterator[str]:
+    """The texts of a file or folder in order. With `whole_files` a .txt file is one text, and else a text per line.
+
+    Raises ValueError or OSError naming the line that cannot be read: text that is not UTF-8, a row that is not JSON, a
+    missing or non-text field, a damaged file.
+    """
+    for file in text_files(path):
+        if format_of(file) == ".parquet":
+            yield from _read_parquet(file, text_field, field_setting)
+            continue
+        with open_bytes(file) as stream:
+            if format_of(file) == ".jsonl":
+                yield from _read_jsonl(file, stream, text_field, field_setting)
+            elif whole_files:
+                yield _placed(file, stream.read())
+            else:
+                for number, line in enumerate(stream, 1):
+                    yield _placed(f"{file}:{number}", line).rstrip("\r\n")
+
+
+@contextmanager
+def open_bytes(file: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, a .gz file decompressed. Raises ValueError, naming the file, when that is damaged."""
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb") as stream:
+            yield cast(BinaryIO, stream)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{file} is not a whole gzip file ({error}); get it again") from error
+
+
+def open_parquet(file: Path, text_field: str, field_setting: str) -> Any:
+    """A `pyarrow.parquet.ParquetFile` with the column. Raises ValueError for another file or without the column."""
+    from pyarrow import parquet  # slow to import
+
+    try:
+        table = parquet.ParquetFile(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} is not a readable Parquet file ({error}); get it again") from error
+    check_column(file, table.schema_arrow.names, text_field, field_setting)
+    return table
+
+
+def check_column(where: object, names: Iterable[str], text_field: str, field_setting: str) -> None:
+    """Raise ValueError unless the column of the text is among the names of a table's columns."""
+    if text_field not in names:
+        raise ValueError(f"{where} has no column {text_field!r} (it has {', '.join(names)}); set {field_setting}")
+
+
+def record_batches(
+    file: Path, table: Any, num_rows: int, columns: list[str] | None = None
+) -> Iterator[tuple[int, Any]]:
+    """(number of its first row from 1, record batch) for an open Parquet file, `num_rows` at a time."""
+    first_row = 1
+    batches = table.iter_batches(num_rows, columns=columns)
+    while True:
+        with _readable(file, first_row):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield first_row, batch
+        first_row += batch.num_rows
+
+
+@contextmanager
+def _readable(file: Path, first_row: int) -> Iterator[None]:
+    """Name the rows in what pyarrow raises about a damaged page or a string that is not UTF-8."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        reason = " ".join(str(error).split())
+        raise kind(
+            f"{file}: rows from {first_row} on cannot be read ({reason}); mend the file, or get it again"
+        ) from error
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+# These raise ValueError with the reason and the remedy, without the place: "is not JSON (...); mend or remove the row".
+
+
+def decode(raw: bytes) -> str:
+    """The text of UTF-8 bytes."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{raw[error.start]:02x} at position {error.start}"
+        raise ValueError(f"is not UTF-8 ({byte}); convert the file, e.g. iconv -f LATIN1 -t UTF-8") from None
+
+
+def parse_row(raw: bytes) -> Any:
+    """The value of one JSON line."""
+    line = decode(raw).removeprefix("\ufeff")
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error.msg} at column {error.colno}); {_MEND}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
+        raise ValueError(f"is JSON that cannot be read ({error}); {_MEND}") from None
+
+
+def text_of(row: Any, text_field: str, field_setting: str) -> str:
+    """The text in a field of a row."""
+    if not isinstance(row, dict) or text_field not in row:
+        fields = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+        raise ValueError(f"has no field {text_field!r} (it has {fields}); set {field_setting} or mend the row")
+    text = row[text_field]
+    if not isinstance(text, str):
+        raise ValueError(f"has {reprlib.repr(text)} in field {text_field!r}, which is not text; {_MEND}")
+    return text
+
+
+def encodable_text_of(row: Any, text_field: str, field_setting: str) -> str:
+    """The text in a field of a row, which must be possible to write as UTF-8."""
+    text = text_of(row, text_field, field_setting)
+    if _LONE_SURROGATE.search(text):
+        raise ValueError(f"has half a character (a lone surrogate) in field {text_field!r}; {_MEND}")
+    return text
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _placed(where: object, raw: bytes) -> str:
+    """Decoded text without a byte-order mark; an error begins with `where`."""
+    try:
+        return decode(raw).removeprefix("\ufeff")
+    except ValueError as error:
+        raise ValueError(f"{where} {error}") from None
+
+
+def _read_jsonl(file: Path, stream: BinaryIO, text_field: str, field_setting: str) -> Iterator[str]:
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        try:
+            text = encodable_text_of(parse_row(line), text_field, field_setting)
+        except ValueError as error:
+            raise ValueError(f"{file}:{number} {error}") from None
+        yield text
+
+
+def _read_parquet(file: Path, text_field: str, field_setting: str) -> Iterator[str]:
+    with open_parquet(file, text_field, field_setting) as table:
+        for first_row, batch in record_batches(file, table, _ROWS_PER_BATCH, [text_field]):
+            with _readable(file, first_row):
+                texts = batch.column(0).to_pylist()
+            for number, text in enumerate(texts, first_row):
+                try:
+                    text = encodable_text_of({text_field: text}, text_field, field_setting)
+                except ValueError as error:
+                    raise ValueError(f"{file}: row {number} {error}") from None
+                yield text

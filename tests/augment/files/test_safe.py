@@ -1,0 +1,42 @@
+"""Files are replaced whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from augment.files import safe
+from augment.files.safe import write_text, written_aside
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(tmp_path / "a", "erster Zug: naïve\n")
+    assert (tmp_path / "a").read_bytes() == "erster Zug: naïve\n".encode()
+
+    def full(_: Path) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(safe, "sync", full)
+    with pytest.raises(OSError, match="full"):
+        write_text(tmp_path / "a", "second")
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "erster Zug: naïve\n"
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("first")
+
+    def write_half() -> None:
+        with written_aside(tmp_path / "a", tmp_path / "b") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert (tmp_path / "a").read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_what_is_written_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(safe, "sync", lambda path: synced.append((path.name, (tmp_path / "a").exists())))
+    write_text(tmp_path / "a", "text")
+    assert synced == [("a.partial", False), (tmp_path.name, True)]

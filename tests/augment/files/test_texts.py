@@ -1,0 +1,100 @@
+"""Reading texts: every fault is one message with its place, its value and the remedy in the caller's words."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from augment.__main__ import main
+from augment.files.texts import SUFFIXES, format_of, read_texts, text_files
+
+
+def test_every_suffix_has_a_format() -> None:
+    assert {format_of(Path(f"x{suffix}")) for suffix in SUFFIXES} == {".txt", ".jsonl", ".parquet"}
+    assert format_of(Path("dump.jsonl.txt")) == ".txt"
+    for name in ("x.csv", "x.parquet.gz", "txt"):
+        with pytest.raises(ValueError, match="is of an unknown kind; supported are .txt, .txt.gz, .jsonl"):
+            format_of(Path(name))
+
+
+def test_files_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    for name in ("b.txt", "a.jsonl", "part/c.txt.gz", "notes.md"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in text_files(tmp_path)] == ["a.jsonl", "b.txt", "c.txt.gz"]
+    with pytest.raises(FileNotFoundError, match=r"none.txt does not exist; give a .txt, .* file or a folder of them"):
+        text_files(tmp_path / "none.txt")
+
+
+def test_a_text_file_is_a_text_per_line_or_one_text(tmp_path: Path) -> None:
+    file = tmp_path / "x.txt"
+    file.write_bytes("\ufeffFirst.\r\n\nThird.".encode())
+    assert list(read_texts(file)) == ["First.", "", "Third."]
+    assert list(read_texts(file, whole_files=True)) == ["First.\r\n\nThird."]
+
+
+def test_blank_lines_are_no_rows_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_bytes('\ufeff{"body": "Zoë"}\n\n  \n{"body": "b"}'.encode())
+    assert list(read_texts(file, "body")) == ["Zoë", "b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (b'{"text": \n', r"x.jsonl:2 is not JSON \(.* at column \d+\); mend or remove the row"),
+        (b"[" * 100_000 + b"\n", r"x.jsonl:2 is JSON that cannot be read \(.*recursion.*\); mend"),
+        (b'{"text": ' + b"1" * 5000 + b"}\n", r"x.jsonl:2 is JSON that cannot be read \(.*digits.*\); mend"),
+        (b'{"body": "a"}\n', r"x.jsonl:2 has no field 'text' \(it has body\); set train.field or mend the row"),
+        (b'["a"]\n', r"x.jsonl:2 has no field 'text' \(it has list\)"),
+        (b'{"text": 3}\n', "x.jsonl:2 has 3 in field 'text', which is not text; mend or remove the row"),
+        (b'{"text": "\\ud83d"}\n', r"x.jsonl:2 has half a character \(a lone surrogate\) in field 'text'; mend"),
+        (b'{"text": "\xe9"}\n', r"x.jsonl:2 is not UTF-8 \(byte 0xe9 at position 10\); convert the file"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(row: bytes, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(b'{"text": "a"}\n' + row)
+    texts = read_texts(file, field_setting="train.field")
+    assert next(texts) == "a"
+    with pytest.raises(ValueError, match=message):
+        next(texts)
+
+
+def test_a_parquet_row_and_a_missing_column_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": ["a"] * 300 + [None]}), file)
+    with pytest.raises(ValueError, match="x.parquet: row 301 has None in field 'text', which is not text"):
+        list(read_texts(file))
+    with pytest.raises(ValueError, match=r"x.parquet has no column 'body' \(it has text\); set --field"):
+        list(read_texts(file, "body"))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_commands_name_a_row_without_text(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / f"in{suffix}"
+    if suffix == ".jsonl":
+        source.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("He left.", None)))
+    else:
+        pq.write_table(pa.table({"text": ["He left.", None]}), source)
+    assert main(["audit", str(source), "--out", str(tmp_path / "audit")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {source}") and "2 has None in field 'text'" in error
+
+
+@pytest.mark.parametrize("name", ["cut.jsonl.gz", "no.jsonl.gz", "no.parquet"])
+def test_commands_name_a_damaged_file(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / name
+    source.write_bytes(gzip.compress(b'{"text": "He left."}\n' * 99)[:40] if name.startswith("cut") else b"nothing")
+    for arguments in (
+        ["swap", str(source), "--out", str(tmp_path / ("out" + "".join(source.suffixes)))],
+        ["audit", str(source), "--out", str(tmp_path / "audit")],
+    ):
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert name in error
+        assert "is not a" in error
+        assert "; get it again" in error
