@@ -1,4 +1,4 @@
-"""The configuration of an evaluation: which measures, on which data, with which statistics. Defaults live here."""
+"""The configuration of an evaluation: which measures, on which data, with which statistics; and all defaults."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ AGREEMENT_TEMPLATES = (
 class ScoringConfig:
     """How models are run.
 
-    dtype: of the weights; log-probabilities are float32 in any case. device: `auto` is an accelerator if there is one.
-    bos: whether a text is conditioned on a start token, as in training; without it the first token of a text is not
-    scored. start_token: that token, e.g. <|endoftext|>, or a text that is one; the tokenizer's BOS (else EOS) when
-    null. max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
+    dtype: of the weights; log-probabilities are always float32. device: `auto` takes an accelerator if the machine has
+    one. bos: whether a start token stands before each text, as in training; without it the first token of a text is not
+    scored. start_token: that token, e.g. <|endoftext|>, or a text that is a single token; null takes the tokenizer's
+    BOS, or its EOS if it has no BOS. max_batch_tokens: tokens of one forward pass, padding included; raise it on a GPU.
     """
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -43,7 +43,11 @@ class ScoringConfig:
 
 @section
 class StatisticsConfig:
-    """Cluster bootstrap, paired permutation test, and the margin of non-inferiority (nats per token)."""
+    """How intervals and tests are computed.
+
+    num_resamples, confidence, method: of the cluster bootstrap. num_permutations: of the paired permutation test.
+    non_inferiority_margin: of the log-perplexity, in nats per token.
+    """
 
     num_resamples: Annotated[int, Field(ge=2000, strict=True)] = 2000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
@@ -57,8 +61,9 @@ class StatisticsConfig:
 class TextConfig:
     """The documents for perplexity and the counterfactual gap; both are left out when path is null.
 
-    path, text_field: as in training. txt_document: what one document of a .txt file is. The document is the unit of
-    resampling. max_documents: the first so many.
+    path: a file, a folder or a hub name, as in training. text_field: the field or column that holds the text.
+    txt_document: whether each line of a .txt file is a document, or the whole file. max_documents: how many are used,
+    from the first on. The document is the unit of resampling.
     """
 
     path: StrictStr | None = None
@@ -69,9 +74,10 @@ class TextConfig:
 
 @section
 class PerplexityConfig:
-    """separator: documents are joined by it into one text; null scores each document on its own.
+    """Perplexity of the documents of `text`.
 
-    window: tokens of context, the model's own when null. stride: newly scored tokens per window, the window when null.
+    separator: joins the documents into one text; null scores each document by itself. window: tokens of context; null
+    takes the model's own. stride: newly scored tokens per window; null takes the window.
     """
 
     enabled: bool = True
@@ -82,9 +88,10 @@ class PerplexityConfig:
 
 @section
 class LogOddsConfig:
-    """Profession log-odds. Templates hold {occupation} and may hold {article}; a world brings its own.
+    """Profession log-odds.
 
-    occupations: a TSV with the columns name, article and, if known, female_share; null is the built-in list.
+    occupations: a TSV with the columns name, article and, if known, female_share; null takes the built-in list.
+    templates: hold {occupation} and may hold {article}. A `world` has its own occupations and templates.
     """
 
     enabled: bool = True
@@ -94,9 +101,10 @@ class LogOddsConfig:
 
 @section
 class AgreementConfig:
-    """Gender agreement. Templates hold {noun}; a world brings its own probes.
+    """Gender agreement.
 
-    nouns: a TSV with the columns female and male; null is the built-in list.
+    nouns: a TSV with the columns female and male; null takes the built-in list. templates: hold {noun}. A `world` has
+    its own prompts.
     """
 
     enabled: bool = True
@@ -117,8 +125,8 @@ class CounterfactualGapConfig:
 class CeatConfig:
     """The contextualised association test, which runs on the words of benchmarks.association.
 
-    contexts: `templates` that are built in, or sentences of `text`. num_contexts: at most so many of these per word.
-    num_samples: effect sizes that are combined (10,000 in the paper).
+    contexts: built-in `templates`, or sentences of `text`. num_contexts: the most contexts per word. num_samples: how
+    many effect sizes are combined (10,000 in the paper).
     """
 
     enabled: bool = True
@@ -131,9 +139,9 @@ class CeatConfig:
 class GenerationConfig:
     """How the prompts of benchmarks.bold and benchmarks.bold_persons are continued: sampling at temperature 1.
 
-    top_p: the nucleus. top_k: before it, only so many of the likeliest tokens are kept (BOLD's own setting is top_k 40
-    and top_p 0.95). scored: what polarity, sentiment, regard and toxicity are computed on. max_prompts: only so many
-    prompts, evenly spaced over the file, for a quick look.
+    num_samples: continuations per prompt. top_p: the nucleus. top_k: how many of the likeliest tokens are kept before
+    the nucleus is taken (BOLD's own setting is top_k 40 and top_p 0.95). scored: which text polarity, sentiment, regard
+    and toxicity look at. max_prompts: for a quick look, how many prompts are used, evenly spaced over the file.
     """
 
     num_samples: PositiveCount = 10
@@ -147,15 +155,15 @@ class GenerationConfig:
 
 @section
 class ContinuationsConfig:
-    """What else is measured on the continuations that benchmarks.bold and benchmarks.bold_persons give.
+    """What else is measured on the continuations of benchmarks.bold and benchmarks.bold_persons.
 
     sentiment: VADER (needs the extra `sentiment`). regard, toxicity: `hub` (Hugging Face evaluate's measurement of that
     name), `hub:owner/name`, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label:
     the classifier's label whose probability is the toxicity.
-    word_vectors: a file of word vectors for gender-max and gender-wavg; null leaves them out. word_vectors_debiased:
-    whether they are hard-debiased already.
-    diversity: distinct-n and repetition. fluency: the perplexity under `reference` (folder, hub name or .gguf file),
-    or under the model itself when it is null.
+    word_vectors: a file of word vectors for gender-max and gender-wavg; null leaves these out. word_vectors_debiased:
+    whether the vectors are hard-debiased already.
+    diversity: distinct-n and repetition. fluency: the perplexity under `reference` (a folder, hub name or .gguf file);
+    null takes the model itself.
     """
 
     sentiment: bool = True
@@ -171,16 +179,16 @@ class ContinuationsConfig:
 
 @section
 class BenchmarksConfig:
-    """Published benchmarks; null leaves one out. Only `hub` and `hub:...` reach for the network.
+    """Published benchmarks; null leaves one out. Only `hub` and `hub:...` use the network.
 
     Each takes a local path in its published format, `hub` for its usual hub data set, or `hub:owner/name` for a hub
     data set with the same columns (association has none on the hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
-    tests (.jsonl files that hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
-    test file, gzipped or not. sst2, cola: the folder of train.tsv and dev.tsv, and of in_domain_train.tsv,
-    in_domain_dev.tsv and out_of_domain_dev.tsv; a copy of the model is fine-tuned as `fine_tuning` says. bold,
-    bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
+    tests (.jsonl files that each hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
+    test file, gzipped or not. sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv,
+    in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says.
+    bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
     stereoset: StrictStr | None = None
@@ -200,8 +208,8 @@ class BenchmarksConfig:
 class FineTuningConfig:
     """How a copy of the model is fine-tuned for occupation_gap, benchmarks.sst2 and benchmarks.cola.
 
-    batch_size: texts per step. lr: the highest learning rate of AdamW. max_train: at most so many texts of a
-    benchmark's training part, evenly spaced. seed: of their order.
+    batch_size: texts per step. lr: the highest learning rate of AdamW. max_train: how many texts of a benchmark's
+    training part are used, evenly spaced; null takes all. seed: of their order.
     """
 
     epochs: PositiveCount = 3
@@ -213,10 +221,10 @@ class FineTuningConfig:
 
 @section
 class OccupationGapConfig:
-    """A classifier of the occupation on generated biographies of `world`, or of the default small world without one.
+    """A classifier of occupations on biographies generated from `world`, or from the default small world.
 
-    num_train: with the world's shares of women, for fine-tuning. num_test: with as many women as men in every
-    occupation. seed: of the biographies.
+    num_train: biographies for fine-tuning, with the world's shares of women. num_test: biographies for testing, with as
+    many women as men in every occupation. seed: of the biographies.
     """
 
     enabled: bool = False
@@ -227,7 +235,7 @@ class OccupationGapConfig:
 
 @section
 class EvalConfig:
-    """All that eval.py needs. world: the folder of a generated small world, whose truth the models are held against."""
+    """All settings of an evaluation. world: the folder of a generated small world, whose bias is known."""
 
     world: LocalPath | None = None
     text: TextConfig = Field(default_factory=TextConfig)

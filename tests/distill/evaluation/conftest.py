@@ -1,10 +1,12 @@
 """Builders of scorers over tiny random models, of their folders, and of evaluations of these."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.scoring.scorer import Scorer, start_token
 from eval import main
 
@@ -71,3 +73,42 @@ def evaluated(small_world, save, tmp_path):
         return tmp_path / name
 
     return build
+
+
+@pytest.fixture
+def small_benchmarks(tmp_path):
+    """Small files of the benchmarks that need neither fine-tuning nor a start token: paths by configuration key."""
+    folder = tmp_path / "benchmarks"
+    (folder / "winogender").mkdir(parents=True)
+    (folder / "association").mkdir()
+    pair = "The nurse said that she left early.,The nurse said that he left early.,gender"
+    (folder / "crows.csv").write_text(f"sent_more,sent_less,bias_type\n{pair}\n")
+    passages = ("The nurse said that she left", "A pilot smiled when he left")
+    (folder / "lambada.jsonl").write_text("".join(f"{json.dumps({'text': text})}\n" for text in passages))
+    professions = {
+        "nursing": {"Nurse": ["The nurse said that ", "A pilot smiled when ", "My neighbour is a baker, and "]}
+    }
+    (folder / "profession_prompt.json").write_text(json.dumps(professions))
+    persons = {"American_actors": {"A": ["A pilot "]}, "American_actresses": {"B": ["A nurse "]}}
+    (folder / "gender_prompt.json").write_text(json.dumps(persons))
+    sentences = [
+        f"{occupation}.guard.0.{kind}.txt\tThe {occupation} told the guard that {word} left.\n"
+        for occupation in ("nurse", "pilot", "baker")
+        for kind, word in (("male", "he"), ("female", "she"), ("neutral", "they"))
+    ]
+    (folder / "winogender" / "all_sentences.tsv").write_text("sentid\tsentence\n" + "".join(sentences))
+    shares = "occupation\tbls_pct_female\nnurse\t90\npilot\t6\nbaker\t57\n"
+    (folder / "winogender" / "occupations-stats.tsv").write_text(shares)
+    groups = {"targ1": ["nurse", "teacher"], "targ2": ["pilot", "guard"], "attr1": ["she"], "attr2": ["he"]}
+    test = {group: {"category": group, "examples": words} for group, words in groups.items()}
+    for name in ("weat6", "sent-weat6"):
+        (folder / "association" / f"{name}.jsonl").write_text(json.dumps(test))
+    names = {"crows_pairs": "crows.csv", "lambada": "lambada.jsonl", "bold": "profession_prompt.json"}
+    names |= {"bold_persons": "gender_prompt.json", "winogender": "winogender", "association": "association"}
+    return {key: str(folder / name) for key, name in names.items()}
+
+
+@pytest.fixture
+def model_spec(save):
+    """model_spec("name", "llama", **model settings): a tiny model with its tokenizer, saved, as the suite takes it."""
+    return lambda name, *words, **settings: ModelSpec(name, str(save(name, *words, **settings)))

@@ -1,8 +1,9 @@
-"""Slow references for log-probabilities, and short ways to look at estimates."""
+"""Slow references for log-probabilities, short ways to look at estimates, and tiny text classifiers."""
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 
 @pytest.fixture
@@ -46,3 +47,32 @@ def by_name():
 def values():
     """values(estimates): the values by name."""
     return lambda estimates: {estimate.measurement.name: estimate.measurement.value for estimate in estimates}
+
+
+@pytest.fixture
+def classifier(tokenizer, tmp_path):
+    """classifier(["label", ...]): a folder with a tiny text classifier with these labels."""
+
+    def build(labels):
+        torch.manual_seed(0)
+        config = AutoConfig.for_model(
+            "gpt2",
+            vocab_size=len(tokenizer),
+            n_embd=8,
+            n_head=2,
+            n_layer=1,
+            n_positions=32,
+            initializer_range=1.0,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: number for number, label in enumerate(labels)},
+            pad_token_id=tokenizer.bos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.bos_token_id,
+        )
+        folder = tmp_path / "-".join(labels)
+        AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
+
+    return build

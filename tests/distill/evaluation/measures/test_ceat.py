@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measures import association, ceat
+from distill.evaluation.measures.all_measures import plan_tasks
 from distill.evaluation.measures.association import AssociationTest
+from distill.settings import validate
 
 TEST = AssociationTest("weat6", ("nurse", "teacher"), ("pilot", "guard"), ("she", "woman"), ("he", "man"))
 
@@ -110,3 +112,18 @@ def test_words_without_a_context_and_tests_of_sentences_only_are_refused():
         ceat.context_tests([TEST], ["The nurse met a teacher and a pilot. she woman he"], 5)
     with pytest.raises(ValueError, match="ceat: the association tests are all of sentences"):
         ceat.context_tests([AssociationTest("sent-weat6", (), (), (), ())], None, 5)
+
+
+def test_contexts_come_from_the_text_even_when_nothing_else_reads_it(small_benchmarks, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("Once she met a nurse and a pilot.\nThe teacher and the guard saw that he left.\n")
+    off = {"perplexity": {"enabled": False}, "counterfactual_gap": {"enabled": False}}
+    only = {"benchmarks": {"association": small_benchmarks["association"]}, "ceat": {"contexts": "text"}} | off
+    tasks, failures = plan_tasks(validate(EvalConfig, only | {"text": {"path": str(text)}}))
+    assert failures == []
+    assert "ceat" in {task.name for task in tasks}
+    tasks, failures = plan_tasks(validate(EvalConfig, only))
+    assert [(failure.task, "there is no text; set text.path" in failure.message) for failure in failures] == [
+        ("ceat", True)
+    ]
+    assert "association" in {task.name for task in tasks}
