@@ -4,22 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from distill.evaluation import suite
-from distill.evaluation.config import EvalConfig
 from distill.evaluation.measures import log_odds
-from distill.evaluation.measures.all_measures import plan_tasks
-from distill.evaluation.processes import ALONE
-from distill.evaluation.progress import ProgressBar
-from distill.evaluation.records import PartFile, read_known, read_records, record_key, write_records
-from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
-from distill.evaluation.suite import evaluate, score_items
-from distill.evaluation.task import Failure, Task, Work
-from distill.settings import validate
 from eval import main
 
 ROOT = Path(__file__).parents[3]
@@ -27,9 +16,9 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def words(small_world, save, tmp_path, monkeypatch):
-    """The arguments of an evaluation with texts, a joined text and sampled continuations; all but --out.
+    """The arguments, without --out, of an evaluation with a joined text and sampled continuations.
 
-    Its report is not drawn, which would take most of the time.
+    Its report is not drawn, because that would take most of the time.
     """
     monkeypatch.setattr("distill.eval.render_html", lambda summary, records: "")
     bold = tmp_path / "bold.json"
@@ -64,7 +53,7 @@ def outcome(folder):
 
 
 def assert_close(one, other):
-    """Equal but for numbers that differ by 1e-5: memory lies otherwise in another process, and so may sums be made."""
+    """Equal, except that numbers may differ by 1e-5: another process may add up sums in another order."""
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for key, value in one.items():
@@ -99,7 +88,7 @@ def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path,
     (part,) = out.glob("*.part-*.jsonl")
     lines = part.read_bytes().splitlines(keepends=True)
     assert len(lines) == 272  # the first chunk
-    part.write_bytes(b"".join(lines) + lines[0][:50])  # and a line that was not finished
+    part.write_bytes(b"".join(lines) + lines[0][:50])  # and an unfinished line
     assert main([*words, "--out", str(out)]) == 0
     assert calls == [272, 208, 208]
     assert outcome(out) == outcome(tmp_path / "whole")
@@ -167,160 +156,6 @@ def test_two_processes_give_what_one_gives(words, tmp_path):
     for name, text in expected.items():
         assert_close(*([json.loads(line) for line in lines.splitlines()] for lines in (examples[name], text)))
     assert_close(both, alone)
-
-
-# -- the parts -------------------------------------------------------------------------------------------------------
-
-
-class Together:
-    """Two processes played by threads."""
-
-    def __init__(self, index, barrier, said):
-        self.index, self.count, self.barrier, self.said = index, 2, barrier, said
-        self.is_main = index == 0
-
-    def gather(self, value):
-        self.said[self.index] = value
-        self.barrier.wait(timeout=10)
-        found = list(self.said)
-        self.barrier.wait(timeout=10)  # nobody says more before all have heard
-        return found
-
-
-def in_two_threads(function):
-    barrier, said, found = threading.Barrier(2), [None, None], [None, None]
-
-    def run(index):
-        try:
-            found[index] = function(Together(index, barrier, said))
-        except ValueError as error:
-            found[index] = str(error)
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
-
-
-def work(score, num_items=23, divisible=True):
-    ids = [f"item/{n}" for n in range(num_items)]
-    return Work(ids, range(num_items), score, lambda _: (), divisible)
-
-
-def score(part):
-    return [{"id": f"item/{n}", "value": n / 7, "parts": (n, float("nan"))} for n in part]
-
-
-@pytest.mark.parametrize("divisible", [True, False])
-def test_items_are_shared_and_come_back_in_order(divisible):
-    kept = []
-    alone = score_items(work(score, divisible=divisible), 4, {}, ALONE, kept.append)
-    assert [record["id"] for record in alone] == [f"item/{n}" for n in range(23)]
-    assert alone[3] == {"id": "item/3", "value": 3 / 7, "parts": [3, None]}  # as JSON gives it back
-    assert [len(records) for records in kept] == ([4, 4, 4, 4, 4, 3] if divisible else [23])
-    parts = [[], []]
-    found = in_two_threads(
-        lambda processes: score_items(work(score, divisible=divisible), 4, {}, processes, parts[processes.index].append)
-    )
-    assert found == [alone, alone]
-    assert [len(part) for part in parts] == ([3, 3] if divisible else [1, 0])
-    known = {record["id"]: record for record in alone[:10]}
-    kept.clear()
-    assert score_items(work(score, divisible=divisible), 4, known, ALONE, kept.append) == alone
-    assert [len(records) for records in kept] == ([4, 4, 4, 3] if divisible else [23])  # a chunk is whole or not there
-
-
-def test_the_first_chunk_that_fails_is_reported_by_all():
-    def broken(part):
-        if 9 in part or 18 in part:
-            raise RuntimeError(f"chunk of {part[0]}")
-        return score(part)
-
-    assert in_two_threads(lambda processes: score_items(work(broken), 4, {}, processes, len)) == ["chunk of 8"] * 2
-    with pytest.raises(ValueError, match="chunk of 8"):
-        score_items(work(broken), 4, {}, ALONE, len)
-
-
-def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
-    first = PartFile(tmp_path, "examples-a", 0)
-    first.append("task", "k1", [{"id": "x", "text": "ä\n\N{LINE SEPARATOR}"}, {"id": "y"}])
-    PartFile(tmp_path, "examples-a", 1).append("task", "k2", [{"id": "x", "v": 1}])
-    PartFile(tmp_path, "examples-a.b", 0).append("task", "k1", [{"id": "other model"}])
-    with first.path.open("ab") as stream:
-        stream.write(b'{"task": "task", "key": "k1", "id": "z", "v": \xc3')
-    PartFile(tmp_path, "examples-a", 0).append("task", "k1", [{"id": "w"}])
-    known = read_known(tmp_path, "examples-a")
-    assert known["k1"] == {"x": {"id": "x", "text": "ä\n\N{LINE SEPARATOR}"}, "y": {"id": "y"}, "w": {"id": "w"}}
-    assert known["k2"] == {"x": {"id": "x", "v": 1}}
-    write_records(tmp_path, "examples-a", {"task": ("k1", list(known["k1"].values()))})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples-a.b.part-0.jsonl", "examples-a.jsonl"]
-    assert read_known(tmp_path, "examples-a") == known
-    assert read_records(tmp_path / "examples-a.jsonl", {"task": "k1"}) == {"task": list(known["k1"].values())}
-    assert record_key("a", 1) == record_key("a", 1) != record_key("a1")
-
-
-def test_records_that_a_run_does_not_use_stay_those_of_the_newest_key(tmp_path):
-    def write(keep_parts=False, **keys):
-        tasks = {task: (key, [{"id": "x", "v": key}]) for task, key in keys.items()}
-        write_records(tmp_path, "examples-a", tasks, keep_parts)
-
-    def kept():
-        return set(read_known(tmp_path, "examples-a"))
-
-    write(long="l1", other="o1")
-    write(other="o2")  # without `long`, and with another setting of `other`
-    assert kept() == {"l1", "o2", "o1"}
-    assert read_records(tmp_path / "examples-a.jsonl", {"other": "o2"}) == {"other": [{"id": "x", "v": "o2"}]}
-    write(long="l1", other="o3")
-    assert kept() == {"l1", "o3", "o2"}  # one older key for a task
-    write(long="l1", other="o2")
-    assert kept() == {"l1", "o2", "o3"}
-    part = PartFile(tmp_path, "examples-a", 0)
-    part.append("long", "l2", [{"id": "x"}])  # of a run that was interrupted
-    write(keep_parts=True, other="o2")
-    assert kept() == {"l1", "l2", "o2", "o3"}
-    write(other="o2")
-    assert kept() == {"l2", "o2", "o3"}
-    assert not list(tmp_path.glob("*.part-*"))
-
-
-def test_processes_whose_folders_hold_different_records_go_on_together(save, tmp_path):
-    """Of two machines without a shared folder the first has all records, the other none."""
-    off = {"agreement": {"enabled": False}, "log_odds": {"templates": ["The {occupation} said that"]}}
-    config = validate(EvalConfig, {**off, "scoring": {"max_batch_tokens": 64}})
-    spec = ModelSpec("a", str(save("a")))
-    (alone,) = evaluate([spec], config, tmp_path).results
-    (tmp_path / "empty").mkdir()
-    tasks, _ = plan_tasks(config)
-    scorer = load_scorer(spec, config.scoring)
-
-    def run(processes):
-        folder = (tmp_path, tmp_path / "empty")[processes.index]
-        progress = ProgressBar(tasks, 1, processes)
-        found = suite.ModelRun(spec, scorer, alone.info, config, folder, processes, progress).run(tasks)
-        return found[0].tasks["log_odds"].records, found[1]
-
-    assert in_two_threads(run) == [(alone.tasks["log_odds"].records, [])] * 2
-    assert not list((tmp_path / "empty").iterdir())  # nothing was scored again
-
-
-def test_processes_that_find_different_files_measure_what_all_of_them_found():
-    def task(name, key):
-        return Task(name, key, prepare=None, num_items=1, num_tokens=1)
-
-    plans = [
-        ([task("a", "1"), task("b", "1"), task("c", "1"), task("d", "1")], []),
-        ([task("a", "1"), task("c", "2"), task("d", "1")], [Failure(None, "b", "b.json does not exist")]),
-    ]
-    first, second = in_two_threads(lambda processes: suite.agreed(*plans[processes.index], processes))
-    assert [one.name for one in first[0]] == [one.name for one in second[0]] == ["a", "d"]
-    assert first[1] == second[1]
-    assert [(failure.task, failure.message[:25]) for failure in first[1]] == [
-        ("b", "b.json does not exist"),
-        ("c", "the processes read differ"),
-    ]
 
 
 def test_a_benchmark_that_was_left_out_once_is_not_scored_again(words, tmp_path, monkeypatch):
