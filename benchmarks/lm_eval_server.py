@@ -38,11 +38,8 @@ def main() -> None:
         harness.batch_size_per_gpu = batch_size
         spent.clear()
         answer = evaluate(harness, name, file, limit, settings[name])
-        print(
-            json.dumps({"seconds": [sum(times) for times in zip(*spent, strict=True)], **answer}),
-            file=answers,
-            flush=True,
-        )
+        seconds = [sum(times) for times in zip(*spent, strict=True)]
+        print(json.dumps({"seconds": seconds, **answer}), file=answers, flush=True)
 
 
 def task_settings() -> dict[str, dict[str, Any]]:

@@ -1,7 +1,9 @@
-"""A random sample of real edits to read by eye: a corpus file in, numbered edits with their context out.
+"""Print a random sample of the edits that `swap` makes in a corpus, each with its context, to be read by a person.
 
-`python -m benchmarks.sample_edits CORPUS.jsonl.gz --number 200 --seed 1` draws every edit of the file with the same
-probability (reservoir sampling, Vitter 1985); the same file, seed and rules give the same sample.
+    python -m benchmarks.sample_edits CORPUS.jsonl.gz --number 200 --seed 1
+
+Every edit of the corpus is drawn with the same probability (reservoir sampling, Vitter 1985). The same corpus, seed and
+rules give the same sample.
 """
 
 import argparse
@@ -26,15 +28,15 @@ def sample_edits(texts: Iterable[str], number: int, seed: int) -> list[tuple[str
     return kept
 
 
-def line(text: str, edit: Edit, before: int = 90, after: int = 60) -> str:
-    """One edit in its context, on one line."""
+def in_context(text: str, edit: Edit, before: int = 90, after: int = 60) -> str:
+    """An edit between the characters before and after it, on one line."""
     left, right = text[max(0, edit.start - before) : edit.start], text[edit.end : edit.end + after]
     return f"{left}[{edit.source} -> {edit.target}]{right}".replace("\n", " / ")
 
 
 def main() -> None:
     """Print the sample."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--field", default="text")
     parser.add_argument("--number", type=int, default=200)
@@ -42,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     sample = sample_edits(read_texts(options.corpus, options.field), options.number, options.seed)
     for place, (text, edit) in enumerate(sample, start=1):
-        print(f"{place:>4}  {line(text, edit)}")
+        print(f"{place:>4}  {in_context(text, edit)}")
 
 
 if __name__ == "__main__":
