@@ -1,7 +1,6 @@
-"""The configuration of a training run: its sections with their defaults, and what they must satisfy together.
+"""The configuration of a training run: sections with their defaults, and what they must satisfy together.
 
-Each room of the project owns one section. A YAML file holds only what differs from the defaults, and the command line
-wins over both (`settings.load_config`).
+A YAML file holds only what differs from the defaults, and the command line wins over both (`settings.load_config`).
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ class DataConfig:
     path: a .txt, .txt.gz, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub
     name.
     subset, split: only for a hub name. text_field: the column that holds the text.
-    txt_document: what one document of a .txt file is: a line, or the whole file.
-    max_documents: only so many are read, the first.
-    heldout_path, heldout_split: a corpus of its own for the held-out perplexity (heldout_split as split when null);
-    otherwise heldout_fraction of the documents, chosen by a hash of their text so that a duplicate never sits on both
-    sides.
-    tokenizer: folder or hub name; the teacher's (or the student checkpoint's) when null.
-    separator: the token before each document. When null BOS before and EOS after each, or, where they are one token or
-    only one exists, that token before.
-    mask_documents: whether attention stops at the borders of documents within a block.
-    seq_len: tokens of a block. cache_dir: where prepared blocks are kept. num_proc: processes that prepare them.
+    txt_document: whether one document of a .txt file is a line or the whole file.
+    max_documents: read at most so many documents, the first ones.
+    heldout_path, heldout_split: a separate corpus for the held-out perplexity (heldout_split: as `split` when null).
+    heldout_fraction: without heldout_path, this fraction of the documents is held out. A hash of the text decides, so
+    that duplicates are all on the same side.
+    tokenizer: folder or hub name. When null, the teacher's (or the student checkpoint's).
+    separator: the token before each document. When null, BOS comes before and EOS after each document; if both are the
+    same token or only one exists, that token comes before each.
+    mask_documents: whether attention stops at document boundaries within a block.
+    seq_len: tokens per block. cache_dir: where prepared blocks are kept. num_proc: processes that prepare them.
     """
 
     path: LocalPath
@@ -53,7 +52,7 @@ class DataConfig:
         if self.heldout_path == self.path and self.heldout_split in (None, self.split):
             raise ValueError("heldout_path is the training corpus itself; leave it out, or name another heldout_split")
         if self.heldout_split is not None and self.heldout_path is None:
-            raise ValueError("heldout_split is of heldout_path; set that too (to path, for another split of it)")
+            raise ValueError("heldout_split is a split of heldout_path; set heldout_path too (it may be path itself)")
         return self
 
 
@@ -63,7 +62,7 @@ class AugmentConfig:
 
     mode: `none` trains on the original; `substitute` replaces each document by its counterfactual with probability
     `fraction`; `augment` trains on both views of every pair, side by side in one micro-batch.
-    tiers: the lexicon tiers in use (the default ones when null). lexicon: a TSV of your own that extends them.
+    tiers: the lexicon tiers in use (when null, the default ones). lexicon: your own TSV file, which extends them.
     """
 
     mode: Literal["none", "substitute", "augment"] = "none"
@@ -76,9 +75,9 @@ class AugmentConfig:
 class TeacherConfig:
     """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it.
 
-    targets: `online` lets it read every batch; `cached` lets it read the training blocks once and keeps its last hidden
-    states, in `dtype`, in data.cache_dir, for this run and every other that needs the same.
-    shard: share its layers out over all processes, for one that is too large for a single GPU.
+    targets: with `online` the teacher reads every batch. With `cached` it reads the training blocks once, and its last
+    hidden states are kept (in `dtype`, in data.cache_dir) for this run and all others that need the same.
+    shard: shard its layers over all processes, for a teacher that is too large for a single GPU.
     """
 
     path: LocalPath
@@ -90,7 +89,7 @@ class TeacherConfig:
     @model_validator(mode="after")
     def _processes_read_together(self) -> TeacherConfig:
         if self.shard and self.targets == "cached":
-            raise ValueError("shard needs targets `online`: with `cached` each process reads on its own")
+            raise ValueError("shard needs targets `online`: with `cached` each process reads other blocks")
         return self
 
 
@@ -98,11 +97,12 @@ class TeacherConfig:
 class StudentConfig:
     """Where the student's weights come from: exactly one of `layers`, `config` and `checkpoint`.
 
-    layers: the teacher's layers to copy, in order, with its embeddings, final norm and head.
+    layers: copy these layers of the teacher, in this order, with its embeddings, final norm and output layer.
     config: random weights for this architecture: a folder or config.json, or the settings themselves
     (`{model_type: gpt2, n_layer: 4, ...}`; vocab_size is taken from the tokenizer when absent).
     checkpoint: a folder or hub name.
-    dropout: set on every dropout setting the architecture has. 0 makes a step independent of how it is split.
+    dropout: the value of every dropout setting of the architecture. With 0 a step does not depend on its split into
+    micro-batches.
     """
 
     layers: tuple[Count, ...] | None = None
@@ -122,8 +122,9 @@ class StudentConfig:
 class PerturbConfig:
     """How the teacher's two predictions become one target. strength 0 is plain distillation.
 
-    gain: of the equivariant operations; the log-odds between gendered terms and their counterparts are multiplied by it
-    in the target. Parity stays parity; above 1 the words that tell the gender count more.
+    strength: the share of the operation's distribution in the target; the rest is the teacher's own prediction.
+    gain: for the equivariant operations, a factor on the target's log-odds between gendered terms and their
+    counterparts. Parity stays parity. Above 1, words that tell the gender count more.
     """
 
     operation: Literal["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"] = (
@@ -144,15 +145,18 @@ class PerturbConfig:
 
 @section
 class LossConfig:
-    """Weights of the loss. `beta` is JSD's mixing weight, or skewed KL's share of the target.
+    """Terms of the loss and their weights (docs/method.md has the formulas, and what each divergence did).
 
-    counterpart_weight: of the part of the forward KL to the target that lies between gendered terms and their
-    counterparts, besides what kd_weight gives it; it is learnt sooner, the optimum stays.
+    kd_weight: the divergence from the target. divergence, beta: which one; beta is the mixing weight of `jsd`, or the
+    target's share in the mixture of `skewed_kl`. temperature: divides the logits of teacher and student in it.
+    ce_weight: the cross-entropy with the text.
     ce_counterparts: whether the cross-entropy also asks for the text's own choice between a gendered term and its
-    counterpart; `false` leaves that choice to the target.
-    hidden_weight: of 1 - cosine between the last hidden states of student and teacher, which must be equally wide.
-    pairing_weight: of the student's inconsistency between the views of a pair (counterfactual logit pairing); it needs
-    augment.mode `augment`, where the student reads both.
+    counterpart. With `false` only the target makes that choice.
+    counterpart_weight: extra weight on the part of the forward KL to the target that lies between gendered terms and
+    their counterparts. It is then learned sooner; the optimum stays the same.
+    hidden_weight: 1 - cosine between the last hidden states of student and teacher, which must have the same width.
+    pairing_weight: the student's inconsistency between the views of a pair (counterfactual logit pairing). It needs
+    augment.mode `augment`, because the student must read both views.
     """
 
     kd_weight: NonNegative = 0.5
@@ -168,9 +172,10 @@ class LossConfig:
 
 @section
 class OptimConfig:
-    """AdamW and its schedule. warmup_steps below 1 is a share of all steps. max_grad_norm 0 switches clipping off.
+    """AdamW and the schedule of its learning rate.
 
-    grad_norm_limit: a step whose gradient norm, before clipping, is above it counts as failed (train.on_nonfinite).
+    warmup_steps: below 1 it is a proportion of all steps. max_grad_norm: 0 switches clipping off.
+    grad_norm_limit: a step whose gradient norm before clipping exceeds it counts as failed (train.on_nonfinite).
     """
 
     lr: Positive = 5e-4
@@ -190,14 +195,15 @@ class TrainConfig:
     global_batch_size, micro_batch_size: sequences that the student trains on, per optimizer step over all processes and
     per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that equal
     settings are equal budgets in every mode.
-    max_steps or epochs: exactly one. log_every, eval_every, save_every: steps between lines of metrics.jsonl, scores of
-    the held-out blocks, and checkpoints. eval_blocks: how many held-out blocks are scored at most, the first ones.
-    keep_checkpoints: how many of the newest are kept, besides the one with the best held-out perplexity.
-    on_nonfinite: what a step does whose loss or gradient is not finite, or above optim.grad_norm_limit: `stop` names
-    its blocks and ends the run, `skip` leaves the weights as they are, counts it and goes on.
+    max_steps or epochs: exactly one. log_every, eval_every, save_every: steps between lines of metrics.jsonl, between
+    measurements of the held-out perplexity, and between checkpoints. eval_blocks: at most so many held-out blocks are
+    scored, the first ones.
+    keep_checkpoints: how many of the newest checkpoints are kept, besides the one with the best held-out perplexity.
+    on_nonfinite: what happens when a loss or gradient is not finite, or above optim.grad_norm_limit. `stop` names the
+    blocks and ends the run; `skip` leaves the weights as they are, counts the step and continues.
     gradient_checkpointing: compute the student's activations twice instead of keeping them: less memory, more time.
     sample_prompts: the student continues each of these at every evaluation, into samples.jsonl.
-    push_to_hub: the repository the student is uploaded to at the end, e.g. `me/my-student`.
+    push_to_hub: the repository to which the student is uploaded at the end, e.g. `me/my-student`.
     trackers: any of Accelerate's (tensorboard, wandb, trackio, ...), besides metrics.jsonl, which is always written.
     """
 
@@ -225,10 +231,10 @@ class TrainConfig:
 
 @section
 class RunConfig:
-    """All that train.py needs. The default of a setting that older versions do not have is what they did: their run
-    folders go on with it. `teacher: null` with `loss.kd_weight: 0` is plain language-model training.
+    """Everything that a training run needs. `teacher: null` with `loss.kd_weight: 0` is plain language modelling.
 
-    provenance: what the config.yaml of a run folder records beside the settings; ignored when it is read back.
+    A new setting's default must be what older versions did, so that their run folders can be continued.
+    provenance: what the config.yaml of a run folder records besides the settings; do not set it.
     """
 
     run_dir: LocalPath
@@ -250,7 +256,7 @@ class RunConfig:
         has_target = self.loss.kd_weight + self.loss.counterpart_weight > 0
         if not self.loss.ce_counterparts and not (has_target and self.loss.ce_weight > 0):
             raise ValueError(
-                "loss.ce_counterparts is false, which leaves to the target what cross-entropy no longer asks for, but "
+                "loss.ce_counterparts is false, so the cross-entropy leaves a choice to the target, but "
                 f"kd_weight is {self.loss.kd_weight:g} and ce_weight {self.loss.ce_weight:g}; give both a weight"
             )
         if self.perturb.operation != "none" and not has_target:

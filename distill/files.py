@@ -1,4 +1,4 @@
-"""Write and read the files of a run; the revision of this source tree. The safe write is the augmenter's."""
+"""Files of a run: safe writes (the augmenter's), JSON lines, and the revision of this source tree."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["git_revision", "read_jsonl", "sync", "write_text"]
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
-    """The lines of a file of a run; a last one that was cut off in writing is left out.
+    """The rows of a JSON-lines file. A last line without its line break was cut off in writing, and is left out.
 
-    Raises ValueError for a malformed line before it.
+    Raises ValueError for any other malformed line.
     """
     *lines, _ = file.read_text(encoding="utf-8").split("\n")
     rows = []
@@ -30,9 +30,12 @@ def read_jsonl(file: Path) -> list[dict[str, Any]]:
 
 
 def git_revision() -> str | None:
-    """The revision of the source tree this code runs from, `-dirty` with uncommitted changes; None outside of one."""
+    """The git revision of the source tree that this code runs from, or None if it is installed without one.
+
+    Uncommitted changes add `-dirty`.
+    """
     root = Path(__file__).parents[1]
-    if not (root / ".git").exists():  # installed, perhaps below a repository of somebody else
+    if not (root / ".git").exists():  # do not search upwards: that may be somebody else's repository
         return None
     try:
         described = subprocess.run(

@@ -1,4 +1,4 @@
-"""The curves of runs: run folders in; plots.png and a self-contained plots.html out.
+"""Plot the curves of runs, as plots.png and a self-contained plots.html.
 
 python -m distill.plots RUN [RUN ...] [--out FOLDER]
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import matplotlib
 
-matplotlib.use("Agg")  # a run's machine has no screen
+matplotlib.use("Agg")  # works without a screen
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from distill.files import read_jsonl
 from distill.run.folder import read_metrics
 
-# one panel per entry: its title, and the keys of metrics.jsonl in it; a key in none of them gets a panel of its own
+# The title of each panel, and the keys of metrics.jsonl that it shows. Every other key gets its own panel.
 PANELS: dict[str, tuple[str, ...]] = {
     "loss (nats per token)": ("loss", "kd", "ce"),
     "held-out cross-entropy (nats per token)": ("heldout_nats_per_token",),
@@ -44,8 +44,8 @@ NUM_SHOWN_SAMPLES = 20
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.plots") -> None:
     """Parse the command line, draw and write. Raises FileNotFoundError or ValueError with one message."""
     parser = argparse.ArgumentParser(prog=prog, description="Plot the curves of runs.")
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, drawn into the same panels")
-    parser.add_argument("--out", type=Path, help="where plots.png and plots.html go (the first run's folder)")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, drawn in the same panels")
+    parser.add_argument("--out", type=Path, help="where plots.png and plots.html go (default: the first run's folder)")
     options = parser.parse_args(arguments)
     runs = {_label(run, options.runs): load_curves(run) for run in options.runs}
     out = options.out or options.runs[0]
@@ -71,7 +71,7 @@ def load_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def panels_of(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> dict[str, list[str]]:
-    """The panels that there is something to draw in, with their keys: those of PANELS, then one for each other key."""
+    """The panels that have something to show, with their keys: those of PANELS, then one per other key."""
     present = list(dict.fromkeys(key for curves in runs.values() for key in curves))
     panels = {title: [key for key in keys if key in present] for title, keys in PANELS.items()}
     known = {key for keys in PANELS.values() for key in keys}
@@ -80,7 +80,7 @@ def panels_of(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> dict[str, 
 
 
 def draw(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> bytes:
-    """All panels as one PNG; a run has a colour, a key within a panel a line style."""
+    """All panels as one PNG. Each run has a colour, and each key within a panel a line style."""
     panels = panels_of(runs)
     num_rows = -(-len(panels) // NUM_COLUMNS)
     figure, grid = plt.subplots(num_rows, NUM_COLUMNS, figsize=(5 * NUM_COLUMNS, 3.2 * num_rows), squeeze=False)
@@ -116,7 +116,7 @@ def _panel(axes: Axes, title: str, keys: list[str], runs: dict[str, dict[str, li
 
 
 def page(runs: dict[str, dict[str, list[tuple[int, float]]]], folders: Sequence[Path], image: bytes) -> str:
-    """The page: the picture, the last value of every curve, and the latest samples of each run."""
+    """The HTML page: the picture, the last value of every curve, and the latest samples of each run."""
     keys = list(dict.fromkeys(key for curves in runs.values() for key in curves))
     head = "".join(f"<th>{html.escape(name)}</th>" for name in runs)
     rows = "".join(
@@ -151,7 +151,7 @@ def _samples(name: str, folder: Path) -> str:
 
 
 def _label(run: Path, runs: Sequence[Path]) -> str:
-    """A run's name: its folder's, or the whole path where two folders have the same name."""
+    """The name of a run's folder, or its whole path if another run's folder has the same name."""
     same = [other for other in runs if other.resolve().name == run.resolve().name]
     return run.resolve().name if len(same) == 1 else str(run)
 

@@ -1,7 +1,7 @@
-"""Which lexicon terms are single tokens: python -m distill.terms TOKENIZER [--lexicon FILE.tsv].
+"""List which lexicon terms are single tokens: python -m distill.terms TOKENIZER [--lexicon FILE.tsv].
 
-A tokenizer and a lexicon in, one line per pair of terms out. Only a form that is one token for both terms can be
-carried to its counterpart in a target; the words themselves are swapped in texts whatever their tokens are.
+Prints one line per term pair. A target can carry the mass of a term to its counterpart only in forms in which both are
+one token. In texts, terms are swapped whatever their tokens are.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def is_single(form: SurfaceForm) -> bool:
 
 
 def coverage(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> tuple[int, int]:
-    """How many pairs of terms are single tokens in at least one surface form, and how many there are."""
+    """How many term pairs are single tokens in at least one surface form, and how many term pairs there are."""
     by_pair = [any(is_single(form) for form in forms) for _, forms in _by_pair(surface_forms(tokenizer, lexicon))]
     return sum(by_pair), len(by_pair)
 
 
 def report(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> str:
-    """A line per pair: the terms, the forms that are single tokens for both, and those that are not."""
+    """One line per pair: its terms, the forms in which both are single tokens, and the other forms."""
     lines = ["masculine\tfeminine\tsingle tokens\tseveral tokens"]
     for (masculine, feminine), forms in _by_pair(surface_forms(tokenizer, lexicon)):
         names = {True: [], False: []}  # type: dict[bool, list[str]]
@@ -41,7 +41,7 @@ def report(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> str:
 
 
 def _by_pair(forms: Iterable[SurfaceForm]) -> Iterable[tuple[tuple[str, str], list[SurfaceForm]]]:
-    """Consecutive surface forms of one pair of terms, by the pair."""
+    """The surface forms of each term pair, with the pair."""
 
     def pair_of(form: SurfaceForm) -> tuple[str, str]:
         return form.masculine.strip().lower(), form.feminine.strip().lower()
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
         prog=prog, description="List which pairs of terms are single tokens, and in which forms."
     )
     parser.add_argument("tokenizer", help="folder or hub name")
-    parser.add_argument("--lexicon", help="a TSV of your own that extends the default one")
+    parser.add_argument("--lexicon", help="your own TSV file, which extends the default lexicon")
     options = parser.parse_args(arguments)
     tokenizer, lexicon = load_tokenizer(options.tokenizer), load_lexicon(None, options.lexicon)
     print(report(tokenizer, lexicon))

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from distill.config import RunConfig
 from distill.run.cached_states import add_cached_states
 from distill.run.dry_run import describe
-from distill.run.folder import is_complete, leave_note
+from distill.run.folder import check_rules, is_complete, leave_note
 from distill.run.interrupt import Stopped, StopRequest
 from distill.run.launch import leave
 from distill.run.setup import add_provenance, hold_run_folder, set_up
@@ -34,9 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="settings that win over the file")
     options = parser.parse_intermixed_args(arguments)
     config = load_config(RunConfig, options.config, options.overrides)
-    if not options.dry_run and is_complete(config):
-        print(f"{config.run_dir}/student exists: this run is complete; remove the folder to train again")
-        return
+    if not options.dry_run:
+        if is_complete(config):
+            print(f"{config.run_dir}/student exists: this run is complete; remove the folder to train again")
+            return
+        check_rules(config)
 
     with _explained(config, options.dry_run):
         setup = set_up(config)

@@ -151,6 +151,20 @@ def test_a_setting_that_is_newer_than_the_run_has_its_default_there(config_file,
         train.main(["--config", str(config_file)])
 
 
+def test_a_run_of_other_swap_rules_is_refused_in_one_line_before_any_text_is_paired(config_file, tmp_path):
+    train.main(["--config", str(config_file), "data.max_documents=100"])
+    file = tmp_path / "run" / "config.yaml"
+    lexicon = yaml.safe_load(file.read_text())["provenance"]["data"]["lexicon"]
+    file.write_text(file.read_text().replace(lexicon, "a" * 64))
+    (tmp_path / "run" / "student").rename(tmp_path / "elsewhere")
+    arguments = ["--config", str(config_file), "data.max_documents=100", f"data.cache_dir={tmp_path / 'empty'}"]
+    message = f"begun with other swap rules .*aaaaaaaa there, {lexicon[:8]} now.*version that began it.*another run_dir"
+    with pytest.raises(ValueError, match=message) as fault:
+        train.main(arguments)
+    assert "\n" not in str(fault.value)
+    assert not (tmp_path / "empty").exists()
+
+
 def test_a_run_that_continues_at_its_last_step_logs_it_once(config_file, tmp_path):
     arguments = ["--config", str(config_file), "train.sample_prompts=[He]"]
     train.main(arguments)

@@ -1,1 +1,8 @@
-"""From a corpus to batches: reading, pairing, packing, cached blocks, batches."""
+"""From a corpus to batches. Each file answers one question:
+
+corpus.py   which documents does a corpus hold?
+pairing.py  how do several processes pair texts with their counterfactuals?
+packing.py  how is a pair of texts tokenised, aligned and cut into blocks?
+blocks.py   where are prepared blocks kept, and how are they built?
+batches.py  how do blocks become batches of tensors?
+"""

@@ -1,9 +1,9 @@
-"""Training data: a corpus and a tokenizer in; cached, packed blocks of counterfactual pairs out.
+"""Turn a corpus into packed blocks of counterfactual pairs, cached on disk.
 
-The blocks are built once, by whichever process comes first, into a folder whose name is a hash of everything that
-determines them; every other process and every later run with the same settings reads them from there, memory-mapped.
-The corpus is read as a stream and written in shards: memory does not grow with it, and a build that was interrupted
-continues after its last whole shard.
+The first process to need them builds the blocks, into a folder whose name is a hash of everything that determines
+them. All other processes and later runs with the same settings read them from there, memory-mapped. The corpus is read
+as a stream and written in shards, so memory does not grow with it, and an interrupted build continues after its last
+whole shard.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -43,10 +44,10 @@ CHARACTERS_PER_SHARD = 2**26
 
 
 class Blocks(NamedTuple):
-    """The packed blocks of a corpus (rows: the fields of PairedExample) and what is known about them.
+    """The packed blocks of a corpus; the columns are the fields of PairedExample.
 
-    key: a hash of everything that determines them. states: reads the teacher's cached states of a training block, if
-    there are any.
+    info: counts and fingerprints. key: a hash of everything that determines the blocks. states: reads the teacher's
+    cached states of a training block; None if they are not cached.
     """
 
     train: Dataset
@@ -64,7 +65,8 @@ def prepare_blocks(
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
-    `seed` matters only to augmentation mode `substitute`, whose choice of documents it determines.
+    seed: decides which documents augmentation mode `substitute` replaces; other modes do not use it. Raises ValueError
+    or OSError with one message for bad text, damaged blocks or a full disk.
     """
     Path(data.cache_dir).mkdir(parents=True, exist_ok=True)
     identity = _identity(data, augmentation, lexicon, tokenizer, seed)
@@ -73,6 +75,7 @@ def prepare_blocks(
     if not folder.exists():
         with FileLock(f"{folder}.lock"):
             if not folder.exists():  # another process may have built it while this one waited for the lock
+                _announce(folder, data)
                 _build(folder, data, augmentation, lexicon, tokenizer, seed)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
@@ -84,9 +87,17 @@ def prepare_blocks(
     return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, key)
 
 
+def _announce(folder: Path, data: DataConfig) -> None:
+    """Say that blocks are being prepared, because that can take long."""
+    num_others = len(list(folder.parent.glob("*/info.json")))
+    hint = f" (folders there of other text, settings or versions: {num_others})" if num_others else ""
+    verb = "continuing to prepare" if folder.with_name(folder.name + ".partial").exists() else "preparing"
+    print(f"{verb} the blocks of {data.path} in {folder}{hint}", file=sys.stderr, flush=True)
+
+
 def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
     shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
-    if sum(map(len, shards)) != num_blocks:  # a shard is gone, and the others would be other blocks in another order
+    if sum(map(len, shards)) != num_blocks:  # without the missing shard, block numbers would mean other blocks
         raise ValueError(f"{name} has {sum(map(len, shards)):,} blocks instead of {num_blocks:,}")
     return concatenate_datasets(shards).with_format("numpy")
 
@@ -94,8 +105,8 @@ def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
 def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
     """The token ids before and after each document.
 
-    By default BOS before and EOS after, or, where they are one token or only one exists, that token before. A named
-    `separator` replaces both. Raises ValueError if there is none.
+    By default BOS comes before and EOS after. If both are the same token or only one exists, that token comes before. A
+    named `separator` replaces both. Raises ValueError if there is no such token.
     """
     if separator is not None:
         token_id = tokenizer.get_vocab().get(separator)
@@ -113,7 +124,7 @@ def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tup
 def _identity(
     data: DataConfig, augmentation: AugmentConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> dict[str, Any]:
-    """Everything that determines the blocks, the version of the code that makes them included."""
+    """Everything that determines the blocks, including the version of the code that makes them."""
     substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
     return {
         **sources(data, lexicon),
@@ -128,7 +139,7 @@ def _identity(
 
 
 def sources(data: DataConfig, lexicon: Lexicon) -> dict[str, str | None]:
-    """What blocks are made from, as it is now: the fingerprints of `corpus`, `heldout_corpus` and `lexicon`."""
+    """The fingerprints, as of now, of what blocks are made from: `corpus`, `heldout_corpus` and `lexicon`."""
     return {
         "corpus": _fingerprint(data),
         "heldout_corpus": _fingerprint(data, heldout=True) if data.heldout_path else None,
@@ -137,8 +148,9 @@ def sources(data: DataConfig, lexicon: Lexicon) -> dict[str, str | None]:
 
 
 def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
-    """The fingerprint of a corpus. A local one is read for it once, by one process, and not again at every launch until
-    a file of it is written: cache_dir keeps the result.
+    """The fingerprint of a corpus.
+
+    One process reads a local corpus for it, once. The result is kept in cache_dir until a file of the corpus changes.
     """
     version = corpus.corpus_version(data, heldout)
     if version is None:
@@ -162,9 +174,9 @@ def _build(
     tokenizer: PreTrainedTokenizerFast,
     seed: int,
 ) -> None:
-    """Write the blocks and their info.json beside `folder`, then rename: a folder that exists is complete.
+    """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
-    Whole shards of a build that was interrupted are used. Bad data removes them, for its cure changes the corpus.
+    Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
     """
     if data.heldout_path is None:
         train, heldout = _split(data, heldout=False), _split(data, heldout=True)
@@ -190,7 +202,7 @@ def _build(
             raise
         raise OSError(
             f"the blocks cannot be written into {aside} ({error.strerror}); make room, or set data.cache_dir; "
-            "what is finished is kept"
+            "finished shards are kept"
         ) from error
 
 
@@ -201,9 +213,9 @@ def _write_part(
     settings: dict[str, Any],
     data: DataConfig,
 ) -> dict[str, int]:
-    """Write the shards stem-00000.arrow and so on of one side of the split, after those that are there; its counts.
+    """Write the shards (stem-00000.arrow and so on) of one side of the split, after those that exist; returns counts.
 
-    settings: those of `pair_all`. Raises ValueError when no block comes out.
+    settings: the arguments of `pair_texts`. Raises ValueError if there is not a single block.
     """
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
@@ -223,12 +235,12 @@ def _write_part(
 
 
 def _is_drawn(seed: int, fraction: float, text: str) -> bool:
-    """Whether a text is among the `fraction` that a seed draws."""
+    """Whether a text belongs to the fraction that is drawn with a seed."""
     return _draw(f"{seed}:{text}") < fraction
 
 
 def _split(data: DataConfig, heldout: bool) -> Iterator[str]:
-    """The documents of one side of the split, which a hash of the text decides: duplicates fall on one side."""
+    """The documents of one side of the split. A hash of the text decides, so duplicates are on the same side."""
     for text in islice(corpus.read_documents(data), data.max_documents):
         if (_draw(text) < data.heldout_fraction) == heldout:
             yield text
@@ -240,14 +252,15 @@ def _draw(text: str) -> float:
 
 
 def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
-    """Pass documents on, with a progress bar that starts at those of finished shards."""
+    """Pass documents on and show a progress bar; `num_done` are in finished shards."""
     text = f"pairing the {name} text"
     yield from tqdm(documents, desc=text, unit=" documents", unit_scale=True, leave=False, initial=num_done)
 
 
 def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
-    """The documents in consecutive parts of at least CHARACTERS_PER_SHARD characters, but for the last. A part must be
-    used up before the next.
+    """The documents in consecutive shards of at least CHARACTERS_PER_SHARD characters; the last may be shorter.
+
+    Consume each shard before taking the next one.
     """
 
     def part(first: PairedDocument) -> Iterator[PairedDocument]:
@@ -265,7 +278,7 @@ def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocu
 def _count(
     documents: Iterable[tuple[PairedDocument, bool]], counts: Counter[str]
 ) -> Iterator[tuple[PairedDocument, bool]]:
-    """Pass documents and their flags on, adding them up in `counts`."""
+    """Pass documents and their flags on, and add the documents up in `counts`."""
     for document, flag in documents:
         counts["num_documents"] += 1
         counts["num_words"] += len(document.pair.original.split())
@@ -275,7 +288,7 @@ def _count(
 
 
 def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]:
-    """Stream blocks into one Arrow file on the disk; returns their number and that of the original view's tokens."""
+    """Stream blocks into one Arrow file; returns the numbers of blocks and of tokens in the original view."""
     num_blocks = num_tokens = 0
     iterator = iter(blocks)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:

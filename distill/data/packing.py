@@ -1,7 +1,7 @@
-"""Pairs of views, tokenised, and their packing: texts in, blocks of at most seq_len tokens out, aligned throughout.
+"""Tokenise pairs of texts and pack them into blocks of at most seq_len tokens, aligned throughout.
 
-Both views are packed in step: a block holds the same pieces of the same documents in each. A document that is longer
-than the rest of a block is cut at the same word in both views.
+Both views are packed in step: a block holds the same pieces of the same documents in both. A document that does not fit
+into the rest of a block is cut at the same word in both views.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ class PairedExample(NamedTuple):
     align: IntArray
 
     def exchanged(self) -> PairedExample:
-        """The same pair with the roles of its views exchanged."""
+        """The pair with its two views exchanged."""
         return PairedExample(self.cf_input_ids, self.input_ids, invert(self.align, len(self.cf_input_ids)))
 
 
 class PairedDocument(NamedTuple):
-    """A tokenised document with its separators, and after which of its tokens it may be cut, its end included.
+    """A tokenised document with its separators, and the tokens after which it may be cut (the last one included).
 
-    word_cuts: where a word ends in both views. cuts: where both views merely pair, for a word longer than a block.
+    word_cuts: tokens that end a word in both views. cuts: all tokens that pair between the views, for a word that is
+    longer than a block.
     """
 
     example: PairedExample
@@ -66,7 +67,7 @@ def pair_texts(
 
 def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], IntArray]]:
     """Token ids and end offsets of each text, without special tokens."""
-    # the tokenizer underneath: transformers would make Python lists of much that is not needed here
+    # the backend tokenizer: transformers would also make Python lists that are not needed here
     for encoding in tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False):
         yield encoding.ids, np.array([end for _, end in encoding.offsets], dtype=np.int64)
 
@@ -81,7 +82,7 @@ def _paired_document(
     (ids, ends), (cf_ids, cf_ends) = encoded, cf_encoded
     align = align_tokens(ends, cf_ends, pair.edits)
     if len(align):
-        align[-1] = len(cf_ids) - 1  # having read all of one view corresponds to having read all of the other
+        align[-1] = len(cf_ids) - 1  # the end of one view corresponds to the end of the other
     word_cuts, cuts = _cut_points(pair, ends, align)
     num_prefix, num_suffix = len(prefix_ids), len(suffix_ids)
     example = PairedExample(
@@ -101,9 +102,9 @@ def _paired_document(
 
 
 def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> tuple[IntArray, IntArray]:
-    """The positions after which a word ends in both views, and all after which both may be cut at all.
+    """The positions that end a word in both views, and all positions after which both views may be cut.
 
-    The latter pair, complete a character and are not inside an edit.
+    A view may be cut after a position that has a partner, completes a character and is not inside an edit.
     """
     complete = np.append(np.diff(ends) > 0, True) if len(ends) else np.zeros(0, dtype=bool)  # a character's last token
     possible = complete & (align >= 0) & ~inside_edits(ends, pair.edits)
@@ -116,12 +117,11 @@ def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> tu
 
 
 def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iterator[PairedExample]:
-    """Blocks of at most `seq_len` tokens in either view, in the order of the documents; only the last may be short
-    for want of text.
+    """Blocks of at most `seq_len` tokens in either view, in the order of the documents.
 
-    Each document comes with a flag: whether its views exchange roles (augmentation mode `substitute`). The room a piece
-    takes is that of its longer view, so that the blocks are cut at the same places whatever the flags.
-    Raises ValueError when a block cannot hold the smallest piece of a document.
+    Each document comes with a flag: whether its views are exchanged (augmentation mode `substitute`). A piece takes the
+    room of its longer view, so blocks are cut at the same places whatever the flags. Raises ValueError if a block
+    cannot hold the smallest piece of a document.
     """
     block: list[PairedExample] = []
     room = seq_len
@@ -130,7 +130,7 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
         last = len(document.example.input_ids) - 1
         while start <= last:
             cut = _last_cut_that_fits(document.example.align, document.word_cuts, start, room)
-            if cut is None and room == seq_len:  # a word that is longer than a block: cut it between two tokens
+            if cut is None and room == seq_len:  # a word is longer than a block: cut it between two tokens
                 cut = _last_cut_that_fits(document.example.align, document.cuts, start, room)
             if cut is None and room == seq_len:
                 raise ValueError(
@@ -159,7 +159,7 @@ def _last_cut_that_fits(align: IntArray, cuts: IntArray, start: int, room: int) 
 
 
 def _slice(example: PairedExample, start: int, cut: int) -> PairedExample:
-    """Tokens start..cut (cut included) of the original, with their counterpart."""
+    """Tokens start..cut (cut included) of the original, with their counterparts."""
     cf_start = example.align[start - 1] + 1 if start else 0
     align = example.align[start : cut + 1]
     return PairedExample(
@@ -170,7 +170,7 @@ def _slice(example: PairedExample, start: int, cut: int) -> PairedExample:
 
 
 def _concatenate(pieces: list[PairedExample]) -> PairedExample:
-    """One block out of its pieces."""
+    """One block from its pieces."""
     offsets = np.cumsum([0] + [len(piece.cf_input_ids) for piece in pieces[:-1]])
     return PairedExample(
         np.concatenate([piece.input_ids for piece in pieces]),

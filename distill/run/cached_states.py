@@ -91,6 +91,7 @@ def cache_states(setup: Setup) -> CachedStates:
     needed = size_bytes(min(len(missing) * BLOCKS_PER_SHARD, num_blocks), setup.config, teacher)
     on_main(accelerator, lambda: _check_space(folder.path, needed))
     if missing:
+        accelerator.print(f"caching the teacher's states of {num_blocks:,} training blocks in {folder.path}")
         teacher.to(accelerator.device)
     # Shared out by number, not by place in the list: while another run stores the same states, processes may see
     # different lists.

@@ -26,6 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from yaml import YAMLError
 
+from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.files import git_revision, read_jsonl, write_text
 from distill.settings import dump_yaml, load_yaml, to_dict, validate
@@ -161,6 +162,24 @@ def is_complete(config: RunConfig) -> bool:
         return False
     _check_same(run_dir / "config.yaml", to_dict(config))
     return True
+
+
+def check_rules(config: RunConfig) -> None:
+    """Raise ValueError, before any text is paired, if the run in the folder was begun with other swap rules or another
+    lexicon.
+    """
+    run_dir = Path(config.run_dir)
+    if not _has_progress(run_dir):
+        return
+    recorded = flatten(_read_settings(run_dir / "config.yaml"))
+    fingerprint = recorded.get("provenance.data.lexicon")
+    current = load_lexicon(config.augment.tiers, config.augment.lexicon).fingerprint
+    if fingerprint not in (None, current):
+        raise ValueError(
+            f"{run_dir} was begun with other swap rules or another lexicon (fingerprint {fingerprint[:8]} there, "
+            f"{current[:8]} now), so its text would be paired differently from here on; finish it with the version "
+            f"that began it (git revision {recorded.get('provenance.git_revision')}), or choose another run_dir"
+        )
 
 
 def check_settings(config: RunConfig) -> None:

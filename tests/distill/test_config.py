@@ -58,7 +58,7 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
         ("loss={kd_weight: 0, ce_weight: 0}", "kd_weight, ce_weight and hidden_weight are all 0"),
         ("loss={kd_weight: 1, ce_weight: 0, ce_counterparts: false}", "kd_weight is 1 and ce_weight 0; give both"),
         ("loss={kd_weight: 0, ce_weight: 1, ce_counterparts: false}", "kd_weight is 0 and ce_weight 1; give both"),
-        ("data={path: a, heldout_split: test}", "heldout_split is of heldout_path; set that too"),
+        ("data={path: a, heldout_split: test}", "heldout_split is a split of heldout_path; set heldout_path too"),
         ("data={path: a, heldout_path: a}", "heldout_path is the training corpus itself"),
         ("data.path=null", "config key data.path = None: Input should be a valid string"),
         ("data=3", "config key data = 3: "),

@@ -232,6 +232,17 @@ def test_a_build_that_was_killed_continues_after_its_last_whole_shard(
     assert again.info == whole.info
 
 
+def test_one_line_says_that_blocks_are_prepared_and_none_that_they_are_read(settings, tokenizer, tmp_path, capsys):
+    prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "blocks of" in line]
+    assert len(lines) == 1 and lines[0].startswith(f"preparing the blocks of {settings.path} in {tmp_path / 'cache'}")
+    prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert "blocks of" not in capsys.readouterr().err
+    other = DataConfig(**(vars(settings) | {"seq_len": settings.seq_len + 1}))
+    prepare_blocks(other, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    assert "(folders there of other text, settings or versions: 1)" in capsys.readouterr().err
+
+
 def test_a_full_disk_keeps_the_finished_shards(settings, tokenizer, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
