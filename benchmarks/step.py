@@ -251,7 +251,7 @@ def main() -> None:
     )
     print(f"{device}, torch {torch.__version__}")
     if options.compile:
-        fused._terms_and_gradient = torch.compile(fused._terms_and_gradient, dynamic=True)
+        fused.terms_and_gradient = torch.compile(fused.terms_and_gradient, dynamic=True)
     figures = speed(options)
     if options.out:
         about = {"date": time.strftime("%Y-%m-%d"), "device": device, "torch": torch.__version__}

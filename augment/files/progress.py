@@ -13,6 +13,8 @@ from tqdm import tqdm
 from augment.files.rows import Block, Counts, RowOptions
 from augment.files.safe import write_text
 
+REMEDY_FOR_DEAD_WORKERS = "run the same command with fewer --workers; it resumes where it stopped"
+
 
 @dataclass(frozen=True)
 class FileReport:

@@ -13,12 +13,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from augment.files.progress import FileReport, Journal, open_truncated
+from augment.files.progress import REMEDY_FOR_DEAD_WORKERS, FileReport, Journal, open_truncated
 from augment.files.rows import Block, RowOptions, swap_json_lines, swap_text_lines
 from augment.files.texts import SUFFIXES, format_of, open_bytes
 from augment.files.workers import in_order
 
-REMEDY_FOR_DEAD_WORKERS = "run the same command with fewer --workers; it resumes where it stopped"
 _BLOCK_BYTES = 1 << 19
 _SAVE_EVERY = 8  # blocks between two notes of progress
 

@@ -172,14 +172,14 @@ def _chunk_terms(
     for few in (slice(start, start + step) for start in range(0, num_rows, step)):
         few_logits = logits[:, few]
         few_teacher = None if teacher_logits is None else teacher_logits[:, few]
-        terms, gradient = _terms_and_gradient(few_logits, few_teacher, labels[:, few], chunk, objective)
+        terms, gradient = terms_and_gradient(few_logits, few_teacher, labels[:, few], chunk, objective)
         stacked.append(torch.stack(terms))
         torch.mul(gradient, mantissa, out=few_logits)  # the logits are no longer needed
     student.add_gradient(chunk.student_rows, logits)
     return torch.cat(stacked, dim=-1)
 
 
-def _terms_and_gradient(
+def terms_and_gradient(
     logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, group: Group, objective: Objective
 ) -> tuple[LossTerms, Tensor]:
     """The terms [S, N] of predictions with labels [S, N], and the gradient [S, N, V] of their loss.
