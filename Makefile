@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 
 install: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
@@ -24,16 +24,16 @@ OVERRIDES_equivariant_augment := perturb.operation=equivariant augment.mode=augm
 OVERRIDES_equivariant_weighted := perturb.operation=equivariant_geometric perturb.gain=2 loss.counterpart_weight=10
 
 quickstart: install
-	$(BIN)/python -m distill.smallworld --out $(WORLD)/world
-	$(BIN)/accelerate launch --quiet --config_file configs/accelerate/cpu.yaml train.py --config configs/train/smallworld_teacher.yaml
+	$(BIN)/evenhand smallworld --out $(WORLD)/world
+	$(BIN)/evenhand train --config smallworld_teacher --config_file cpu
 	@echo "training $(words $(STUDENTS)) students, two at a time; each writes its log to $(WORLD)/NAME.log"
 	@$(MAKE) --no-print-directory --jobs 2 students
-	$(BIN)/python eval.py $(WORLD)/teacher $(addprefix $(WORLD)/,$(STUDENTS)) \
-	  --config configs/eval/smallworld.yaml --out $(WORLD)/report
+	$(BIN)/evenhand eval $(WORLD)/teacher $(addprefix $(WORLD)/,$(STUDENTS)) --config smallworld --out $(WORLD)/report
 
 students: $(addprefix student-,$(STUDENTS))
 
-# one thread each: two single-threaded runs side by side are faster than one run on two threads after the other
+# one thread each: two single-threaded runs side by side are faster than one run on two threads after the other; train.py
+# itself, because a launcher would import torch once more for every student
 student-%:
 	@echo "  $*: train.py --config configs/train/smallworld.yaml $(OVERRIDES_$*)"
 	@OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true $(BIN)/python train.py --config configs/train/smallworld.yaml run_dir=$(WORLD)/$* \

@@ -7,6 +7,7 @@ torch nor transformers. `python -m MODULE` runs the same function.
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -71,6 +72,9 @@ def run(name: str, words: Sequence[str]) -> int:
     try:
         prog = "evenhand" if command.words else f"evenhand {name}"
         return int(import_module(command.module).main([*command.words, *words], prog) or 0)
+    except BrokenPipeError:  # the reader of stdout, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails when it flushes
+        return 141
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

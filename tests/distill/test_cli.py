@@ -80,6 +80,21 @@ def test_what_a_command_raises_is_one_line(raised, code, said, monkeypatch, caps
     assert capsys.readouterr().err == said
 
 
+def test_a_reader_that_stops_reading_is_no_error():
+    code = """
+import sys, types
+from distill import cli
+cli.COMMANDS["count"] = cli.Command("", "count")
+sys.modules["count"] = types.SimpleNamespace(main=lambda words, prog: print(*range(1_000_000), sep="\\n"))
+sys.exit(cli.main(["count"]))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_bad_input_of_real_commands(tmp_path, capsys):
     assert cli.main(["plots", str(tmp_path)]) == 1
     assert "is not a run folder: it has no metrics.jsonl" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,20 @@ def test_a_run_from_the_command_line(config_file, tmp_path):
     assert done.stdout == f"done: {tmp_path / 'run'}/student\n"
     assert "were not passed" not in done.stderr and "warn" not in done.stderr.lower()
     assert (tmp_path / "run" / "student" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_signal_reaches_the_training_and_its_exit_code_the_shell(config_file, tmp_path):
+    words = ["--config", str(config_file), "train.max_steps=1000000", "train.save_every=1000000"]
+    command = [sys.executable, "-m", "distill.cli", "train", *words]
+    environment = os.environ | {"HF_HOME": str(tmp_path / "home")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        metrics, give_up = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 600
+        while not (metrics.exists() and '"loss"' in metrics.read_text()) and time.monotonic() < give_up:
+            time.sleep(0.1)
+        process.terminate()
+    assert process.returncode == 143
+    assert (tmp_path / "run" / "stopped.json").is_file()
 
 
 @pytest.mark.slow

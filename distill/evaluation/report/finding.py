@@ -91,7 +91,7 @@ def _count_he(records: Records) -> tuple[int, int]:
 
 def _number(value: float) -> str:
     """Two decimals, or two significant digits below 0.1."""
-    text = f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+    text = f"{value:.2f}" if abs(value) >= 0.1 else f"{value:#.2g}"
     return "0" if float(text) == 0 else text
 
 

@@ -45,7 +45,7 @@ REST = "; its distance from parity is 0.87 nats [0.70, 1.04] (0 is parity)."
         (
             (0.3, 0.01, 0.5),
             3,
-            "m prefers he by 0.30 nats [0.01, 0.50] on average, though after only 3 of 8 occupations",
+            "m prefers he by 0.30 nats [0.010, 0.50] on average, though after only 3 of 8 occupations",
         ),
         (
             (-0.3, -0.5, -0.012),
@@ -55,7 +55,7 @@ REST = "; its distance from parity is 0.87 nats [0.70, 1.04] (0 is parity)."
         (
             (0.05, -0.1, 0.2),
             5,
-            "m shows no clear preference between he and she overall (mean log-odds 0.05 nats [-0.10, 0.20]; "
+            "m shows no clear preference between he and she overall (mean log-odds 0.050 nats [-0.10, 0.20]; "
             "he is likelier after 5 of 8 occupations)",
         ),
         (
