@@ -1,9 +1,9 @@
 #!/bin/bash
 # A run on two nodes of eight GPUs that survives its time limit and preemption:
-#   sbatch configs/accelerate/slurm.sh data.path=my_corpus.jsonl     (any settings; CONFIG and RUN_DIR name file and folder)
-# 300 s before the limit Slurm sends SIGTERM to the processes (not to this script); the run finishes its step, saves a
-# checkpoint and leaves RUN_DIR/stopped.json, and the job goes back into the queue. Use fsdp2.yaml with --num_machines
-# and --machine_rank in the same way.
+#   sbatch configs/accelerate/slurm.sh data.path=my_corpus.jsonl     (CONFIG and RUN_DIR set the configuration and folder)
+# 300 s before the limit, Slurm sends SIGTERM to the processes, not to this script. The run finishes its step, saves a
+# checkpoint and leaves RUN_DIR/stopped.json, and this script puts the job back into the queue. fsdp2.yaml can be used in
+# the same way, with --num_machines and --machine_rank.
 #SBATCH --job-name=evenhand
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -21,7 +21,7 @@ HEAD_NODE=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export HEAD_NODE
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=240 # how long the launcher waits for the checkpoint after SIGTERM, in seconds
 
-# one left by an earlier start of this job: a run that fails before it reads its checkpoint would be requeued for ever
+# remove the file of an earlier start: otherwise a run that fails before it reads its checkpoint is requeued forever
 rm -f "$RUN_DIR/stopped.json"
 
 # exec: the signal must reach the launcher, not a shell that waits for it
