@@ -1,6 +1,6 @@
-"""Command line of the augmenter: `python -m augment swap|explain|fit|audit|agree ...`.
+"""The commands of the augmenter: `python -m augment swap|explain|fit|audit|agree ...`, or `evenhand swap ...` etc.
 
-Errors of input end with one `error: ...` line on stderr and exit code 1.
+Bad input ends with one line `error: ...` on stderr and exit code 1.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Export the student of a checkpoint as a plain transformers folder, while its run continues or afterwards.
 
-python -m distill.export_checkpoint RUN CHECKPOINT --out DIR
+evenhand checkpoint RUN CHECKPOINT --out DIR
 
 CHECKPOINT is the name of a checkpoint's folder (step_00000500), or `best`: the one with the lowest held-out loss.
 """

@@ -1,6 +1,6 @@
-"""Plot the curves of runs, as plots.png and a self-contained plots.html.
+"""Draw the curves of runs as plots.png and plots.html, which needs no other file.
 
-python -m distill.plots RUN [RUN ...] [--out FOLDER]
+evenhand plots RUN [RUN ...] [--out FOLDER]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""List which lexicon terms are single tokens: python -m distill.terms TOKENIZER [--lexicon FILE.tsv].
+"""List which lexicon terms are single tokens: evenhand terms TOKENIZER [--lexicon FILE.tsv].
 
-Prints one line per term pair. A target can carry the mass of a term to its counterpart only in forms in which both are
-one token. In texts, terms are swapped whatever their tokens are.
+Each pair of terms has a line. A distillation target can move probability between the two terms of a pair only in a form
+in which both are single tokens. In texts the words are swapped whatever their tokens are.
 """
 
 from __future__ import annotations

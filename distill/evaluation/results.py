@@ -110,15 +110,15 @@ def read_results(path: Path) -> dict[str, Any]:
         results = json.loads(path.read_text(encoding="utf-8"))
         version, lacking = results["schema_version"], sorted(FIELDS - results.keys())
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} does not exist; give a results.json that eval.py wrote") from error
+        raise FileNotFoundError(f"{path} does not exist; give a results.json of `evenhand eval`") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a results.json of eval.py ({error!r})") from error
+        raise ValueError(f"{path} is not a results.json of `evenhand eval` ({error!r})") from error
     if lacking:
-        raise ValueError(f"{path} is not a results.json of eval.py: it has no {', '.join(lacking)}")
+        raise ValueError(f"{path} is not a results.json of `evenhand eval`: it has no {', '.join(lacking)}")
     if version != SCHEMA_VERSION:
         raise ValueError(
-            f"{path} has schema_version {version}, and this version reads {SCHEMA_VERSION}; run eval.py again (it uses "
-            "its records again where it can)"
+            f"{path} has schema_version {version}, and this version reads {SCHEMA_VERSION}; evaluate again (this uses "
+            "its records where it can)"
         )
     return results
 

@@ -83,7 +83,7 @@ def _describe_objective(setup: Setup) -> str:
     return (
         f"{config.perturb.operation} (strength {config.perturb.strength:g}, gain {config.perturb.gain:g}), "
         f"augmentation {config.augment.mode}; loss: {loss_line(config)}"
-        + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (python -m distill.terms)")
+        + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (evenhand terms)")
     )
 
 

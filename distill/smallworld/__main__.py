@@ -1,4 +1,4 @@
-"""Command line: `python -m distill.smallworld --out DIR [--documents N] [--heldout N] [--seed S] [--vocab-size V]`."""
+"""Write a small world: evenhand smallworld --out DIR [--documents N] [--heldout N] [--seed S] [--vocab-size V]."""
 
 from __future__ import annotations
 

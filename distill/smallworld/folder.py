@@ -119,7 +119,9 @@ def load_world(folder: Path) -> World:
     """The world of a corpus folder. Raises FileNotFoundError or ValueError with the remedy."""
     path = folder / "world.json"
     if not path.is_file():
-        raise FileNotFoundError(f"world file {path} does not exist; generate it with python -m distill.smallworld")
+        raise FileNotFoundError(
+            f"world file {path} does not exist; make the world with `evenhand smallworld --out FOLDER`"
+        )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         occupations = tuple(

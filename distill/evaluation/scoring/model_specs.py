@@ -49,7 +49,7 @@ def parse_models(arguments: Sequence[str]) -> list[ModelSpec]:
     Raises ValueError if no model is named, or if two have the same label.
     """
     if not arguments:
-        raise ValueError("no model given; name at least one folder or hub name, e.g. eval.py runs/student")
+        raise ValueError("no model given; name at least one folder or hub name, e.g. evenhand eval runs/student")
     specs = [_parse_model(argument) for argument in arguments]
     labels = [spec.label for spec in specs]
     for label in labels:

@@ -186,8 +186,12 @@ def test_what_cannot_be_compared_is_one_message(evaluated, save, tmp_path, capsy
     for change, words, message in [
         (lambda: None, ["compare", str(tmp_path / "none")], "does not exist; give a results.json"),
         (lambda: None, ["compare", str(tmp_path / "old.json")], "has schema_version 1, and this version reads 2"),
-        (lambda: None, ["compare", str(tmp_path / "other.json")], "is not a results.json of eval.py"),
-        (lambda: None, ["compare", str(tmp_path / "study.json")], "is not a results.json of eval.py: it has no fail"),
+        (lambda: None, ["compare", str(tmp_path / "other.json")], "is not a results.json of `evenhand eval`"),
+        (
+            lambda: None,
+            ["compare", str(tmp_path / "study.json")],
+            "is not a results.json of `evenhand eval`: it has no fail",
+        ),
         (lambda: None, ["compare", str(folder), "--out", str(records)], "is a file; name a folder"),
         (lambda: records.write_text(text.split("\n", 1)[1]), ["compare", str(folder)], "not of the same evaluation"),
         (
