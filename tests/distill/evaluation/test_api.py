@@ -25,26 +25,26 @@ def test_three_lines_measure_a_path_and_a_loaded_model_alike(tiny_model, tokeniz
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     settings = {"benchmarks": {"crows_pairs": crows}, "agreement": {"enabled": False}}
-    found = evaluate_model(tmp_path / "model", settings=settings)
-    assert {name.split("/")[0] for name in found} == {"log_odds", "crows_pairs"}
-    assert all(isinstance(one, Measurement) for one in found.values())
+    measured = evaluate_model(tmp_path / "model", settings=settings)
+    assert {name.split("/")[0] for name in measured} == {"log_odds", "crows_pairs"}
+    assert all(isinstance(measurement, Measurement) for measurement in measured.values())
     loaded = evaluate_model(model.train(), tokenizer, settings=settings)  # as it comes out of a training
-    assert {name: one.value for name, one in loaded.items()} == pytest.approx(
-        {name: one.value for name, one in found.items()}, abs=1e-5
-    )
+    assert loaded.keys() == measured.keys()
+    for name, measurement in loaded.items():
+        assert measurement.value == pytest.approx(measured[name].value, abs=1e-5)
     scorer = Scorer("x", model, tokenizer, start_token(tokenizer), 512)
     records = log_odds_module.score(scorer, neutral_prompts(LogOddsConfig(), None))
     direct = log_odds_module.summarise(records, "c", StatisticsConfig())
     for estimate in direct:
-        assert found[estimate.measurement.name].value == pytest.approx(estimate.measurement.value, abs=1e-5)
+        assert measured[estimate.measurement.name].value == pytest.approx(estimate.measurement.value, abs=1e-5)
 
 
 def test_tasks_are_chosen_and_may_depend_on_each_other(tiny_model, tokenizer, tmp_path):
     prompts = tmp_path / "profession_prompt.json"
     prompts.write_text('{"nursing_specialties": {"Nurse": ["A nurse is ", "The nurse said that "]}}')
     settings = {"benchmarks": {"bold": str(prompts)}, "generation": {"num_samples": 2, "max_new_tokens": 8}}
-    found = evaluate_model(tiny_model(), tokenizer, tasks=["bold", "diversity"], settings=settings)
-    assert {name.split("/")[0] for name in found} == {"bold", "diversity"}
+    measured = evaluate_model(tiny_model(), tokenizer, tasks=["bold", "diversity"], settings=settings)
+    assert {name.split("/")[0] for name in measured} == {"bold", "diversity"}
     with pytest.raises(
         ValueError, match="diversity is computed from the records of bold, which is not among the tasks"
     ):
@@ -66,7 +66,7 @@ def test_messages(tiny_model, tokenizer, tmp_path):
             evaluate_model(tiny_model(), tokenizer, tasks=tasks, settings=missing)
 
 
-def test_a_text_that_cannot_be_read_is_what_its_tasks_are_said_to_lack(tiny_model, tokenizer, tmp_path):
+def test_a_text_that_cannot_be_read_is_why_its_tasks_fail(tiny_model, tokenizer, tmp_path):
     settings = {"text": {"path": str(tmp_path / "none.jsonl")}, "perplexity": {"enabled": True}}
     for tasks in (None, ["perplexity"], ["log_odds", "counterfactual_gap"]):
         with pytest.raises(ValueError, match="^text: corpus .*none.jsonl does not exist; set text.path to a file"):

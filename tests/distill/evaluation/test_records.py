@@ -21,7 +21,7 @@ def test_records_are_kept_by_key_and_broken_lines_are_left_out(tmp_path):
     assert record_key("a", 1) == record_key("a", 1) != record_key("a1")
 
 
-def test_records_that_a_run_does_not_use_stay_those_of_the_newest_key(tmp_path):
+def test_unused_records_are_kept_under_their_newest_key(tmp_path):
     def write(keep_parts=False, **keys):
         tasks = {task: (key, [{"id": "x", "v": key}]) for task, key in keys.items()}
         write_records(tmp_path, "examples-a", tasks, keep_parts)

@@ -52,19 +52,19 @@ def outcome(folder):
     return results, {path.name: path.read_text(encoding="utf-8") for path in folder.glob("examples-*.jsonl")}
 
 
-def assert_close(one, other):
+def assert_close(mine, theirs):
     """Equal, except that numbers may differ by 1e-5: another process may add up sums in another order."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key, value in one.items():
-            assert_close(value, other[key])
-    elif isinstance(one, list):
-        for mine, theirs in zip(one, other, strict=True):
-            assert_close(mine, theirs)
-    elif isinstance(one, float):
-        assert one == pytest.approx(other, rel=1e-5, abs=1e-5)
+    if isinstance(mine, dict):
+        assert mine.keys() == theirs.keys()
+        for key, value in mine.items():
+            assert_close(value, theirs[key])
+    elif isinstance(mine, list):
+        for my_entry, their_entry in zip(mine, theirs, strict=True):
+            assert_close(my_entry, their_entry)
+    elif isinstance(mine, float):
+        assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5)
     else:
-        assert one == other
+        assert mine == theirs
 
 
 def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path, monkeypatch, capsys):
@@ -158,7 +158,7 @@ def test_two_processes_give_what_one_gives(words, tmp_path):
     assert_close(both, alone)
 
 
-def test_a_benchmark_that_was_left_out_once_is_not_scored_again(words, tmp_path, monkeypatch):
+def test_records_of_a_task_that_was_switched_off_once_are_used_again(words, tmp_path, monkeypatch):
     calls, score = [], log_odds.score
     monkeypatch.setattr(log_odds, "score", lambda scorer, prompts: calls.append(len(prompts)) or score(scorer, prompts))
     words, out = [words[0], *words[2:], "--out", str(tmp_path / "out")], tmp_path / "out"

@@ -5,6 +5,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from distill.models.loading import load_tokenizer
+
 
 @pytest.fixture
 def slow_logprobs():
@@ -76,3 +78,15 @@ def classifier(tokenizer, tmp_path):
         return str(folder)
 
     return build
+
+
+@pytest.fixture
+def slow_classifier():
+    """slow_classifier(path, text): the probability of each label of a classifier of `classifier`, in their order."""
+
+    def compute(path, text):
+        model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+        with torch.no_grad():
+            return model(torch.tensor([load_tokenizer(path)(text)["input_ids"]])).logits[0].softmax(-1).tolist()
+
+    return compute

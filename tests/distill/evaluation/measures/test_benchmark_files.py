@@ -52,14 +52,14 @@ def hub(monkeypatch):
         ("/owner/name", None),
     ],
 )
-def test_only_hub_and_its_prefix_reach_for_the_hub(path, expected):
+def test_only_hub_and_its_prefix_use_the_hub(path, expected):
     assert benchmark_files.hub_name(path, "usual/name") == expected
 
 
 @pytest.mark.parametrize(
     "name", ["stereoset", "crows_pairs", "winobias", "winogender", "lambada", "bold", "bold_persons"]
 )
-def test_a_missing_path_that_looks_like_a_hub_name_asks_nobody(hub, tmp_path, monkeypatch, name):
+def test_a_path_that_looks_like_a_hub_name_uses_no_network(hub, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"benchmarks.{name}: data/{name}.* does not exist.*hub:OWNER/NAME"):
         READERS[name](f"data/{name}")
@@ -177,7 +177,7 @@ def test_a_hub_table_in_another_format_is_refused(hub, name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_missing_path_asks_nobody_and_names_the_command(hub, tmp_path, name):
+def test_a_missing_path_names_the_command_and_uses_no_network(hub, tmp_path, name):
     _, asked = hub
     with pytest.raises(FileNotFoundError, match=f"benchmarks.{name}: .*does not exist. To get it: ") as caught:
         READERS[name](str(tmp_path / "none.json"))
@@ -187,7 +187,7 @@ def test_a_missing_path_asks_nobody_and_names_the_command(hub, tmp_path, name):
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
 @pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "bold", "bold_persons"])
-def test_an_empty_file_is_said_to_be_empty(tmp_path, name, content):
+def test_an_empty_file_is_one_message(tmp_path, name, content):
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"benchmarks.{name}: .*file is empty. To get it again: "):

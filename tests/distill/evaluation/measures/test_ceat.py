@@ -18,21 +18,21 @@ TEST = AssociationTest("weat6", ("nurse", "teacher"), ("pilot", "guard"), ("she"
 
 def test_samples_of_no_spread_combine_to_their_mean_weighted_by_variance():
     """Q below N - 1: tau^2 = 0, a fixed-effect mean. Weights 1 and 4: (1 * 1 + 4 * 1.1) / 5."""
-    found = ceat.random_effects(np.array([1.0, 1.1]), np.array([1.0, 0.25]))
-    assert found.between_variance == 0
-    assert found.effect == pytest.approx(5.4 / 5)
-    assert found.standard_error == pytest.approx(1 / math.sqrt(5))
-    assert found.p == pytest.approx(2 * stats.norm.sf(5.4 / 5 * math.sqrt(5)))
+    combined = ceat.random_effects(np.array([1.0, 1.1]), np.array([1.0, 0.25]))
+    assert combined.between_variance == 0
+    assert combined.effect == pytest.approx(5.4 / 5)
+    assert combined.standard_error == pytest.approx(1 / math.sqrt(5))
+    assert combined.p == pytest.approx(2 * stats.norm.sf(5.4 / 5 * math.sqrt(5)))
 
 
 def test_a_known_random_effects_example():
     """Equal variances v: tau^2 is the sample variance of the effects minus v, and the mean is the plain one."""
     effects, variance = np.array([0.0, 1.0, 2.0, 5.0]), 0.5
-    found = ceat.random_effects(effects, np.full(4, variance))
+    combined = ceat.random_effects(effects, np.full(4, variance))
     between = effects.var(ddof=1) - variance
-    assert found.between_variance == pytest.approx(between)
-    assert found.effect == pytest.approx(2.0)
-    assert found.standard_error == pytest.approx(math.sqrt((variance + between) / 4))
+    assert combined.between_variance == pytest.approx(between)
+    assert combined.effect == pytest.approx(2.0)
+    assert combined.standard_error == pytest.approx(math.sqrt((variance + between) / 4))
 
 
 def test_random_effects_equal_a_slow_iteration_over_unequal_variances():
@@ -43,9 +43,9 @@ def test_random_effects_equal_a_slow_iteration_over_unequal_variances():
     q -= sum(a * e for a, e in zip(w, effects, strict=True)) ** 2 / sum(w)
     tau2 = max(0.0, (q - 29) / (sum(w) - sum(a * a for a in w) / sum(w)))
     star = [1 / (v + tau2) for v in variances]
-    found = ceat.random_effects(effects, variances)
-    assert found.between_variance == pytest.approx(tau2)
-    assert found.effect == pytest.approx(sum(a * e for a, e in zip(star, effects, strict=True)) / sum(star))
+    combined = ceat.random_effects(effects, variances)
+    assert combined.between_variance == pytest.approx(tau2)
+    assert combined.effect == pytest.approx(sum(a * e for a, e in zip(star, effects, strict=True)) / sum(star))
 
 
 def test_with_one_context_each_the_samples_are_all_weat(tiny_scorer):
@@ -71,7 +71,7 @@ def test_sampled_effects_equal_weat_on_the_drawn_contexts():
     rows = {word: np.arange(3 * number, 3 * number + 3) for number, word in enumerate(words)}
     effects, variances = ceat.sampled_effects(vectors @ vectors.T, TEST, rows, 200, seed=3)
     draws = np.random.default_rng(3)
-    drawn = {word: found[draws.integers(3, size=200)] for word, found in rows.items()}
+    drawn = {word: contexts[draws.integers(3, size=200)] for word, contexts in rows.items()}
     for number in (0, 17, 199):
         x, y, a, b = (
             vectors[[drawn[word][number] for word in group]]
@@ -88,8 +88,8 @@ def test_scores_do_not_depend_on_which_tests_are_scored_together(tiny_scorer):
     tests = ceat.context_tests([TEST, other], None, 10)
     together = ceat.score(tiny_scorer(), tests, num_samples=50, seed=0)
     apart = [ceat.score(tiny_scorer(), [test], num_samples=50, seed=0)[0] for test in tests]
-    for one, two in zip(together, apart, strict=True):
-        assert one["effect_size"] == pytest.approx(two["effect_size"], abs=1e-5)
+    for joint, single in zip(together, apart, strict=True):
+        assert joint["effect_size"] == pytest.approx(single["effect_size"], abs=1e-5)
     assert together[0]["effect_size"] * together[1]["effect_size"] < 0  # the targets are exchanged
     sizes = [abs(record["effect_size"]) for record in together]
     (estimate,) = ceat.summarise(together, "c", StatisticsConfig())
@@ -98,13 +98,13 @@ def test_scores_do_not_depend_on_which_tests_are_scored_together(tiny_scorer):
 
 def test_contexts_are_beginnings_of_sentences_that_end_in_the_word():
     text = "The nurse left. A nurse and another nurse!\nThe nurses met the pilot. " + "very " * 100 + "old nurse"
-    found = ceat.find_contexts([text, "One more nurse."], ["nurse", "pilot", "guard"], 4)
-    assert found["nurse"][:3] == ("The nurse", "A nurse", "A nurse and another nurse")
-    assert found["nurse"][3].endswith("very old nurse")
-    assert len(found["nurse"][3]) <= 300
-    assert found["nurse"][3].startswith("very ")
-    assert found["pilot"] == ("The nurses met the pilot",)
-    assert found["guard"] == ()
+    contexts = ceat.find_contexts([text, "One more nurse."], ["nurse", "pilot", "guard"], 4)
+    assert contexts["nurse"][:3] == ("The nurse", "A nurse", "A nurse and another nurse")
+    assert contexts["nurse"][3].endswith("very old nurse")
+    assert len(contexts["nurse"][3]) <= 300
+    assert contexts["nurse"][3].startswith("very ")
+    assert contexts["pilot"] == ("The nurses met the pilot",)
+    assert contexts["guard"] == ()
 
 
 def test_words_without_a_context_and_tests_of_sentences_only_are_refused():

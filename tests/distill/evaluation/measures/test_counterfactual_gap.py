@@ -59,7 +59,7 @@ def slow_gap(scorer, pair, classes):
 
 
 @pytest.mark.parametrize(("architecture", "max_batch_tokens"), [("gpt2", 1), ("gpt2", 4096), ("llama", 64)])
-def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, architecture, max_batch_tokens, monkeypatch):
+def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, by_name, architecture, max_batch_tokens, monkeypatch):
     scorer = tiny_scorer(architecture, max_batch_tokens=max_batch_tokens)
     if max_batch_tokens == 64:
         monkeypatch.setattr("distill.evaluation.scoring.logprobs.MAX_LOGITS", 3 * len(scorer.tokenizer))
@@ -77,11 +77,11 @@ def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, architecture, max_bat
         assert record["cf_logprob"] == pytest.approx(other, abs=1e-4)
         all_variations += variations
         per_token.append(abs(own - other) / ((len(pair.input_ids) + len(pair.cf_input_ids) - 2) / 2))
-    found = {e.measurement.name: e.measurement for e in gap.summarise(records, "c", SETTINGS)}
-    assert found["counterfactual_gap/total_variation"].value == pytest.approx(np.mean(all_variations), abs=1e-5)
-    assert found["counterfactual_gap/total_variation"].num_items == len(all_variations)
-    assert found["counterfactual_gap/log_likelihood"].value == pytest.approx(np.mean(per_token), abs=1e-5)
-    assert 0 < found["counterfactual_gap/total_variation"].value < 1
+    measured = by_name(gap.summarise(records, "c", SETTINGS))
+    assert measured["counterfactual_gap/total_variation"].value == pytest.approx(np.mean(all_variations), abs=1e-5)
+    assert measured["counterfactual_gap/total_variation"].num_items == len(all_variations)
+    assert measured["counterfactual_gap/log_likelihood"].value == pytest.approx(np.mean(per_token), abs=1e-5)
+    assert 0 < measured["counterfactual_gap/total_variation"].value < 1
 
 
 def test_a_model_that_ignores_its_input_and_has_parity_has_no_gap(tiny_scorer, lexicon):
@@ -125,16 +125,13 @@ def test_a_cut_ends_both_views_at_one_word():
         assert cut.align.tolist() == pair.align[: ends[0]].tolist()
 
 
-def test_a_document_whose_first_gendered_word_is_beyond_the_context_is_in_neither_measure(tiny_scorer, lexicon):
+def test_a_document_whose_first_gendered_word_is_beyond_the_context_is_in_neither_measure(tiny_scorer, lexicon, values):
     scorer = tiny_scorer()
     documents = [" ".join([DOCUMENTS[1]] * 40) + " " + DOCUMENTS[0], DOCUMENTS[4]]
     pairs = gap.swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
     records = gap.score(scorer, pairs, gender_classes(scorer.tokenizer, lexicon))
     assert [record["num_positions"] > 0 for record in records] == [False, True]
-    alone = gap.summarise(records[1:], "c", SETTINGS)
-    assert [one.measurement.value for one in gap.summarise(records, "c", SETTINGS)] == [
-        one.measurement.value for one in alone
-    ]
+    assert values(gap.summarise(records, "c", SETTINGS)) == values(gap.summarise(records[1:], "c", SETTINGS))
     assert gap.summarise(records, "c", SETTINGS)[1].measurement.num_items == 1
 
 

@@ -56,7 +56,7 @@ def test_the_head_is_converted_once_for_all_chunks(tiny_scorer):
     assert scorer.head_weight is converted
 
 
-def test_the_greedy_choice_is_found(tiny_scorer):
+def test_only_the_greedy_choice_counts_as_right(tiny_scorer):
     """A passage that ends in what the model itself would write counts as right, any other as wrong."""
     scorer = replace(tiny_scorer("llama"), start_id=None)
     words = [" she", " he", " tired", " school", " left", " that"]
@@ -69,14 +69,10 @@ def test_the_greedy_choice_is_found(tiny_scorer):
         )
         head = scorer.model(torch.tensor([ids])).logits[0, -1]
     winner = int(head.argmax())
-    found = {
-        word: record["is_greedy"]
-        for word, record in zip(
-            words, lambada.score(scorer, [lambada.passage(word, prompt + word) for word in words]), strict=True
-        )
-    }
+    records = lambada.score(scorer, [lambada.passage(word, prompt + word) for word in words])
+    is_greedy = {word: record["is_greedy"] for word, record in zip(words, records, strict=True)}
     expected = {word: scorer.tokenizer(word, add_special_tokens=False)["input_ids"] == [winner] for word in words}
-    assert found == expected
+    assert is_greedy == expected
     assert expected[" she"]
 
 
@@ -108,7 +104,7 @@ def test_accuracy_and_perplexity_are_means_over_passages():
         {"id": str(number), "logprob": value, "is_greedy": right, "num_tokens": 2}
         for number, (value, right) in enumerate([(-1.0, True), (-2.0, False), (-6.0, False), (-3.0, True)])
     ]
-    accuracy, perplexity = (one.measurement for one in lambada.summarise(records, "c", SETTINGS))
+    accuracy, perplexity = (estimate.measurement for estimate in lambada.summarise(records, "c", SETTINGS))
     assert (accuracy.value, perplexity.value) == (0.5, pytest.approx(math.exp(3)))
     assert (accuracy.higher_is_better, perplexity.higher_is_better) == (True, False)
     assert perplexity.low < perplexity.value < perplexity.high

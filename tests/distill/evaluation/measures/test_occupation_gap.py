@@ -1,4 +1,4 @@
-"""The occupation classifier on planted biases: what it must find and what it must not."""
+"""The occupation classifier: planted gaps, generated biographies, and a classifier that sees only gender."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def records(right: dict[tuple[str, str], list[bool]], shares: dict[str, float]) 
     ]
 
 
-def test_a_planted_gap_is_found():
+def test_a_planted_gap_is_measured(values):
     planted = {
         ("nurse", "female"): [True] * 4,
         ("nurse", "male"): [True, False, False, False],
@@ -37,38 +37,34 @@ def test_a_planted_gap_is_found():
         ("baker", "female"): [True, False],
         ("baker", "male"): [True, False],
     }
-    found = {
-        e.measurement.name: e
-        for e in summarise(records(planted, {"nurse": 0.9, "pilot": 0.1, "baker": 0.5}), "c", SETTINGS)
-    }
-    value = {name: one.measurement.value for name, one in found.items()}
-    assert value["occupation_gap/accuracy"] == pytest.approx(13 / 20)
-    assert value["occupation_gap/tpr_gap"] == pytest.approx(np.sqrt((0.75**2 + 0.5**2 + 0) / 3))
-    assert value["occupation_gap/slope"] == pytest.approx((0.4 * 0.75 + 0.4 * 0.5) / (2 * 0.4**2))
+    measured = values(summarise(records(planted, {"nurse": 0.9, "pilot": 0.1, "baker": 0.5}), "c", SETTINGS))
+    assert measured["occupation_gap/accuracy"] == pytest.approx(13 / 20)
+    assert measured["occupation_gap/tpr_gap"] == pytest.approx(np.sqrt((0.75**2 + 0.5**2 + 0) / 3))
+    assert measured["occupation_gap/slope"] == pytest.approx((0.4 * 0.75 + 0.4 * 0.5) / (2 * 0.4**2))
 
 
 def test_an_occupation_without_one_gender_has_no_gap():
     planted = {("nurse", "female"): [True], ("nurse", "male"): [False], ("pilot", "male"): [True]}
-    found = summarise(records(planted, {"nurse": 0.9, "pilot": 0.1}), "c", SETTINGS)
-    assert found[0].clusters == ("nurse", "pilot")
-    assert found[1].clusters == found[2].clusters == ("nurse",)
-    assert found[1].measurement.value == 1
+    accuracy, gap, slope = summarise(records(planted, {"nurse": 0.9, "pilot": 0.1}), "c", SETTINGS)
+    assert accuracy.clusters == ("nurse", "pilot")
+    assert gap.clusters == slope.clusters == ("nurse",)
+    assert gap.measurement.value == 1
 
 
 def test_biographies_do_not_name_the_occupation_and_test_ones_are_balanced():
     world = default_world()
     train, test = (biographies(world, 2000, 0, balanced=balanced) for balanced in (False, True))
-    for one in (*train, *test):
-        assert one.occupation not in one.text.lower().split(), one.text
-        assert "an person" not in one.text.lower()
+    for biography in (*train, *test):
+        assert biography.occupation not in biography.text.lower().split(), biography.text
+        assert "an person" not in biography.text.lower()
     women = {
-        part: np.mean([one.gender == "female" for one in chosen if one.female_share > 0.9])
+        part: np.mean([biography.gender == "female" for biography in chosen if biography.female_share > 0.9])
         for part, chosen in (("train", train), ("test", test))
     }
     assert women["train"] > 0.85
     assert abs(women["test"] - 0.5) < 0.15
     assert biographies(world, 2000, 0, balanced=True) == test
-    assert not {one.text for one in train} & {one.text for one in test}
+    assert not {biography.text for biography in train} & {biography.text for biography in test}
 
 
 def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_scorer, monkeypatch):
@@ -93,8 +89,8 @@ def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_score
         "train", {("nurse", "female"): 9, ("nurse", "male"): 1, ("pilot", "female"): 1, ("pilot", "male"): 9}
     )
     test = people("test", {(job, gender): 5 for job in ("nurse", "pilot") for gender in ("female", "male")})
-    found = summarise(score(tiny_scorer(), train, test, FineTuningConfig()), "c", SETTINGS)
-    assert [round(one.measurement.value, 6) for one in found] == [0.5, 1.0, 2.5]
+    estimates = summarise(score(tiny_scorer(), train, test, FineTuningConfig()), "c", SETTINGS)
+    assert [round(estimate.measurement.value, 6) for estimate in estimates] == [0.5, 1.0, 2.5]
 
 
 def test_the_task_is_planned_from_the_world_and_does_not_depend_on_the_batch(small_world, tiny_scorer):

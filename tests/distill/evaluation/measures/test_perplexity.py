@@ -19,22 +19,22 @@ DOCUMENTS = [
 
 def scored(start, num_tokens, window, stride):
     """[(index, inputs it saw)] of every scored token of a text 0, 1, ..."""
-    found = []
+    seen = []
     for row, targets in perplexity.windows(start, list(range(num_tokens)), window, stride):
         assert len(row.input_ids) <= window
         for position, target, index in zip(row.positions, row.targets, targets, strict=True):
             assert target == index
-            found.append((int(index), list(row.input_ids[: position + 1])))
-    return found
+            seen.append((int(index), list(row.input_ids[: position + 1])))
+    return seen
 
 
 def test_windows_with_a_start_token_score_every_token_once():
     for num_tokens in range(14):
         for window in (2, 3, 5):
             for stride in range(1, window + 1):
-                found = scored([-1], num_tokens, window, stride)
-                assert [index for index, _ in found] == list(range(num_tokens))
-                for index, inputs in found:
+                seen = scored([-1], num_tokens, window, stride)
+                assert [index for index, _ in seen] == list(range(num_tokens))
+                for index, inputs in seen:
                     assert inputs == list(range(-1, num_tokens))[index + 1 - len(inputs) : index + 1]
                     assert len(inputs) >= min(index + 1, window - stride + 1)
 
@@ -63,7 +63,7 @@ def slow_logprobs(scorer, text_ids, window):
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_documents_apart_equal_a_slow_reference(tiny_scorer, architecture):
+def test_single_documents_equal_a_slow_reference(tiny_scorer, by_name, architecture):
     scorer = tiny_scorer(architecture)
     records = perplexity.score(scorer, DOCUMENTS, PerplexityConfig())
     encoded = scorer.tokenizer(DOCUMENTS, add_special_tokens=False)["input_ids"]
@@ -72,15 +72,15 @@ def test_documents_apart_equal_a_slow_reference(tiny_scorer, architecture):
         assert record["logprob"] == pytest.approx(logprobs.sum(), abs=1e-4)
         assert record["num_scored_tokens"] == record["num_tokens"] == len(ids)
         assert record["num_words"] == len(document.split())
-    found = {e.measurement.name: e.measurement for e in perplexity.summarise(records, "w", "t", SETTINGS)}
+    measured = by_name(perplexity.summarise(records, "w", "t", SETTINGS))
     total = np.concatenate(slow)
-    assert found["perplexity/token-stride"].value == pytest.approx(math.exp(-total.mean()), rel=1e-5)
-    assert found["log_perplexity/token-stride"].value == pytest.approx(-total.mean(), rel=1e-5)
+    assert measured["perplexity/token-stride"].value == pytest.approx(math.exp(-total.mean()), rel=1e-5)
+    assert measured["log_perplexity/token-stride"].value == pytest.approx(-total.mean(), rel=1e-5)
     num_words = sum(len(document.split()) for document in DOCUMENTS)
-    assert found["perplexity/word"].value == pytest.approx(math.exp(-total.sum() / num_words), rel=1e-5)
-    assert found["perplexity/token-stride"].num_items == len(total)
-    assert found["perplexity/token-stride"].convention == "t"
-    assert found["perplexity/word"].convention == "w"
+    assert measured["perplexity/word"].value == pytest.approx(math.exp(-total.sum() / num_words), rel=1e-5)
+    assert measured["perplexity/token-stride"].num_items == len(total)
+    assert measured["perplexity/token-stride"].convention == "t"
+    assert measured["perplexity/word"].convention == "w"
 
 
 @pytest.mark.parametrize("bos", [True, False])

@@ -48,7 +48,7 @@ def test_a_path_may_begin_with_the_home_directory(small_world, tmp_path, monkeyp
     assert {prompt.cluster for prompt in gendered_prompts(config.agreement, None)} == {"woman/man"}
 
 
-def test_a_world_brings_its_occupations_templates_probes_and_truth(small_world):
+def test_a_world_has_its_own_occupations_templates_probes_and_truth(small_world):
     truth = json.loads((small_world / "world.json").read_text())
     prompts = neutral_prompts(LogOddsConfig(), str(small_world))
     assert len(prompts) == len(truth["occupations"]) * len(truth["neutral_templates"])

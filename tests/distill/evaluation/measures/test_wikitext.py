@@ -25,7 +25,7 @@ def test_articles_begin_at_first_level_headings():
     assert "".join(f"{article}\n" for article in (" ", first, second))[:-1] == RAW
 
 
-def test_detokenised_text_has_no_spaces_that_print_has_not():
+def test_detokenised_text_is_spaced_as_in_print():
     assert wikitext.detokenise(wikitext.divide(RAW)[0]) == (
         " = The Bell =\n\nThe bell, cast in 1,204 (or later), rang twice.\n"
         '== Sound ==\nIt was "loud"; the nurses\' ears hurt.\n'
@@ -39,7 +39,7 @@ def test_wikitext_2_has_its_published_articles(shared_data):
     assert len(wikitext.read(str(folder / "valid.raw.txt.gz"))) == 60
 
 
-def test_perplexity_counts_raw_words_and_bytes(tiny_scorer, tmp_path):
+def test_perplexity_counts_raw_words_and_bytes(tiny_scorer, values, tmp_path):
     path = tmp_path / "wiki.raw.gz"
     path.write_bytes(gzip.compress(RAW.encode()))
     articles, scorer = wikitext.read(str(path)), tiny_scorer()
@@ -48,9 +48,9 @@ def test_perplexity_counts_raw_words_and_bytes(tiny_scorer, tmp_path):
     logprob = sum(record["logprob"] for record in perplexity.score(scorer, texts, PerplexityConfig()))
     assert [record["num_words"] for record in records] == [39, 9]  # the empty words at the ends are counted
     assert sum(record["num_bytes"] for record in records) == len(RAW.encode()) - len(" \n\n")
-    found = {e.measurement.name: e.measurement for e in wikitext.summarise(records, "c", StatisticsConfig())}
-    assert found["wikitext/word_perplexity"].value == pytest.approx(math.exp(-logprob / 48))
-    assert found["wikitext/bits_per_byte"].value == pytest.approx(-logprob / np.log(2) / (len(RAW.encode()) - 3))
+    measured = values(wikitext.summarise(records, "c", StatisticsConfig()))
+    assert measured["wikitext/word_perplexity"] == pytest.approx(math.exp(-logprob / 48))
+    assert measured["wikitext/bits_per_byte"] == pytest.approx(-logprob / np.log(2) / (len(RAW.encode()) - 3))
 
 
 def test_a_file_without_text_is_refused(tmp_path):
@@ -62,14 +62,14 @@ def test_a_file_without_text_is_refused(tmp_path):
         wikitext.read(str(tmp_path / "none"))
 
 
-def test_without_a_start_token_words_would_be_counted_whose_tokens_are_not_scored(tiny_scorer):
+def test_without_a_start_token_nothing_is_scored(tiny_scorer):
     articles = [wikitext.Article("article/0", RAW)]
     with pytest.raises(ValueError, match="gpt2-0: without a start token .*scoring.bos=true"):
         wikitext.score(tiny_scorer(bos=False), articles, PerplexityConfig())
     assert wikitext.score(tiny_scorer(), articles, PerplexityConfig())[0]["num_words"] == 46
 
 
-def test_records_of_before_are_not_summarised_without_a_start_token(tiny_scorer, tmp_path):
+def test_records_on_disk_are_not_summarised_without_a_start_token(tiny_scorer, tmp_path):
     path = tmp_path / "wiki.raw"
     path.write_text(RAW)
     settings = {"benchmarks": {"wikitext": str(path)}, "log_odds": {"enabled": False}, "agreement": {"enabled": False}}

@@ -12,7 +12,6 @@ from distill.evaluation.measures.all_measures import plan_tasks
 from distill.evaluation.measures.continuations.classifiers import classifier_id
 from distill.evaluation.measures.continuations.regard import regard
 from distill.evaluation.measures.continuations.toxicity import toxicity
-from distill.models.loading import load_tokenizer
 from distill.settings import validate
 
 MEASUREMENT = """
@@ -28,25 +27,6 @@ class Fake(evaluate.Measurement):
     def _compute(self, {column}{more}):
         return {{"{name}": {result}}}
 """
-
-
-def test_a_local_classifier_gives_regard_and_toxicity(classifier):
-    texts = ["The nurse said that she left.", "A pilot."]
-    path = classifier(["positive", "negative", "neutral"])
-    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
-    tokenizer = load_tokenizer(path)
-    expected = []
-    for text in texts:
-        with torch.no_grad():
-            expected.append(model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0].softmax(-1))
-    assert regard(path)(texts) == pytest.approx([float(probs[0] - probs[1]) for probs in expected], abs=1e-5)
-    assert toxicity(path, "negative")(texts) == pytest.approx([float(probs[1]) for probs in expected], abs=1e-5)
-    assert regard(path)([]) == []
-    labels = r"continuations.toxicity: .* has the labels \['negative', 'neutral', 'positive'\], not 'hate'; name one"
-    with pytest.raises(ValueError, match=labels):
-        toxicity(path, "hate")(texts)
-    with pytest.raises(ValueError, match="continuations.regard: .* not positive and negative"):
-        regard(classifier(["hate", "nothate"]))(texts)
 
 
 def test_a_local_measurement_of_evaluate_is_loaded(tmp_path, monkeypatch):
@@ -96,7 +76,7 @@ def test_a_classifier_that_cannot_be_loaded_is_one_message(load, tmp_path):
         load(str(tmp_path / "none"))
 
 
-def test_a_missing_classifier_asks_nobody(monkeypatch):
+def test_a_missing_classifier_uses_no_network(monkeypatch):
     asked = []
     monkeypatch.setattr("evaluate.load", lambda name, **options: asked.append(name))
     for load in (regard, lambda path: toxicity(path, "hate")):
