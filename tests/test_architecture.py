@@ -31,6 +31,7 @@ def test_the_walks_name_functions_that_exist():
     places = re.findall(r"`([\w/]+\.py): (\w+)", PAGE)
     assert len(places) >= 7
     for file, function in places:
-        (path,) = [path for path in [ROOT / file, ROOT / "distill" / file, ROOT / "distill" / "evaluation" / file] if path.exists()]
+        folders = (ROOT, ROOT / "distill", ROOT / "distill" / "evaluation")
+        (path,) = [folder / file for folder in folders if (folder / file).exists()]
         module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         assert hasattr(module, function), f"{file}: {function}"
