@@ -1,6 +1,6 @@
-"""Text in, counterfactual text pairs out: every binary-gender term swapped, with the edits that did it.
+"""Swap the binary-gender terms of a text and say with which edits.
 
-`swap("He left.").counterfactual == "She left."`. Imports neither torch nor transformers.
+`swap("He left.").counterfactual == "She left."`. The package imports neither torch nor transformers.
 """
 
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, TermPair, load_lexicon

@@ -1,6 +1,6 @@
-"""The commands of the augmenter: `python -m augment swap|explain|fit|audit|agree ...`, or `evenhand swap ...` etc.
+"""Command line of the augmenter: `python -m augment swap|explain|fit|audit|agree ...`.
 
-Bad input ends with one line `error: ...` on stderr and exit code 1.
+A wrong input ends with one `error: ...` line on stderr and exit code 1.
 """
 
 import argparse
@@ -13,7 +13,7 @@ PROG = "python -m augment"
 
 
 def build_parser(prog: str = PROG) -> argparse.ArgumentParser:
-    """The argument parser with one sub-command per job."""
+    """The argument parser, with a sub-command for each job."""
     parser = argparse.ArgumentParser(prog=prog, description="Swap the gender of texts, explainably.")
     jobs = parser.add_subparsers(dest="job", required=True)
     commands.add_swap(jobs)
@@ -25,7 +25,7 @@ def build_parser(prog: str = PROG) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = PROG) -> int:
-    """Run one sub-command; exit code 0, or 1 after a one-line error."""
+    """Run a sub-command. Returns the exit code: 0, 1 after an error, 130 after Ctrl-C."""
     options = build_parser(prog).parse_args(arguments)
     try:
         return int(options.run(options) or 0)
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = PROG) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("error: interrupted; run the same command again to continue", file=sys.stderr)
+        print("error: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
 
 

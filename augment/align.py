@@ -1,8 +1,8 @@
-"""Token alignment of the two views of a pair: character offsets and edits in, one index per token out.
+"""Align the tokens of a text with those of its counterfactual, from character offsets and edits.
 
 The alignment is between *predictions*: position t of the original pairs with position t' of the counterfactual when
-the text that has been read up to and including t is the counterfactual of the text read up to and including t'. It
-follows from where tokens end in the text and from where the edits are, never from a diff of token ids.
+the text read up to and including t is the counterfactual of the text read up to and including t'. It follows from
+where tokens end in the text and from where the edits are, never from a diff of token ids.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def align_tokens(ends: Sequence[int] | IntArray, cf_ends: Sequence[int] | IntArr
     ends, cf_ends: the end offset, in characters, of each token of the original and of the counterfactual text.
     edits: sorted, without overlap, with offsets into the original.
 
-    Positions that end at corresponding characters pair. Inside an edit, where nothing corresponds, positions pair one
-    to one if both words have the same number of tokens, and have no partner otherwise. The result grows strictly over
-    the positions that have a partner. Several tokens may end at one character (a byte-level tokenizer splits a
-    character): they pair counted from the last one, which completes the character.
+    Positions that end at corresponding characters pair. Inside an edit, where no characters correspond, positions pair
+    one to one if both words have the same number of tokens, and have no partner otherwise. The result grows strictly
+    over the positions that have a partner. Several tokens may end at the same character, because a byte-level tokenizer
+    splits characters: they pair counted from the last token, which completes the character.
     """
     own, other = _monotone(ends), _monotone(cf_ends)
     starts = np.array([edit.start for edit in edits], dtype=np.int64)
@@ -37,10 +37,10 @@ def align_tokens(ends: Sequence[int] | IntArray, cf_ends: Sequence[int] | IntArr
     mapped = own + shift[np.searchsorted(stops, own, side="right")]
     rank_from_last = np.searchsorted(own, own, side="right") - 1 - np.arange(len(own))
     candidate = np.searchsorted(other, mapped, side="right") - 1 - rank_from_last
-    found = candidate >= 0
-    found[found] = other[candidate[found]] == mapped[found]
+    corresponds = candidate >= 0
+    corresponds[corresponds] = other[candidate[corresponds]] == mapped[corresponds]
     inside = _inside(own, starts, stops)
-    align = np.where(found & ~inside, candidate, -1)
+    align = np.where(corresponds & ~inside, candidate, -1)
     _pair_equal_words(align, inside, _inside(other, starts + shift[:-1], stops + shift[1:]))
     return align
 

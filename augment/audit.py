@@ -1,6 +1,6 @@
-"""How gendered a corpus is: texts in, counts with intervals out, before and after augmentation.
+"""Count how gendered a corpus is, before and after augmentation, with intervals.
 
-Gendered words are those that swap would edit, so names, works and idioms do not count. `augmented` is the corpus
+The gendered words are those that `swap` edits, so names, works and idioms do not count. `augmented` is the corpus
 together with its counterfactual, `substituted` the counterfactual alone.
 """
 
@@ -17,7 +17,7 @@ from augment.lexicon import Lexicon
 from augment.rules.tables import word_set
 from augment.swap import CounterfactualPair, Edit, swap
 
-# Epicene occupations looked for near gendered words; singular and plural.
+# Occupations of either gender that are looked for near gendered words, in singular and plural.
 OCCUPATIONS = word_set(
     """accountant architect artist assistant baker carpenter cashier chef clerk cook dancer dentist designer
     director doctor driver economist editor engineer farmer guard hairdresser janitor judge lawyer librarian

@@ -1,4 +1,4 @@
-"""The sub-commands of `python -m augment`: parsed options in, printed text or files out."""
+"""The sub-commands of `python -m augment`: their options, and what each does with them."""
 
 import argparse
 import sys
@@ -8,11 +8,14 @@ from typing import Any
 
 from augment.files.rows import RowOptions
 from augment.files.stream import swap_file
-from augment.files.texts import read_texts
+from augment.files.texts import SUFFIXES, read_texts
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
 from augment.pair import CounterfactualPair, KeptTerm
 from augment.swap import kept_terms, swap
 from augment.tagger import agreement, load_reader
+
+_CORPUS_HELP = f"{', '.join(SUFFIXES)} file, or a folder of such files"
+_FIELD_HELP = "JSON or Parquet column of the text (default: text)"
 
 
 def add_lexicon_options(parser: argparse.ArgumentParser) -> None:
@@ -86,16 +89,19 @@ def _marked(pair: CounterfactualPair, opening: str, close: str) -> str:
 
 def add_swap(jobs: Any) -> None:
     """`swap INPUT --out OUTPUT`: a file's counterfactual, streamed."""
-    parser = jobs.add_parser("swap", help="swap a .txt, .jsonl, .jsonl.gz or .parquet file")
+    parser = jobs.add_parser("swap", help=f"swap a {', '.join(SUFFIXES)} file")
     parser.add_argument("input", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="output file, of the same format")
-    parser.add_argument("--field", default="text", help="JSON or Parquet column of the text (default: text)")
+    parser.add_argument("--field", default="text", help=_FIELD_HELP)
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes (default: 1); the output does not depend on it"
+        "--workers", type=int, default=1, help="processes (default: 1); the output does not depend on their number"
     )
     parser.add_argument("--pairs", action="store_true", help="keep the text; add the columns counterfactual and edits")
     parser.add_argument(
-        "--min-confidence", type=float, default=0.0, help="leave out rows whose least sure edit is below this (0 to 1)"
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        help="leave out rows whose least certain edit is below this (0 to 1)",
     )
     add_spacy_option(parser)
     add_lexicon_options(parser)
@@ -114,7 +120,7 @@ def run_swap(options: argparse.Namespace) -> int:
     report = swap_file(options.input, options.out, row_options, options.workers)
     counts = report.counts
     print(
-        f"{counts.num_rows:,} rows, {counts.num_changed:,} changed, {counts.num_unsure:,} left out as unsure, "
+        f"{counts.num_rows:,} rows, {counts.num_changed:,} changed, {counts.num_unsure:,} left out as uncertain, "
         f"{counts.num_masculine_to_feminine:,} m->f and {counts.num_feminine_to_masculine:,} f->m edits, "
         f"{report.words_per_second:,.0f} words/s -> {options.out}"
     )
@@ -129,15 +135,15 @@ def run_swap(options: argparse.Namespace) -> int:
 
 def add_fit(jobs: Any) -> None:
     """`fit CORPUS`: train the pronoun models on raw text."""
-    parser = jobs.add_parser("fit", help="train the her/his models on your own raw text")
-    parser.add_argument("corpus", type=Path, nargs="+", help=".txt, .jsonl, .jsonl.gz or .parquet files")
-    parser.add_argument("--field", default="text")
+    parser = jobs.add_parser("fit", help="train the models of her and his on your own text")
+    parser.add_argument("corpus", type=Path, nargs="+", help=_CORPUS_HELP)
+    parser.add_argument("--field", default="text", help=_FIELD_HELP)
     parser.add_argument("--out", type=Path, required=True, help="folder for her.bin and his.bin (augment/weights)")
     parser.set_defaults(run=run_fit)
 
 
 def run_fit(options: argparse.Namespace) -> int:
-    """Train and report the number of free labels."""
+    """Train, and print the number of labels."""
     from augment.rules.fit_pronouns import fit
 
     counts = fit((text for path in options.corpus for text in read_texts(path, options.field)), options.out)
@@ -150,9 +156,9 @@ def run_fit(options: argparse.Namespace) -> int:
 def add_audit(jobs: Any) -> None:
     """`audit CORPUS`: how gendered a corpus is, before and after augmentation."""
     parser = jobs.add_parser("audit", help="count how gendered a corpus is, before and after augmentation")
-    parser.add_argument("corpus", type=Path, help=".txt, .jsonl, .jsonl.gz or .parquet file")
+    parser.add_argument("corpus", type=Path, help=_CORPUS_HELP)
     parser.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
-    parser.add_argument("--field", default="text")
+    parser.add_argument("--field", default="text", help=_FIELD_HELP)
     parser.add_argument("--max-rows", type=int, default=0, help="read only the first rows (default: all)")
     add_lexicon_options(parser)
     parser.set_defaults(run=run_audit)
@@ -172,18 +178,18 @@ def run_audit(options: argparse.Namespace) -> int:
 
 
 def add_agree(jobs: Any) -> None:
-    """`agree CORPUS --spacy MODEL`: how often a spaCy model reads her and his as we do."""
-    parser = jobs.add_parser("agree", help="compare our reading of her and his with a spaCy model's")
-    parser.add_argument("corpus", type=Path, help=".txt, .jsonl, .jsonl.gz or .parquet file")
+    """`agree CORPUS --spacy MODEL`: how often a spaCy model reads her and his as the rules do."""
+    parser = jobs.add_parser("agree", help="compare the built-in reading of her and his with a spaCy model's")
+    parser.add_argument("corpus", type=Path, help=_CORPUS_HELP)
     parser.add_argument("--spacy", default="en_core_web_sm", metavar="MODEL", help="default: en_core_web_sm")
-    parser.add_argument("--field", default="text")
+    parser.add_argument("--field", default="text", help=_FIELD_HELP)
     parser.add_argument("--max-rows", type=int, default=1000, help="read only the first rows (default: 1000; 0: all)")
     parser.add_argument("--show", type=int, default=10, help="differences to print (default: 10)")
     parser.set_defaults(run=run_agree)
 
 
 def run_agree(options: argparse.Namespace) -> int:
-    """Print the share of agreement with its interval, per pronoun and in all, and some differences."""
+    """Print the share on which both agree with its interval, per pronoun and in total, and some differences."""
     from itertools import islice
 
     from augment.audit import wilson_interval

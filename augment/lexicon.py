@@ -1,13 +1,13 @@
-"""Term pairs: tab-separated files in, one validated `Lexicon` out.
+"""Load term pairs from tab-separated files into a validated `Lexicon`.
 
 A row is `masculine<TAB>feminine<TAB>use<TAB>note`; the tier is the file's name. `use` is one of
 
-- `pair`: both terms are swapped wherever they stand as a word (idioms and names excepted);
-- `context`: a rule decides by context whether, and with which of its pairs, a term is swapped;
+- `pair`: both terms are swapped wherever they occur as a word, except in idioms and names;
+- `context`: a rule decides by context whether a term is swapped, and with which counterpart;
 - `feminine`: only the feminine term is swapped, because the masculine one is used of everybody (heir, host).
 
-A term that stands in several rows has its first row as its default counterpart; the others are recorded so that a
-reader knows which swaps of swaps cannot be restored from the text alone.
+The first row of a term gives its default counterpart. Its other rows are kept, because they tell which terms a second
+swap need not bring back (`Lexicon.many_to_one`).
 """
 
 import hashlib
@@ -32,8 +32,8 @@ RULES_VERSION = 2
 class TermPair:
     """One masculine and one feminine term that are counterparts.
 
-    Terms are lower-case unless inherently cased (Englishman). `use` is `pair`, `context` or `feminine`, see the module
-    docstring; `note` says why a pair is not swapped everywhere.
+    Terms are lower-case unless inherently cased (Englishman). `use` is `pair`, `context` or `feminine`, see above;
+    `note` says why a pair is not swapped everywhere.
     """
 
     masculine: str
@@ -47,8 +47,8 @@ class TermPair:
 class Lexicon:
     """Validated term pairs.
 
-    `rows` holds all of them in order: the first row of a term is its default counterpart. Two lexicons that swap alike
-    have the same `fingerprint`; they are compared by identity, because every swap looks its lexicon's tables up.
+    `rows` holds them in order; the first row of a term gives its default counterpart. Lexicons that swap alike have the
+    same `fingerprint`. `==` compares identity, so that looking up a lexicon's tables costs nothing.
     """
 
     rows: tuple[TermPair, ...]
@@ -56,17 +56,17 @@ class Lexicon:
 
     @cached_property
     def pairs(self) -> tuple[TermPair, ...]:
-        """Every pair that is swapped both ways (`use == "pair"`): what a vocabulary map may be built from."""
+        """The pairs swapped both ways everywhere (`use == "pair"`). A vocabulary map may be built from them."""
         return tuple(p for p in self.rows if p.use == "pair")
 
     @cached_property
     def conditional(self) -> tuple[TermPair, ...]:
-        """The other pairs (`context`, `feminine`), which rules apply."""
+        """The other pairs (`context`, `feminine`), which rules decide on."""
         return tuple(p for p in self.rows if p.use != "pair")
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal SHA-256 of all that determines a swap: terms, tiers, rules, rule data and model weights."""
+        """Hexadecimal SHA-256 of all that determines a swap: terms, tiers, rules version, rule data, model weights."""
         digest = hashlib.sha256()
         for pair in self.rows:
             digest.update("\t".join((pair.masculine, pair.feminine, pair.tier, pair.use)).encode() + b"\n")
@@ -76,9 +76,9 @@ class Lexicon:
 
     @cached_property
     def many_to_one(self) -> frozenset[str]:
-        """Terms that the swap of the swap need not bring back.
+        """Terms that a second swap need not bring back.
 
-        These are the terms with several counterparts, their alternatives, and the terms of conditional pairs.
+        These are the terms with several counterparts, those counterparts, and the terms of conditional pairs.
         """
         seen: dict[str, set[str]] = {}
         for pair in self.rows:
@@ -144,7 +144,7 @@ def read_terms(path: Path, tier: str) -> list[TermPair]:
 
 
 def validate(pairs: Iterable[TermPair]) -> list[str]:
-    """List what is wrong with term pairs: duplicates, a term on both sides, a pair of equal terms, case clashes."""
+    """What is wrong with term pairs: duplicates, a term on both sides, equal terms, two spellings of a term."""
     problems = []
     rows: set[tuple[str, str]] = set()
     sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
@@ -153,14 +153,14 @@ def validate(pairs: Iterable[TermPair]) -> list[str]:
         if key[0] == key[1]:
             problems.append(f"{pair.masculine!r} is paired with itself; remove the row")
         if key in rows:
-            problems.append(f"the pair {pair.masculine!r} / {pair.feminine!r} stands twice; remove one row")
+            problems.append(f"the pair {pair.masculine!r} / {pair.feminine!r} occurs twice; remove one row")
         rows.add(key)
         for side, term in enumerate((pair.masculine, pair.feminine)):
             spelled = sides[side].setdefault(term.lower(), term)
             if spelled != term:
                 problems.append(f"{term!r} is also spelled {spelled!r}; write it one way")
     problems.extend(
-        f"{sides[0][term]!r} is on the masculine and on the feminine side; a swap would not know its way"
+        f"{sides[0][term]!r} is on the masculine and on the feminine side; keep it on one side"
         for term in sorted(sides[0].keys() & sides[1].keys())
     )
     return problems

@@ -1,7 +1,6 @@
-"""Another judge of her and his: an installed spaCy model in, a reader for `swap` and its agreement with ours out.
+"""Let a spaCy model decide her and his instead of the built-in rules, or measure how often the two agree.
 
-spaCy is imported only when a model is asked for by name (`load_reader`); a caller may also load a pipeline and pass it
-to `spacy_reader`.
+Only `load_reader` imports spaCy; a caller may also load a pipeline and pass it to `spacy_reader`.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,8 +17,8 @@ _OBJECT_TAG = "PRP"
 def spacy_reader(nlp: Callable[[str], Any]) -> Reader:
     """A reader for `swap(text, reader=...)` that asks a spaCy pipeline.
 
-    "her" tagged PRP is an object; "his" is absolute when it is tagged PRP or does not depend on a noun as `poss`. Where
-    the pipeline has no token at the pronoun's place or another tag, it answers None and the built-in rules decide.
+    "her" tagged PRP is an object; "his" is absolute when it is tagged PRP or does not depend on a noun as `poss`. If
+    the pipeline has no token at the pronoun's place, or gives it another tag, the built-in rules decide.
     """
     parse = lru_cache(maxsize=4)(nlp)
 
@@ -49,9 +48,9 @@ def load_reader(model: str) -> Reader:
 
 @dataclass(frozen=True)
 class Agreement:
-    """On how many of the pronouns her and his two judges agree, with the places where they do not.
+    """On how many of the pronouns her and his two readers agree, with the places where they do not.
 
-    `by_pronoun` maps her and his to (number agreeing, number judged by both).
+    `by_pronoun` maps her and his to (number of agreements, number that both decided).
     """
 
     by_pronoun: dict[str, tuple[int, int]]
@@ -59,12 +58,12 @@ class Agreement:
 
     @property
     def num_agreeing(self) -> int:
-        """Pronouns on which the two agree."""
+        """Pronouns on which both agree."""
         return sum(agreeing for agreeing, _ in self.by_pronoun.values())
 
     @property
     def num_pronouns(self) -> int:
-        """Pronouns that both judged."""
+        """Pronouns that both decided."""
         return sum(number for _, number in self.by_pronoun.values())
 
 

@@ -1,6 +1,6 @@
-"""A datatrove pipeline block: documents in, their counterfactuals out, on one machine, on Slurm or on Ray.
+"""A block of a datatrove pipeline that swaps documents, on one machine, on Slurm or on Ray.
 
-Needs `pip install datatrove`, which brings the executors. Example, 64 tasks on 8 processes, resumed by the executor:
+It needs `pip install datatrove`, which brings the executors. Example: 64 tasks on 8 processes, which can resume:
 
     LocalPipelineExecutor(
         [JsonlReader("in/"), SwapGender(min_confidence=0.8), JsonlWriter("out/")], tasks=64, workers=8
@@ -20,7 +20,7 @@ from augment.swap import swap
 class SwapGender(PipelineStep):
     """Replace every document's text by its counterfactual.
 
-    `tiers`, `path` and `extend` choose the lexicon as in `load_lexicon`. Documents whose least sure edit is below
+    `tiers`, `path` and `extend` choose the lexicon as in `load_lexicon`. Documents whose least certain edit is below
     `min_confidence` are left out and counted as `unsure`. With `keep_original` the text before the swap is kept in the
     document's metadata under `original`.
     """

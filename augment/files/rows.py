@@ -1,6 +1,6 @@
 """Swap a block of rows: what a worker does, for every file format and for `datasets.map`.
 
-Rows that cannot be read are passed on with their number and reason; nothing is dropped without being counted.
+Rows that cannot be read are listed with their number and reason, and every row that is left out is counted.
 """
 
 import json
@@ -11,7 +11,8 @@ from typing import Any
 
 from augment.files.texts import check_column, decode, parse_row, text_of
 from augment.lexicon import Lexicon
-from augment.swap import CounterfactualPair, Reader, swap
+from augment.pair import CounterfactualPair
+from augment.swap import Reader, swap
 from augment.tagger import load_reader
 
 PAIR_COLUMNS = ("counterfactual", "edits")
@@ -22,8 +23,8 @@ class RowOptions:
     """What to do with each row.
 
     `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns PAIR_COLUMNS instead of
-    replacing the text. Rows whose least sure edit is below `min_confidence` are left
-    out and counted. `spacy_model` names an installed spaCy model that decides her and his in place of our own.
+    replacing the text. Rows whose least certain edit is below `min_confidence` are left out and counted. `spacy_model`
+    names an installed spaCy model that decides her and his in place of the built-in rules.
     """
 
     lexicon: Lexicon
@@ -40,7 +41,7 @@ def _reader(spacy_model: str) -> Reader:
 
 @dataclass
 class Counts:
-    """Totals over rows (`num_lines` counts blank lines too); `num_words` are blank-separated words of the originals."""
+    """Totals over rows. `num_lines` counts blank lines too; `num_words` are blank-separated words of the originals."""
 
     num_lines: int = 0
     num_rows: int = 0
@@ -67,7 +68,7 @@ class Block:
 
 
 def swap_counted(text: str, options: RowOptions, counts: Counts) -> CounterfactualPair | None:
-    """Swap one text and count it; None when it is to be left out as unsure."""
+    """Swap one text and count it; None when it is to be left out because an edit is too uncertain."""
     pair = swap(text, options.lexicon, _reader(options.spacy_model) if options.spacy_model else None)
     counts.num_rows += 1
     counts.num_words += len(text.split())
@@ -82,7 +83,7 @@ def swap_counted(text: str, options: RowOptions, counts: Counts) -> Counterfactu
 
 
 def swap_text_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
-    """Plain text: every line is a row; line ends are kept as they are."""
+    """Swap the lines of a .txt file. Line ends stay as they are."""
     block = Block(counts=Counts(num_lines=len(lines)))
     for number, raw in enumerate(lines):
         try:
@@ -97,7 +98,7 @@ def swap_text_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
 
 
 def swap_json_lines(lines: Sequence[bytes], options: RowOptions) -> Block:
-    """JSON lines: the text field of every row; an unchanged row keeps its bytes. Blank lines are kept."""
+    """Swap the text field of JSON lines. An unchanged row keeps its bytes; blank lines stay."""
     block = Block(counts=Counts(num_lines=len(lines)))
     for number, raw in enumerate(lines):
         if not raw.strip():
@@ -156,7 +157,7 @@ def _reject(block: Block, number: int, reason: str) -> None:
 
 
 def swap_column(texts: Sequence[Any], options: RowOptions) -> tuple[list[int], list[CounterfactualPair], Block]:
-    """The texts of a column: numbers of the rows that are kept, their pairs, and the totals. `lines` stays empty."""
+    """Swap the texts of a column. Returns the numbers of the rows that stay, their pairs, and totals (no `lines`)."""
     block = Block(counts=Counts(num_lines=len(texts)))
     kept: list[int] = []
     pairs: list[CounterfactualPair] = []

@@ -32,7 +32,7 @@ def format_of(path: Path) -> str:
 def text_files(path: Path) -> list[Path]:
     """The file itself, or the text files of a folder and its subfolders, in the order of their names.
 
-    Raises FileNotFoundError when there is none, and ValueError for a file of an unknown kind.
+    Raises FileNotFoundError when none exists, and ValueError for a file of an unknown kind.
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
@@ -48,7 +48,7 @@ def text_files(path: Path) -> list[Path]:
 def read_texts(
     path: Path, text_field: str = "text", *, whole_files: bool = False, field_setting: str = "--field"
 ) -> Iterator[str]:
-    """The texts of a file or folder in order. With `whole_files` a .txt file is one text, and else a text per line.
+    """The texts of a file or folder in order. A .txt file is a text per line; with `whole_files` it is one text.
 
     Raises ValueError or OSError naming the line that cannot be read: text that is not UTF-8, a row that is not JSON, a
     missing or non-text field, a damaged file.

@@ -1,4 +1,4 @@
-"""Letter case of a word form: a surface form in, the same style on its counterpart out. Pure functions."""
+"""Letter case: give a counterpart the style of the word that it replaces. Pure functions."""
 
 import re
 import unicodedata
@@ -8,17 +8,17 @@ _PART = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 
 def upper_first(term: str) -> str:
-    """First letter upper-case, the rest as it is."""
+    """The term with its first letter in upper case."""
     return term[:1].upper() + term[1:]
 
 
 def title_each(term: str) -> str:
-    """Every part upper-cased at its start, small words excepted: mother-in-law -> Mother-in-Law."""
+    """The term with a capital at every part except small words: mother-in-law -> Mother-in-Law."""
     return _PART.sub(lambda m: m.group() if m.group() in _SMALL else upper_first(m.group()), term)
 
 
 def title_all(term: str) -> str:
-    """Every part upper-cased at its start: mother-in-law -> Mother-In-Law."""
+    """The term with a capital at every part: mother-in-law -> Mother-In-Law."""
     return _PART.sub(lambda m: upper_first(m.group()), term)
 
 

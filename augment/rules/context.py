@@ -1,4 +1,4 @@
-"""What stands around a word: raw tokens before and after a character offset. Pure functions on text."""
+"""What stands around a word: the tokens before and after a character offset. Pure functions on text."""
 
 import re
 
@@ -8,7 +8,7 @@ from augment.rules.tables import word_set
 TOKEN = re.compile(r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]")
 PARAGRAPH = "\n\n"
 QUOTES = frozenset("\"“”‘’'")
-_REACH = 36  # characters looked at on either side; long enough for three ordinary words
+_REACH = 36  # characters read on either side: enough for three ordinary words
 _OPENING = "\"'“‘«([{*_-—–"
 _CLOSING = "\"'”’»)]}*_"
 _ABBREVIATIONS = word_set(
@@ -20,13 +20,13 @@ _SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]
 
 
 def words_after(text: str, end: int) -> list[str]:
-    """Up to three lower-case tokens after `end`, then "" until there are three; a paragraph break is one token."""
+    """Three lower-case tokens after `end`, filled up with ""; a paragraph break is one token."""
     tokens = TOKEN.findall(text, end, end + _REACH)[:3]
     return _normal(tokens)
 
 
 def words_before(text: str, start: int) -> list[str]:
-    """Up to three lower-case tokens before `start`, nearest first, then "" until there are three."""
+    """Three lower-case tokens before `start`, nearest first, filled up with ""."""
     tokens = TOKEN.findall(text, start - _REACH if start > _REACH else 0, start)[:-4:-1]
     return _normal(tokens)
 
@@ -82,7 +82,7 @@ def plain(token: str) -> str:
 def sentence_span(text: str, position: int) -> tuple[int, int]:
     """Character range of the sentence around `position`: up to a full stop, ! or ?, or blank line.
 
-    At most 600 characters either way: text without any of these is otherwise read anew for each of its words.
+    At most 600 characters either way. Otherwise a text without such marks would be read anew for each of its words.
     """
     start = first = max(0, position - _SENTENCE_REACH)
     for match in _SENTENCE_END.finditer(text, first, position):

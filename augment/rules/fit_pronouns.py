@@ -1,8 +1,8 @@
-"""Train the pronoun models by self-supervision: raw text in, weight files out.
+"""Train the pronoun models on raw text by self-supervision.
 
-Every "him" and "his" in raw text is a free label for what "her" would have been there, and so are "me" and "my", "them"
-and "their", "us" and "our" for its grammar; "mine" and "my" and their like label what "his" would have been. No
-annotation and no other model.
+Every "him" and "his" in raw text is a free label of what "her" would have been in its place. "me" and "my", "them" and
+"their", "us" and "our" teach the same grammar; "mine" and "my" and their like label what "his" would have been. Neither
+annotation nor another model is needed.
 """
 
 import re
@@ -19,8 +19,8 @@ from augment.rules.context import words_after, words_before
 from augment.rules.pronoun_model import MAGIC, ZERO, HashedModel, hashes
 
 NUM_BUCKETS = {"her": 2**19, "his": 2**16}
-# Per task and group of one speaker's forms: those of the first reading, then those of the second. Groups differ in how
-# often each reading occurs, so each has a bias of its own; the first group's is the one that is kept.
+# For each task, groups of forms: those of the first reading, then those of the second. Groups differ in how often each
+# reading occurs, so each has its own bias; the model keeps the bias of the first group.
 LABELS: dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]] = {
     "her": (
         (frozenset({"him"}), frozenset({"his"})),
@@ -50,7 +50,7 @@ class Examples:
 
 def collect(texts: Iterable[str], task: str) -> Examples:
     """Every free label for `task` (`her` or `his`) in the texts."""
-    found = Examples(array("i"), array("b"), array("b"))
+    examples = Examples(array("i"), array("b"), array("b"))
     known = {
         form: (label, group)
         for group, sides in enumerate(LABELS[task])
@@ -66,24 +66,24 @@ def collect(texts: Iterable[str], task: str) -> Examples:
                 continue  # US, ME: abbreviations
             label, group = known[match.group().lower()]
             hashed = hashes(words_before(text, start), words_after(text, end))
-            found.buckets.extend(number & mask for number in hashed)
-            found.labels.append(label)
-            found.groups.append(group)
-    return found
+            examples.buckets.extend(number & mask for number in hashed)
+            examples.labels.append(label)
+            examples.groups.append(group)
+    return examples
 
 
-def train(found: Examples, num_buckets: int, num_passes: int = 3, learning_rate: float = 0.2) -> HashedModel:
+def train(examples: Examples, num_buckets: int, num_passes: int = 3, learning_rate: float = 0.2) -> HashedModel:
     """Logistic regression by AdaGrad on mini-batches in a fixed order: the same text gives the same weights.
 
     Raises ValueError when the first group lacks one of the readings.
     """
-    labels = np.frombuffer(found.labels, dtype=np.int8).astype(np.float64)
-    groups = np.frombuffer(found.groups, dtype=np.int8).astype(np.int64)
+    labels = np.frombuffer(examples.labels, dtype=np.int8).astype(np.float64)
+    groups = np.frombuffer(examples.groups, dtype=np.int8).astype(np.int64)
     first = labels[groups == 0]
     if not len(first) or first.min() == first.max():
         raise ValueError("the corpus holds too few free labels (him and his, mine and my); give more running text")
-    buckets = np.frombuffer(found.buckets, dtype=np.int32).reshape(len(labels), -1)
-    # A context seen once or twice can only be learnt by heart: it points to a bucket that stays zero.
+    buckets = np.frombuffer(examples.buckets, dtype=np.int32).reshape(len(labels), -1)
+    # A context seen once or twice can only be learnt by heart, so its bucket stays zero.
     rare = np.bincount(buckets.ravel(), minlength=num_buckets) < MIN_COUNT
     weights, bias = np.zeros(num_buckets), np.zeros(int(groups.max()) + 1)
     squares, bias_squares = np.full(num_buckets, 1e-2), np.full(len(bias), 1e-2)
@@ -118,7 +118,7 @@ def _rounded(weights: np.ndarray, bias: float) -> HashedModel:
 
 
 def save_model(model: HashedModel, path: Path) -> None:
-    """Write a model; the bytes depend on the weights only."""
+    """Write a model. The bytes depend on the weights only."""
     with written_aside(path) as file:
         file.write(MAGIC + f"{model.scale!r} {model.bias!r}\n".encode() + zlib.compress(model.weights, 9))
 
@@ -128,9 +128,9 @@ def fit(texts: Iterable[str], out_dir: Path) -> dict[str, int]:
     kept = list(texts)
     models, counts = {}, {}
     for task, num_buckets in NUM_BUCKETS.items():
-        found = collect(kept, task)
-        models[task] = train(found, num_buckets)
-        counts[task] = len(found.labels)
+        examples = collect(kept, task)
+        models[task] = train(examples, num_buckets)
+        counts[task] = len(examples.labels)
     out_dir.mkdir(parents=True, exist_ok=True)
     for task, model in models.items():
         save_model(model, out_dir / f"{task}.bin")

@@ -1,15 +1,15 @@
-"""Verb frames: whether "her" is an object on the evidence of the verb before it and the words behind it.
+"""Verb frames: whether "her" is an object, judged by the verb before it and the words behind it.
 
-Words before (nearest first) and after in, the reading with the name of the frame that gives it out, or None. Most
-frames are about what a possessive cannot stand before: an adverb or adjective that ends its clause, a price, a bare
-second object.
+Functions take the words before (nearest first) and after the pronoun. They return whether it is an object, with the
+name of the frame that decides, or None. Most frames rest on what cannot follow a possessive: an adverb or adjective
+that ends its clause, a price, a second object without an article.
 """
 
 from augment.rules.context import PARAGRAPH
 from augment.rules.tables import word_lists, word_set
 from augment.rules.verbs import VERB_FRAMES
 
-Reading = tuple[bool, str] | None
+Reading = tuple[bool, str] | None  # whether the pronoun is an object, and the frame
 
 _WORDS = word_lists("frames")
 _CLAUSE_ENDS = _WORDS["clause_ends"] | {PARAGRAPH, ""}
@@ -83,7 +83,7 @@ _NOT_NAMES = _WORDS["not_names"]
 
 
 def her_frame(before: list[str], after: list[str]) -> Reading:
-    """(whether the pronoun is an object, the frame), or None when the words around do not settle it."""
+    """The reading of "her"; None when the words around it do not settle it."""
     frame, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
     if before[0] == "but" and before[1] in _ALL_BUT and (after[0] in _VERBS or after[0][-2:] == "ed"):
         return True, "all but"
@@ -104,7 +104,7 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
 
 
 def _quantified(before: str, verb: str, after: list[str]) -> Reading:
-    """every, all and then behind the pronoun belong to it or to the noun that follows."""
+    """Does every, all or then behind the pronoun belong to the pronoun or to the noun that follows?"""
     nearest, second, _ = after
     if nearest == "every":
         of_time = second in _TIMES or verb in _WITH_EVERY

@@ -1,6 +1,7 @@
-"""When a gendered word is left alone: a text and a candidate's place in, the reason or None out. Pure functions.
+"""When a gendered word is left alone: code, fixed phrases, verbs, pieces in a game, exclamations.
 
-Each guard treats a term and its counterpart alike, so that leaving alone survives the swap of the swap.
+Each guard takes a text and the place of a candidate, and returns the reason to leave it alone, or None. A guard treats
+a term and its counterpart alike, so that a second swap leaves alone what the first one left alone.
 """
 
 import re
@@ -10,7 +11,7 @@ from augment.rules.phrases import fixed_phrases, mirrored_phrases
 from augment.rules.scan import Term
 from augment.rules.tables import word_set
 
-# Characters beside a word that ordinary prose puts there; anything else has its whole chunk looked at.
+# Characters that ordinary prose has beside a word. With any other neighbour the whole chunk up to blanks is examined.
 SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
 SAFE_AFTER = frozenset(" \n\t\r\"'’”»),;!?—–…")
 _CODE = re.compile(
@@ -21,7 +22,7 @@ _CODE = re.compile(
 _CHUNK_IS_CODE = re.compile(
     r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|\d/|\w[+*]"
 )
-# of prose on web pages: entities, the numbers of footnotes, dots that begin a line
+# Prose on web pages may hold entities, numbers of footnotes, and dots that begin a line.
 _WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
 _NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
 _MENTIONED = re.compile(
@@ -67,7 +68,7 @@ EXCLAIMED = word_set("man boy girl woman")
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
-    """Character ranges of code, mark-up, URLs and e-mail addresses; [] at once for text without their marks."""
+    """Character ranges of code, mark-up, URLs and e-mail addresses; quickly [] for text without their marks."""
     if "`" in text or "<" in text or "@" in text or "://" in text or "www." in text or "{{" in text:
         return [m.span() for m in _CODE.finditer(text)]
     return []
@@ -131,7 +132,7 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
 
 
 def verb(text: str, start: int, end: int, term: Term) -> str | None:
-    """Reason to leave man, mother, father, groom, host, husband or queen alone: it is a verb here."""
+    """Reason to leave man, mother, father, groom, husband or queen alone: it is a verb here."""
     if not _VERB_OBJECT.match(text, end):
         return None
     before = previous_token(text, start)

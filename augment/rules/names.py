@@ -1,7 +1,7 @@
 """When a capitalised gendered word belongs to a name: of a work, group, place, institution, or a person's surname.
 
-A text and a candidate's place in, the reason to leave the word alone or None out. Pure functions; each treats a term
-and its counterpart alike, so that leaving alone survives the swap of the swap.
+Functions take a text and the place of a candidate, and return the reason to leave the word alone, or None. They treat
+a term and its counterpart alike, so that a second swap leaves alone what the first one left alone.
 """
 
 import re
@@ -142,7 +142,7 @@ def _opens(text: str, start: int, token: str) -> bool:
 
 
 def opens_sentence(text: str, start: int, end: int) -> bool:
-    """Whether only capitals, articles and adjectives stand before the word in its sentence: it is what is spoken of."""
+    """Whether only capitals, articles and adjectives precede the word in its sentence, so that it is the topic."""
     if text[end : end + 1] in ("'", "’"):
         return False
     for _ in range(3):

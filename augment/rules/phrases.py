@@ -11,12 +11,12 @@ from functools import cache
 from typing import NamedTuple
 
 from augment.lexicon import TIERS, load_lexicon
-from augment.rules.scan import terms
+from augment.rules.scan import swappable_terms
 from augment.rules.tables import read_table
 
 
 class Phrases(NamedTuple):
-    """The fixed phrases of one word: what follows it, any of what stands before it, and pairs of before and behind."""
+    """The fixed phrases of a word: what may follow it, what may precede it, and which of both belong together."""
 
     after: re.Pattern[str]
     before_any: re.Pattern[str] | None
@@ -25,13 +25,13 @@ class Phrases(NamedTuple):
 
 @cache
 def fixed_phrases() -> dict[str, Phrases]:
-    """The phrases as written, by the dictionary form of their marked word."""
+    """The phrases as they are written, by the dictionary form of their marked word."""
     return _compile(lambda word: (word,))
 
 
 @cache
 def mirrored_phrases() -> dict[str, Phrases]:
-    """The mirror images of the phrases, by the marked word of the phrase as written: look up a word's counterpart."""
+    """The mirror images of the phrases, by the marked word as it is written: look up a word's counterpart in them."""
     partners = _partners()
     return _compile(lambda word: partners.get(word, (word,)))
 
@@ -40,7 +40,7 @@ def mirrored_phrases() -> dict[str, Phrases]:
 def _partners() -> dict[str, tuple[str, ...]]:
     """Every counterpart of each shipped term that can be swapped; given names are no part of a phrase."""
     lexicon = load_lexicon([tier for tier in TIERS if tier != "names"])
-    partners: dict[str, dict[str, None]] = {term.word: {} for term in terms(lexicon)}
+    partners: dict[str, dict[str, None]] = {term.word: {} for term in swappable_terms(lexicon)}
     for pair in lexicon.rows:
         for word, other in ((pair.masculine, pair.feminine), (pair.feminine, pair.masculine)):
             if word in partners:
@@ -49,7 +49,7 @@ def _partners() -> dict[str, tuple[str, ...]]:
 
 
 def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
-    """All phrases, where each unmarked word stands in one of its `spellings`."""
+    """All phrases, with every unmarked word replaced by any of its `spellings`."""
     after: dict[str, list[str]] = {}
     around: dict[str, list[tuple[str, str]]] = {}
     for (phrase,) in read_table("idioms.tsv"):

@@ -1,7 +1,7 @@
-"""A hashed linear model over the words around a pronoun: context in, probability of one of two readings out.
+"""A hashed linear model that reads a pronoun from the words around it.
 
-Weights are one signed byte per bucket in a zlib-compressed file. No dependency beyond the standard library here;
-training lives in fit.py.
+It gives the probability of the first of two readings. Weights are a byte per bucket in a zlib-compressed file. Only the
+standard library is needed here; `fit_pronouns.py` trains the model.
 """
 
 import zlib

@@ -1,7 +1,7 @@
-"""her -> him or his, his -> her or hers: the words around a pronoun in, the reading and its confidence out.
+"""Decide her -> him or his, and his -> her or hers, from the words around the pronoun.
 
-Closed-class rules on the neighbouring words decide what they can; a hashed linear model (model.py) decides the rest.
-The rules' confidences are their agreement with free labels ("him", "his"; "mine", "my") in public-domain novels.
+Rules on neighbouring words of closed classes decide what they can; a hashed linear model (`pronoun_model.py`) decides
+the rest. A rule's confidence is its agreement with free labels ("him", "his"; "mine", "my") in public-domain novels.
 """
 
 import re
@@ -46,8 +46,8 @@ _NEW_PHRASE = _WORDS["new_phrase"]
 _LATER = _WORDS["later"]  # "his after years"
 _ABSOLUTE_OR_NOT = _WORDS["absolute_or_not"]
 _IRREGULAR = _WORDS["irregular"]
-# Factor on the model's odds of an object. With it, "him" is missed as often as "his" on free labels of an encyclopedia:
-# novels speak otherwise, so that the model alone would find too few objects elsewhere.
+# Factor on the model's odds of an object. With it, "him" is missed as often as "his" on free labels of an encyclopedia.
+# Novels have other frequencies, so that the model alone would find too few objects elsewhere.
 _ODDS = 1.38
 
 

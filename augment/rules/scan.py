@@ -1,8 +1,8 @@
-"""Find the candidate words of a text: a `Lexicon` and a text in, places of surface forms out.
+"""Find the candidate words of a text, which the rules then look at.
 
 Most words of a text are no candidates, so they must cost next to nothing: every mark is blanked, the text is split, and
-words are looked up in a set. Only forms that go on behind their first word (mother-in-law, best man, Lady Macbeth) are
-matched by a regular expression, a character trie of all surface forms. All rules run on candidates alone.
+words are looked up in a set. Only forms of several words (mother-in-law, best man, Lady Macbeth) are matched by a
+regular expression, a character trie of all surface forms.
 """
 
 import re
@@ -16,6 +16,9 @@ from augment.rules.tables import read_table
 from augment.rules.topics import LANDS, SHIPS
 
 MASCULINE, FEMININE = "m", "f"
+CAPITALISED = frozenset({"He", "She", "Him", "Himself", "Herself"})
+TOPIC = "topic"
+_PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
 
 
 class Term(NamedTuple):
@@ -31,8 +34,8 @@ class Term(NamedTuple):
 class Candidate(NamedTuple):
     """One surface form: its term and the counterpart in the same letter case. A kept name has no target.
 
-    `plain_rule` is set for pronouns with a single counterpart, which need no look at the words around them, and for
-    words that are no terms but tell what a sentence speaks of (`TOPIC`).
+    `plain_rule` is set for pronouns with a single counterpart, whose context does not matter, and for words that are no
+    terms but name a ship or a country (`TOPIC`).
     """
 
     term: Term
@@ -40,14 +43,10 @@ class Candidate(NamedTuple):
     plain_rule: str = ""
 
 
-CAPITALISED = frozenset({"He", "She", "Him", "Himself", "Herself"})
-TOPIC = "topic"
-_PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
-
-
 class Scanner(NamedTuple):
-    """`table` says what each surface form is; `heads` are the first words of all forms, `longer` those of forms that go
-    on behind their first word, which `pattern` matches."""
+    """`table` says what each surface form is. `heads` are the first words of all forms, `longer` those of the forms of
+    several words, which `pattern` matches.
+    """
 
     table: dict[str, Candidate]
     heads: frozenset[str]
@@ -59,12 +58,12 @@ class Scanner(NamedTuple):
 def scanner(lexicon: Lexicon) -> Scanner:
     """The scanner of a lexicon, built once."""
     table: dict[str, Candidate] = {}
-    for term in terms(lexicon):
+    for term in swappable_terms(lexicon):
         plain = _PLAIN_RULES[term.gender] if term.tier == "pronouns" and term.word not in ("her", "his") else ""
         for form, other in styled_forms(term.word, term.target).items():
             if term.tier == "names" and form.islower():
                 continue  # grace, mark, amber
-            # A capitalised pronoun can be part of a title or mean God, so that it needs a look.
+            # A capitalised pronoun can be part of a title or mean God, so its context matters.
             table.setdefault(form, Candidate(term, other, "" if form in CAPITALISED else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
@@ -94,7 +93,7 @@ def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
     """(start, end, surface form) of every candidate, ascending and disjoint."""
     blanked = f" {text.translate(BLANKS)} "
     heads, longer, match = tables.heads, tables.longer, tables.pattern.match
-    found = []
+    candidates = []
     place = last = 0
     for word in [w for w in blanked.split() if w in heads]:
         # The blank before the word has the index, with the padding, that the word has in the text.
@@ -102,23 +101,23 @@ def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
         place = start + 1 + len(word)
         if word not in longer:
             if start >= last:
-                found.append((start, place - 1, word))
+                candidates.append((start, place - 1, word))
         elif start >= last:
             whole = match(text, start)
             if whole:
                 last = whole.end()
-                found.append((start, last, whole.group()))
-    return found
+                candidates.append((start, last, whole.group()))
+    return candidates
 
 
-def terms(lexicon: Lexicon) -> list[Term]:
-    """Every term that can be swapped, once, with its default counterpart (the first row it stands in)."""
-    found: dict[str, Term] = {}
+def swappable_terms(lexicon: Lexicon) -> list[Term]:
+    """Every term that can be swapped, once, with its default counterpart (that of its first row)."""
+    terms: dict[str, Term] = {}
     for pair in lexicon.rows:
         if pair.use != "feminine":
-            found.setdefault(pair.masculine, Term(pair.masculine, pair.feminine, MASCULINE, pair.tier, pair.use))
-        found.setdefault(pair.feminine, Term(pair.feminine, pair.masculine, FEMININE, pair.tier, pair.use))
-    return list(found.values())
+            terms.setdefault(pair.masculine, Term(pair.masculine, pair.feminine, MASCULINE, pair.tier, pair.use))
+        terms.setdefault(pair.feminine, Term(pair.feminine, pair.masculine, FEMININE, pair.tier, pair.use))
+    return list(terms.values())
 
 
 def trie_pattern(words: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
-"""Terms of address and other words whose counterpart, or whose being a person at all, depends on context.
+"""Terms of address, and words that only sometimes name a person or have several counterparts.
 
-A text and a candidate's place in; the counterpart (lower-case or already cased), the end of the edit and the rule out,
-or None when the word is left alone.
+Functions take a text and the place of a candidate. They return the counterpart (in lower case or already cased), the
+end of the edit and the name of the rule, or None when the word is left alone.
 """
 
 import re
@@ -11,6 +11,7 @@ from augment.rules.context import next_word, plain, previous_token, starts_sente
 from augment.rules.tables import word_set
 
 Decision = tuple[str, int, str] | None
+
 _NAME_AFTER = re.compile(
     r"\.?[^\S\n]*\n?[^\S\n]+(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
 )

@@ -1,7 +1,7 @@
 """Gendered words that speak of no person's gender: ships and countries as she, mankind, God, a word's meaning.
 
-A text and a candidate's place in, the reason to leave it alone or None out. What a sentence speaks of (a ship, a
-country) is found while its words are scanned; `impersonal` then drops the edits of the pronouns that refer to it.
+Functions take a text and the place of a candidate, and return the reason to leave it alone, or None. The scan of a text
+also finds the words that name ships and countries; `impersonal` tells which pronouns refer to one of them.
 """
 
 import re
@@ -11,7 +11,7 @@ from augment.rules.context import QUOTES, next_word, plain, previous_token, word
 from augment.rules.tables import word_lists
 
 _WORDS = word_lists("topics")
-# Words that name what is called she; `scan.py` finds them with the gendered words.
+# Words for what is called she; `scan.py` finds them together with the gendered words.
 SHIPS = _WORDS["ships"]
 LANDS = _WORDS["lands"]
 _SHIP_PARTS = _WORDS["ship_parts"]
@@ -71,7 +71,7 @@ _GLOSS_BEFORE = re.compile(
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
-# What the patterns above end with: most words are told apart by this alone.
+# The endings of the patterns above. This quick test settles most words.
 _VERBS_OF_MEANING = (" for", *_WORDS["verbs_of_meaning"])
 _GLOSS_ENDINGS = (
     *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
@@ -83,13 +83,13 @@ _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|
 HONOURS = _WORDS["honours"]
 
 
-def impersonal(text: str, topics: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
+def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
     """Whether the feminine pronoun at `place` means the ship or country named shortly before it.
 
-    `topics`: (start, word) of words of SHIPS and LANDS; `persons`: starts of words that name a woman. The pronoun needs
-    evidence behind it: a part of a ship, what ships do, what countries have.
+    `named`: (start, word) of words of SHIPS and LANDS; `persons`: starts of words that name a woman. Evidence must
+    follow the pronoun: a part of a ship, what ships do, what countries have.
     """
-    for start, word in reversed(topics):
+    for start, word in reversed(named):
         if not 0 < place - start < _REACH:
             continue
         between = text[start + len(word) : place]
@@ -102,9 +102,9 @@ def impersonal(text: str, topics: list[tuple[int, str]], place: int, source: str
     return False
 
 
-def about_a_ship(text: str, topics: list[tuple[int, str]]) -> bool:
+def about_a_ship(text: str, named: list[tuple[int, str]]) -> bool:
     """Whether a text is an article about a ship: "... was a brig of the Royal Navy" near its beginning."""
-    return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in topics[:3])
+    return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in named[:3])
 
 
 def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:

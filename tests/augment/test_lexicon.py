@@ -68,7 +68,7 @@ def test_user_file_extends_wins_or_replaces(tmp_path: Path) -> None:
     [
         ("lonely\n", "line 1"),
         ("a\tb\tsometimes\n", "unknown use"),
-        ("a\tb\na\tb\n", "stands twice"),
+        ("a\tb\na\tb\n", "occurs twice"),
         ("a\tb\nb\tc\n", "masculine and on the feminine"),
         ("Abe\tbea\nabe\tbeb\n", "also spelled"),
         ("x\tX\n", "paired with itself"),
