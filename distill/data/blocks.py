@@ -1,9 +1,8 @@
 """Turn a corpus into packed blocks of counterfactual pairs, cached on disk.
 
 The first process to need them builds the blocks, into a folder whose name is a hash of everything that determines
-them. All other processes and later runs with the same settings read them from there, memory-mapped. The corpus is read
-as a stream and written in shards, so memory does not grow with it, and an interrupted build continues after its last
-whole shard.
+them; all others read them from there, memory-mapped. The corpus is read as a stream and written in shards, so memory
+does not grow with it, and an interrupted build continues after its last whole shard.
 """
 
 from __future__ import annotations
@@ -253,8 +252,8 @@ def _draw(text: str) -> float:
 
 def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
     """Pass documents on and show a progress bar; `num_done` are in finished shards."""
-    text = f"pairing the {name} text"
-    yield from tqdm(documents, desc=text, unit=" documents", unit_scale=True, leave=False, initial=num_done)
+    bar = tqdm(documents, f"pairing the {name} text", unit=" documents", unit_scale=True, leave=False, initial=num_done)
+    yield from bar
 
 
 def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
