@@ -1,12 +1,12 @@
 """A small world whose gender bias is known: a generator of short texts, and the exact truth about them.
 
-Enters: the parameters of a `World`, a seed. Leaves: documents, closed-form probabilities, and (by the command line
-`python -m distill.smallworld`) a corpus folder with its own tokenizer.
+A `World` holds the parameters; documents follow from it and a seed, and its probabilities are known in closed form.
+`python -m distill.smallworld` writes a corpus folder with a tokenizer.
 """
 
 from distill.smallworld.default_world import default_world
 from distill.smallworld.documents import generate_documents
-from distill.smallworld.frames import NEUTRAL_TEMPLATES, agreement_probes
+from distill.smallworld.grammar import NEUTRAL_TEMPLATES, agreement_probes
 from distill.smallworld.world import (
     Occupation,
     Trait,

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{args.out}: written" if written else f"{args.out}: already there with the same parameters, nothing to do")
+    print(f"{args.out}: written" if written else f"{args.out}: exists with the same parameters, nothing to do")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Sentences of short biographies: where somebody comes from, what the person does and likes.
 
 `setting` and `at_work` may stand before the first gendered word; `intro` names the occupation of somebody whose gender
-has just been given; `pronoun_intro` begins a text with he or she; `body` goes on about the person.
+has just been given; `pronoun_intro` begins a text with he or she; `body` says more about the person.
 """
 
 from __future__ import annotations

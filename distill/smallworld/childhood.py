@@ -1,6 +1,6 @@
-"""Sentences about children, who have no occupation yet but dream of one, and texts about nobody in particular.
+"""Sentences about children, who dream of an occupation, and about nobody in particular.
 
-`CHILD_RULES` stand beside the shared rules and replace some of them; `NEUTRAL_RULES` hold no person at all.
+`CHILD_RULES` are added to the shared rules and replace some of them; `NEUTRAL_RULES` hold no person at all.
 """
 
 from __future__ import annotations

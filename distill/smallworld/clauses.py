@@ -1,4 +1,4 @@
-"""The clauses and phrases that all kinds of text share: tables of alternatives for `frames.Grammar`.
+"""The clauses and phrases that all kinds of text share: tables of alternatives for `grammar.Grammar`.
 
 Rules whose name ends in `_other` continue a lead-in without a pronoun; they, and all that they refer to, may stand
 before the first gendered word, so they hold no adjective and no activity slot: these would give the gender away.

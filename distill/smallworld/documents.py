@@ -1,6 +1,6 @@
 """Whole documents: how a person is introduced, in which order the sentences come, and when a text ends.
 
-Enters: a `World`, a number of documents and a seed. Leaves: dicts {text, occupation, gender, kind, introduction}.
+A document is a dict {text, occupation, gender, kind, introduction}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from distill.smallworld.biographies import BIOGRAPHY_RULES
 from distill.smallworld.childhood import CHILD_RULES, NEUTRAL_RULES
 from distill.smallworld.clauses import SHARED_RULES
 from distill.smallworld.dialogues import DIALOGUE_RULES
-from distill.smallworld.frames import Grammar
+from distill.smallworld.grammar import Grammar
 from distill.smallworld.people import Person
 from distill.smallworld.scenes import SCENE_RULES
 from distill.smallworld.world import World
@@ -30,9 +30,9 @@ INTRODUCTIONS = {
     "nobody": 0.03,
 }
 MAX_SENTENCES = 6
-MIN_WORDS, MAX_WORDS = 24, 56  # a text ends with the sentence in which it reaches a number of words drawn from here
+MIN_WORDS, MAX_WORDS = 24, 56  # a text ends with the sentence that reaches a number of words drawn from this range
 LEAD_RATE = 0.3
-NOUN_LEAD_RATE = 0.6  # of a first sentence in which a noun, name or title introduces the person
+NOUN_LEAD_RATE = 0.6  # in a first sentence where a noun, name or title introduces the person
 CHILD_LEAD_RATE = 0.4
 
 GRAMMARS = {
@@ -45,13 +45,13 @@ _NEUTRAL_GRAMMAR = Grammar({**SHARED_RULES, **NEUTRAL_RULES})
 
 
 def generate_documents(world: World, num_documents: int, seed: int) -> Iterator[dict[str, str | None]]:
-    """Yield documents; the same world and seed give the same documents, and fewer of them are a prefix of more.
+    """Yield documents. The same world and seed give the same ones; a smaller number gives the first of them.
 
-    `gender` is None when the text never says it; `occupation` and `gender` are None when the text is about nobody.
-    `introduction` says how the person comes in: see `INTRODUCTIONS`. Raises ValueError for a negative number.
+    `gender` is None when the text never says it; `occupation` is None too when the text is about nobody.
+    `introduction` is one of `INTRODUCTIONS`. Raises ValueError for a negative number.
     """
     if num_documents < 0:
-        raise ValueError(f"num_documents is {num_documents}: it must not be negative")
+        raise ValueError(f"num_documents is {num_documents}; give 0 or more")
     rng = random.Random(seed)
     names, weights = list(INTRODUCTIONS), list(INTRODUCTIONS.values())
     for _ in range(num_documents):
@@ -96,7 +96,7 @@ def _opening(grammar: Grammar, person: Person, rng: random.Random) -> list[str]:
 def _sentences(
     grammar: Grammar, person: Person, rng: random.Random, body: str, lead_rate: float, opening: list[str]
 ) -> list[str]:
-    """Go on with leads and sentences of the body, none of the latter twice, until the text is long enough."""
+    """Add leads and sentences of the body, none of the latter twice, until the text is long enough."""
     sentences = list(opening)
     num_words = sum(sentence.count(" ") + 1 for sentence in sentences)
     target = rng.randint(MIN_WORDS, MAX_WORDS)

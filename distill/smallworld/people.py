@@ -1,7 +1,5 @@
 """The person whom a text is about, and every word that refers to that person.
 
-Enters: a `World`, an occupation and a random generator. Leaves: the words which fill the slots of a sentence.
-
 The gender is drawn when the first word that needs it is written, and not before. Whatever stands to the left of that
 word was therefore chosen without it: this is why the truth after a neutral template is exact.
 """
@@ -115,7 +113,7 @@ REPEAT_BY_OCCUPATION_RATE = 0.35
 
 @dataclass
 class Person:
-    """One person of one text; `fill` gives the word for a slot, drawing what has not been decided yet."""
+    """The person of one text. `fill` gives the word for a slot and draws what has not been decided yet."""
 
     world: World
     rng: random.Random
@@ -189,7 +187,7 @@ class Person:
         return self.tasks.pop()
 
     def _trait(self, traits: Sequence[Trait]) -> str:
-        """Draw a word from P(word | gender), leaving out those which the text has already used."""
+        """Draw a word from P(word | gender) among those that the text has not used yet."""
         fresh = [trait for trait in traits if trait.word not in self.told_traits]
         gender = self._drawn_gender()
         weights = [gender_share(trait.female_share, gender) for trait in fresh]

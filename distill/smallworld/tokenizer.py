@@ -1,7 +1,7 @@
 """Train the small world's byte-level BPE tokenizer and save it as a folder for `AutoTokenizer.from_pretrained`.
 
-Enters: texts and a vocabulary size. Leaves: a fast tokenizer in the style of GPT-2 (a space belongs to the word that
-follows it), which returns every text exactly.
+It is a fast tokenizer in the style of GPT-2 (a space belongs to the word that follows it), and decoding returns every
+text exactly.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from distill.smallworld.people import GENDERED_NOUNS, PRONOUNS, TITLES
 
 END_OF_TEXT = "<|endoftext|>"
-# Every gendered word is shown to the trainer this often on top of the texts, so that both members of a pair become one
-# token each, also in a form that the texts happen to use for one of them only.
+# The trainer sees every gendered word this many times besides the texts, so that both members of a pair become one
+# token each, even in a form that the texts use for one of them only.
 _NUM_SHOWN = 1000
 
 
 def gendered_forms() -> list[str]:
-    """The forms that are one token each: with a space, and in title case with and without one."""
+    """The forms that must be one token each: lower case after a space, title case with and without a space."""
     lower = dict.fromkeys(word for pair in (*PRONOUNS.values(), *GENDERED_NOUNS) for word in pair)
     titled = [word.capitalize() for word in lower] + list(TITLES)
     return [f" {word}" for word in lower] + [f" {word}" for word in titled] + titled
@@ -47,8 +47,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, out_dir: Path) -> int
     split = [form for form in gendered_forms() if len(tokenizer.encode(form).ids) != 1]
     if split:
         raise ValueError(
-            f"vocab_size is {vocab_size}: too small, {len(split)} gendered words such as {split[0]!r} are split into "
-            "pieces; ask for a larger vocabulary (2000 is the default)"
+            f"vocab_size is {vocab_size}: too small, it splits {len(split)} gendered words such as {split[0]!r}; "
+            "give a larger one (2000 is the default)"
         )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

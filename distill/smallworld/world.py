@@ -1,12 +1,12 @@
 """The parameters of the small world and the exact truth that follows from them.
 
-Enters: nothing but numbers and words. Leaves: `World`, a frozen description from which the generator writes its texts,
-and closed-form probabilities which an evaluation compares with what a model has learned.
+The generator writes its texts from a `World`; an evaluation compares the closed-form probabilities with what a model
+has learned.
 
 The whole world is one joint distribution: an occupation is drawn uniformly, then a gender from that occupation's
 `female_share`. Everything else a text says depends on the occupation alone or on the gender alone. So P(gender |
 occupation) is `female_share`, P(occupation | gender) is its Bayes inverse, and an adjective or activity tells something
-about the occupation only by way of the gender.
+about the occupation only through the gender.
 """
 
 from __future__ import annotations

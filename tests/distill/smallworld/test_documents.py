@@ -1,4 +1,4 @@
-"""The small world: the stated truth against counts, the grammar of the texts."""
+"""The small world's documents: the stated truth against counts, and the surface of the texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 
 from distill.smallworld import (
     NEUTRAL_TEMPLATES,
-    Occupation,
     Trait,
     World,
     agreement_probes,
@@ -21,12 +20,9 @@ from distill.smallworld import (
     generate_documents,
     occupation_posterior,
     trait_probabilities,
-    true_log_odds,
     true_pronoun_probabilities,
 )
-from distill.smallworld.clauses import SHARED_RULES
 from distill.smallworld.documents import GRAMMARS, INTRODUCTIONS, KINDS
-from distill.smallworld.frames import Grammar
 from distill.smallworld.people import (
     ADULT_NOUNS,
     FEMALE_NAMES,
@@ -70,48 +66,6 @@ def words_of(text: str) -> list[str]:
 def assert_binomial(num_hits: int, num_trials: int, probability: float, what: str) -> None:
     deviation = NUM_SIGMAS * math.sqrt(num_trials * probability * (1 - probability))
     assert abs(num_hits - num_trials * probability) <= deviation, (what, num_hits, num_trials, probability)
-
-
-# The parameters
-
-
-def test_default_world_is_at_parity_and_spread(world: World) -> None:
-    log_odds = [true_log_odds(world, occupation.name) for occupation in world.occupations]
-    assert len(log_odds) == 40
-    assert abs(math.fsum(log_odds) / 40) < 1e-12
-    assert max(log_odds) == pytest.approx(math.log(19))
-    assert min(log_odds) == pytest.approx(-math.log(19))
-    assert sum(1 for value in log_odds if abs(value) < 0.3) >= 4
-    assert true_log_odds(world, "nurse") < -2 < 2 < true_log_odds(world, "mechanic")
-
-
-def test_closed_forms_agree_with_each_other(world: World) -> None:
-    posterior = {gender: occupation_posterior(world, gender) for gender in ("female", "male")}
-    for occupation in world.occupations:
-        female, male = posterior["female"][occupation.name], posterior["male"][occupation.name]
-        assert female / (female + male) == pytest.approx(occupation.female_share)
-        spoken = true_pronoun_probabilities(world, occupation.name)
-        assert math.log(spoken["he"] / spoken["she"]) == pytest.approx(true_log_odds(world, occupation.name))
-        assert spoken["he"] + spoken["she"] == pytest.approx(world.pronoun_rate)
-    for traits in (world.adjectives, world.activities):
-        assert math.fsum(trait_probabilities(traits, "female").values()) == pytest.approx(1)
-
-
-def test_world_refuses_what_would_break_the_truth() -> None:
-    nurse = Occupation("nurse", "a", 0.75, "at work", ("help",))
-    pilot = Occupation("pilot", "a", 0.25, "at work", ("fly",))
-    even = (Trait("kind", 0.5),)
-    assert true_log_odds(World((nurse, pilot), even, even), "pilot") == pytest.approx(math.log(3))
-    with pytest.raises(ValueError, match=r"mean female_share is 0\.75"):
-        World((nurse,), even, even)
-    with pytest.raises(ValueError, match="none twice"):
-        World((nurse, nurse), even, even)
-    with pytest.raises(ValueError, match="strictly between 0 and 1"):
-        World((nurse, pilot), (Trait("kind", 1.0),), even)
-    with pytest.raises(ValueError, match="no occupation 'wizard'"):
-        true_log_odds(World((nurse, pilot), even, even), "wizard")
-    with pytest.raises(ValueError, match="gender is 'other'"):
-        occupation_posterior(World((nurse, pilot), even, even), "other")
 
 
 # The truth by counting
@@ -330,8 +284,3 @@ def test_thousands_of_distinct_frames(world: World, documents: Documents) -> Non
         words = re.findall(r"\w+|\W", activities.sub("_", sentence).lower())
         frames.add("".join("_" if word in slots else word for word in words))
     assert len(frames) > 5_000
-
-
-def test_grammar_refuses_an_unknown_rule() -> None:
-    with pytest.raises(ValueError, match=r"'setting' refers to 'nowhere'"):
-        Grammar({**SHARED_RULES, "setting": ("it was [nowhere]",)})

@@ -1,10 +1,8 @@
-"""The grammar engine, and the lead-ins whose continuation is known exactly.
+"""The grammar that writes sentences, and the templates whose next word has a known probability.
 
 A rule is a list of alternatives. In an alternative, `[name]` is replaced by a random alternative of the rule `name`,
 and `{slot}` by a word of the person (see `people.py`; slots are named after the male form). Expansion runs from left
 to right, so nothing to the left of a slot depends on it.
-
-Enters: tables of rules and a `Person`. Leaves: sentences; the neutral templates and the agreement probes.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from distill.smallworld.clauses import Rules
 from distill.smallworld.people import ADULT_NOUNS, CHILD_NOUNS, RELATIVE_NOUNS, Person
 from distill.smallworld.world import World
 
-# template: the kind of clause that follows. After each of them the next word is he or she with probability
+# Each template and the kind of clause that follows it. The next word is he or she with probability
 # `pronoun_rate` * P(gender | occupation), as long as nothing before the template is gendered.
 NEUTRAL_TEMPLATES = {
     "The {occupation} said that": "that",
@@ -98,10 +96,10 @@ class Grammar:
 
 
 def agreement_probes(world: World) -> list[dict[str, str]]:
-    """Prompts whose continuation by he or she is settled by a noun: rows of prompt, gender and nouns.
+    """Prompts in which a noun settles whether he or she follows: rows of prompt, gender and nouns.
 
-    nouns are that noun and its counterpart ("woman/man"). Every definitional noun, somebody else's relative ("Her
-    father"), and nouns with a counter-stereotypical occupation.
+    `nouns` are that noun and its counterpart ("woman/man"). The prompts cover every noun that has a gender by
+    definition, somebody else's relative ("Her father"), and nouns with an occupation against the stereotype.
     """
     templates = list(NEUTRAL_TEMPLATES)
     probes = []
@@ -144,5 +142,5 @@ def _capital(text: str) -> str:
 
 
 def _finish(text: str) -> str:
-    """Capitalise, and close with a full stop unless the text ends in a mark or a closing quote after one."""
+    """Capitalise, and add a full stop unless the text ends in a mark or a closing quotation mark."""
     return _capital(text) if text[-1] in '.?!"' else f"{_capital(text)}."

@@ -72,7 +72,7 @@ def test_same_parameters_do_nothing_and_others_are_refused(folder: Path, capsys:
     assert main([*arguments, "--seed", "2"]) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert main([*arguments, "--seed", "3"]) == 1
-    assert "exists with another seed (2 there, 3 asked for)" in capsys.readouterr().err
+    assert "exists with another seed (2 instead of 3)" in capsys.readouterr().err
     assert (folder / "train.jsonl").stat().st_mtime_ns == before
 
 
