@@ -113,7 +113,7 @@ def reference_divergence(q: Tensor, s: Tensor, loss: LossConfig) -> Tensor:
 
 
 def reference_loss(student, teacher, examples, config: RunConfig, classes: GenderClasses) -> Tensor:
-    """The loss of METHOD, section 3, position by position, on unpadded rows, in float64."""
+    """The loss of docs/method.md, position by position, on unpadded rows, in float64."""
     total, num_tokens = torch.zeros((), dtype=torch.float64), 0
     if config.augment.mode == "augment":
         examples = [side for example in examples for side in (example, example.exchanged())]
