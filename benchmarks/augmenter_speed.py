@@ -1,16 +1,16 @@
-"""Speed and memory of the augmenter on corpus files, as one dated JSON record.
+"""Measure speed and memory of the augmenter on corpus files, and write one dated JSON record.
 
     python -m benchmarks.augmenter_speed CORPUS.jsonl.gz [...] [--max-words 1500000] [--out FOLDER]
 
-writes augment_DATE.json beside this file, or into FOLDER. It has, per corpus,
+writes augment_DATE.json beside this file, or into FOLDER. For each corpus the record holds
 
 - the words per second of `swap` on one core (wall and CPU time, best of three, texts in memory);
 - for the whole command on about 130 MB of JSON lines, with one and with two workers: words per second, CPU seconds of
   the parent and of all processes, and the ratio of the two speeds;
-- the command's peak memory on about 10 MB, to compare with that on 130 MB;
+- the command's peak memory on about 10 MB, to compare with that on 130 MB.
 
-and once, the time to import the package. A word is what stands between blanks in the original. The record says how busy
-the machine was: wall times and the ratio mean something on an idle machine only.
+It also holds the time to import the package. Words are separated by white space and counted in the original. The record
+says how busy the machine was, because wall times and the ratio mean something on an idle machine only.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure every corpus, write the record and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, nargs="+")
-    parser.add_argument("--max-words", type=int, default=1_500_000, help="words of each corpus that are used")
+    parser.add_argument("--max-words", type=int, default=1_500_000, help="how many words of each corpus to use")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the record")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def first_texts(path: Path, max_words: int) -> list[str]:
-    """The texts of a corpus until `max_words` are reached."""
+    """Read the first texts of a corpus, until they have `max_words` words."""
     texts, num_words = [], 0
     for text in read_texts(path):
         texts.append(text)
@@ -68,7 +68,7 @@ def first_texts(path: Path, max_words: int) -> list[str]:
 
 
 def measure_corpus(texts: list[str], folder: Path) -> dict[str, object]:
-    """The speed of `swap` and of the command on one corpus."""
+    """Measure `swap` and the command on one corpus."""
     small = run_command(write_lines(texts, SMALL_MB, folder / "small.jsonl"), folder, 1)
     source = write_lines(texts, LARGE_MB, folder / "large.jsonl")
     one_worker, two_workers = run_command(source, folder, 1), run_command(source, folder, 2)
@@ -82,7 +82,7 @@ def measure_corpus(texts: list[str], folder: Path) -> dict[str, object]:
 
 
 def measure_swap(texts: list[str]) -> dict[str, float]:
-    """Words per second of `swap` on one core, best of three passes."""
+    """Measure the words per second of `swap` on one core, best of three passes."""
     swap("He left.")  # builds the tables
     num_words = sum(len(text.split()) for text in texts)
     wall, cpu = [], []
@@ -100,7 +100,7 @@ def measure_swap(texts: list[str]) -> dict[str, float]:
 
 
 def run_command(source: Path, folder: Path, num_workers: int) -> dict[str, float]:
-    """One run of the streamed swap in processes of its own; `peak_mib` is the parent's peak memory."""
+    """Run the streamed swap once in new processes. In the result, `peak_mib` is the parent's peak memory."""
     target = folder / "out.jsonl"
     command = [sys.executable, "-m", "benchmarks.swap_once", str(source), str(target), str(num_workers)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
@@ -109,7 +109,7 @@ def run_command(source: Path, folder: Path, num_workers: int) -> dict[str, float
 
 
 def measure_import() -> float:
-    """Seconds to import the package, best of five fresh interpreters."""
+    """Measure the seconds to import the package, best of five fresh interpreters."""
     code = "import time; t = time.perf_counter(); import augment; print(time.perf_counter() - t)"
     runs = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
@@ -119,7 +119,7 @@ def measure_import() -> float:
 
 
 def write_lines(texts: list[str], megabytes: int, path: Path) -> Path:
-    """JSON lines of the texts, repeated until the file has the size."""
+    """Write the texts as JSON lines, again and again until the file has the size. Returns the path."""
     with path.open("w", encoding="utf-8") as out:
         out.writelines(_lines_up_to(texts, megabytes * 10**6))
     return path

@@ -1,13 +1,13 @@
-"""Agreement with lm-evaluation-harness, and speed beside it: a line per task, and JSON if wanted.
+"""Compare our scores and our speed with lm-evaluation-harness: a line per task, and JSON on request.
 
     python -m benchmarks.lm_eval_agreement MODEL --data FOLDER [--lm-eval-python PYTHON] [--items 40] [--articles 2]
         [--full] [--batch-sizes 1 8 32]
 
 Both score the same items of the same local files, with the same dtype and number of threads: CrowS-Pairs (gender),
-LAMBADA and WikiText-2. lm-eval (tested: 0.4.13) may be installed in a different environment. It gets the best of
-several batch sizes. The two take turns, so that both meet the same load, and the best of their repeats counts. The time
-is that from texts to log-likelihoods, without loading models and files, in wall-clock seconds and in seconds of CPU
-time, which a busy machine disturbs less.
+LAMBADA and WikiText-2. lm-eval (tested: 0.4.13) may be installed in a different environment. We try several batch sizes
+for lm-eval and use its best. The two take turns, so that both meet the same load, and the best repeat of each counts.
+The time is from texts to log-likelihoods, without loading models and files. It is given in wall-clock seconds and in
+seconds of CPU time, which a busy machine disturbs less.
 
 FOLDER holds crows_pairs.csv, lambada.jsonl and wikitext.txt as published; each may be gzipped (.csv.gz and so on).
 """
@@ -31,16 +31,16 @@ from distill.evaluation.measures import crows_pairs, lambada, wikitext
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
 
 SERVER = Path(__file__).with_name("lm_eval_server.py")
-NUM_CALIBRATION_ITEMS = 16  # on which lm-eval's batch sizes are compared
+NUM_CALIBRATION_ITEMS = 16  # to compare lm-eval's batch sizes
 
 
 @dataclass(frozen=True)
 class SharedTask:
-    """A task that both have.
+    """A task that both can run.
 
-    items: what `score`, our function, takes. rows: the same items as lm-eval reads them. ours, theirs: the
-    log-probabilities of an item, from our record and from lm-eval's response. headline: the task's metric from our
-    records. metric: its name in lm-eval.
+    items: the items for `score`, our function. rows: the same items in lm-eval's form. ours, theirs: get the
+    log-probabilities of an item from our record, and from lm-eval's response. headline: computes the task's metric from
+    our records. metric: lm-eval's name of that metric.
     """
 
     name: str
@@ -54,7 +54,7 @@ class SharedTask:
 
 
 def find(folder: Path, name: str) -> str:
-    """The file of that name in the folder, gzipped or not."""
+    """Find the file of that name in the folder, gzipped or not. Raises FileNotFoundError."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.exists():
             return str(path)
@@ -62,7 +62,7 @@ def find(folder: Path, name: str) -> str:
 
 
 def shared_tasks(folder: Path, num_items: int | None, num_articles: int | None) -> list[SharedTask]:
-    """The three tasks, cut to their first items."""
+    """Read the three tasks, with their first items only. num_items, num_articles: how many; None for all."""
     pairs = [pair for pair in crows_pairs.read(find(folder, "crows_pairs.csv")) if pair.bias_type == "gender"]
     passages = lambada.read(find(folder, "lambada.jsonl"))
     articles = wikitext.read(find(folder, "wikitext.txt"))
@@ -108,7 +108,7 @@ def shared_tasks(folder: Path, num_items: int | None, num_articles: int | None) 
 
 
 class Harness:
-    """lm-eval with the model loaded, in a process of its own (lm_eval_server.py)."""
+    """lm-eval in another process (lm_eval_server.py), which has loaded the model."""
 
     def __init__(self, python: str, model: str, dtype: str, num_threads: int, folder: Path) -> None:
         self.folder = folder
@@ -122,7 +122,7 @@ class Harness:
         self.version = self._answer()["version"]
 
     def run(self, task: SharedTask, batch_size: int, limit: int | None = None) -> dict[str, Any]:
-        """Seconds, metrics and responses of a task."""
+        """Run a task, and return its seconds, metrics and responses."""
         file = self.folder / f"{task.name}.jsonl"
         file.write_text("".join(f"{json.dumps(row)}\n" for row in task.rows), encoding="utf-8")
         assert self.process.stdin is not None
@@ -141,15 +141,15 @@ class Harness:
 def measure(
     task: SharedTask, scorer: Any, harness: Harness, repeats: int, batch_sizes: Sequence[int]
 ) -> dict[str, Any]:
-    """The agreement item by item, and the best time of each of the two, which take turns.
+    """Compare the scores item by item, and the best time of each of the two, which take turns.
 
-    batch_sizes: lm-eval gets the one with which it spends the least CPU time.
+    batch_sizes: of these, lm-eval gets the one with which it needs the least CPU time.
     """
     batch_size = batch_sizes[0]
     if len(batch_sizes) > 1:
         rates = {size: harness.run(task, size, NUM_CALIBRATION_ITEMS)["seconds"][1] for size in batch_sizes}
         batch_size = min(rates, key=lambda size: rates[size])
-    task.score(scorer, task.items[:1])  # now both are warm
+    task.score(scorer, task.items[:1])  # warm up
     ours, theirs = [], []
     for _ in range(repeats):
         started, cpu = time.perf_counter(), time.process_time()
@@ -181,7 +181,7 @@ def measure(
 
 
 def in_words(outcome: dict[str, Any]) -> str:
-    """What `measure` gives, on one line."""
+    """Write the outcome of `measure` on one line."""
     largest, relative = outcome["largest_difference_nats"], outcome["largest_relative_difference"]
     times = "; ".join(
         f"{clock} {outcome[f'{clock}_seconds']:.1f} s, lm-eval {outcome[f'{clock}_seconds_lm_eval']:.1f} s: "
@@ -205,9 +205,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--items", type=int, default=40, help="pairs of CrowS-Pairs and passages of LAMBADA")
     parser.add_argument("--articles", type=int, default=2, help="articles of WikiText-2")
-    parser.add_argument("--full", action="store_true", help="all of them")
+    parser.add_argument("--full", action="store_true", help="all items and articles")
     parser.add_argument("--tasks", nargs="+", default=["crows_pairs", "lambada", "wikitext"])
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32], help="of lm-eval, whose own is 1")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32], help="for lm-eval to try")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args()

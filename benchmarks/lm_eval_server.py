@@ -2,9 +2,10 @@
 
     python lm_eval_server.py MODEL DTYPE NUM_THREADS FOLDER
 
-A request is one line of JSON on stdin, [task, file, batch_size, limit]; the answer is one line on stdout, {seconds,
-metrics, responses}: wall-clock and CPU seconds of the model's calls, the task's metrics, and the responses in the order
-of the file. The first line says which version of lm-eval this is. The tasks score local files as lm-eval's own do.
+A request is one line of JSON on stdin: [task, file, batch_size, limit]. The answer is one line on stdout: {seconds,
+metrics, responses}, which are the wall-clock and CPU seconds of the model's calls, the task's metrics, and the
+responses in the order of the file. The first line says which version of lm-eval answers. The tasks are lm-eval's own,
+except that they read local files.
 """
 
 import json
@@ -20,7 +21,7 @@ def main() -> None:
     model, dtype, num_threads, folder = sys.argv[1:5]
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_DATASETS_CACHE"] = f"{folder}/cache"
-    answers, sys.stdout = sys.stdout, sys.stderr  # lm-eval prints too
+    answers, sys.stdout = sys.stdout, sys.stderr  # lm-eval prints to stdout; send that elsewhere
 
     import lm_eval
     import torch
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def task_settings() -> dict[str, dict[str, Any]]:
-    """What defines each task; the functions are those of lm-eval's own tasks."""
+    """The settings that define each task, with the functions of lm-eval's own tasks."""
     from lm_eval.tasks.crows_pairs import utils as crows_pairs
     from lm_eval.tasks.wikitext import preprocess_wikitext as wikitext
 
@@ -78,12 +79,12 @@ def task_settings() -> dict[str, dict[str, Any]]:
 
 
 def metric(name: str, aggregation: str, higher_is_better: bool = False) -> dict[str, Any]:
-    """An entry of a task's metric_list."""
+    """Make an entry of a task's metric_list."""
     return {"metric": name, "aggregation": aggregation, "higher_is_better": higher_is_better}
 
 
 def timed(function: Callable[..., Any], spent: list[tuple[float, float]]) -> Callable[..., Any]:
-    """The function, which appends its (wall-clock, CPU) seconds to `spent` at each call."""
+    """Wrap a function so that each call appends its (wall-clock, CPU) seconds to `spent`."""
 
     def run(*arguments: Any, **options: Any) -> Any:
         started, cpu = time.perf_counter(), time.process_time()
@@ -124,7 +125,7 @@ def evaluate(harness: Any, name: str, file: str, limit: int | None, settings: di
 
 
 def floats(response: Any) -> Any:
-    """Nested sequences as lists, and what is in them as floats."""
+    """Nested sequences as nested lists of floats."""
     return [floats(part) for part in response] if isinstance(response, (list, tuple)) else float(response)
 
 

@@ -1,14 +1,14 @@
-"""What the training loop costs beyond the step itself: ours against a bare PyTorch loop of the same step.
+"""Compare our training loop with a bare PyTorch loop that takes the same steps: what does everything else cost?
 
     python -m benchmarks.loop_overhead [--rounds 5] [--steps 40] [--width 256] [--out RESULT.json]
 
 Both loops compute the same on the same blocks: teacher and student forward, loss, backward, clipping, fused AdamW. The
-bare loop has its batches in memory and does nothing else. Ours also loads them, counts, logs every tenth step, asks for
-signals and goes through Accelerate.
+bare loop has its batches in memory and does nothing else. Ours also loads the batches, counts tokens, logs every tenth
+step, checks for signals and goes through Accelerate.
 
 Prints one line of JSON: the wall-clock seconds per step of each loop (median over its steps, minimum over the rounds),
-and the ratio of the two (median over the rounds) in wall-clock time and in CPU time, which other programs on the
-machine disturb less. Runs on a GPU if there is one.
+and ours / bare (median over the rounds) in wall-clock time and in CPU time. Other programs on the machine disturb the
+CPU time less. Runs on a GPU if there is one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -41,17 +42,18 @@ NUM_WARMUP_STEPS = 5
 
 
 class Moments(NamedTuple):
-    """When each step began, in seconds."""
+    """The time at which each step began, in seconds, by the wall clock and by the CPU clock of this process."""
 
     wall: list[float]
     cpu: list[float]
 
     def now(self) -> None:
+        """Note that a step begins."""
         self.wall.append(time.perf_counter())
         self.cpu.append(time.process_time())
 
     def per_step(self) -> tuple[float, float]:
-        """Median wall and CPU seconds from the beginning of one step to that of the next."""
+        """The median wall-clock and CPU seconds of a step, warm-up steps left out."""
         return tuple(median(b - a for a, b in itertools.pairwise(clock[NUM_WARMUP_STEPS:])) for clock in self)  # type: ignore[return-value]
 
 
@@ -59,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--width", type=int, default=256, help="of the teacher (4 layers) and the student (2)")
+    parser.add_argument("--width", type=int, default=256, help="hidden size of the models")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -83,7 +85,7 @@ def main() -> None:
 
 
 def prepare(folder: Path, width: int, num_steps: int, number: int) -> RunConfig:
-    """A small world, a random teacher of it, and the configuration of a run."""
+    """Make a small world and a teacher with random weights, and return the configuration of run `number`."""
     if not (folder / "world").exists():
         parameters = CorpusParameters(num_documents=2000, num_heldout=20, seed=0, vocab_size=4000)
         build_corpus(folder / "world", default_world(), parameters)
@@ -110,26 +112,27 @@ def prepare(folder: Path, width: int, num_steps: int, number: int) -> RunConfig:
 
 
 def our_loop(config: RunConfig) -> Moments:
+    """Train with `trainer.fit` and note when each step begins."""
     moments, train_step = Moments([], []), trainer.train_step
 
-    def timed(*arguments):
+    def timed(*arguments: Any) -> Any:
         moments.now()
         return train_step(*arguments)
 
-    trainer.train_step = timed
     Path(config.run_dir).mkdir()
-    trainer.fit(add_provenance(set_up(config)))
-    trainer.train_step = train_step
+    with patch.object(trainer, "train_step", timed):
+        trainer.fit(add_provenance(set_up(config)))
     return moments
 
 
 def bare_loop(config: RunConfig) -> Moments:
-    setup = set_up(config)  # of its accelerator only the device is used
+    """Train with a loop that does only what a step needs, and note when each step begins."""
+    setup = set_up(config)  # we use its accelerator for the device only
     device = setup.accelerator.device
     place_teacher(setup)
     distiller = build_distiller(setup)
     optimizer = build_optimizer(config.optim, distiller)
-    scheduler = build_scheduler(config.optim, optimizer, config.train.max_steps)
+    scheduler = build_scheduler(config.optim, optimizer, setup.schedule.max_steps)
     moments = Moments([], [])
     for micro_batches in steps_in_memory(setup):
         moments.now()
@@ -145,7 +148,7 @@ def bare_loop(config: RunConfig) -> Moments:
 
 
 def steps_in_memory(setup: Setup) -> list[list[PairedBatch]]:
-    """The micro-batches of every step."""
+    """Load the micro-batches of every step."""
     schedule = setup.schedule
     micro = itertools.islice(setup.block_indices(0), schedule.max_steps * schedule.micro_steps)
     ready = list(batches(setup.blocks.train, micro, setup.config.data.seq_len))

@@ -1,8 +1,9 @@
-"""Peak memory of the loss beyond its inputs and gradients, against computing all logits at once.
+"""Compare the peak memory of our loss with that of a loss that computes all logits at once.
 
     python -m benchmarks.loss_memory [--device cuda] [--out FILE.json]
 
-Measures two vocabularies and two numbers of predictions. On a CPU it reads the resident memory, which needs Linux.
+Inputs and gradients are not counted. Measures two sizes of the vocabulary and two numbers of predictions. On a CPU it
+reads the resident memory, which needs Linux.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main() -> None:
     for num_ids, num in SIZES:
         row = {"vocabulary": num_ids, "predictions": num, "logits_bytes": 4 * num * num_ids}
         for name in ("ours", "eager"):
-            # in a process of its own: memory that an earlier measurement freed would count as held before
+            # a new process: memory that an earlier measurement has freed would count as held before this one
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 row[f"{name}_bytes"] = pool.submit(loss_bytes, name, num_ids, num, options).result()
         results.append(row)
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def loss_bytes(name: str, num_ids: int, num: int, options: argparse.Namespace) -> int:
-    """Bytes beyond inputs and gradients that the loss of `num` predictions takes. name: `ours` or `eager`."""
+    """The bytes of the loss of `num` predictions, without inputs and gradients. name: `ours` or `eager`."""
     width, device = options.width, torch.device(options.device)
     torch.manual_seed(0)
     hidden, teacher_hidden = (torch.randn(num, width, device=device) for _ in range(2))
@@ -75,7 +76,7 @@ def loss_bytes(name: str, num_ids: int, num: int, options: argparse.Namespace) -
 
 
 def peak_bytes(run: Callable[[], None], device: torch.device) -> int:
-    """The memory that `run` takes at its peak beyond what was held before."""
+    """How many bytes more than before are held at the peak of `run`."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

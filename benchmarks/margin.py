@@ -1,15 +1,17 @@
-"""How much of its target's he-she log-odds a student reaches, as a Markdown table of finished runs.
+"""How close does a student come to the he-she log-odds of its target? A Markdown table of finished runs.
 
     python -m benchmarks.margin RUN [RUN ...] [--documents 1200]
 
-Each run is measured on its own held-out text against the target that it was trained towards. Places are predictions
-at which the teacher gives " he" and " she" together at least 0.2.
+Each run is measured on its own held-out text, against the target that it was trained on. Only predictions are used at
+which the teacher gives " he" and " she" together a probability of at least 0.2. They are of two kinds, called places:
 
-Settled places are those at which the text says which pronoun: there the equivariant target of both views is not at
-parity. For them the table has the mean log-odds, towards the pronoun that this target prefers, of the teacher, of the
-run's target and of the student (nats), and the mean share of the other pronoun in the probability of both, for target
-and student. At open places that target is at parity; the table has how many there are, and the mean |log-odds| of
-teacher and student. With a temperature the target, too, is given in logits: its log-odds times the temperature.
+- Settled places: the text says which pronoun is right, so the equivariant target prefers one. The table has the mean
+  log-odds of that pronoun (nats) under the teacher, the run's target and the student. It also has the mean share of the
+  other pronoun in the probability of both, for target and student.
+- Open places: the text does not say, so the equivariant target is at parity. The table has their number, and the mean
+  |log-odds| of teacher and student (nats).
+
+If the run has a temperature, the target's log-odds are multiplied by it, so that they compare with the student's.
 """
 
 from __future__ import annotations
@@ -35,15 +37,17 @@ from distill.loss.targets import make_target
 from distill.models.loading import load_causal_lm, load_teacher, load_tokenizer
 from distill.settings import load_config
 
-MIN_MASS = 0.2  # of both pronouns together, under the teacher
-MIN_LOG_ODDS = 0.05  # of the equivariant target, in nats: below it the text says nothing
+MIN_MASS = 0.2  # the teacher's probability of both pronouns together
+MIN_LOG_ODDS = 0.05  # in nats; if the equivariant target has less, the text does not say which pronoun is right
 COLUMNS = ("run", "operation", "gain", "places", "teacher", "target", "student", "other: target", "other: student")
-COLUMNS_OF_OPEN = ("open", "teacher", "student")
+OPEN_COLUMNS = ("open", "teacher", "student")
 
 
 class Places(NamedTuple):
-    """Log-odds in nats. settled [3, N]: of teacher, target and student, towards the pronoun that the text settles.
-    open [2, M]: of teacher and student, he against she, where the text settles none.
+    """Log-odds in nats.
+
+    settled [3, N]: of teacher, target and student, for the pronoun that the text says is right. open [2, M]: of teacher
+    and student, for he, where the text does not say.
     """
 
     settled: Tensor
@@ -51,13 +55,15 @@ class Places(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; the exit code."""
+    """Print the table and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--documents", type=int, default=1200, help="how many of the held-out text, the first ones")
+    parser.add_argument(
+        "--documents", type=int, default=1200, help="how many held-out documents to read, from the first on"
+    )
     options = parser.parse_args(arguments)
     try:
-        columns = (*COLUMNS, *COLUMNS_OF_OPEN)
+        columns = (*COLUMNS, *OPEN_COLUMNS)
         print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
         for run in options.runs:
             print(_line(run, options.documents), flush=True)
@@ -83,7 +89,7 @@ def _line(run: Path, num_documents: int) -> str:
 
 @torch.inference_mode()
 def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
-    """The places in the first held-out documents at which the teacher expects a pronoun."""
+    """Compute the log-odds in the first held-out documents. Raises ValueError if a pronoun is several tokens."""
     assert config.teacher is not None
     tokenizer = load_tokenizer(str(run / "student"))
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
@@ -107,8 +113,8 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
         other = teacher(views[1]).logits[0, align[where]].float().log_softmax(-1)
         students = student(views[0]).logits[0, where].float().log_softmax(-1)
         settling = make_target(own, other, equivariant, classes)
-        softened = [(p / temperature).log_softmax(-1) for p in (own, other)]
-        target = temperature * make_target(*softened, config.perturb, classes)
+        softened, softened_other = ((p / temperature).log_softmax(-1) for p in (own, other))
+        target = temperature * make_target(softened, softened_other, config.perturb, classes)
         distributions = (settling, target, own, students)
         log_odds_of_documents.append(torch.stack([p[:, he_she[0]] - p[:, he_she[1]] for p in distributions]))
     settling, target, own, students = torch.cat(log_odds_of_documents, dim=1).double()

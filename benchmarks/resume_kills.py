@@ -2,8 +2,8 @@
 
     python -m benchmarks.resume_kills [--kills 20] [--seed 0] [--folder DIR]
 
-Half of the kills come at a random time, half while a checkpoint is being written. Prints a line per kill and, at the
-end, one line of JSON. Exits with 1 unless every weight is equal bit for bit. Runs on the CPU and needs no data.
+Half of the kills come at a random time, half while the run writes a checkpoint. Prints a line per kill and, at the end,
+one line of JSON. Exits with 1 unless every weight is equal bit for bit. Runs on the CPU and needs no data.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def prepare(folder: Path, num_steps: int) -> list[str]:
-    """A small world, its teacher, and the command of a distillation run that writes a checkpoint every fourth step."""
+    """Make a small world and its teacher. Returns the command of a run that writes a checkpoint every fourth step."""
     world = [sys.executable, "-m", "distill.smallworld", "--out", str(folder / "world"), "--documents", "400"]
     subprocess.run(world, check=True, **quiet(folder))
     data = [
@@ -84,7 +84,7 @@ def prepare(folder: Path, num_steps: int) -> list[str]:
         *data,
         f"teacher.path={folder / 'teacher' / 'student'}",
         "perturb.operation=equivariant",
-        "student.dropout=0.1",  # so that a random state that is not restored shows
+        "student.dropout=0.1",  # with dropout, a random state that was not restored shows in the weights
         f"train.max_steps={num_steps}",
         "train.save_every=4",
         "train.log_every=1",
@@ -93,7 +93,7 @@ def prepare(folder: Path, num_steps: int) -> list[str]:
 
 
 def kill_once(command: list[str], folder: Path, in_checkpoint: bool, draw: random.Random) -> dict[str, int]:
-    """Start the run, let it take a new step, and kill it: at a random time, or while it writes a checkpoint."""
+    """Start the run, wait for a new step, and kill it: at a random time, or while it writes a checkpoint."""
     run = folder / "killed"
     before = last_step(run)
     process = subprocess.Popen([*command, f"run_dir={run}"], **quiet(folder))
@@ -113,15 +113,16 @@ def kill_once(command: list[str], folder: Path, in_checkpoint: bool, draw: rando
 
 
 def alive(process: subprocess.Popen, deadline: float) -> bool:
+    """True. Raises RuntimeError if the process has ended, and TimeoutError after the deadline."""
     if process.poll() is not None:
         raise RuntimeError(f"the run ended by itself with {process.returncode}; see the log, or use fewer kills")
     if time.monotonic() > deadline:
-        raise TimeoutError(f"nothing happened for {PATIENCE_SECONDS} s")
+        raise TimeoutError(f"the run took no new step, or wrote no checkpoint, for {PATIENCE_SECONDS} s; see the log")
     return True
 
 
 def last_step(run: Path) -> int | None:
-    """The step of the last line of metrics.jsonl that reports a loss."""
+    """The last step whose loss is in metrics.jsonl; None if the file has none yet."""
     try:
         lines = (run / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     except FileNotFoundError:
@@ -130,10 +131,12 @@ def last_step(run: Path) -> int | None:
 
 
 def digest(file: Path) -> str:
+    """The SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def quiet(folder: Path) -> dict:
+    """How to start a process of this benchmark: its environment, and its output into log.txt."""
     log = (folder / "log.txt").open("a") if folder.exists() else subprocess.DEVNULL
     return {"cwd": ROOT, "env": ENVIRONMENT, "stdout": log, "stderr": log}
 

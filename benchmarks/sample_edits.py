@@ -1,4 +1,4 @@
-"""Print a random sample of the edits that `swap` makes in a corpus, each with its context, to be read by a person.
+"""Print a random sample of the edits that `swap` makes in a corpus, each with its context, for a person to judge.
 
     python -m benchmarks.sample_edits CORPUS.jsonl.gz --number 200 --seed 1
 
@@ -16,14 +16,15 @@ from augment.files.texts import read_texts
 
 
 def sample_edits(texts: Iterable[str], number: int, seed: int) -> list[tuple[str, Edit]]:
-    """`number` edits, each with its text, drawn uniformly from all edits of `texts`."""
-    draw, kept, seen = random.Random(seed), [], 0
+    """Draw `number` edits uniformly from all edits of `texts`, each with its text."""
+    draw, num_seen = random.Random(seed), 0
+    kept: list[tuple[str, Edit]] = []
     for text in texts:
         for edit in swap(text).edits:
-            seen += 1
+            num_seen += 1
             if len(kept) < number:
                 kept.append((text, edit))
-            elif (place := draw.randrange(seen)) < number:
+            elif (place := draw.randrange(num_seen)) < number:
                 kept[place] = (text, edit)
     return kept
 

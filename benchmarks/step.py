@@ -1,11 +1,11 @@
-"""Time and memory of one distillation step, beside its lower bound and its peers.
+"""Time and memory of one distillation step, compared with its lower bound and with other libraries.
 
     python -m benchmarks.step [--device cuda] [--out FILE.json]
 
-Builds a GPT-2 teacher and student of the sizes given (random weights: the time does not depend on them). Times forward
-and backward passes, without the optimizer, of micro-batches with the same number of trained tokens. The rows take
-turns, so that other load affects all of them alike. "floor" is a teacher's forward pass plus a plain cross-entropy
-step. Peers that are not installed (`pip install trl liger-kernel`) are left out and listed.
+Builds a GPT-2 teacher and student of the given sizes, with random weights, because the time does not depend on them.
+Times the forward and backward passes of micro-batches, without the optimizer; all train on the same number of tokens.
+The rows take turns, so that other load on the machine affects all of them alike. "floor" is a teacher's forward pass
+plus a plain cross-entropy step. Libraries that are not installed (`pip install trl liger-kernel`) are listed instead.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from distill.config import LossConfig, PerturbConfig
+from distill.config import LossConfig, Operation, PerturbConfig
 from distill.data.batches import PairedBatch
 from distill.loss import fused
 from distill.loss.distiller import Distiller, teacher_states
@@ -35,14 +35,14 @@ NUM_GENDERED = 168  # as many ids as GPT-2's tokenizer has for the default lexic
 
 
 def gender_classes() -> GenderClasses:
-    """One-to-one pairs of ids, as many as a real vocabulary has."""
+    """Make one-to-one pairs of ids, as many as a real vocabulary has."""
     ids = torch.arange(100, 100 + NUM_GENDERED)
     places = torch.arange(NUM_GENDERED)
     return GenderClasses(ids, places, places ^ 1, places.unsqueeze(1))
 
 
 def random_batch(num_blocks: int, seq_len: int, num_ids: int, classes: GenderClasses) -> PairedBatch:
-    """Blocks of random tokens, 3 % of which differ in the counterfactual."""
+    """Make blocks of random tokens; 3 % of the tokens differ in the counterfactual."""
     input_ids = torch.randint(num_ids, (num_blocks, seq_len))
     cf_input_ids = input_ids.clone()
     swapped = torch.rand(num_blocks, seq_len) < 0.03
@@ -56,7 +56,7 @@ def random_batch(num_blocks: int, seq_len: int, num_ids: int, classes: GenderCla
 
 
 class Workbench:
-    """A teacher, a student and batches on a device. Most methods return one step as a function without arguments."""
+    """A teacher, a student and batches on a device. Most methods return a step: a function without arguments."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         torch.manual_seed(0)
@@ -84,12 +84,12 @@ class Workbench:
         return run
 
     def plain(self) -> Callable[[], None]:
-        """The cross-entropy step of transformers."""
+        """A cross-entropy step with the loss of transformers."""
         ids = self.batch.input_ids.to(self.device)
         return self.step(lambda: self.student(ids, labels=ids, use_cache=False).loss)
 
     def teacher_forward(self) -> Callable[[], None]:
-        """The teacher's logits of one view."""
+        """A forward pass of the teacher over one view."""
         ids = self.batch.input_ids.to(self.device)
 
         @torch.inference_mode()
@@ -100,7 +100,10 @@ class Workbench:
         return run
 
     def eager(self, distance: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[[], None]:
-        """Distillation with all logits at once: `distance` of student's and teacher's logits [N, V] and labels [N]."""
+        """A distillation step that computes all logits at once.
+
+        distance: the loss, from the student's logits [N, V], the teacher's [N, V] and the labels [N].
+        """
         ids = self.batch.input_ids.to(self.device)
         labels = ids[:, 1:].flatten()
 
@@ -111,8 +114,8 @@ class Workbench:
 
         return self.step(loss)
 
-    def ours(self, operation: str = "none", both: bool = False, teach: str = "online") -> Callable[[], None]:
-        """Our step. teach: `online`, `cached` (the teacher's states are in the batch), or `no`: cross-entropy alone."""
+    def ours(self, operation: Operation = "none", both: bool = False, teach: str = "online") -> Callable[[], None]:
+        """Our step. teach: `online`, `cached` (the batch holds the teacher's states), or `no` (cross-entropy alone)."""
         batch = self.pairs if both else self.batch
         positions = find_positions(batch, both, operation in USES_COUNTERFACTUAL).to(self.device)
         batch = batch.to(self.device)
@@ -128,14 +131,14 @@ class Workbench:
 
 
 def distilgpt2_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """0.5 tau^2 KL + 0.5 CE, the loss of DistilGPT2, written the usual way."""
+    """The loss of DistilGPT2, 0.5 tau^2 KL + 0.5 CE, written the usual way; a mean over the rows, in nats."""
     student, teacher = student.float(), teacher.float()
     soft = F.kl_div((student / TEMPERATURE).log_softmax(-1), (teacher / TEMPERATURE).softmax(-1), reduction="batchmean")
     return 0.5 * TEMPERATURE**2 * soft + 0.5 * F.cross_entropy(student, labels)
 
 
 def peers(bench: Workbench) -> tuple[dict[str, Callable[[], None]], list[str]]:
-    """Other libraries' losses on the same work, and a line for each library that is not installed."""
+    """Steps with the losses of other libraries, and a line for each library that is not installed."""
     rows, absent = {}, []
     try:
         from trl.experimental.gkd import GKDTrainer

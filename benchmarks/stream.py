@@ -1,12 +1,12 @@
-"""Memory while a large corpus is turned into blocks, killed half-way and continued.
+"""Measure memory while a large corpus is made into blocks, with a kill half-way and a resumption.
 
     python -m benchmarks.stream --gigabytes 1 --folder DIR [--num-proc 2] [--out RESULT.json] [--plot RESULT.png]
 
-Writes a synthetic corpus of that size (documents of ten texts of the small world, each with its own number). Prepares
-its blocks in processes whose private memory (RssAnon, all of them together) is read every few seconds, kills them when
-half of the shards are written, starts again, and finally reads batches at random. Memory is flat if the last quarter
-of the samples is no higher than the second. An interrupted command continues. Linux only; DIR needs four times the
-size.
+Writes a corpus of that size; each document is ten texts of the small world and a number of its own. Starts processes
+that prepare its blocks, kills them when half of the shards are written, and starts them again. Then reads batches at
+random. Every few seconds it notes the private memory (RssAnon) of all these processes together. Memory is flat if the
+last quarter of the samples is no higher than the second. If this command is interrupted, the same command resumes it.
+Linux only; DIR needs four times the size of the corpus.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
@@ -43,9 +44,9 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--num-proc", type=int, default=2)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--child", choices=["prepare", "read"], help="what a process that is measured does")
+    parser.add_argument("--out", type=Path, help="write the result with all samples as JSON")
+    parser.add_argument("--plot", type=Path, help="draw the samples as PNG")
+    parser.add_argument("--child", choices=["prepare", "read"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         blocks = prepare(options.folder, options.num_proc)
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def write_corpus(folder: Path, num_bytes: int) -> None:
-    """Write corpus.jsonl of at least num_bytes, and the small world and tokenizer that it is made from."""
+    """Write corpus.jsonl with at least `num_bytes`, and the small world with the tokenizer that it is made from."""
     world = folder / "world"
     if not world.exists():
         parameters = CorpusParameters(num_documents=NUM_BASE_DOCUMENTS, num_heldout=100, seed=0, vocab_size=2000)
@@ -72,7 +73,7 @@ def write_corpus(folder: Path, num_bytes: int) -> None:
     corpus = folder / "corpus.jsonl"
     if corpus.exists() and corpus.stat().st_size >= num_bytes:
         return
-    (folder / SAMPLES).unlink(missing_ok=True)  # it belongs to another corpus, as do the blocks
+    (folder / SAMPLES).unlink(missing_ok=True)  # these samples and the cached blocks belong to another corpus
     if (folder / "cache").exists():
         shutil.rmtree(folder / "cache")
     written = number = 0
@@ -84,6 +85,7 @@ def write_corpus(folder: Path, num_bytes: int) -> None:
 
 
 def prepare(folder: Path, num_proc: int) -> Blocks:
+    """Prepare the blocks of the corpus, or resume this."""
     data = DataConfig(
         path=str(folder / "corpus.jsonl"),
         heldout_path=str(folder / "world" / "heldout.jsonl"),
@@ -96,7 +98,7 @@ def prepare(folder: Path, num_proc: int) -> Blocks:
 
 
 def read(blocks: Blocks) -> None:
-    """Batches of blocks at random, as an epoch would read them."""
+    """Read batches of randomly drawn blocks, as an epoch does."""
     draw = random.Random(0)
     indices = [[draw.randrange(len(blocks.train)) for _ in range(8)] for _ in range(NUM_BATCHES)]
     num_tokens = sum(int(batch.loss_mask.sum()) for batch in batches(blocks.train, indices, 256))
@@ -104,7 +106,7 @@ def read(blocks: Blocks) -> None:
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """Run the phases, or those that an interrupted command left, and put the numbers together."""
+    """Run the phases that an earlier, interrupted command has not run, and return the result."""
     corpus = options.folder / "corpus.jsonl"
     half = max(1, round(corpus.stat().st_size / CHARACTERS_PER_SHARD / 2))
     if not (options.folder / SAMPLES).exists():
@@ -116,7 +118,7 @@ def measure(options: argparse.Namespace) -> dict:
     total = len(list(options.folder.glob("cache/*/train-*.arrow")))
 
     def between(low: float, high: float) -> float | None:
-        """Mean private memory while that share of the shards was written; None if there is no sample."""
+        """The mean private memory (MB) while these proportions of the shards were written; None without a sample."""
         during = [sample["mb"] for sample in building if low * total <= sample["num_shards"] < high * total]
         return round(mean(during), 1) if during else None
 
@@ -135,14 +137,16 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def last_of_each_run(samples: list[dict]) -> list[dict]:
+    """The last sample of each start of the processes."""
     return list({sample["started"]: sample for sample in samples}.values())
 
 
 def num_shards(folder: Path) -> int:
+    """How many shards of blocks are complete."""
     return len(list(folder.glob("cache/*/train-*.json")))
 
 
-def run(options: argparse.Namespace, child: str, stop=lambda: False) -> None:
+def run(options: argparse.Namespace, child: str, stop: Callable[[], bool] = lambda: False) -> None:
     """Run one phase in its own process group until it ends or `stop` returns true; append its samples to the file."""
     command = [sys.executable, "-m", "benchmarks.stream", "--num-proc", str(options.num_proc)]
     command += ["--folder", str(options.folder.resolve()), "--child", child]
@@ -162,7 +166,7 @@ def run(options: argparse.Namespace, child: str, stop=lambda: False) -> None:
 
 
 def private_mb(group: int) -> float:
-    """RssAnon of all processes of a group, in MB."""
+    """The private memory (RssAnon) of all processes of a process group, in MB."""
     kilobytes = 0
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -171,11 +175,12 @@ def private_mb(group: int) -> float:
                 lines = (status.parent / "status").read_text().splitlines()
                 kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended in the meantime
+            continue  # the process has ended in the meantime
     return round(kilobytes / 1000, 1)
 
 
 def plot(result: dict, path: Path) -> None:
+    """Draw private memory against the amount of text that is done."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""One run of the streamed swap, measured from inside; `augmenter_speed` starts it. Prints one line of JSON.
+"""Run the streamed swap once, measure it from inside, and print one line of JSON. `augmenter_speed` starts this.
 
 python -m benchmarks.swap_once SOURCE TARGET NUM_WORKERS
 """
@@ -17,7 +17,7 @@ def main() -> None:
     """Swap the file, then print speed, CPU time and peak memory."""
     source, target, num_workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     report = swap_file(source, target, RowOptions(load_lexicon()), num_workers)
-    # VmHWM is the peak of this program alone; getrusage would include that of the process that started it
+    # VmHWM is the peak of this program alone; getrusage would include the process that started it
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     parent, children = cpu_seconds(resource.RUSAGE_SELF), cpu_seconds(resource.RUSAGE_CHILDREN)
     figures = {
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def cpu_seconds(who: int) -> float:
-    """User and system time of this process, or of its children that have ended."""
+    """The user and system time of this process, or of its ended children."""
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
 

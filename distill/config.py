@@ -11,6 +11,8 @@ from pydantic import Field, StrictStr, model_validator
 
 from distill.settings import Count, LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
 
+Operation = Literal["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
+
 
 @section
 class DataConfig:
@@ -127,9 +129,7 @@ class PerturbConfig:
     counterparts. Parity stays parity. Above 1, words that tell the gender count more.
     """
 
-    operation: Literal["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"] = (
-        "none"
-    )
+    operation: Operation = "none"
     strength: Proportion = 1.0
     gain: Positive = 1.0
 

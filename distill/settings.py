@@ -9,13 +9,11 @@ import dataclasses
 import os.path
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-
-section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", validate_default=True))
 
 Proportion = Annotated[float, Field(ge=0, le=1)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -26,6 +24,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]  # NumPy takes 32 bits
 PositiveCount = Annotated[int, Field(ge=1, strict=True)]
 LocalPath = Annotated[StrictStr, AfterValidator(os.path.expanduser)]  # ~ is the home directory
 T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def section(schema: type[T]) -> type[T]:
+    """Make a class a section of a configuration: a frozen dataclass that takes keywords only and is validated."""
+    make = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", validate_default=True))
+    return make(schema)  # type: ignore[return-value]  # the same class, to which pydantic adds a protocol
 
 
 def load_config(schema: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
