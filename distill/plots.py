@@ -1,4 +1,4 @@
-"""Draw the curves of runs as plots.png and plots.html, which needs no other file.
+"""Draw the curves of runs as plots.png, and as plots.html, a page that needs no other file.
 
 evenhand plots RUN [RUN ...] [--out FOLDER]
 """
@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import argparse
 import base64
-import html
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
-matplotlib.use("Agg")  # works without a screen
+matplotlib.use("Agg")  # draw without a screen
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from distill.files import read_jsonl
 from distill.run.folder import read_metrics
+from distill.templates import render
 
-# The title of each panel, and the keys of metrics.jsonl that it shows. Every other key gets its own panel.
+Curves = dict[str, list[tuple[int, float]]]  # by key of metrics.jsonl: (step, value)
+
+# The title of each panel, and the keys of metrics.jsonl that it shows. Every other key has a panel to itself.
 PANELS: dict[str, tuple[str, ...]] = {
     "loss (nats per token)": ("loss", "kd", "ce"),
     "held-out cross-entropy (nats per token)": ("heldout_nats_per_token",),
@@ -45,7 +47,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     """Parse the command line, draw and write. Raises FileNotFoundError or ValueError with one message."""
     parser = argparse.ArgumentParser(prog=prog, description="Plot the curves of runs.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, drawn in the same panels")
-    parser.add_argument("--out", type=Path, help="where plots.png and plots.html go (default: the first run's folder)")
+    parser.add_argument(
+        "--out", type=Path, help="where to write plots.png and plots.html (default: the first run's folder)"
+    )
     options = parser.parse_args(arguments)
     runs = {_label(run, options.runs): load_curves(run) for run in options.runs}
     out = options.out or options.runs[0]
@@ -56,11 +60,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     print(f"{out / 'plots.png'} and {out / 'plots.html'}")
 
 
-def load_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """The (step, value) pairs of every number in a run's metrics.jsonl."""
+def load_curves(run: Path) -> Curves:
+    """Read every number in a run's metrics.jsonl; curves that are always 0 are left out.
+
+    Raises FileNotFoundError if the folder is no run folder, and ValueError if no step has been logged yet.
+    """
     if not (run / "metrics.jsonl").is_file():
         raise FileNotFoundError(f"{run} is not a run folder: it has no metrics.jsonl")
-    curves: dict[str, list[tuple[int, float]]] = {}
+    curves: Curves = {}
     for line in read_metrics(run):
         for key, value in line.items():
             if key not in NOT_PLOTTED and isinstance(value, int | float):
@@ -70,8 +77,8 @@ def load_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {key: points for key, points in curves.items() if any(value != 0 for _, value in points)}
 
 
-def panels_of(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> dict[str, list[str]]:
-    """The panels that have something to show, with their keys: those of PANELS, then one per other key."""
+def panels_of(runs: Mapping[str, Curves]) -> dict[str, list[str]]:
+    """The keys that each panel shows: the panels of PANELS first, then one for every other key. None is empty."""
     present = list(dict.fromkeys(key for curves in runs.values() for key in curves))
     panels = {title: [key for key in keys if key in present] for title, keys in PANELS.items()}
     known = {key for keys in PANELS.values() for key in keys}
@@ -79,8 +86,8 @@ def panels_of(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> dict[str, 
     return {title: keys for title, keys in panels.items() if keys}
 
 
-def draw(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> bytes:
-    """All panels as one PNG. Each run has a colour, and each key within a panel a line style."""
+def draw(runs: Mapping[str, Curves]) -> bytes:
+    """Draw all panels into one PNG. Each run has a colour, and each key within a panel has a line style."""
     panels = panels_of(runs)
     num_rows = -(-len(panels) // NUM_COLUMNS)
     figure, grid = plt.subplots(num_rows, NUM_COLUMNS, figsize=(5 * NUM_COLUMNS, 3.2 * num_rows), squeeze=False)
@@ -95,7 +102,7 @@ def draw(runs: dict[str, dict[str, list[tuple[int, float]]]]) -> bytes:
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, title: str, keys: list[str], runs: dict[str, dict[str, list[tuple[int, float]]]]) -> None:
+def _panel(axes: Axes, title: str, keys: list[str], runs: Mapping[str, Curves]) -> None:
     scale = 1e-9 if title == "peak memory (GB)" else 1.0
     for number, (name, curves) in enumerate(runs.items()):
         for style, key in zip(("-", "--", ":"), keys, strict=False):
@@ -115,43 +122,29 @@ def _panel(axes: Axes, title: str, keys: list[str], runs: dict[str, dict[str, li
         axes.legend(fontsize=7)
 
 
-def page(runs: dict[str, dict[str, list[tuple[int, float]]]], folders: Sequence[Path], image: bytes) -> str:
-    """The HTML page: the picture, the last value of every curve, and the latest samples of each run."""
-    keys = list(dict.fromkeys(key for curves in runs.values() for key in curves))
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in runs)
-    rows = "".join(
-        f"<tr><td>{html.escape(key)}</td>" + "".join(f"<td>{_last(curves.get(key))}</td>" for curves in runs.values())
-        for key in keys
+def page(runs: Mapping[str, Curves], folders: Sequence[Path], image: bytes) -> str:
+    """The HTML page: the picture, the last value of every curve, and the latest samples of each run.
+
+    folders: of the runs, in the same order.
+    """
+    keys = dict.fromkeys(key for curves in runs.values() for key in curves)
+    return render(
+        "distill",
+        "plots.html",
+        runs=list(runs),
+        image=base64.b64encode(image).decode(),
+        last_values={key: [curves[key][-1] if key in curves else None for curves in runs.values()] for key in keys},
+        samples={name: _last_samples(folder) for name, folder in zip(runs, folders, strict=True)},
     )
-    samples = "".join(_samples(name, folder) for name, folder in zip(runs, folders, strict=True))
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{html.escape(", ".join(runs))}</title><style>
-body {{ font: 14px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2em auto; padding: 0 1em }}
-img {{ max-width: 100% }} td, th {{ padding: 0.1em 0.8em; text-align: left }}
-tr:nth-child(even) {{ background: #f4f4f4 }}
-</style></head><body><h1>{html.escape(", ".join(runs))}</h1>
-<img alt="The curves of the runs over their steps" src="data:image/png;base64,{base64.b64encode(image).decode()}">
-<h2>Last values</h2><table><tr><th></th>{head}</tr>{rows}</table>{samples}</body></html>
-"""
 
 
-def _last(points: list[tuple[int, float]] | None) -> str:
-    return "–" if not points else f"{points[-1][1]:.5g} (step {points[-1][0]})"
-
-
-def _samples(name: str, folder: Path) -> str:
-    if not (folder / "samples.jsonl").is_file():
-        return ""
-    rows: list[dict[str, Any]] = read_jsonl(folder / "samples.jsonl")[-NUM_SHOWN_SAMPLES:]
-    lines = "".join(
-        f"<tr><td>{row['step']}</td><td><b>{html.escape(row['prompt'])}</b>{html.escape(row['continuation'])}</td></tr>"
-        for row in rows
-    )
-    return f"<h2>What {html.escape(name)} writes</h2><table><tr><th>step</th><th></th></tr>{lines}</table>"
+def _last_samples(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "samples.jsonl"
+    return read_jsonl(file)[-NUM_SHOWN_SAMPLES:] if file.is_file() else []
 
 
 def _label(run: Path, runs: Sequence[Path]) -> str:
-    """The name of a run's folder, or its whole path if another run's folder has the same name."""
+    """The name of a run's folder, or its whole path if the folder of another run has the same name."""
     same = [other for other in runs if other.resolve().name == run.resolve().name]
     return run.resolve().name if len(same) == 1 else str(run)
 

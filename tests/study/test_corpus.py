@@ -27,7 +27,7 @@ def test_works_are_held_out_whole(tmp_path, capsys):
     assert study_corpus.main([f"{tmp_path}/none.gz:book", "--out", str(tmp_path / "other")]) == 1
     (tmp_path / "cut.gz").write_bytes((tmp_path / "novels.jsonl.gz").read_bytes()[:-9])
     assert study_corpus.main([f"{tmp_path}/cut.gz:book", "--out", str(tmp_path / "other")]) == 1
-    assert "cut.gz ends too early" in capsys.readouterr().err
+    assert "cut.gz is not a whole gzip file" in capsys.readouterr().err
     (tmp_path / "corpus" / "sources.json").unlink()  # what an earlier version, or something else, has written
     for source in (f"{tmp_path}/novels.jsonl.gz:book", f"{tmp_path}/novels.jsonl.gz:text"):
         assert study_corpus.main([source, "--out", str(tmp_path / "corpus")]) == 1
@@ -38,15 +38,25 @@ def test_works_are_held_out_whole(tmp_path, capsys):
     ("content", "source", "message"),
     [
         (
-            gzip.compress(b'{"text": "a", "book": 1}\n{"text": }\n', mtime=0),
+            gzip.compress(b'{"text": "a", "book": "1"}\n{"text": }\n', mtime=0),
             "x.gz:book",
-            "x.gz:2 is not JSON in UTF-8: Expecting value",
+            "x.gz:2 is not JSON (Expecting value at column 10); mend or remove the row",
         ),
-        (gzip.compress(b'["text"]\n', mtime=0), "x.gz:book", "x.gz:1 lacks the field text or 'book'"),
-        (gzip.compress(b'{"text": "a"}\n', mtime=0), "x.gz:book", "x.gz:1 lacks the field text or 'book'"),
-        (gzip.compress(b"\xff\n", mtime=0), "x.gz:book", "x.gz:1 is not JSON in UTF-8: 'utf-8' codec can't decode"),
-        (b'{"text": "a"}\n', "x.gz:book", "x.gz is not a whole .gz file"),
-        (b"", "x.gz", "is not FILE:GROUP; name the field of its works"),
+        (
+            gzip.compress(b'["text"]\n', mtime=0),
+            "x.gz:book",
+            "x.gz:1 has no field 'book' (it has list); set FILE:FIELD",
+        ),
+        (
+            gzip.compress(b'{"text": "a"}\n', mtime=0),
+            "x.gz:book",
+            "x.gz:1 has no field 'book' (it has text); set FILE:FIELD",
+        ),
+        (gzip.compress(b'{"book": "a"}\n', mtime=0), "x.gz:book", "x.gz:1 has no field 'text' (it has book)"),
+        (gzip.compress(b'{"text": 1, "book": "a"}\n', mtime=0), "x.gz:book", "x.gz:1 has 1 in field 'text'"),
+        (gzip.compress(b"\xff\n", mtime=0), "x.gz:book", "x.gz:1 is not UTF-8 (byte 0xff at position 0); convert"),
+        (b'{"text": "a"}\n', "x.gz:book", "x.gz is not a whole gzip file"),
+        (b"", "x.gz", "is not FILE:FIELD; add the field that names a row's work"),
         (b"", "none.gz:book", "none.gz does not exist"),
     ],
 )
