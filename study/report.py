@@ -3,6 +3,7 @@
 - RESULTS.md, the summary: the template results.md.jinja
 - beside every results file NAME.json the full tables, NAME.md (study.md.jinja), its plots, NAME.svg and NAME_ARM.svg,
   and NAME_model_card.md for the arm that the study recommends (card.md.jinja)
+- beside the results files front.svg, the picture at the top of a README (study/front.py)
 - the marked part of a README (readme.md.jinja)
 """
 
@@ -19,6 +20,7 @@ from distill.run.export import FRONT_MATTER
 from distill.settings import apply_override, dump_yaml
 from study import tables
 from study.config import TEACHER, UNTRAINED
+from study.front import front_pages
 from study.numbers import value
 from study.plan import base_of, is_variant
 from study.results import MAX_CLUSTERS, Results, load
@@ -43,6 +45,7 @@ def pages(paths: Sequence[Path], out: Path, readme: Path | None = None) -> dict[
         pages[readme] = with_marked_part(
             readme, filled("readme.md.jinja", every, report=_link(out, readme), **_links(every, readme))
         )
+    pages |= front_pages(every)
     for results in every:
         pages[results.path.with_suffix(".md")] = study_page(results, every)
         pages |= plots(results)

@@ -66,8 +66,8 @@ def fairness_utility(points: Sequence[Point], cost_label: str) -> str:
             axes.errorbar(
                 point.cost[0],
                 point.disparity[0],
-                xerr=_errors(point.cost),
-                yerr=_errors(point.disparity),
+                xerr=errors(point.cost),
+                yerr=errors(point.disparity),
                 color=colour,
                 marker=marker,
                 markersize=7,
@@ -201,18 +201,19 @@ def shortened(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{label[: half - 1]}…{label[-half:]}"
 
 
-def to_svg(figure: Figure, label: str) -> str:
-    """An <svg> element that scales with the page. label: what a screen reader says."""
+def to_svg(figure: Figure, label: str, transparent: bool = True) -> str:
+    """An <svg> element that scales with the page. label: what a screen reader says. transparent: the background."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": label, **STYLE}):  # ids differ between the plots of one page
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     opening = re.sub(r'\s(width|height)="[^"]*"', "", text[: text.index(">")])
     return f'{opening} role="img" aria-label="{escape(label)}"' + text[text.index(">") :]
 
 
-def _errors(value: tuple[float, float, float]) -> list[list[float]] | None:
+def errors(value: tuple[float, float, float]) -> list[list[float]] | None:
+    """The error bar of (value, low, high) as Matplotlib takes it; None if low or high is NaN."""
     middle, low, high = value
     if math.isnan(low) or math.isnan(high):
         return None
