@@ -7,7 +7,6 @@ torch nor transformers. `python -m MODULE` runs the same function.
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -67,20 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(name: str, words: Sequence[str]) -> int:
-    """Run a known sub-command. Bad input ends with one line on stderr and exit code 1, if `main` raises it."""
+    """Run a known sub-command and return its exit code; `exit_code` says how errors end."""
+    from augment.command_line import exit_code  # here: `evenhand --help` needs no other package
+
     command = COMMANDS[name]
-    try:
-        prog = "evenhand" if command.words else f"evenhand {name}"
-        return int(import_module(command.module).main([*command.words, *words], prog) or 0)
-    except BrokenPipeError:  # the reader of stdout, `head` for example, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails when it flushes
-        return 141
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
+    prog = "evenhand" if command.words else f"evenhand {name}"
+    return exit_code(lambda: import_module(command.module).main([*command.words, *words], prog))
 
 
 def help_text() -> str:

@@ -1,0 +1,24 @@
+"""How a command line ends: its exit code, and one line on stderr for an error. The commands of distill use this too."""
+
+import os
+import sys
+from collections.abc import Callable
+
+
+def exit_code(command: Callable[[], int | None], interrupted: str = "interrupted") -> int:
+    """Run a command and return its exit code; None counts as 0.
+
+    A ValueError or OSError gives 1, and Ctrl-C gives 130 with the message `interrupted`. If the reader of stdout stops
+    reading, as `head` does, the code is 141 without a message.
+    """
+    try:
+        return int(command() or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails when it flushes
+        return 141
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"error: {interrupted}", file=sys.stderr)
+        return 130
