@@ -12,29 +12,18 @@ from augment.rules.tables import word_lists, word_set
 from augment.rules.topics import is_honour
 
 _WORDS = word_lists("names")
-_FUNCTION_WORDS = _WORDS["function_words"]
-_DETERMINERS = _WORDS["determiners"]
-_INSTITUTION = _WORDS["institution"]
-_NOT_A_NAME = _WORDS["not_a_name"]
-_RANKS = _WORDS["ranks"]
-_MANY_RANKS = _WORDS["many_ranks"]
-_FAMILY_NAMES = _WORDS["family_names"]
-_BEFORE_GIVEN_NAME = _FUNCTION_WORDS | _WORDS["before_given_name"]
+_BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
 _PLURAL = re.compile(r"(?:s|men)\Z")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
 _CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD"})
-_TITLES = _WORDS["titles"]
-_ADDRESSES = _WORDS["addresses"]
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
-_SMALL_WORDS = _WORDS["small_words"]
-_PERSONS_BEFORE_NAMES = _WORDS["persons_before_names"] | {
+_PERSONS_BEFORE_NAMES = _WORDS.persons_before_names | {
     "first lady",
     "first gentleman",
 }
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
-_FIRM = _WORDS["firm"]
 _FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
@@ -46,10 +35,8 @@ _PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]h
 _PLACES = word_set("king queen prince")
 _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
 _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
-_BEFORE_RANK = _FUNCTION_WORDS | _WORDS["before_rank"]
+_BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
 _PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
-_BEFORE_OFFICE = _WORDS["before_office"]
-_PLACE_BEFORE = _WORDS["place_before"]
 _CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+")
 
 
@@ -80,40 +67,40 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         return "name"
     following = next_word(text, end)
-    capital_next = following[:1].isupper() and following not in _NOT_A_NAME
+    capital_next = following[:1].isupper() and following not in _WORDS.not_a_name
     capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
     if text[end : end + 1] == "-" and capital_next:
         return "name"
     before = plain(token)
     detached = token.endswith(" ") and token[-2:-1].isalnum()
-    capital_before = detached and before[:1].isupper() and before not in _NOT_A_NAME
+    capital_before = detached and before[:1].isupper() and before not in _WORDS.not_a_name
     initial = starts_sentence(token)
     if before in ("the", "only", "begotten", "beloved") and source in ("Son", "Daughter") and not capital_next:
         return "name"
-    if term.word not in _ADDRESSES and _in_quoted_title(text, start, end):
+    if term.word not in _WORDS.addresses and _in_quoted_title(text, start, end):
         return "name of a work"
     if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
         return "name of a work"
-    if before.lower() in _TITLES:
+    if before.lower() in _WORDS.titles:
         return "surname"
     if before == "The" and detached and not _opens(text, start, token):
         return "name of a work"
     if initial and _PLURAL.search(source) and _SINGULAR_VERB.match(text, end):
         return "name of a work"
     religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
-    if term.word in _FIRM and not religious and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
+    if term.word in _WORDS.firm and not religious and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
     if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
         return _part_of_titled_name(text, start, end, term, before if detached else "", initial, capital_next)
-    if term.word in _FAMILY_NAMES:
+    if term.word in _WORDS.family_names:
         return _part_of_family_name(
             text, end, before, capital_before, initial, capital_next, _opens(text, start, token)
         )
     if (capital_next and not _precedes_names(term)) or (term.word in _TEAMS and not initial):
         return "name"
-    if capital_before and before.lower() in _BEFORE_OFFICE and term.tier == "occupations":
+    if capital_before and before.lower() in _WORDS.before_office and term.tier == "occupations":
         return None
-    if capital_before and not (before.lower() in _FUNCTION_WORDS and _opens(text, start, token)):
+    if capital_before and not (before.lower() in _WORDS.function_words and _opens(text, start, token)):
         return "name"
     return "name" if (_OF_THE.match(text, end) if initial else _NAME_TAIL.match(text, end)) else None
 
@@ -125,7 +112,7 @@ def _in_quoted_title(text: str, start: int, end: int) -> bool:
     if quoted is None or quoted.end() < end:
         return False
     words = quoted.group(1).split()
-    rest = [w for w in words if w.lower() not in _SMALL_WORDS]
+    rest = [w for w in words if w.lower() not in _WORDS.small_words]
     return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in rest)
 
 
@@ -149,7 +136,7 @@ def opens_sentence(text: str, start: int, end: int) -> bool:
         token = previous_token(text, start)
         if starts_sentence(token) or token.endswith("-"):
             return True
-        if not (token[:1].isupper() or plain(token).lower() in _FUNCTION_WORDS):
+        if not (token[:1].isupper() or plain(token).lower() in _WORDS.function_words):
             return False
         start -= len(token)
     return False
@@ -166,7 +153,7 @@ def in_title(text: str, start: int, end: int, source: str) -> bool:
     if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
         return False
     following = next_word(text, end)
-    return following not in _NOT_A_NAME and not (following.isupper() and len(following) > 1)
+    return following not in _WORDS.not_a_name and not (following.isupper() and len(following) > 1)
 
 
 def _part_of_family_name(
@@ -190,13 +177,13 @@ def _part_of_titled_name(
         return "name"
     if _CLASS_OF_SHIPS.match(text, end):
         return "name"
-    if _ALBUM.match(text, end) and (term.word in _RANKS or term.target in _RANKS):
+    if _ALBUM.match(text, end) and (term.word in _WORDS.ranks or term.target in _WORDS.ranks):
         return "name"
-    if term.word in _MANY_RANKS:
+    if term.word in _WORDS.many_ranks:
         return _many_ranks(text, end, term, before, initial, capital_next)
-    if term.word == "earl" and capital_next and before.lower() not in _DETERMINERS:
+    if term.word == "earl" and capital_next and before.lower() not in _WORDS.determiners:
         return "given name"
-    if term.word not in _RANKS and term.target not in _RANKS:
+    if term.word not in _WORDS.ranks and term.target not in _WORDS.ranks:
         return None
     if before in _SHIPS:
         return "name"
@@ -219,10 +206,10 @@ def _part_of_titled_name(
 def _is_determined(before: list[str]) -> bool:
     """Whether a determiner stands among the words before (nearest first), no other name in between."""
     for word in before:
-        if word.lower() in _DETERMINERS:
+        if word.lower() in _WORDS.determiners:
             return True
         if word[0].isupper() and word.lower() not in _BEFORE_RANK and not word.endswith(_PEOPLE_ENDINGS):
-            return word.lower() in _RANKS
+            return word.lower() in _WORDS.ranks
     return False
 
 
@@ -233,11 +220,11 @@ def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, cap
         return "name"
     if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
         return "name"
-    return "name" if before.lower() in _PLACE_BEFORE and {term.word, term.target} == {"kings", "queens"} else None
+    return "name" if before.lower() in _WORDS.place_before and {term.word, term.target} == {"kings", "queens"} else None
 
 
 def _run_ends_in_institution(text: str, end: int) -> bool:
     run = _CAPITAL_RUN.match(text, end)
     return run is not None and any(
-        w.lower().rstrip(".,;:!?'’") in _INSTITUTION for w in run.group().replace("'s", "").split()
+        w.lower().rstrip(".,;:!?'’") in _WORDS.institution for w in run.group().replace("'s", "").split()
     )

@@ -115,7 +115,7 @@ def _kind(word: str) -> str:
 
 
 _ADJECTIVE_ENDINGS = word_set("al ic ous ful ive ble ent ant less ish ary")
-_KINDS = {word: kind for kind, words in word_lists("pronoun_model").items() for word in words}
+_KINDS = {word: kind for kind, words in vars(word_lists("pronoun_model")).items() for word in words}
 _KINDS |= {"": ".", PARAGRAPH: "."}
 
 

@@ -14,9 +14,8 @@ from augment.rules.pronoun_model import HashedModel, load_model
 from augment.rules.tables import word_lists
 
 _WORDS = word_lists("pronouns")
-_CLOSED = _WORDS["closed"] | {PARAGRAPH, ""}
-_OWNED = _WORDS["owned"]
-_ABSOLUTE = _WORDS["absolute"] | {PARAGRAPH, ""}
+_CLOSED = _WORDS.closed | {PARAGRAPH, ""}
+_ABSOLUTE = _WORDS.absolute | {PARAGRAPH, ""}
 _CONTRACTED = (
     "it's",
     "he's",
@@ -33,7 +32,6 @@ _CONTRACTED = (
     "what's",
 )
 _JOINTS = frozenset({"or", "and", "nor", "/"})
-_DETERMINERS = _WORDS["determiners"]
 _COUNTERPART = {"him": True, "his": False}
 _PARTITIVE = re.compile(
     r"\b(?:an?|some|any|no|another|this|that|these|those|two|three|four|five|six|several|many|few|every|each|old)"
@@ -41,11 +39,6 @@ _PARTITIVE = re.compile(
     r"\w+ of \Z",
     re.IGNORECASE,
 )
-_AFTER_VERB = _WORDS["after_verb"]
-_NEW_PHRASE = _WORDS["new_phrase"]
-_LATER = _WORDS["later"]  # "his after years"
-_ABSOLUTE_OR_NOT = _WORDS["absolute_or_not"]
-_IRREGULAR = _WORDS["irregular"]
 # Factor on the model's odds of an object. With it, "him" is missed as often as "his" on free labels of an encyclopedia.
 # Novels have other frequencies, so that the model alone would find too few objects elsewhere.
 _ODDS = 1.38
@@ -53,7 +46,9 @@ _ODDS = 1.38
 
 def _verbal(word: str) -> bool:
     """Whether a word is a verb rather than a possessed noun, on the evidence of its form alone."""
-    return word in _IRREGULAR or word in _ABSOLUTE or (word.endswith("ed") and word not in ("beloved", "red", "bed"))
+    return (
+        word in _WORDS.irregular or word in _ABSOLUTE or (word.endswith("ed") and word not in ("beloved", "red", "bed"))
+    )
 
 
 @cache
@@ -72,14 +67,14 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     nearest = after[0]
     if text[start - 1 : start] == "/" and start > 3 and text[start - 4 : start - 1].lower() in _COUNTERPART:
         return _COUNTERPART[text[start - 4 : start - 1].lower()], 0.99, "her: joined with him or his"
-    if nearest in _CLOSED or (nearest in ("and", "or") and after[1] in _NEW_PHRASE):
+    if nearest in _CLOSED or (nearest in ("and", "or") and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
     if text[end : end + 1] == '"' and text[start - 1 : start] != '"':
         return True, 0.9, "her: a mark follows"
     if nearest.endswith(_CONTRACTED):
         return True, 0.99, "her: closed-class word follows"
     before = words_before(text, start)
-    if nearest in _OWNED and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing")):
+    if nearest in _WORDS.owned and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing")):
         return False, 0.99, "her: noun of title or own follows"
     if before[0] == "or" and before[1] in _COUNTERPART:
         return _COUNTERPART[before[1]], 0.99, "her: joined with him or his"
@@ -99,21 +94,21 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) stands for "hers"; with a confidence in [0.5, 1] and the deciding rule."""
     after = words_after(text, _behind(text, start, end))
     nearest = after[0]
-    if nearest in _JOINTS and after[1] in _DETERMINERS and after[2] not in _ABSOLUTE:
+    if nearest in _JOINTS and after[1] in _WORDS.determiners and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
     if nearest == "too" and after[1] in _ABSOLUTE:
         return True, 0.9, "his: closed-class word follows"
-    if nearest == "after" and after[1] in _LATER:
+    if nearest == "after" and after[1] in _WORDS.later:
         return False, 0.97, "his: noun follows"
     if nearest in _ABSOLUTE:
         return True, 0.97, "his: closed-class word follows"
-    verbal = _verbal(nearest) or (nearest[-1:] == "s" and after[1] in _AFTER_VERB)
-    if nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT and not verbal:
+    verbal = _verbal(nearest) or (nearest[-1:] == "s" and after[1] in _WORDS.after_verb)
+    if nearest.isalpha() and nearest not in _WORDS.absolute_or_not and not verbal:
         return False, 0.998, "his: open-class word follows"
     before = words_before(text, start)
     if before[0] == "of" and verbal and _PARTITIVE.search(text[start - 60 if start > 60 else 0 : start]):
         return True, 0.9, "his: partitive"
-    if not _verbal(nearest) and nearest.isalpha() and nearest not in _ABSOLUTE_OR_NOT:
+    if not _verbal(nearest) and nearest.isalpha() and nearest not in _WORDS.absolute_or_not:
         return False, 0.998, "his: open-class word follows"
     probability = _model("his").probability(before, after)
     return probability > 0.5, max(probability, 1 - probability), "his: model"

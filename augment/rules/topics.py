@@ -12,9 +12,8 @@ from augment.rules.tables import word_lists
 
 _WORDS = word_lists("topics")
 # Words for what is called she; `scan.py` finds them together with the gendered words.
-SHIPS = _WORDS["ships"]
-LANDS = _WORDS["lands"]
-_SHIP_PARTS = _WORDS["ship_parts"]
+SHIPS = _WORDS.ships
+LANDS = _WORDS.lands
 _SHIP_VERBS = re.compile(
     r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
     r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
@@ -22,28 +21,17 @@ _SHIP_VERBS = re.compile(
     r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d"
     r"|served|escorted|patrolled|entered service|collided|exploded|drifted|listed|arrived|departed)\b"
 )
-_LAND_PARTS = _WORDS["land_parts"]
 _LAND_VERBS = re.compile(
     r" (?:had |has |would |will )?(?:declared war|entered the war|joined the|ceded|surrendered|signed|annexed"
     r"|conquered|invaded|lost the war|became a republic|is a republic|withdrew|mobili[sz]ed|allied)\b"
 )
-_IN_OR_TO = _WORDS["in_or_to"]
 _REACH = 250
 _IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
-_OF_BEFORE = _WORDS["of_before"]
-_KINDS = _WORDS["kinds"]
-_AGES = _WORDS["ages"]
-_GENERIC_TAIL = _WORDS["generic_tail"] | {
+_GENERIC_TAIL = _WORDS.generic_tail | {
     "",
     "\n\n",
 }
-_GENERIC_VERBS = _WORDS["generic_verbs"]
-_BEASTS = _WORDS["beasts"]
-_OF_MANKIND = _WORDS["of_mankind"]
-_OF_ONE = _WORDS["of_one"]
-_BEFORE_MANKIND = _WORDS["before_mankind"] | {"", "\n\n"}
-_WIVES = _WORDS["wives"]
-_ARTICLES = _WORDS["articles"]
+_BEFORE_MANKIND = _WORDS.before_mankind | {"", "\n\n"}
 _GRAMMAR = re.compile(
     r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
     re.IGNORECASE,
@@ -72,15 +60,14 @@ _GLOSS_BEFORE = re.compile(
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
 # The endings of the patterns above. This quick test settles most words.
-_VERBS_OF_MEANING = (" for", *_WORDS["verbs_of_meaning"])
+_VERBS_OF_MEANING = (" for", *_WORDS.verbs_of_meaning)
 _GLOSS_ENDINGS = (
     *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
     *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
 )
-_PRONOUNS = _WORDS["pronouns"]
 _QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
 _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
-HONOURS = _WORDS["honours"]
+HONOURS = _WORDS.honours
 
 
 def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
@@ -96,7 +83,7 @@ def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str,
         if any(start < p < place for p in persons) or between.count(".") + between.count("\n\n") > 1:
             return False
         is_ship = word.lower() in SHIPS or word in SHIPS
-        if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _IN_OR_TO):
+        if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _WORDS.in_or_to):
             return False
         return _evidence(text, place + len(source), source.lower(), is_ship)
     return False
@@ -113,25 +100,34 @@ def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
     near = words_after(text, end)[:2]
     if near[0] == "own":
         near = near[1:]
-    return bool((_SHIP_PARTS if is_ship else _LAND_PARTS) & set(near))
+    return bool((_WORDS.ship_parts if is_ship else _WORDS.land_parts) & set(near))
 
 
 def mankind(text: str, start: int, end: int) -> str | None:
     """Reason to leave man or woman alone: the species, without an article (man is mortal, the rights of man)."""
     before, after = words_before(text, start), words_after(text, end)
-    of_one = before[0] == "that" and after[2] in _OF_ONE  # he saved that woman's life
-    if after[1] == "s" and after[2] in _OF_MANKIND and before[0] in _BEFORE_MANKIND and not of_one:
+    of_one = before[0] == "that" and after[2] in _WORDS.of_one  # he saved that woman's life
+    if after[1] == "s" and after[2] in _WORDS.of_mankind and before[0] in _BEFORE_MANKIND and not of_one:
         return "mankind"
     if text[start].isupper():
         first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
-        return "mankind" if first and after[0] in _GENERIC_VERBS and text[start:end] in ("Man", "Woman") else None
-    if before[0] in _AGES and before[1] in _BEFORE_MANKIND:
+        return "mankind" if first and after[0] in _WORDS.generic_verbs and text[start:end] in ("Man", "Woman") else None
+    if before[0] in _WORDS.ages and before[1] in _BEFORE_MANKIND:
         return "mankind"
-    if before[0] in _OF_BEFORE and before[1] not in _KINDS and after[0] in _GENERIC_TAIL and after[1] not in _WIVES:
+    if (
+        before[0] in _WORDS.of_before
+        and before[1] not in _WORDS.kinds
+        and after[0] in _GENERIC_TAIL
+        and after[1] not in _WORDS.wives
+    ):
         return "mankind"
-    if before[0] in ("and", "or") and before[1] in _BEASTS and after[0] in _GENERIC_TAIL:
+    if before[0] in ("and", "or") and before[1] in _WORDS.beasts and after[0] in _GENERIC_TAIL:
         return "mankind"
-    return "mankind" if after[0] in ("and", "or") and after[1] in _BEASTS and before[0] not in _ARTICLES else None
+    return (
+        "mankind"
+        if after[0] in ("and", "or") and after[1] in _WORDS.beasts and before[0] not in _WORDS.articles
+        else None
+    )
 
 
 def grammatical(text: str, start: int, end: int) -> str | None:
@@ -152,7 +148,7 @@ def gloss(text: str, start: int, end: int) -> str | None:
     if not text.endswith(_GLOSS_ENDINGS, near, start):
         return None
     if _WORD_BEFORE.search(text, near, start):
-        return None if text[start:end].lower() in _PRONOUNS else "word spoken about"
+        return None if text[start:end].lower() in _WORDS.pronouns else "word spoken about"
     if _PRONOUN_BEFORE.search(text, near, start):
         return "word spoken about"
     meaning = _GLOSS_BEFORE.search(text, near, start)

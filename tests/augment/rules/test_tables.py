@@ -1,0 +1,22 @@
+"""The word lists of the rules: every list that a module reads exists, and every list that exists is read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import augment.rules
+from augment.rules.tables import word_lists
+
+RULES = Path(augment.rules.__file__).parent
+
+
+@pytest.mark.parametrize("name", ["frames", "names", "pronouns", "topics"])
+def test_module_reads_exactly_the_lists_of_its_file(name: str) -> None:
+    read = set(re.findall(r"_WORDS\.(\w+)", (RULES / f"{name}.py").read_text(encoding="utf-8")))
+    assert read == set(vars(word_lists(name)))
+
+
+def test_a_list_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_list"):
+        word_lists("frames").no_such_list  # noqa: B018
