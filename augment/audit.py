@@ -1,4 +1,4 @@
-"""Count how gendered a corpus is, before and after augmentation, with intervals.
+"""Count how gendered a corpus is, before and after augmentation, with confidence intervals.
 
 The gendered words are those that `swap` edits, so names, works and idioms do not count. `augmented` is the corpus
 together with its counterfactual, `substituted` the counterfactual alone.
@@ -17,7 +17,7 @@ from augment.lexicon import Lexicon
 from augment.rules.tables import word_set
 from augment.swap import CounterfactualPair, Edit, swap
 
-# Occupations of either gender that are looked for near gendered words, in singular and plural.
+# The audit counts the gendered words near these occupations, which men and women have, in singular and plural.
 OCCUPATIONS = word_set(
     """accountant architect artist assistant baker carpenter cashier chef clerk cook dancer dentist designer
     director doctor driver economist editor engineer farmer guard hairdresser janitor judge lawyer librarian
@@ -26,15 +26,15 @@ OCCUPATIONS = word_set(
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _NUM_SHOWN_TERMS = 60  # of the most frequent ones, in the page
-_NEAR = 120  # characters on either side in which a gendered word counts as co-occurring with an occupation
+_NEAR = 120  # characters: a gendered word this close to an occupation counts as near it
 
 
 @dataclass
 class Audit:
     """Counts over a corpus.
 
-    `terms`: per word. `occupations`: per occupation the numbers of masculine and feminine words near it;
-    `substituted_occupations`: the same, counted in the counterfactual texts.
+    terms: how often each gendered word occurs. genders: its gender, m or f. occupations: the numbers of masculine and
+    feminine words near each occupation. substituted_occupations: the same in the counterfactual texts.
     """
 
     num_texts: int = 0
@@ -48,7 +48,7 @@ class Audit:
 
 
 def audit(texts: Iterable[str], lexicon: Lexicon | None = None) -> Audit:
-    """Count gendered words and their co-occurrence with occupations."""
+    """Count the gendered words of some texts, and those near occupations."""
     result = Audit()
     for text in texts:
         pair = swap(text, lexicon)
@@ -93,7 +93,7 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def summary(result: Audit) -> dict[str, Any]:
-    """Figures for JSON: words per 1,000, feminine share with interval, per term and per occupation; three corpora."""
+    """The figures of audit.json: gendered words per 1,000 words and feminine shares, overall and by occupation."""
     total = result.num_masculine + result.num_feminine
 
     def view(masculine: int, feminine: int, words: int) -> dict[str, Any]:
@@ -120,9 +120,9 @@ def summary(result: Audit) -> dict[str, Any]:
 
 
 def _occupation_views(result: Audit) -> dict[str, dict[str, Any]]:
-    """Per occupation the counts and the feminine share with its interval: original, substituted, augmented.
+    """The counts and the feminine share, with its interval, near each occupation: original, substituted, augmented.
 
-    The interval of `augmented` takes a text and its counterfactual for independent.
+    The interval of `augmented` treats a text and its counterfactual as independent.
     """
     views = {}
     for name, (m, f) in sorted(result.occupations.items()):

@@ -1,4 +1,4 @@
-"""The sub-commands of `python -m augment`: their options, and what each does with them."""
+"""The sub-commands of `python -m augment`: their options, and what each does."""
 
 import argparse
 import sys
@@ -45,14 +45,14 @@ def add_explain(jobs: Any) -> None:
     """`explain TEXT`: the edits of one text, coloured in a terminal."""
     parser = jobs.add_parser("explain", help="show the edits of one text")
     parser.add_argument("text", nargs="?", help="the text; read from standard input when absent")
-    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto", help="default: in a terminal")
     add_spacy_option(parser)
     add_lexicon_options(parser)
     parser.set_defaults(run=run_explain)
 
 
 def run_explain(options: argparse.Namespace) -> int:
-    """Print original and counterfactual with marked edits, then one line per edit."""
+    """Print original and counterfactual with marked edits, then one line per edit and per word left alone."""
     text = sys.stdin.read() if options.text is None else options.text
     colour = options.colour == "always" or (options.colour == "auto" and sys.stdout.isatty())
     reader = load_reader(options.spacy) if options.spacy else None
@@ -88,9 +88,9 @@ def _marked(pair: CounterfactualPair, opening: str, close: str) -> str:
 
 
 def add_swap(jobs: Any) -> None:
-    """`swap INPUT --out OUTPUT`: a file's counterfactual, streamed."""
+    """`swap INPUT --out OUTPUT`: write the counterfactual of a file."""
     parser = jobs.add_parser("swap", help=f"swap a {', '.join(SUFFIXES)} file")
-    parser.add_argument("input", type=Path)
+    parser.add_argument("input", type=Path, help="the file to swap")
     parser.add_argument("--out", type=Path, required=True, help="output file, of the same format")
     parser.add_argument("--field", default="text", help=_FIELD_HELP)
     parser.add_argument(
@@ -109,7 +109,7 @@ def add_swap(jobs: Any) -> None:
 
 
 def run_swap(options: argparse.Namespace) -> int:
-    """Swap a file and print what was done; malformed rows are counted and listed in a file beside the output."""
+    """Swap a file and print what was done. Malformed rows are counted, and listed in a file beside the output."""
     if not 0 <= options.min_confidence <= 1:
         raise ValueError(f"--min-confidence is {options.min_confidence}; give a number from 0 to 1")
     row_options = RowOptions(
@@ -143,7 +143,7 @@ def add_fit(jobs: Any) -> None:
 
 
 def run_fit(options: argparse.Namespace) -> int:
-    """Train, and print the number of labels."""
+    """Train both models, and print how many labels each had."""
     from augment.rules.fit_pronouns import fit
 
     counts = fit((text for path in options.corpus for text in read_texts(path, options.field)), options.out)
@@ -189,7 +189,7 @@ def add_agree(jobs: Any) -> None:
 
 
 def run_agree(options: argparse.Namespace) -> int:
-    """Print the share on which both agree with its interval, per pronoun and in total, and some differences."""
+    """Print how often both agree, with an interval, per pronoun and in total; then some differences."""
     from itertools import islice
 
     from augment.audit import wilson_interval

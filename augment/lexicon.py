@@ -4,10 +4,10 @@ A row is `masculine<TAB>feminine<TAB>use<TAB>note`; the tier is the file's name.
 
 - `pair`: both terms are swapped wherever they occur as a word, except in idioms and names;
 - `context`: a rule decides by context whether a term is swapped, and with which counterpart;
-- `feminine`: only the feminine term is swapped, because the masculine one is used of everybody (heir, host).
+- `feminine`: only the feminine term is swapped, because the masculine one is used of men and women (heir, host).
 
-The first row of a term gives its default counterpart. Its other rows are kept, because they tell which terms a second
-swap need not bring back (`Lexicon.many_to_one`).
+The first row of a term gives its default counterpart. Its other rows tell which terms a second swap need not bring back
+(`Lexicon.many_to_one`).
 """
 
 import hashlib
@@ -23,8 +23,8 @@ USES = ("pair", "context", "feminine")
 DATA_DIR = Path(__file__).parent / "lexicons"
 RULES_DIR = DATA_DIR / "rules"
 WEIGHTS_DIR = Path(__file__).parent / "weights"
-# Raise this number whenever a swap can come out differently: it is part of every lexicon's fingerprint, and with it of
-# what cached blocks, runs and evaluation records were made with. tests/augment/test_rules_version.py says when.
+# Raise this number whenever a swap can come out differently. It is part of every lexicon's fingerprint, and so of what
+# identifies cached blocks, runs and evaluation records. tests/augment/test_rules_version.py says when.
 RULES_VERSION = 2
 
 
@@ -56,12 +56,12 @@ class Lexicon:
 
     @cached_property
     def pairs(self) -> tuple[TermPair, ...]:
-        """The pairs swapped both ways everywhere (`use == "pair"`). A vocabulary map may be built from them."""
+        """The pairs swapped both ways everywhere (`use == "pair"`), from which a vocabulary map may be built."""
         return tuple(p for p in self.rows if p.use == "pair")
 
     @cached_property
     def conditional(self) -> tuple[TermPair, ...]:
-        """The other pairs (`context`, `feminine`), which rules decide on."""
+        """The other pairs (`context`, `feminine`): rules decide whether their terms are swapped."""
         return tuple(p for p in self.rows if p.use != "pair")
 
     @cached_property
@@ -144,7 +144,7 @@ def read_terms(path: Path, tier: str) -> list[TermPair]:
 
 
 def validate(pairs: Iterable[TermPair]) -> list[str]:
-    """What is wrong with term pairs: duplicates, a term on both sides, equal terms, two spellings of a term."""
+    """List what is wrong with term pairs: duplicates, a term on both sides, equal terms, two spellings of a term."""
     problems = []
     rows: set[tuple[str, str]] = set()
     sides: tuple[dict[str, str], dict[str, str]] = ({}, {})

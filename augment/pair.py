@@ -1,4 +1,4 @@
-"""What a swap gives: a text, its counterfactual, and the edits that lead from one to the other."""
+"""What a swap returns: a text, its counterfactual, and the edits that lead from one to the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

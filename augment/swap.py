@@ -1,8 +1,8 @@
 """Counterfactual role reversal: replace the gendered words of a text by their counterparts. Pure and deterministic.
 
-`rules/scan.py` finds the candidate words, and everything else is decided on those alone. Code and names are left as
-they are (`rules/guards.py`, `names.py`, `topics.py`), pronouns are read from their context (`pronouns.py`), titles from
-what follows (`titles.py`).
+`rules/scan.py` finds the candidate words; the other rules look at those alone. They leave code and names as they are
+(`rules/guards.py`, `names.py`, `topics.py`), read pronouns from their context (`pronouns.py`), and read titles from the
+words after them (`titles.py`).
 """
 
 import re
@@ -22,7 +22,7 @@ from augment.rules.titles import SPECIAL, generic_masculine
 
 __all__ = ["CounterfactualPair", "Edit", "KeptTerm", "Reader", "apply_edits", "kept_terms", "swap"]
 
-# Reads "her" or "his" at [start, end) of a text: whether it is an object, or an absolute form; None if it cannot say.
+# Reads the "her" or "his" at [start, end) of a text. True: "her" is an object, or "his" is absolute. None: cannot tell.
 Reader = Callable[[str, int, int], bool | None]
 _Kept = tuple[int, int, str, str]  # start, end, source, reason
 
@@ -30,7 +30,7 @@ _DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}
 _TITLE_CONFIDENCE = 0.97  # of a rule of titles.py; a plain lexicon swap has 1.0
 _READER_CONFIDENCE = 0.97  # a small tagger's accuracy on human-annotated text
 _MENTIONS = ("n ", "s ")  # how "pronoun" ends, which topics.gloss looks for
-# Underscores around words, which mark emphasis in plain text; those inside names of code are left.
+# Underscores around words, which mark emphasis in plain text. Those inside the identifiers of code are left alone.
 _EMPHASIS = re.compile(r"(?<!\w)_(?=[^\W_])([^_\n]{1,300}?)(?<=[^\s_])_(?!\w)")
 
 
@@ -51,11 +51,11 @@ def kept_terms(text: str, lexicon: Lexicon | None = None, reader: Reader | None 
 
 
 def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tuple[list[Edit], list[_Kept]]:
-    """The edits of a text in order, and the recognised words that are left alone."""
+    """The edits of a text in order, and the recognised words that a swap leaves alone."""
     tables = scanner(lexicon if lexicon is not None else load_lexicon())
     table = tables.table
     if "_" in text:
-        text = _EMPHASIS.sub(r" \1 ", text)  # of the same length: every offset stays
+        text = _EMPHASIS.sub(r" \1 ", text)  # the length stays, and with it every offset
     edits: list[Edit] = []
     kept: list[_Kept] = []
     candidates = find_candidates(text, tables)
@@ -85,17 +85,19 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             kept.append((start, end, source, decision))
         else:
             append_edit(text, decision, candidate.term, edits)
-    edits.sort(key=attrgetter("start"))  # "the heroine and her hero": the two nouns come before the pronoun
+    edits.sort(key=attrgetter("start"))  # in "the heroine and her hero" the two nouns are edited before the pronoun
     if kept_names:
-        edits = _without(reference.of_kept_names(text, edits, kept_names), "refers to a kept name", edits, kept)
+        edits = _without(
+            reference.pronouns_of_kept_names(text, edits, kept_names), "refers to a kept name", edits, kept
+        )
     if named_topics:
-        impersonal = reference.of_ships_and_countries(text, edits, named_topics)
+        impersonal = reference.pronouns_of_ships_and_countries(text, edits, named_topics)
         edits = _without(impersonal, "ship or country", edits, kept)
     return edits, kept
 
 
 def _without(dropped: list[Edit], reason: str, edits: list[Edit], kept: list[_Kept]) -> list[Edit]:
-    """The edits that are not dropped; the others are noted in `kept`."""
+    """The edits that are not in `dropped`; appends the dropped ones, with the reason, to `kept`."""
     if not dropped:
         return edits
     kept += [(e.start, e.end, e.source, reason) for e in dropped]
@@ -112,7 +114,7 @@ def _decide(
     reader: Reader | None,
     kept_names: list[tuple[int, str]],
 ) -> Edit | str:
-    """The edit of one candidate, or the reason to leave it alone. Appends (start, gender) of a person's kept name."""
+    """The edit of a candidate, or the reason to leave it alone. Adds (start, gender) of a kept name to `kept_names`."""
     term = candidate.term
     if candidate.plain_rule:
         if text[start - 1 : start] != " " or text[start - 2 : start] in _MENTIONS:
@@ -156,7 +158,7 @@ def _decide_pronoun(
 
 
 def _decide_noun(text: str, start: int, end: int, source: str, candidate: Candidate) -> Edit | str:
-    """The edit of a word that no guard keeps, or the reason why its context keeps it after all."""
+    """The edit of a word that no guard keeps, or the reason to leave it alone in this context."""
     term, target, _ = candidate
     direction = _DIRECTION.get(term.gender, "")
     rule, confidence = term.tier, 1.0

@@ -48,9 +48,10 @@ def load_reader(model: str) -> Reader:
 
 @dataclass(frozen=True)
 class Agreement:
-    """On how many of the pronouns her and his two readers agree, with the places where they do not.
+    """How often two readers agree on her and his, and where they differ.
 
-    `by_pronoun` maps her and his to (number of agreements, number that both decided).
+    `by_pronoun` maps "her" and "his" to (how many both read alike, how many both decided). `differences` holds (text,
+    character offset).
     """
 
     by_pronoun: dict[str, tuple[int, int]]
@@ -58,17 +59,17 @@ class Agreement:
 
     @property
     def num_agreeing(self) -> int:
-        """Pronouns on which both agree."""
+        """How many pronouns both read alike."""
         return sum(agreeing for agreeing, _ in self.by_pronoun.values())
 
     @property
     def num_pronouns(self) -> int:
-        """Pronouns that both decided."""
+        """How many pronouns both decided."""
         return sum(number for _, number in self.by_pronoun.values())
 
 
 def agreement(texts: Iterable[str], reader: Reader, max_differences: int = 100) -> Agreement:
-    """Compare the built-in decisions with a reader's on raw texts; differences are (text, character offset)."""
+    """Compare the built-in decisions with a reader's on raw texts; keep the first `max_differences` differences."""
     counts = {"her": [0, 0], "his": [0, 0]}
     differences: list[tuple[str, int]] = []
     for text in texts:

@@ -21,8 +21,8 @@ class SwapGender(PipelineStep):
     """Replace every document's text by its counterfactual.
 
     `tiers`, `path` and `extend` choose the lexicon as in `load_lexicon`. Documents whose least certain edit is below
-    `min_confidence` are left out and counted as `unsure`. With `keep_original` the text before the swap is kept in the
-    document's metadata under `original`.
+    `min_confidence` are left out and counted as `unsure`. With `keep_original` the document's metadata keeps the text
+    before the swap under `original`.
     """
 
     name = "Gender swap"

@@ -1,7 +1,7 @@
-"""Swap a Parquet file: row group by row group, in constant memory and resumable.
+"""Swap a Parquet file block by block: in constant memory and resumable.
 
-A worker turns every block of rows into a small finished file in `<target>.parts/`; at the end they are joined, block by
-block, into the target. After an interruption the finished blocks are kept. Only the text column becomes Python objects.
+A worker writes every block of rows as a small file into `<target>.parts/`; at the end these parts are joined into the
+target. After an interruption the finished parts are used. Only the text column becomes Python objects.
 """
 
 import os
@@ -35,9 +35,9 @@ _EDIT = pa.struct(
 
 
 def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
-    """Swap the text column of a Parquet file; see stream.swap_file.
+    """Swap the text column of a Parquet file; `stream.swap_file` calls this.
 
-    Raises ValueError when the column is absent, or when a column that `pairs` adds exists already.
+    Raises ValueError if the column is absent, or if a column that `pairs` adds exists already.
     """
     with open_parquet(source, options.text_field, "--field") as table:
         schema, num_rows = table.schema_arrow, table.metadata.num_rows
@@ -62,7 +62,7 @@ def swap_parquet(source: Path, target: Path, options: RowOptions, num_workers: i
 
 
 def _check_parts(parts: Path, num_finished: int) -> None:
-    """Make the folder of parts, without those of other work. Raises FileNotFoundError when a finished one is gone."""
+    """Make the folder of parts, empty if none is finished. Raises FileNotFoundError if a finished part is gone."""
     if num_finished == 0:
         shutil.rmtree(parts, ignore_errors=True)
     for part in (_part(parts, number) for number in range(num_finished)):
@@ -94,7 +94,7 @@ def swapped_part(numbered: tuple[int, Any], options: RowOptions, parts: Path) ->
         field = table.schema.field(place)
         table = table.set_column(place, field, pa.array([pair.counterfactual for pair in pairs], field.type))
     part = _part(parts, number)
-    # A temporary name of its own: a worker of a killed run may still be writing the same block.
+    # Each process has its own temporary name: a worker of a killed run may still be writing the same block.
     with written_aside(part, part.with_name(f"{part.name}.{os.getpid()}")) as file:
         pq.write_table(table, file)
     return block

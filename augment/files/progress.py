@@ -1,4 +1,4 @@
-"""How far the swap of a file is: the record that lets it resume, the list of malformed rows, and the progress bar."""
+"""Follow the swap of a file: the record that lets it resume, the list of malformed rows, and the progress bar."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ REMEDY_FOR_DEAD_WORKERS = "run the same command with fewer --workers; it resumes
 
 @dataclass(frozen=True)
 class FileReport:
-    """What one run did; counts cover the whole file, interruptions included. `words_per_second` is of this run."""
+    """What was done. `counts` cover the whole file, interruptions included; the speed is that of the last run."""
 
     counts: Counts
     words_per_second: float
@@ -27,8 +27,10 @@ class FileReport:
 
 @dataclass
 class Progress:
-    """What a run has safely on disk: `position` in the input (bytes after decompression; of a Parquet file, blocks),
-    bytes of the output and of the list of malformed rows, and the counts so far. `identity` says what work it is.
+    """What a run has safely on disk.
+
+    identity: a hash of the input and the options. position: how far into the input, in decompressed bytes (Parquet: in
+    blocks). output_bytes, malformed_bytes: the sizes of the output and of the list of malformed rows. counts: so far.
     """
 
     identity: str
@@ -39,7 +41,7 @@ class Progress:
 
     @staticmethod
     def load(path: Path, wanted: str) -> "Progress":
-        """The progress noted at `path` if it is of the wanted work, otherwise a fresh start."""
+        """The progress noted at `path` if its identity is the `wanted` one, otherwise a fresh start."""
         fresh = Progress(wanted, 0, 0, 0, Counts())
         try:
             noted = json.loads(path.read_text(encoding="utf-8"))
@@ -49,7 +51,7 @@ class Progress:
 
 
 def identity(source: Path, options: RowOptions) -> str:
-    """What must be the same for a run to resume: the input's name, size and time, and the options."""
+    """A hash of what must stay the same for a run to resume: the input's name, size and time, and the options."""
     stat = source.stat()
     about = (
         *(source.name, stat.st_size, stat.st_mtime_ns, options.text_field, options.pairs),
@@ -61,8 +63,8 @@ def identity(source: Path, options: RowOptions) -> str:
 class Journal:
     """Keeps the progress of a swap in `<target>.progress` and its malformed rows in `<target>.malformed.jsonl`.
 
-    Use it as a context manager around the work: it also shows the bar, and removes the note when the work is complete.
-    Without `resumable` (the output so far is gone) the work starts afresh.
+    Use it as a context manager around the work. It also shows the bar, and removes the note of progress at the end. If
+    not `resumable`, because the output so far is gone, the work starts from the beginning.
     """
 
     def __init__(self, source: Path, target: Path, options: RowOptions, resumable: bool) -> None:
@@ -90,9 +92,9 @@ class Journal:
                 self._malformed.unlink()
 
     def add(self, block: Block, size: int, bytes_read: int) -> None:
-        """Count a block that takes `size` of the input's positions and list its malformed rows, by number from 1.
+        """Count a block, and list its malformed rows by their number, from 1.
 
-        `bytes_read`: how much of the input file has been read, for the bar.
+        size: how far the block advances `position`. bytes_read: how much of the input file has been read, for the bar.
         """
         counts = self.progress.counts
         for number, reason in block.malformed:
@@ -105,7 +107,7 @@ class Journal:
         self._bar.update(bytes_read - self._bar.n)
 
     def save(self, out: IO[bytes] | None = None) -> None:
-        """Note the progress, after what was written to `out` and to the list of malformed rows is on disk."""
+        """Bring `out` and the list of malformed rows to the disk, then note the progress."""
         for file in (self._rejected, out):
             if file is not None:
                 file.flush()
@@ -115,7 +117,7 @@ class Journal:
         write_text(self._note, json.dumps(asdict(self.progress)))
 
     def report(self) -> FileReport:
-        """What was done, when the work is complete."""
+        """What was done; call it when the work is complete."""
         malformed = self._malformed if self.progress.malformed_bytes else None
         return FileReport(self.progress.counts, self._rate(), malformed)
 
@@ -126,7 +128,7 @@ class Journal:
 
 
 def open_truncated(path: Path, size: int) -> IO[bytes]:
-    """Cut a file, longer or absent before, to `size` bytes, and open it for writing at its end."""
+    """Open a file for writing at its end, after cutting it to `size` bytes; an absent file is created."""
     file = open(path, "r+b" if path.is_file() else "w+b")  # noqa: SIM115
     file.truncate(size)
     file.seek(size)

@@ -22,9 +22,9 @@ PAIR_COLUMNS = ("counterfactual", "edits")
 class RowOptions:
     """What to do with each row.
 
-    `text_field` is the JSON or Parquet column that holds the text. `pairs` adds the columns PAIR_COLUMNS instead of
-    replacing the text. Rows whose least certain edit is below `min_confidence` are left out and counted. `spacy_model`
-    names an installed spaCy model that decides her and his in place of the built-in rules.
+    text_field: the JSON or Parquet column of the text. pairs: add the columns PAIR_COLUMNS instead of replacing the
+    text. min_confidence: rows whose least certain edit is below it are left out and counted. spacy_model: an installed
+    spaCy model that decides her and his in place of the built-in rules.
     """
 
     lexicon: Lexicon
@@ -68,7 +68,7 @@ class Block:
 
 
 def swap_counted(text: str, options: RowOptions, counts: Counts) -> CounterfactualPair | None:
-    """Swap one text and count it; None when it is to be left out because an edit is too uncertain."""
+    """Swap a text and count it. Returns None if an edit is too uncertain, so that the row must be left out."""
     pair = swap(text, options.lexicon, _reader(options.spacy_model) if options.spacy_model else None)
     counts.num_rows += 1
     counts.num_words += len(text.split())
@@ -157,7 +157,7 @@ def _reject(block: Block, number: int, reason: str) -> None:
 
 
 def swap_column(texts: Sequence[Any], options: RowOptions) -> tuple[list[int], list[CounterfactualPair], Block]:
-    """Swap the texts of a column. Returns the numbers of the rows that stay, their pairs, and totals (no `lines`)."""
+    """Swap the texts of a column. Returns the numbers of the rows that stay, their pairs, and a block without lines."""
     block = Block(counts=Counts(num_lines=len(texts)))
     kept: list[int] = []
     pairs: list[CounterfactualPair] = []

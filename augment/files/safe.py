@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written under another name, flushed to disk, then renamed."""
+"""Write files that are complete or absent: under another name first, flushed to disk, then renamed."""
 
 import os
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Swap a whole file: streamed in constant memory, in order, on all cores, resumable.
 
-The output grows under a temporary name beside a small progress file and gets its own name when it is complete. After an
-interruption the same command resumes behind the last block that is safely on disk. The bytes written depend neither on
-the number of workers nor on interruptions.
+Until it is complete, the output has a temporary name, and a small file beside it notes the progress. After an
+interruption the same command resumes after the last block that is safely on disk. The bytes of the output depend
+neither on the number of workers nor on interruptions.
 """
 
 import gzip
@@ -73,21 +73,22 @@ def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: in
 def swapped_block(
     data: bytes, options: RowOptions, swap_lines: Callable[[list[bytes], RowOptions], Block], compress: bool
 ) -> tuple[int, Block]:
-    """The bytes of `data` and its swapped lines: one element, all output, compressed on request."""
+    """The size of `data` in bytes, and its swapped block, whose `lines` hold the whole output as one element."""
     block = swap_lines(BytesIO(data).readlines(), options)
     output = b"".join(block.lines)
-    # One gzip member per block: a file cut behind a member is a valid file, so that a run can resume.
+    # One gzip member per block: a file that ends after any member is valid, so a run can resume there.
     block.lines = [gzip.compress(output, 6, mtime=0) if compress and output else output]
     return len(data), block
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """Whole lines of about _BLOCK_BYTES."""
+    """The input in pieces of about _BLOCK_BYTES, each of whole lines."""
     while data := stream.read(_BLOCK_BYTES):
         yield data + stream.readline()
 
 
 def _skip(stream: BinaryIO, num_bytes: int) -> None:
+    """Go forward by so many decompressed bytes."""
     if not isinstance(stream, gzip.GzipFile):
         stream.seek(num_bytes)
         return
@@ -96,5 +97,5 @@ def _skip(stream: BinaryIO, num_bytes: int) -> None:
 
 
 def _bytes_read(stream: BinaryIO) -> int:
-    """Bytes of the file on disk that were read, compressed or not."""
+    """How many bytes of the file on disk have been read, compressed or not."""
     return int(stream.fileobj.tell() if isinstance(stream, gzip.GzipFile) else stream.tell())

@@ -1,8 +1,8 @@
 """Read text files: the one reader of the project, and the one place that knows formats and suffixes.
 
 A .txt file holds a text per line (or is one text), a .jsonl file an object per line, a .parquet file a text per row.
-The first two may be gzipped. Every error names the file and the line or row, and says what to do. A caller hands in how
-its users set the text field (`data.text_field`, `--field`), so that the remedy is in their words.
+The first two may be gzipped. Every error names the file and the line or row, and says what to do. A caller gives the
+name of the setting that its users know (`data.text_field`, `--field`), so that the remedy can name it.
 """
 
 import gzip
@@ -98,7 +98,7 @@ def check_column(where: object, names: Iterable[str], text_field: str, field_set
 def record_batches(
     file: Path, table: Any, num_rows: int, columns: list[str] | None = None
 ) -> Iterator[tuple[int, Any]]:
-    """(number of its first row from 1, record batch) for an open Parquet file, `num_rows` at a time."""
+    """Read an open Parquet file `num_rows` rows at a time; yields (number of the first row, from 1; record batch)."""
     first_row = 1
     batches = table.iter_batches(num_rows, columns=columns)
     while True:
@@ -112,7 +112,7 @@ def record_batches(
 
 @contextmanager
 def _readable(file: Path, first_row: int) -> Iterator[None]:
-    """Name the rows in what pyarrow raises about a damaged page or a string that is not UTF-8."""
+    """Within this context, pyarrow's errors (a damaged page, a string that is not UTF-8) name the file and the rows."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -124,7 +124,7 @@ def _readable(file: Path, first_row: int) -> Iterator[None]:
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
-# These raise ValueError with the reason and the remedy, without the place: "is not JSON (...); mend or remove the row".
+# Their ValueErrors give reason and remedy, and the caller adds the place: "is not JSON (...); mend or remove the row".
 
 
 def decode(raw: bytes) -> str:

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-ITEMS_PER_WORKER = 2  # under way at a time, so that a worker need not wait and memory stays bounded
+ITEMS_PER_WORKER = 2  # waiting or running: a worker need not wait for work, and memory stays bounded
 _job: list[Callable[[Any], Any]] = []  # one element, in worker processes only
 
 
 def in_order(
     job: Callable[[Item], Result], items: Iterable[Item], num_workers: int, remedy: str
 ) -> Generator[Result, None, None]:
-    """Run `job` on every item in `num_workers` fresh processes (in this one for 1); results come in input order.
+    """Run `job` on every item in `num_workers` fresh processes, and yield the results in the order of the items.
 
-    The job is sent to each process once, so that it may hold a lexicon or a tokenizer (`functools.partial`). Closing
-    the generator ends the processes after the items that they are working on. Raises OSError, which ends with `remedy`,
-    when a process dies.
+    With 1 worker the job runs in this process. The job is sent to each process once, so it may hold a lexicon or a
+    tokenizer (`functools.partial`). Closing the generator ends the processes once they finish their present items.
+    Raises OSError, which ends with `remedy`, if a process dies.
     """
     if num_workers == 1:
         yield from map(job, items)
@@ -54,7 +54,7 @@ def _start(job: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Without this, a worker whose parent was killed would wait for work forever."""
+    """End this process after its parent: otherwise, if the parent was killed, it would wait for work forever."""
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -1,1 +1,1 @@
-"""The rules of a swap, a file per question: which words, whose name, whose title, her as him or his."""
+"""The rules of a swap, one file per question: which words, whose name, whose title, her as him or his."""

@@ -1,4 +1,4 @@
-"""What must change with a swapped word: its article, its possessive ending, the counterpart it is joined with."""
+"""Change what depends on a swapped word: its article, its possessive ending, a counterpart joined with it."""
 
 import re
 
@@ -16,7 +16,7 @@ _JOINED_AFTER = re.compile(r",? (?:and|or|nor|&|to) (?:the |an? |his |her |their
 
 
 def append_edit(text: str, edit: Edit, term: Term, edits: list[Edit]) -> None:
-    """Append an edit of `term` to the edits so far, with the edits of its article and of a joined counterpart."""
+    """Append an edit of `term` to `edits`, with the edits of its article and of a counterpart joined with it."""
     if edit.target[0] in "aeiouAEIOU" or edit.source[0] in "aeiouAEIOU":
         _append_article(text, edit, edits)
     if term.use == "feminine" or term.target == "count":
@@ -46,9 +46,10 @@ def _starts_with_vowel(word: str) -> bool:
 
 
 def _append_coordinated(text: str, edit: Edit, term: Term, edits: list[Edit]) -> None:
-    """Append an edit and that of its masculine counterpart beside it: "hero and heroine" -> "heroine and hero".
+    """Append an edit; also swap a counterpart joined with the word: "hero and heroine" -> "heroine and hero".
 
-    By itself the counterpart stays, because it is said of everybody (`use` is `feminine`).
+    A masculine counterpart that is not joined with it is left alone, because it is said of men and women (`use` is
+    `feminine`).
     """
     before = _JOINED_BEFORE.search(text, max(0, edit.start - 40), edit.start)
     after = _JOINED_AFTER.match(text, edit.end)
@@ -66,7 +67,7 @@ def _append_coordinated(text: str, edit: Edit, term: Term, edits: list[Edit]) ->
 
 
 def with_possessive(text: str, end: int, source: str, target: str) -> tuple[int, str]:
-    """End and target of an edit with the possessive ending: ladies' -> gentlemen's, gentlemen's -> ladies'."""
+    """Adapt the possessive ending: ladies' -> gentlemen's, gentlemen's -> ladies'. Returns the end and the target."""
     mark = text[end : end + 1]
     if mark not in ("'", "’") or not mark:
         return end, target

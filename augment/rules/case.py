@@ -13,12 +13,12 @@ def upper_first(term: str) -> str:
 
 
 def title_each(term: str) -> str:
-    """The term with a capital at every part except small words: mother-in-law -> Mother-in-Law."""
+    """The term with a capital in every part except small words: mother-in-law -> Mother-in-Law."""
     return _PART.sub(lambda m: m.group() if m.group() in _SMALL else upper_first(m.group()), term)
 
 
 def title_all(term: str) -> str:
-    """The term with a capital at every part: mother-in-law -> Mother-In-Law."""
+    """The term with a capital in every part: mother-in-law -> Mother-In-Law."""
     return _PART.sub(lambda m: upper_first(m.group()), term)
 
 

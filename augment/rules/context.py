@@ -1,4 +1,4 @@
-"""What stands around a word: the tokens before and after a character offset. Pure functions on text."""
+"""Read what is around a word: the tokens before and after a character offset. Pure functions on text."""
 
 import re
 
@@ -20,13 +20,13 @@ _SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]
 
 
 def words_after(text: str, end: int) -> list[str]:
-    """Three lower-case tokens after `end`, filled up with ""; a paragraph break is one token."""
+    """Three lower-case tokens after `end`, padded with ""; a paragraph break is one token."""
     tokens = TOKEN.findall(text, end, end + _REACH)[:3]
     return _normal(tokens)
 
 
 def words_before(text: str, start: int) -> list[str]:
-    """Three lower-case tokens before `start`, nearest first, filled up with ""."""
+    """Three lower-case tokens before `start`, nearest first, padded with ""."""
     tokens = TOKEN.findall(text, start - _REACH if start > _REACH else 0, start)[:-4:-1]
     return _normal(tokens)
 
@@ -38,15 +38,19 @@ def _normal(tokens: list[str]) -> list[str]:
 
 
 def next_word(text: str, end: int) -> str:
-    """The word after `end` and blanks, a hyphen or a possessive ending, in its own case; "" before a mark."""
+    """The next word after `end`, in its own case; "" if a punctuation mark comes first.
+
+    Blanks, a hyphen and a possessive ending are skipped.
+    """
     match = _NEXT_WORD.match(text, end)
     return match.group(1) if match else ""
 
 
 def previous_token(text: str, start: int) -> str:
-    """The blank-delimited token before `start` with its marks; "" at the start of the text.
+    """The blank-delimited token before `start` with its punctuation; "" at the start of the text or of a paragraph.
 
-    When a mark is attached to the word itself (an opening quotation mark, a hyphen), the token ends with that mark.
+    It ends with a blank, unless a mark is attached to the word at `start` (an opening quotation mark, a hyphen): then
+    it ends with that mark.
     """
     head = text[start - 40 if start > 40 else 0 : start]
     if not head:
@@ -75,14 +79,15 @@ def starts_sentence(token: str) -> bool:
 
 
 def plain(token: str) -> str:
-    """A raw token without the marks around it."""
+    """A token without the punctuation around it."""
     return token.strip(" " + _OPENING + _CLOSING + ".,;:!?")
 
 
 def sentence_span(text: str, position: int) -> tuple[int, int]:
-    """Character range of the sentence around `position`: up to a full stop, ! or ?, or blank line.
+    """Character range of the sentence around `position`: up to a full stop, a ! or ?, or a blank line.
 
-    At most 600 characters either way. Otherwise a text without such marks would be read anew for each of its words.
+    It reaches at most 600 characters either way. Without this limit, a text without such marks would be read whole for
+    each of its words.
     """
     start = first = max(0, position - _SENTENCE_REACH)
     for match in _SENTENCE_END.finditer(text, first, position):

@@ -1,8 +1,8 @@
 """Train the pronoun models on raw text by self-supervision.
 
-Every "him" and "his" in raw text is a free label of what "her" would have been in its place. "me" and "my", "them" and
-"their", "us" and "our" teach the same grammar; "mine" and "my" and their like label what "his" would have been. Neither
-annotation nor another model is needed.
+Every "him" or "his" in raw text shows how "her" would be read in its place, so it is a free label. "me" and "my",
+"them" and "their", "us" and "our" teach the same grammar. "mine" and "my" and their like label how "his" would be read.
+Neither annotation nor another model is needed.
 """
 
 import re
@@ -19,21 +19,11 @@ from augment.rules.context import words_after, words_before
 from augment.rules.pronoun_model import MAGIC, ZERO, HashedModel, hashes
 
 NUM_BUCKETS = {"her": 2**19, "his": 2**16}
-# For each task, groups of forms: those of the first reading, then those of the second. Groups differ in how often each
-# reading occurs, so each has its own bias; the model keeps the bias of the first group.
-LABELS: dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]] = {
-    "her": (
-        (frozenset({"him"}), frozenset({"his"})),
-        (frozenset({"me"}), frozenset({"my"})),
-        (frozenset({"them"}), frozenset({"their"})),
-        (frozenset({"us"}), frozenset({"our"})),
-    ),
-    "his": (
-        (frozenset({"mine"}), frozenset({"my"})),
-        (frozenset({"yours"}), frozenset({"your"})),
-        (frozenset({"theirs"}), frozenset({"their"})),
-        (frozenset({"ours"}), frozenset({"our"})),
-    ),
+# For each task, pairs of forms: one of the first reading and one of the second. Pairs differ in how often each reading
+# occurs, so each pair has its own bias; the model keeps the bias of the first pair.
+LABELS = {
+    "her": (("him", "his"), ("me", "my"), ("them", "their"), ("us", "our")),
+    "his": (("mine", "my"), ("yours", "your"), ("theirs", "their"), ("ours", "our")),
 }
 _BATCH_SIZE = 512
 MIN_COUNT = 3
@@ -41,7 +31,11 @@ MIN_COUNT = 3
 
 @dataclass
 class Examples:
-    """Free labels: bucket numbers [examples, features], labels (1: first reading) and groups, as flat arrays."""
+    """Free labels as flat arrays.
+
+    buckets [examples, features]: the bucket numbers of each context. labels: 1 for the first reading, 0 for the second.
+    groups: which pair of LABELS the form belongs to.
+    """
 
     buckets: "array[int]"
     labels: "array[int]"
@@ -53,9 +47,8 @@ def collect(texts: Iterable[str], task: str) -> Examples:
     examples = Examples(array("i"), array("b"), array("b"))
     known = {
         form: (label, group)
-        for group, sides in enumerate(LABELS[task])
-        for label, forms in zip((1, 0), sides, strict=True)
-        for form in forms
+        for group, forms in enumerate(LABELS[task])
+        for label, form in zip((1, 0), forms, strict=True)
     }
     pattern = re.compile(r"\b(?:" + "|".join(sorted(known)) + r")\b", re.IGNORECASE)
     mask = NUM_BUCKETS[task] - 1
@@ -73,7 +66,7 @@ def collect(texts: Iterable[str], task: str) -> Examples:
 
 
 def train(examples: Examples, num_buckets: int, num_passes: int = 3, learning_rate: float = 0.2) -> HashedModel:
-    """Logistic regression by AdaGrad on mini-batches in a fixed order: the same text gives the same weights.
+    """Fit a logistic regression by AdaGrad on mini-batches in a fixed order: the same text gives the same weights.
 
     Raises ValueError when the first group lacks one of the readings.
     """
@@ -106,7 +99,7 @@ def train(examples: Examples, num_buckets: int, num_passes: int = 3, learning_ra
 def _descend(
     values: np.ndarray, squares: np.ndarray, at: np.ndarray, place: np.ndarray, errors: np.ndarray, rate: float
 ) -> None:
-    """One AdaGrad step in place on `values[at]`; `errors` are summed by `place`, their position in `at`."""
+    """Take one AdaGrad step on `values[at]`, in place. `place` is the position in `at` of each of the `errors`."""
     gradient = np.bincount(place, errors, minlength=len(at))
     squares[at] += gradient**2
     values[at] -= rate * gradient / np.sqrt(squares[at])
@@ -118,13 +111,13 @@ def _rounded(weights: np.ndarray, bias: float) -> HashedModel:
 
 
 def save_model(model: HashedModel, path: Path) -> None:
-    """Write a model. The bytes depend on the weights only."""
+    """Write a model. The bytes depend only on its numbers."""
     with written_aside(path) as file:
         file.write(MAGIC + f"{model.scale!r} {model.bias!r}\n".encode() + zlib.compress(model.weights, 9))
 
 
 def fit(texts: Iterable[str], out_dir: Path) -> dict[str, int]:
-    """Train both models on `texts`, write her.bin and his.bin into `out_dir`; number of free labels per task."""
+    """Train both models on `texts` and write her.bin and his.bin into `out_dir`; returns how many labels each had."""
     kept = list(texts)
     models, counts = {}, {}
     for task, num_buckets in NUM_BUCKETS.items():

@@ -1,8 +1,8 @@
-"""Verb frames: whether "her" is an object, judged by the verb before it and the words behind it.
+"""Verb frames: decide from the verb before "her" and the words after it whether "her" is an object.
 
-Functions take the words before (nearest first) and after the pronoun. They return whether it is an object, with the
-name of the frame that decides, or None. Most frames rest on what cannot follow a possessive: an adverb or adjective
-that ends its clause, a price, a second object without an article.
+Functions take the words before (nearest first) and after the pronoun. They return whether it is an object and the name
+of the frame that decides, or None if no frame does. Most frames rest on what cannot follow a possessive: an adverb or
+adjective that ends its clause, a price, a second object without an article.
 """
 
 from augment.rules.context import PARAGRAPH
@@ -19,7 +19,7 @@ _LETTING = word_set("let make help")
 _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
 _COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
-# Words before the pronoun, besides the verbs of VERB_FRAMES, with which a frame can begin.
+# Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
 _OTHER_VERBS = frozenset().union(
     *(_BRINGING, _WORDS.calling, _WORDS.awarding, _WORDS.meted, _WORDS.appointing, _WORDS.pronouncing),
     *(_WORDS.catching, _WORDS.taking, _WORDS.giving, _WORDS.naming, _WORDS.other_verbs),
@@ -27,7 +27,7 @@ _OTHER_VERBS = frozenset().union(
 
 
 def her_frame(before: list[str], after: list[str]) -> Reading:
-    """The reading of "her"; None when the words around it do not settle it."""
+    """The reading of "her"; None if no frame decides."""
     frame, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
     if before[0] == "but" and before[1] in _WORDS.all_but and (after[0] in _WORDS.verbs or after[0][-2:] == "ed"):
         return True, "all but"
@@ -48,7 +48,7 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
 
 
 def _quantified(before: str, verb: str, after: list[str]) -> Reading:
-    """Does every, all or then behind the pronoun belong to the pronoun or to the noun that follows?"""
+    """Read "her" before every, all, then, last or a quantity: does a noun follow that "her" could belong to?"""
     nearest, second, _ = after
     if nearest == "every":
         of_time = second in _WORDS.times or verb in _WORDS.with_every
@@ -69,7 +69,7 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
 
 
 def _ended(frame: str, verb: str, after: list[str]) -> Reading:
-    """An adverb or a complement of the object that ends its clause."""
+    """Read "her" before an adverb or an object complement that ends the clause."""
     nearest, second = after[0], after[1]
     if nearest in _WORDS.adverbs and second not in ("and", "or"):
         return True, "adverb ends the clause"
@@ -99,7 +99,7 @@ def _has_adjective_ending(word: str) -> bool:
 
 
 def _given(before: str, verb: str, after: list[str]) -> Reading:
-    """What is brought, granted, borne, or measured in units, and what somebody is appointed."""
+    """Read "her" before what she is brought, granted or appointed ("brought her fame"), or before a number of units."""
     nearest, second, third = after
     if nearest in _WORDS.gains and (before in _BRINGING or verb in ("give", "grant", "promise")):
         return True, "second object"
@@ -123,7 +123,7 @@ def _given(before: str, verb: str, after: list[str]) -> Reading:
 
 
 def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -> Reading:
-    """A second object without an article, or the object of "with" between a verb and its object."""
+    """Read "her" before a second object without an article ("gave her water"), or between with and an object."""
     nearest, second = after[0], after[1]
     if second in _ENDS:
         if verb in _WORDS.giving and nearest in _WORDS.things:
@@ -159,7 +159,7 @@ def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -
 
 
 def _action(before: str, verb: str, after: list[str]) -> Reading:
-    """A bare infinitive that could also be a noun, behind a verb of perception or causation."""
+    """Read "her" between a verb of perception or causation and a verb that could be a noun ("saw her dance")."""
     if before in _WORDS.catching and after[0][-3:] == "ing" and len(after[0]) > 5:
         return True, "participle"
     free = after[1] in _FREE_AFTER
@@ -174,7 +174,7 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
 
 
 def name_frame(before: list[str], after: list[str]) -> Reading:
-    """The reading before a capitalised word: "Tell her Tom called", "They called her Maggie."."""
+    """The reading of "her" before a capitalised word: "Tell her Tom called", "They called her Maggie."."""
     _, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
     if after[0] in _WORDS.not_names or after[0][-3:] in ("ish", "ese", "ian", "can") or after[0].endswith("'s"):
         return None

@@ -1,4 +1,4 @@
-"""When a gendered word is left alone: code, fixed phrases, verbs, pieces in a game, exclamations.
+"""Reasons to leave a gendered word alone: code, fixed phrases, verbs, pieces in a game, exclamations.
 
 Each guard takes a text and the place of a candidate, and returns the reason to leave it alone, or None. A guard treats
 a term and its counterpart alike, so that a second swap leaves alone what the first one left alone.
@@ -11,7 +11,7 @@ from augment.rules.phrases import fixed_phrases, mirrored_phrases
 from augment.rules.scan import Term
 from augment.rules.tables import word_set
 
-# Characters that ordinary prose has beside a word. With any other neighbour the whole chunk up to blanks is examined.
+# Characters that ordinary prose has beside a word. Beside any other, the whole chunk between blanks is examined.
 SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
 SAFE_AFTER = frozenset(" \n\t\r\"'’”»),;!?—–…")
 _CODE = re.compile(
@@ -22,7 +22,7 @@ _CODE = re.compile(
 _CHUNK_IS_CODE = re.compile(
     r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|\d/|\w[+*]"
 )
-# Prose on web pages may hold entities, numbers of footnotes, and dots that begin a line.
+# Prose on web pages may hold entities, footnote numbers, and dots at the start of a line.
 _WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
 _NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
 _MENTIONED = re.compile(
@@ -68,7 +68,8 @@ EXCLAIMED = word_set("man boy girl woman")
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
-    """Character ranges of code, mark-up, URLs and e-mail addresses; quickly [] for text without their marks."""
+    """Character ranges of code, mark-up, URLs and e-mail addresses."""
+    # this test is fast, and most texts hold none
     if "`" in text or "<" in text or "@" in text or "://" in text or "www." in text or "{{" in text:
         return [m.span() for m in _CODE.finditer(text)]
     return []
@@ -80,7 +81,7 @@ def inside(spans: list[tuple[int, int]], start: int) -> bool:
 
 
 def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> str | None:
-    """Reason to leave a word alone because of what touches it: code, paths, combining marks, neutral forms.
+    """Reason to leave a word alone because of what touches it: code, a path, a combining mark, a neutral form.
 
     `tags`: spans of code and mark-up (`code_spans`); text between two tags is prose.
     """

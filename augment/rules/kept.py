@@ -1,4 +1,4 @@
-"""Why a recognised word is left alone: asks the guards, the rules about names and those about topics in turn."""
+"""Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
 from augment.rules import guards, names, topics
 from augment.rules.scan import Candidate
@@ -12,7 +12,7 @@ _SPOKEN_OF_FIRST = ("name without a determiner", "sex of an animal")
 
 
 def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | None:
-    """Why a recognised word other than a pronoun is left alone here; None when it is to be swapped."""
+    """Why a recognised word other than a pronoun is left alone here; None if it must be swapped."""
     term = candidate.term
     if term.use == "kept":
         return "name"
@@ -40,7 +40,7 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
 
 
 def pronouns_follow(text: str, start: int, end: int, candidate: Candidate, reason: str) -> bool:
-    """Whether the pronouns of the same sentence refer to this kept word, so that they stay too (Batman and his car)."""
+    """Whether pronouns in the same sentence refer to this kept word, so that they stay too (Batman and his car)."""
     term = candidate.term
     if term.gender == "-":
         return False

@@ -1,4 +1,4 @@
-"""When a capitalised gendered word belongs to a name: of a work, group, place, institution, or a person's surname.
+"""Decide whether a capitalised gendered word is part of a name: of a work, group, place, institution, or a surname.
 
 Functions take a text and the place of a candidate, and return the reason to leave the word alone, or None. They treat
 a term and its counterpart alike, so that a second swap leaves alone what the first one left alone.
@@ -41,7 +41,7 @@ _CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+
 
 
 def surname(text: str, start: int) -> str | None:
-    """Reason to leave a given name alone: behind another capitalised word or a plain title it is a surname."""
+    """Reason to leave a given name alone: after another capitalised word or a title such as Mr. it is a surname."""
     token = previous_token(text, start)
     before = plain(token)
     if token.lower() in ("mr. ", "mrs. ", "ms. ", "miss ", "mr ", "mrs ", "ms ", "dr. ", "professor "):
@@ -57,11 +57,11 @@ def surname(text: str, start: int) -> str | None:
 
 
 def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
-    """Reason to leave a capitalised word alone because it belongs to a name of a work, group, place or institution."""
+    """Reason to leave a capitalised word alone: it is part of the name of a work, group, place or institution."""
     source = text[start:end]
     if source.isupper() and len(source) > 1:
         shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
-        # the counterpart of an acronym is left alone too: GAL for GUY would not come back
+        # an acronym's counterpart is left alone too: GUY swapped for GAL would not come back
         return "acronym" if {source, term.target.upper()} & _ACRONYMS and not shouted else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
@@ -106,30 +106,30 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
 
 
 def _in_quoted_title(text: str, start: int, end: int) -> bool:
-    """Whether the word stands in quotation marks among capitals only, as titles of songs do: "Man in the Mirror"."""
+    """Whether the word is in quotation marks with only capitalised words, as in a song title: "Man in the Mirror"."""
     opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
     quoted = _QUOTED.match(text, opening) if opening >= 0 else None
     if quoted is None or quoted.end() < end:
         return False
     words = quoted.group(1).split()
-    rest = [w for w in words if w.lower() not in _WORDS.small_words]
-    return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in rest)
+    large_words = [w for w in words if w.lower() not in _WORDS.small_words]
+    return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
 
 
 def _precedes_names(term: Term) -> bool:
-    """Whether the word stands before names of persons as a title does: Congressman Hill, Widow Green."""
+    """Whether the word can come before a person's name, as a title does: Congressman Hill, Widow Green."""
     is_plural = term.word.endswith(("s", "men")) and not term.word.endswith("ss")
     return (term.tier == "occupations" and not is_plural) or term.word in _PERSONS_BEFORE_NAMES
 
 
 def _opens(text: str, start: int, token: str) -> bool:
-    """Whether the word before the candidate is itself the first of its sentence."""
+    """Whether the word before the candidate, `token`, is the first of its sentence."""
     at = start - len(token)
     return text[at - 1 : at] == "\n" or starts_sentence(previous_token(text, at)) or token[:1] in "\"'“‘(["
 
 
 def opens_sentence(text: str, start: int, end: int) -> bool:
-    """Whether only capitals, articles and adjectives precede the word in its sentence, so that it is the topic."""
+    """Whether at most capitalised and function words come before the word in its sentence, so that it is the topic."""
     if text[end : end + 1] in ("'", "’"):
         return False
     for _ in range(3):
@@ -143,7 +143,7 @@ def opens_sentence(text: str, start: int, end: int) -> bool:
 
 
 def in_title(text: str, start: int, end: int, source: str) -> bool:
-    """Whether a capitalised pronoun belongs to a name: "She Loves You", What Her Mother Saw, She-Ra."""
+    """Whether a capitalised pronoun is part of a name: "She Loves You", What Her Mother Saw, She-Ra."""
     if text[end : end + 1] == "-":
         return text[end + 1 : end + 2].isupper()
     if source not in ("He", "She"):
@@ -159,6 +159,7 @@ def in_title(text: str, start: int, end: int, source: str) -> bool:
 def _part_of_family_name(
     text: str, end: int, before: str, capital_before: bool, initial: bool, capital_next: bool, opens: bool
 ) -> str | None:
+    """Reason to leave a capitalised Father, Sister, Madam or the like alone: it is part of a name (Big Mama)."""
     if capital_next and _run_ends_in_institution(text, end):
         return "name"
     if before == "the" and not capital_next and text[end - 6 : end] in ("Father", "Mother"):
@@ -173,6 +174,7 @@ def _part_of_family_name(
 def _part_of_titled_name(
     text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
 ) -> str | None:
+    """Reason to leave a capitalised title alone: King College, HMS Queen, the surname of Don King."""
     if (capital_next or text.startswith((" of ", " Of "), end)) and _run_ends_in_institution(text, end):
         return "name"
     if _CLASS_OF_SHIPS.match(text, end):
@@ -204,7 +206,7 @@ def _part_of_titled_name(
 
 
 def _is_determined(before: list[str]) -> bool:
-    """Whether a determiner stands among the words before (nearest first), no other name in between."""
+    """Whether a determiner is among the words before (nearest first), with no other name in between."""
     for word in before:
         if word.lower() in _WORDS.determiners:
             return True
@@ -214,6 +216,7 @@ def _is_determined(before: list[str]) -> bool:
 
 
 def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, capital_next: bool) -> str | None:
+    """Reason to leave a capitalised plural title alone, such as the name of a team: the Sacramento Kings."""
     if initial:
         return "name" if capital_next or text[end : end + 1] == "," else None
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
@@ -224,6 +227,7 @@ def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, cap
 
 
 def _run_ends_in_institution(text: str, end: int) -> bool:
+    """Whether the capitalised words after `end` include that of an institution: Queen Mary University."""
     run = _CAPITAL_RUN.match(text, end)
     return run is not None and any(
         w.lower().rstrip(".,;:!?'’") in _WORDS.institution for w in run.group().replace("'s", "").split()

@@ -1,8 +1,8 @@
 """Fixed phrases whose gendered word speaks of nobody's gender: mother tongue, man-hours, queen mother.
 
-`lexicons/rules/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A phrase is
-left alone, and so is its mirror image, in which every gendered word is replaced by its counterpart: `king <father>`.
-Otherwise swapping "king father" would give "queen mother", which a second swap would leave alone.
+`lexicons/rules/idioms.tsv` marks the gendered word of each phrase: `<mother> tongue`, `queen <mother>`. A swap
+leaves the word alone in the phrase and in its mirror image, where each gendered word is the counterpart: `king
+<father>`. Otherwise "king father" would become "queen mother", which a second swap would leave alone.
 """
 
 import re
@@ -16,7 +16,11 @@ from augment.rules.tables import read_table
 
 
 class Phrases(NamedTuple):
-    """The fixed phrases of a word: what may follow it, what may precede it, and which of both belong together."""
+    """The fixed phrases of one word.
+
+    after: matches what follows the word in a phrase that begins with it. around: for each other phrase, what must come
+    before the word and what after it. before_any: matches if any of the former does; None if there are none.
+    """
 
     after: re.Pattern[str]
     before_any: re.Pattern[str] | None
@@ -25,20 +29,20 @@ class Phrases(NamedTuple):
 
 @cache
 def fixed_phrases() -> dict[str, Phrases]:
-    """The phrases as they are written, by the dictionary form of their marked word."""
+    """The phrases as written, by the dictionary form of their marked word."""
     return _compile(lambda word: (word,))
 
 
 @cache
 def mirrored_phrases() -> dict[str, Phrases]:
-    """The mirror images of the phrases, by the marked word as it is written: look up a word's counterpart in them."""
+    """The mirror images of the phrases, by the marked word of the original: look up a word's counterpart here."""
     partners = _partners()
     return _compile(lambda word: partners.get(word, (word,)))
 
 
 @cache
 def _partners() -> dict[str, tuple[str, ...]]:
-    """Every counterpart of each shipped term that can be swapped; given names are no part of a phrase."""
+    """Every counterpart of each shipped term that can be swapped. Given names are left out: no phrase holds one."""
     lexicon = load_lexicon([tier for tier in TIERS if tier != "names"])
     partners: dict[str, dict[str, None]] = {term.word: {} for term in swappable_terms(lexicon)}
     for pair in lexicon.rows:
@@ -49,12 +53,12 @@ def _partners() -> dict[str, tuple[str, ...]]:
 
 
 def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
-    """All phrases, with every unmarked word replaced by any of its `spellings`."""
+    """Compile all phrases; an unmarked word matches any of its `spellings`."""
     after: dict[str, list[str]] = {}
     around: dict[str, list[tuple[str, str]]] = {}
     for (phrase,) in read_table("idioms.tsv"):
-        left, rest = phrase.split("<")
-        word, right = rest.split(">")
+        left, marked = phrase.split("<")
+        word, right = marked.split(">")
         end = _pattern(right, spellings) + _end(right)
         if left:
             around.setdefault(word, []).append((_start(left, spellings) + _pattern(left, spellings), end))
@@ -75,7 +79,7 @@ def _regex(source: str) -> re.Pattern[str]:
 
 
 def _pattern(phrase: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
-    """A phrase as a pattern: a blank also stands for a hyphen or a line break, a hyphen only for itself."""
+    """A phrase as a pattern: a blank also matches a hyphen or a line break, a hyphen only itself."""
     parts = []
     for part in re.findall(r"\w+|\W", phrase):
         words = [re.escape(word) for word in spellings(part)]
@@ -84,12 +88,12 @@ def _pattern(phrase: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
 
 
 def _start(left: str, spellings: Callable[[str], tuple[str, ...]]) -> str:
-    """A pattern that refuses the beginning of a longer term: "cleaning ladies man" is no case of "ladies man"."""
+    """A pattern that fails inside a longer term: "cleaning ladies man" does not count as "ladies man"."""
     first = spellings(left.split()[0].rstrip("'"))
     longer = sorted(term.rsplit(" ", 1)[0] for term in _partners() if " " in term and term.rsplit(" ", 1)[1] in first)
     return r"(?<!\w)" + "".join(rf"(?<!{re.escape(beginning)}\s)" for beginning in longer)
 
 
 def _end(right: str) -> str:
-    """A pattern that refuses more of the last word: "queen mother-in-law" is no case of "queen mother"."""
+    """A pattern that fails before more of the last word: "queen mother-in-law" does not count as "queen mother"."""
     return r"(?!\w|-\w)" if right.rpartition(" ")[2] in _partners() else r"(?!\w)"

@@ -1,7 +1,7 @@
 """A hashed linear model that reads a pronoun from the words around it.
 
-It gives the probability of the first of two readings. Weights are a byte per bucket in a zlib-compressed file. Only the
-standard library is needed here; `fit_pronouns.py` trains the model.
+It gives the probability of the first of two readings. Each bucket has a weight of one byte, in a zlib-compressed file.
+Only the standard library is needed here; `fit_pronouns.py` trains the model.
 """
 
 import zlib
@@ -16,6 +16,10 @@ from augment.rules.tables import word_lists, word_set
 from augment.rules.verbs import VERB_FRAMES
 
 MAGIC = b"EVH1"
+ZERO = 128  # the byte that stands for weight zero
+_ADJECTIVE_ENDINGS = word_set("al ic ous ful ive ble ent ant less ish ary")
+_KINDS = {word: kind for kind, words in vars(word_lists("pronoun_model")).items() for word in words}
+_KINDS |= {"": ".", PARAGRAPH: "."}
 
 
 def _gender_blind() -> dict[str, str]:
@@ -29,7 +33,7 @@ _ALIKE = _gender_blind()
 
 @dataclass(frozen=True)
 class HashedModel:
-    """`(weights[bucket] - 128) * scale` is a feature's weight; the number of buckets is a power of two."""
+    """A feature's weight is `(weights[bucket] - 128) * scale`. The number of buckets is a power of two."""
 
     weights: bytes
     scale: float
@@ -44,16 +48,13 @@ class HashedModel:
         return 1 / (1 + exp(-score)) if score > -500 else 0.0
 
 
-ZERO = 128  # the byte that stands for weight zero
-
-
 def hashes(before: list[str], after: list[str]) -> list[int]:
-    """CRC-32 of every feature of a context; their last bits are the buckets."""
+    """The CRC-32 of every feature of a context; its last bits are the bucket."""
     return list(map(zlib.crc32, "\0".join(features(before, after)).encode("utf-8", "surrogatepass").split(b"\0")))
 
 
 def features(before: list[str], after: list[str]) -> tuple[str, ...]:
-    """Feature strings of a context; `before` is nearest first. The same function serves training and use."""
+    """The feature strings of a context, for training and for use; `before` is nearest first."""
     p1, p2, p3 = before
     n1, n2, n3 = after
     alike = _ALIKE.get
@@ -97,7 +98,7 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
 
 
 def _kind(word: str) -> str:
-    """A coarse class of a lower-case token: a closed class, a mark, or its ending."""
+    """A coarse class of a lower-case token: its closed class, a punctuation mark, or its ending."""
     known = _KINDS.get(word)
     if known is not None:
         return known
@@ -112,11 +113,6 @@ def _kind(word: str) -> str:
     if word[-2:] in _ADJECTIVE_ENDINGS or word[-3:] in _ADJECTIVE_ENDINGS:
         return "adj"
     return "#" if word[0].isdigit() else "w"
-
-
-_ADJECTIVE_ENDINGS = word_set("al ic ous ful ive ble ent ant less ish ary")
-_KINDS = {word: kind for kind, words in vars(word_lists("pronoun_model")).items() for word in words}
-_KINDS |= {"": ".", PARAGRAPH: "."}
 
 
 @cache

@@ -1,7 +1,7 @@
-"""Decide her -> him or his, and his -> her or hers, from the words around the pronoun.
+"""Decide from the words around a pronoun whether "her" becomes "him" or "his", and "his" becomes "her" or "hers".
 
-Rules on neighbouring words of closed classes decide what they can; a hashed linear model (`pronoun_model.py`) decides
-the rest. A rule's confidence is its agreement with free labels ("him", "his"; "mine", "my") in public-domain novels.
+Rules about neighbouring words decide where they can, and a hashed linear model (`pronoun_model.py`) elsewhere. A rule's
+confidence is how often it agrees with free labels ("him", "his"; "mine", "my") in public-domain novels.
 """
 
 import re
@@ -39,13 +39,13 @@ _PARTITIVE = re.compile(
     r"\w+ of \Z",
     re.IGNORECASE,
 )
-# Factor on the model's odds of an object. With it, "him" is missed as often as "his" on free labels of an encyclopedia.
-# Novels have other frequencies, so that the model alone would find too few objects elsewhere.
+# The model's odds of an object are multiplied by this factor. The model was trained on novels and alone would find too
+# few objects elsewhere. With the factor it misses "him" as often as "his" on free labels from an encyclopedia.
 _ODDS = 1.38
 
 
 def _verbal(word: str) -> bool:
-    """Whether a word is a verb rather than a possessed noun, on the evidence of its form alone."""
+    """Whether a word looks like a verb rather than a possessed noun, from its form alone."""
     return (
         word in _WORDS.irregular or word in _ABSOLUTE or (word.endswith("ed") and word not in ("beloved", "red", "bed"))
     )
@@ -56,14 +56,14 @@ def _model(task: str) -> HashedModel:
     return load_model(WEIGHTS_DIR / f"{task}.bin")
 
 
-def _behind(text: str, start: int, end: int) -> int:
-    """Where the words behind a pronoun begin: behind the bracket of an editor's "[her]"."""
+def _skip_bracket(text: str, start: int, end: int) -> int:
+    """Where the words after a pronoun begin: after the closing bracket in an editor's "[her]"."""
     return end + (text[start - 1 : start] in ("(", "[") and text[end : end + 1] in (")", "]"))
 
 
 def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
-    """Whether the "her" at [start, end) stands for "him"; with a confidence in [0.5, 1] and the deciding rule."""
-    after = words_after(text, _behind(text, start, end))
+    """Whether the "her" at [start, end) must become "him"; the confidence, in [0.5, 1]; and the rule that decides."""
+    after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
     if text[start - 1 : start] == "/" and start > 3 and text[start - 4 : start - 1].lower() in _COUNTERPART:
         return _COUNTERPART[text[start - 4 : start - 1].lower()], 0.99, "her: joined with him or his"
@@ -91,14 +91,14 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
 
 
 def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
-    """Whether the "his" at [start, end) stands for "hers"; with a confidence in [0.5, 1] and the deciding rule."""
-    after = words_after(text, _behind(text, start, end))
+    """Whether the "his" at [start, end) must become "hers"; the confidence, in [0.5, 1]; and the rule that decides."""
+    after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
     if nearest in _JOINTS and after[1] in _WORDS.determiners and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
     if nearest == "too" and after[1] in _ABSOLUTE:
         return True, 0.9, "his: closed-class word follows"
-    if nearest == "after" and after[1] in _WORDS.later:
+    if nearest == "after" and after[1] in _WORDS.later:  # his after years
         return False, 0.97, "his: noun follows"
     if nearest in _ABSOLUTE:
         return True, 0.97, "his: closed-class word follows"

@@ -1,4 +1,4 @@
-"""Which pronouns refer to something that stays as it is: a kept name, a ship or a country called she."""
+"""Find the pronouns that refer to what a swap leaves alone: a kept name, or a ship or country called she."""
 
 from augment.pair import Edit
 from augment.rules import topics
@@ -9,19 +9,19 @@ _PRONOUNS = {
     MASCULINE: frozenset({"he", "him", "his", "himself"}),
     FEMININE: frozenset({"she", "her", "hers", "herself"}),
 }
-_SAME_PERSON = 200  # characters within which a named woman is who a feminine pronoun refers to
+_SAME_PERSON = 200  # characters: a feminine pronoun refers to a woman who is named this close before it
 
 
-def of_kept_names(text: str, edits: list[Edit], kept_names: list[tuple[int, str]]) -> list[Edit]:
-    """The pronoun edits that share a sentence with a kept name of their gender; `kept_names`: (start, gender)."""
+def pronouns_of_kept_names(text: str, edits: list[Edit], kept_names: list[tuple[int, str]]) -> list[Edit]:
+    """The edits of pronouns in a sentence with a kept name of their gender; `kept_names` holds (start, gender)."""
     zones = [(*sentence_span(text, start), gender) for start, gender in kept_names]
     return [e for e in edits if any(a <= e.start < b and _is_pronoun(e.source, gender) for a, b, gender in zones)]
 
 
-def of_ships_and_countries(text: str, edits: list[Edit], named: list[tuple[int, str]]) -> list[Edit]:
-    """The edits of feminine pronouns that mean a ship or a country, and of those that follow in the same sentence.
+def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tuple[int, str]]) -> list[Edit]:
+    """The edits of feminine pronouns that mean a ship or a country, and of pronouns after them in the same sentence.
 
-    `named`: (start, word) of the words that name ships and countries.
+    `named` holds (start, word) of the words that name ships and countries.
     """
     women = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
     is_about_a_ship = topics.about_a_ship(text, named)

@@ -1,8 +1,8 @@
-"""Find the candidate words of a text, which the rules then look at.
+"""Find the candidate words of a text, which the other rules then look at.
 
-Most words of a text are no candidates, so they must cost next to nothing: every mark is blanked, the text is split, and
-words are looked up in a set. Only forms of several words (mother-in-law, best man, Lady Macbeth) are matched by a
-regular expression, a character trie of all surface forms.
+Most words are not candidates, so they must cost almost no time: `find_candidates` blanks the marks, splits the
+text, and looks the words up in a set. Only forms of several words (mother-in-law, best man, Lady Macbeth) need a
+regular expression, a character trie of all such forms.
 """
 
 import re
@@ -34,8 +34,8 @@ class Term(NamedTuple):
 class Candidate(NamedTuple):
     """One surface form: its term and the counterpart in the same letter case. A kept name has no target.
 
-    `plain_rule` is set for pronouns with a single counterpart, whose context does not matter, and for words that are no
-    terms but name a ship or a country (`TOPIC`).
+    `plain_rule` is set for pronouns with a single counterpart, whose context does not matter. It is `TOPIC` for words
+    that are not gendered but name a ship or a country.
     """
 
     term: Term
@@ -44,8 +44,10 @@ class Candidate(NamedTuple):
 
 
 class Scanner(NamedTuple):
-    """`table` says what each surface form is. `heads` are the first words of all forms, `longer` those of the forms of
-    several words, which `pattern` matches.
+    """What `find_candidates` needs.
+
+    table: what each surface form is. heads: the first word of every form. longer: the first words of the forms of
+    several words. pattern: matches these forms.
     """
 
     table: dict[str, Candidate]
@@ -63,7 +65,7 @@ def scanner(lexicon: Lexicon) -> Scanner:
         for form, other in styled_forms(term.word, term.target).items():
             if term.tier == "names" and form.islower():
                 continue  # grace, mark, amber
-            # A capitalised pronoun can be part of a title or mean God, so its context matters.
+            # A capitalised pronoun can belong to a title or mean God, so its context matters.
             table.setdefault(form, Candidate(term, other, "" if form in CAPITALISED else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
@@ -78,7 +80,7 @@ def scanner(lexicon: Lexicon) -> Scanner:
 
 
 class _Blanks(dict[int, str]):
-    """Maps every character that is not part of a word to a blank; filled as characters are met."""
+    """Maps every character that is not part of a word to a blank; remembers each character that it has mapped."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -96,7 +98,7 @@ def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
     candidates = []
     place = last = 0
     for word in [w for w in blanked.split() if w in heads]:
-        # The blank before the word has the index, with the padding, that the word has in the text.
+        # `blanked` begins with one more blank, so the index of the blank before a word is the word's index in the text.
         start = blanked.find(f" {word} ", place)
         place = start + 1 + len(word)
         if word not in longer:
@@ -111,7 +113,7 @@ def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
 
 
 def swappable_terms(lexicon: Lexicon) -> list[Term]:
-    """Every term that can be swapped, once, with its default counterpart (that of its first row)."""
+    """Every term that can be swapped, once, with its default counterpart (from its first row)."""
     terms: dict[str, Term] = {}
     for pair in lexicon.rows:
         if pair.use != "feminine":
@@ -137,14 +139,14 @@ def _trie_source(node: dict[str, dict]) -> str:
         if character:
             branches.setdefault(_trie_source(child), []).append(character)
     parts = []
-    for rest, characters in branches.items():
+    for ending, characters in branches.items():
         if characters == [" "]:
             head = r"\s+"
         elif len(characters) == 1:
             head = re.escape(characters[0])
         else:
             head = "[" + "".join(re.escape(c) for c in characters) + "]"
-        parts.append(head + rest)
+        parts.append(head + ending)
     if not parts:
         return ""
     optional = "" in node
@@ -155,6 +157,6 @@ def _trie_source(node: dict[str, dict]) -> str:
 
 @cache
 def kept_names() -> tuple[tuple[str, str], ...]:
-    """Names that stay as they are, each with the gender of the one person it names, or "-"."""
+    """Names that a swap leaves alone, each with the gender of the person it names; "-" if it names no single person."""
     rows = read_table("kept_names.tsv")
     return tuple((row[0], row[1]) for row in rows)

@@ -1,7 +1,7 @@
-"""Terms of address, and words that only sometimes name a person or have several counterparts.
+"""Swap terms of address, words that only sometimes name a person, and words with several counterparts.
 
 Functions take a text and the place of a candidate. They return the counterpart (in lower case or already cased), the
-end of the edit and the name of the rule, or None when the word is left alone.
+end of the edit and the name of the rule, or None if the word must be left alone.
 """
 
 import re
@@ -56,7 +56,7 @@ _WEDDING = re.compile(
 
 
 def mister(text: str, start: int, end: int) -> Decision:
-    """Mr -> Mrs; Madam before an office (Mr. President)."""
+    """Swap Mr for Mrs, or for Madam before an office (Mr. President)."""
     if _not_a_title(text, start, end):
         return None
     if _OFFICE_AFTER.match(text, end):
@@ -75,12 +75,12 @@ def _not_a_title(text: str, start: int, end: int) -> bool:
 
 
 def ms(text: str, start: int, end: int) -> Decision:
-    """Ms -> Mr; units, manuscripts and acronyms are left alone."""
+    """Swap Ms for Mr; leave units, manuscripts and acronyms alone."""
     return None if _not_a_title(text, start, end) else ("mr", end, "title")
 
 
 def miss(text: str, start: int, end: int) -> Decision:
-    """Miss before a name -> Mr.; Miss as an address -> sir; the verb and anything lower-case are left alone."""
+    """Swap Miss for Mr. before a name, and for sir as a form of address; leave the verb alone."""
     source = text[start:end]
     if source.islower():
         return ("sir", end, "title: address") if _is_address(text, start, end) and not _verb_miss(text, start) else None
@@ -107,14 +107,14 @@ def _is_address(text: str, start: int, end: int) -> bool:
 
 
 def madam(text: str, start: int, end: int) -> Decision:
-    """Madam before an office -> Mr.; otherwise sir."""
+    """Swap Madam for Mr. before an office, otherwise for sir."""
     if _OFFICE_AFTER.match(text, end):
         return "mr" + ("" if _BARE_TITLE.search(text) else "."), end, "title: before an office"
     return "sir", end, "title: address"
 
 
 def sir(text: str, start: int, end: int) -> Decision:
-    """Sir before a given name -> Dame; otherwise madam."""
+    """Swap Sir for Dame before a name, otherwise for madam."""
     if text[start].isupper() and _NAME_AFTER.match(text, end) and not next_word(text, end).isupper():
         return "dame", end, "title: before a name"
     if text[start].isupper() and text[start:end].isupper() and _NAME_AFTER.match(text, end):
@@ -123,14 +123,14 @@ def sir(text: str, start: int, end: int) -> Decision:
 
 
 def dame(text: str, start: int, end: int) -> Decision:
-    """Dame before a name -> Sir; Notre Dame, the pantomime dame and slang are left alone."""
+    """Swap Dame for Sir before a name; leave Notre Dame, the pantomime dame and slang alone."""
     if text[start].isupper() and _NAME_AFTER.match(text, end) and plain(previous_token(text, start)) != "Notre":
         return "sir", end, "title: before a name"
     return None
 
 
 def lord(text: str, start: int, end: int) -> Decision:
-    """Lord before a name, my lord, and a lord in lower case -> lady; God, drug lords and `the Lord` are left alone."""
+    """Swap Lord before a name, my lord and lower-case lord for lady; leave God, drug lords and `the Lord` alone."""
     before = plain(previous_token(text, start)).lower()
     if text[start:end].islower():
         if before in ("good", "dear", "oh", "o", "drug", "crime", "war", "thank", "praise", "feudal", "over", "to"):
@@ -148,7 +148,7 @@ def lord(text: str, start: int, end: int) -> Decision:
 
 
 def lords(text: str, start: int, end: int) -> Decision:
-    """lords -> ladies in lower case and after my; the House of Lords and Lord's are left alone."""
+    """Swap lords for ladies in lower case and after my; leave the House of Lords and Lord's alone."""
     before = plain(previous_token(text, start)).lower()
     if before == "my" or (text[start:end].islower() and before not in ("drug", "crime", "war", "it")):
         return "ladies", end, "title"
@@ -156,7 +156,7 @@ def lords(text: str, start: int, end: int) -> Decision:
 
 
 def lady(text: str, start: int, end: int) -> Decision:
-    """Lady before a name and my lady -> lord; otherwise gentleman."""
+    """Swap Lady before a name and my lady for lord, otherwise lady for gentleman."""
     before = plain(previous_token(text, start)).lower()
     if before in ("our", "dinner", "leading", "bag", "foxy", "painted") and text[start].isupper():
         return None
@@ -174,7 +174,7 @@ def lady(text: str, start: int, end: int) -> Decision:
 
 
 def ladies(text: str, start: int, end: int) -> Decision:
-    """ladies after lords and -> lords; otherwise gentlemen."""
+    """Swap ladies for lords in "lords and ladies", otherwise for gentlemen."""
     window = text[max(0, start - 10) : start].lower() + "|" + text[end : end + 12].lower()
     if "lords, |" in window or "lords and |" in window or "| and lords" in window or "my lords, |" in window:
         return "lords", end, "title"
@@ -182,7 +182,7 @@ def ladies(text: str, start: int, end: int) -> Decision:
 
 
 def count(text: str, start: int, end: int) -> Decision:
-    """Count as a capitalised title -> Countess (Count Rossi, Count of Lucca, the Count); the verb and sums are left."""
+    """Swap the title Count for Countess (Count Rossi, Count of Lucca, the Count); leave the verb and sums alone."""
     if not text[start:end].istitle():
         return None
     token = previous_token(text, start)
@@ -195,12 +195,12 @@ def count(text: str, start: int, end: int) -> Decision:
 
 
 def sultana(text: str, start: int, end: int) -> Decision:
-    """Sultana before a name -> Sultan; the fruit is left alone."""
+    """Swap Sultana for Sultan before a name; leave the fruit alone."""
     return _before_name(text, start, end, "sultan")
 
 
 def sultan(text: str, start: int, end: int) -> Decision:
-    """Sultan before a name -> Sultana; otherwise left alone, as sultana is."""
+    """Swap Sultan for Sultana before a name; leave it alone elsewhere, because sultana is left alone there."""
     return _before_name(text, start, end, "sultana")
 
 
@@ -211,7 +211,7 @@ def _before_name(text: str, start: int, end: int, target: str) -> Decision:
 
 
 def groom(text: str, start: int, end: int) -> Decision:
-    """groom -> bride as a noun after a determiner (an adjective may stand between) or and; the verb is left alone."""
+    """Swap groom for bride after a determiner or before "and bride"; leave the verb and stable hands alone."""
     first, second, _ = words_before(text, start)
     first_of_clause = max(text.rfind(mark, 0, start) for mark in ".;!?\n") + 1
     behind = _CLAUSE_END.search(text, end)
@@ -223,13 +223,13 @@ def groom(text: str, start: int, end: int) -> Decision:
 
 
 def grooms(text: str, start: int, end: int) -> Decision:
-    """grooms -> brides beside brides; stable hands and the verb are left alone."""
+    """Swap grooms for brides if brides is near; leave stable hands and the verb alone."""
     near = text[max(0, start - 24) : end + 24].lower()
     return ("brides", end, "kinship") if "brides" in near else None
 
 
 def mummy(text: str, start: int, end: int) -> Decision:
-    """mummy -> daddy as a parent (my mummy, Mummy said); the Egyptian kind is left alone."""
+    """Swap mummy for daddy if it means a parent (my mummy, Mummy said); leave the Egyptian kind alone."""
     token = previous_token(text, start)
     before = plain(token).lower()
     if before in ("my", "your", "his", "her", "our", "their", "and", "dear") and token.endswith(" "):
@@ -240,7 +240,7 @@ def mummy(text: str, start: int, end: int) -> Decision:
 
 
 def bachelor(text: str, start: int, end: int) -> Decision:
-    """bachelor -> bachelorette as a person; degrees are left alone."""
+    """Swap bachelor for bachelorette if it means a person; leave degrees alone."""
     if text[start].isupper() and not starts_sentence(previous_token(text, start)):
         return None
     if _DEGREE.match(text, end):
@@ -249,13 +249,14 @@ def bachelor(text: str, start: int, end: int) -> Decision:
 
 
 def generic_masculine(text: str, start: int, word: str) -> bool:
-    """Whether a masculine occupation is said of a woman ("She is an actor"): its swap would turn sense around."""
+    """Whether a masculine occupation is said of a woman ("She is an actor"): swapping it would reverse the sense."""
     return word in GENERIC and bool(_SAID_OF_A_WOMAN.search(text[start - 60 if start > 60 else 0 : start]))
 
 
 def best_man(text: str, start: int, end: int) -> Decision:
-    """best man -> maid of honour at a wedding, which shows in the words near it or in a missing article (as best man);
-    best woman elsewhere (the best man for the job).
+    """Swap best man for maid of honour at a wedding, otherwise for best woman (the best man for the job).
+
+    Words about weddings nearby, or a missing article (as best man), tell that it is a wedding.
     """
     near = text[start - 80 if start > 80 else 0 : end + 80]
     if text[end - 3 : end].lower() == "men":

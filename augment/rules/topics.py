@@ -1,7 +1,7 @@
-"""Gendered words that speak of no person's gender: ships and countries as she, mankind, God, a word's meaning.
+"""Reasons to leave a word alone that speaks of no person's gender: ships called she, mankind, God, a word's meaning.
 
-Functions take a text and the place of a candidate, and return the reason to leave it alone, or None. The scan of a text
-also finds the words that name ships and countries; `impersonal` tells which pronouns refer to one of them.
+Functions take a text and the place of a candidate, and return the reason to leave it alone, or None. `scan.py` also
+finds the words that name ships and countries; `impersonal` tells which pronouns refer to them.
 """
 
 import re
@@ -11,7 +11,7 @@ from augment.rules.context import QUOTES, next_word, plain, previous_token, word
 from augment.rules.tables import word_lists
 
 _WORDS = word_lists("topics")
-# Words for what is called she; `scan.py` finds them together with the gendered words.
+# Words for ships and countries, which are called she. `scan.py` finds them together with the gendered words.
 SHIPS = _WORDS.ships
 LANDS = _WORDS.lands
 _SHIP_VERBS = re.compile(
@@ -59,7 +59,7 @@ _GLOSS_BEFORE = re.compile(
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
-# The endings of the patterns above. This quick test settles most words.
+# How the text before a word ends if one of the patterns above matches. This fast test settles most words.
 _VERBS_OF_MEANING = (" for", *_WORDS.verbs_of_meaning)
 _GLOSS_ENDINGS = (
     *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
@@ -73,8 +73,8 @@ HONOURS = _WORDS.honours
 def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
     """Whether the feminine pronoun at `place` means the ship or country named shortly before it.
 
-    `named`: (start, word) of words of SHIPS and LANDS; `persons`: starts of words that name a woman. Evidence must
-    follow the pronoun: a part of a ship, what ships do, what countries have.
+    named: (start, word) of words of SHIPS and LANDS. persons: starts of words that name a woman. The words after the
+    pronoun must be evidence: a part of a ship, what ships do, what countries have.
     """
     for start, word in reversed(named):
         if not 0 < place - start < _REACH:
@@ -104,10 +104,10 @@ def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
 
 
 def mankind(text: str, start: int, end: int) -> str | None:
-    """Reason to leave man or woman alone: the species, without an article (man is mortal, the rights of man)."""
+    """Reason to leave man or woman alone: it means the species (man is mortal, the rights of man)."""
     before, after = words_before(text, start), words_after(text, end)
-    of_one = before[0] == "that" and after[2] in _WORDS.of_one  # he saved that woman's life
-    if after[1] == "s" and after[2] in _WORDS.of_mankind and before[0] in _BEFORE_MANKIND and not of_one:
+    is_a_person = before[0] == "that" and after[2] in _WORDS.of_one  # he saved that woman's life
+    if after[1] == "s" and after[2] in _WORDS.of_mankind and before[0] in _BEFORE_MANKIND and not is_a_person:
         return "mankind"
     if text[start].isupper():
         first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
@@ -131,19 +131,19 @@ def mankind(text: str, start: int, end: int) -> str | None:
 
 
 def grammatical(text: str, start: int, end: int) -> str | None:
-    """Reason to leave masculine or feminine alone: the gender of a word is meant."""
+    """Reason to leave masculine or feminine alone: it means the gender of a word."""
     return "gender of a word" if _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40) else None
 
 
 def animal(text: str, start: int, end: int) -> str | None:
-    """Reason to leave male and female alone: animals or plants are spoken of, and no person is named behind it."""
+    """Reason to leave male or female alone: the text speaks of animals or plants, and no word for a person follows."""
     if _PERSON_NEXT.match(text, end):
         return None
     return "sex of an animal" if _ANIMALS.search(text, start - 80 if start > 80 else 0, end + 80) else None
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
-    """Reason to leave a word alone: its meaning or form is spoken about (rex means king, the pronoun he is)."""
+    """Reason to leave a word alone: the text speaks about its meaning or form (rex means king, the pronoun he is)."""
     near = start - 30 if start > 30 else 0
     if not text.endswith(_GLOSS_ENDINGS, near, start):
         return None
@@ -158,7 +158,7 @@ def gloss(text: str, start: int, end: int) -> str | None:
 
 
 def reverent(text: str, start: int, end: int) -> str | None:
-    """Reason to leave He, His or Him alone: a capital in the middle of a sentence (God gave His only son)."""
+    """Reason to leave He, His or Him alone: a capital in the middle of a sentence means God (God gave His only son)."""
     if text[start - 1 : start] != " " or start < 2 or text[start + 1 : end].isupper():
         return None
     last = text[start - 2]
@@ -168,5 +168,5 @@ def reverent(text: str, start: int, end: int) -> str | None:
 
 
 def is_honour(word: str) -> bool:
-    """Whether a word is what stands behind His or Her in a title: Majesty, Majesty's."""
+    """Whether a word follows His or Her in a title: Majesty, Majesty's."""
     return word[:1].isupper() and word.lower().replace("’", "'").removesuffix("'s") in HONOURS

@@ -1,4 +1,4 @@
-"""Verb frames: what a verb can take behind it, from `lexicons/rules/verbs.tsv`."""
+"""Verb frames: what can follow a verb, from `lexicons/rules/verbs.tsv`."""
 
 from augment.rules.tables import read_table
 
