@@ -1,4 +1,4 @@
-"""Put the configurations into the package, as distill/configs. Everything else about it is in pyproject.toml."""
+"""Put the configurations into the package, as distill/configs. The rest of the packaging is in pyproject.toml."""
 
 from setuptools import find_namespace_packages, setup
 

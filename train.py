@@ -3,6 +3,6 @@
 import sys
 
 if __name__ == "__main__":
-    from distill.train import program  # here: the workers that pair texts import this file too, and need none of it
+    from distill.train import program  # not above: workers that pair texts also import this file, and do not need it
 
     sys.exit(program())

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class BlockStates(NamedTuple):
-    """The teacher's last hidden states [T, H] on both views of one block; cf_hidden is None if both are one text."""
+    """The teacher's last hidden states [T, H] on both views of a block; cf_hidden is None if the views are the same."""
 
     hidden: Tensor
     cf_hidden: Tensor | None
@@ -36,8 +36,8 @@ class PairedBatch(NamedTuple):
     [B]: whether the views differ. teacher_hidden [B, T, H]: the teacher's last hidden states if they are cached,
     otherwise None; cf_teacher_hidden is meaningful only where has_swap.
 
-    There is no attention mask: padding is on the right, where a causal model cannot see it. It is a NamedTuple because
-    accelerate, DDP and FSDP can take one apart and put it together again.
+    There is no attention mask: padding is on the right, where a causal model cannot see it. The batch is a NamedTuple
+    because accelerate, DDP and FSDP can take such a tuple apart and put it together again.
     """
 
     input_ids: Tensor
@@ -100,8 +100,9 @@ def batches(
     seq_len: int,
     states: Callable[[int], BlockStates] | None = None,
 ) -> DataLoader:
-    """A loader of one PairedBatch per list of block indices (-1: a row of padding). states: reads a block's cached
-    states.
+    """Load one PairedBatch per list of block indices; index -1 gives a row of padding.
+
+    states: reads the cached states of a block.
     """
     return DataLoader(
         _Rows(blocks, states),
@@ -113,13 +114,13 @@ def batches(
 
 
 def prefetched(items: Iterator[T], num_ahead: int) -> Iterator[T]:
-    """The items in their order, up to `num_ahead` of them prepared by a background thread.
+    """Yield the items in order, while a background thread prepares up to `num_ahead` of them.
 
-    Loading then overlaps with the GPU: the main thread waits for it once per step, and once per forward pass, when
-    transformers reads the position ids.
+    Loading then overlaps with the GPU's work: the main thread waits for the GPU once per step, and once per forward
+    pass, when transformers reads the position ids.
     """
     start = partial(torch.cuda.set_device, torch.cuda.current_device()) if torch.cuda.is_available() else None
-    with ThreadPoolExecutor(1, initializer=start) as thread:  # it pins memory, by default for the first GPU
+    with ThreadPoolExecutor(1, initializer=start) as thread:  # the thread pins memory, by default for the first GPU
         pending: deque[Future[T | None]] = deque(thread.submit(next, items, None) for _ in range(num_ahead))
         while (item := pending.popleft().result()) is not None:
             pending.append(thread.submit(next, items, None))
@@ -132,7 +133,7 @@ def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]
 
 
 class _Rows(MapDataset):
-    """Blocks by index, with their cached states if any. -1 gives None, with the states of block 0."""
+    """Blocks by index, with their cached states if any. Index -1 gives None, with the states of block 0."""
 
     def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
         self.blocks = blocks

@@ -89,14 +89,14 @@ def prepare_blocks(
 def _announce(folder: Path, data: DataConfig) -> None:
     """Say that blocks are being prepared, because that can take long."""
     num_others = len(list(folder.parent.glob("*/info.json")))
-    hint = f" (folders there of other text, settings or versions: {num_others})" if num_others else ""
+    hint = f" (folders beside it for other text, settings or versions: {num_others})" if num_others else ""
     verb = "continuing to prepare" if folder.with_name(folder.name + ".partial").exists() else "preparing"
     print(f"{verb} the blocks of {data.path} in {folder}{hint}", file=sys.stderr, flush=True)
 
 
 def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
     shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
-    if sum(map(len, shards)) != num_blocks:  # without the missing shard, block numbers would mean other blocks
+    if sum(map(len, shards)) != num_blocks:  # if a shard is missing, block numbers mean other blocks
         raise ValueError(f"{name} has {sum(map(len, shards)):,} blocks instead of {num_blocks:,}")
     return concatenate_datasets(shards).with_format("numpy")
 
@@ -149,7 +149,7 @@ def sources(data: DataConfig, lexicon: Lexicon) -> dict[str, str | None]:
 def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
     """The fingerprint of a corpus.
 
-    One process reads a local corpus for it, once. The result is kept in cache_dir until a file of the corpus changes.
+    One process reads a local corpus to compute it. cache_dir keeps the result until a file of the corpus changes.
     """
     version = corpus.corpus_version(data, heldout)
     if version is None:
@@ -234,7 +234,7 @@ def _write_part(
 
 
 def _is_drawn(seed: int, fraction: float, text: str) -> bool:
-    """Whether a text belongs to the fraction that is drawn with a seed."""
+    """Whether `seed` draws this text into the random fraction."""
     return _draw(f"{seed}:{text}") < fraction
 
 
@@ -251,7 +251,7 @@ def _draw(text: str) -> float:
 
 
 def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
-    """Pass documents on and show a progress bar; `num_done` are in finished shards."""
+    """Pass documents on and show a progress bar, which begins at the `num_done` documents of finished shards."""
     bar = tqdm(documents, f"pairing the {name} text", unit=" documents", unit_scale=True, leave=False, initial=num_done)
     yield from bar
 
@@ -277,7 +277,7 @@ def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocu
 def _count(
     documents: Iterable[tuple[PairedDocument, bool]], counts: Counter[str]
 ) -> Iterator[tuple[PairedDocument, bool]]:
-    """Pass documents and their flags on, and add the documents up in `counts`."""
+    """Pass documents and their flags on, and count the documents in `counts`."""
     for document, flag in documents:
         counts["num_documents"] += 1
         counts["num_words"] += len(document.pair.original.split())
@@ -287,7 +287,7 @@ def _count(
 
 
 def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]:
-    """Stream blocks into one Arrow file; returns the numbers of blocks and of tokens in the original view."""
+    """Stream blocks into an Arrow file; returns the numbers of blocks and of tokens in the original view."""
     num_blocks = num_tokens = 0
     iterator = iter(blocks)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:

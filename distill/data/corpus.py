@@ -18,7 +18,7 @@ from distill.config import DataConfig
 
 
 class SettingNames(NamedTuple):
-    """What the user sets a corpus with, as error messages call it; `split` is None where there is no such setting."""
+    """The names, for error messages, of the settings that choose a corpus; `split` is None if no setting chooses it."""
 
     path: str
     split: str | None
@@ -32,9 +32,9 @@ HELDOUT_SETTINGS = SettingNames("data.heldout_path", "data.heldout_split", "data
 def read_documents(config: DataConfig, heldout: bool = False, names: SettingNames | None = None) -> Iterator[str]:
     """The documents of config.path, or of config.heldout_path, in order, without blank ones.
 
-    `names`: those of the settings in error messages, for a caller whose user sets something other than `data`. Raises
-    FileNotFoundError when the corpus does not exist, and ValueError, naming file and line, for text that is not UTF-8,
-    a row that is not JSON, a missing or non-text field, or a corpus without a document.
+    names: how error messages call the settings, for a caller whose users set something other than `data`. Raises
+    FileNotFoundError if the corpus does not exist, and ValueError, naming file and line, for text that is not UTF-8, a
+    row that is not JSON, a missing or non-text field, or a corpus without a document.
     """
     path, split, usual_names = _place(config, heldout)
     names = names or usual_names
@@ -65,7 +65,7 @@ def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
 def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
     """SHA-256 over the names, sizes and times of a local corpus's files; None for a hub name.
 
-    It changes when a file is written, and no file need be read to find it.
+    It changes when a file is written, and computing it reads no file.
     """
     path, split, names = _place(config, heldout)
     local = _local(path, names)
@@ -83,7 +83,7 @@ def corpus_size_bytes(path: str) -> int | None:
 
 
 def _place(config: DataConfig, heldout: bool) -> tuple[str, str, SettingNames]:
-    """Path and split of the corpus, or of the held-out corpus if it has its own, and the settings that name them."""
+    """Path and split of the corpus, or of the held-out corpus if that has its own, and the names of their settings."""
     if heldout and config.heldout_path is not None:
         return config.heldout_path, config.heldout_split or config.split, HELDOUT_SETTINGS
     return config.path, config.split, TRAIN_SETTINGS

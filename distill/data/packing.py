@@ -36,10 +36,10 @@ class PairedExample(NamedTuple):
 
 
 class PairedDocument(NamedTuple):
-    """A tokenised document with its separators, and the tokens after which it may be cut (the last one included).
+    """A tokenised document with its separators, and the tokens after which it may be cut (including the last).
 
-    word_cuts: tokens that end a word in both views. cuts: all tokens that pair between the views, for a word that is
-    longer than a block.
+    word_cuts: the tokens that end a word in both views. cuts: all tokens that pair between the views, for a word that
+    is longer than a block.
     """
 
     example: PairedExample
@@ -67,7 +67,7 @@ def pair_texts(
 
 def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], IntArray]]:
     """Token ids and end offsets of each text, without special tokens."""
-    # the backend tokenizer: transformers would also make Python lists that are not needed here
+    # use the backend tokenizer: transformers would also make Python lists that nothing here needs
     for encoding in tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False):
         yield encoding.ids, np.array([end for _, end in encoding.offsets], dtype=np.int64)
 
@@ -82,7 +82,7 @@ def _paired_document(
     (ids, ends), (cf_ids, cf_ends) = encoded, cf_encoded
     align = align_tokens(ends, cf_ends, pair.edits)
     if len(align):
-        align[-1] = len(cf_ids) - 1  # the end of one view corresponds to the end of the other
+        align[-1] = len(cf_ids) - 1  # the two views end together
     word_cuts, cuts = _cut_points(pair, ends, align)
     num_prefix, num_suffix = len(prefix_ids), len(suffix_ids)
     example = PairedExample(

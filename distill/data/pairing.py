@@ -11,13 +11,13 @@ from typing import Any
 from augment.files.workers import in_order
 from distill.data.packing import PairedDocument, pair_texts
 
-DOCUMENTS_PER_CHUNK, CHARACTERS_PER_CHUNK = 256, 2**20  # what a worker gets at a time: whichever it reaches first
+DOCUMENTS_PER_CHUNK, CHARACTERS_PER_CHUNK = 256, 2**20  # a worker gets texts until either limit is reached
 
 
 def pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Generator[PairedDocument]:
-    """`pair_texts(chunk, **settings)` over chunks of the texts, on `num_proc` processes.
+    """Run `pair_texts(chunk, **settings)` over chunks of the texts on `num_proc` processes; yield documents in order.
 
-    Close it to end the processes. Raises OSError when one of them dies.
+    Close the generator to end the processes. Raises OSError if one of them dies.
     """
     iterator = iter(texts)
     chunks = iter(lambda: _chunk(iterator), [])

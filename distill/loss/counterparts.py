@@ -1,7 +1,7 @@
 """The parts of the loss that lie between gendered terms and their counterparts: he against she.
 
-All three are functions of log-probabilities and return one value in nats per prediction. The two that are trained with
-a gradient computed by hand (see fused.py) return that gradient too, at the gendered ids.
+All three functions take log-probabilities and return one value in nats per prediction. `counterpart_divergence` and
+`counterpart_cross_entropy` also return their gradient at the gendered ids, which fused.py needs.
 """
 
 from __future__ import annotations

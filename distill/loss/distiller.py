@@ -1,6 +1,6 @@
 """From models to a loss: `Distiller.forward` runs teacher and student on a batch and sums the loss.
 
-`Distiller` is the module that DDP or FSDP wraps. The student and its loss are both inside its forward: gradients are
+`Distiller` is the module that DDP or FSDP wraps. Its forward runs both the student and the loss, because gradients are
 synchronised only when the wrapped module itself is called.
 """
 
@@ -21,8 +21,8 @@ from distill.settings import replace
 class Distiller(nn.Module):
     """The student together with its loss.
 
-    Teacher and gender classes are kept out of the module tree: they are not trained, not synchronised and not saved.
-    In evaluation mode the teacher is not read, and the cross-entropy is whole even if loss.ce_counterparts is false, so
+    Teacher and gender classes are kept out of the module tree, so that they are not trained, synchronised or saved. In
+    evaluation mode the teacher is not run, and the cross-entropy is whole even if loss.ce_counterparts is false, so
     that its exponential is a perplexity.
     """
 
@@ -57,8 +57,8 @@ class Distiller(nn.Module):
 
 @torch.inference_mode()
 def teacher_states(teacher: PreTrainedModel, batch: PairedBatch, swapped: Tensor) -> Tensor:
-    """The teacher's table of last hidden states [(B + C) T, H]: of the B originals, then of the counterfactuals of the
-    C blocks in `swapped` (the other blocks are their own counterfactuals).
+    """The teacher's table of last hidden states [(B + C) T, H]: first on the B originals, then on the C counterfactuals
+    of the blocks in `swapped` (the other blocks are their own counterfactuals).
 
     Takes one forward pass, or none if the batch holds cached states.
     """

@@ -1,9 +1,9 @@
 """The fused pair loss: from last hidden states of student and teacher to the loss, its terms and its gradient.
 
 No [B, T, V] tensor is ever held. Logits are computed for a few hundred predictions at a time, in float32 whatever type
-the models compute in (bf16 logits would cost up to a sixth of the gradient). The gradient is computed in the forward
-pass, while the logits are at hand; the backward pass only scales it. On a CPU, what happens between the matrix products
-happens to a few rows at a time, which then stay in its cache.
+the models compute in (bf16 logits would change the gradient by up to a sixth). The gradient is computed in the forward
+pass, while the logits are at hand; the backward pass only scales it. On a CPU, all work between the matrix products is
+done on a few rows at a time, so that they stay in its cache.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from distill.loss.logits import ChunkedLogits, LazyLogits
 from distill.loss.positions import Group, Positions
 from distill.loss.targets import make_target
 
-CACHED_VALUES = 2**18  # logits of the few rows that a CPU works on at a time
+CACHED_VALUES = 2**18  # logits that a CPU works on at a time
 
 
 class Objective(NamedTuple):
@@ -88,7 +88,7 @@ def pair_loss(
 
 
 class _Inputs(NamedTuple):
-    """What `pair_loss` has besides the student: nothing here gets a gradient."""
+    """The arguments of `pair_loss` besides the student. None of them gets a gradient."""
 
     teacher: LazyLogits | None
     labels: Tensor
@@ -130,8 +130,10 @@ class _PairLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, factor: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradients of the forward pass. On a CPU the usual factor of 1 is not multiplied by; on a GPU,
-        reading the factor would cost more than multiplying.
+        """Scale the gradients of the forward pass.
+
+        On a CPU, skip the multiplication if the factor is 1, as it usually is. On a GPU, reading the factor would cost
+        more than multiplying.
         """
         is_one = factor.device.type == "cpu" and float(factor) == 1
         gradients = (None if g is None else g if is_one else g * factor for g in ctx.saved_tensors)
@@ -139,13 +141,13 @@ class _PairLoss(torch.autograd.Function):
 
 
 def _weighted_loss(terms: LossTerms, loss: LossConfig) -> Tensor:
-    """The loss from its terms: the formula of docs/method.md, but for the hidden states."""
+    """The loss from its terms: the formula of docs/method.md without the term of the hidden states."""
     total = loss.temperature**2 * (loss.kd_weight * terms.kd + loss.counterpart_weight * terms.counterpart)
     return total + loss.ce_weight * terms.ce + loss.pairing_weight * terms.pairing
 
 
 def _split(group: Group, num_positions: int) -> Iterator[Group]:
-    """Consecutive parts of a group, each of at most `num_positions` positions, at least 1."""
+    """Cut a group into consecutive parts of at most `num_positions` positions (of 1 if that is less than 1)."""
     size = max(1, num_positions)
     for start in range(0, group.student_rows.shape[1], size):
         part = slice(start, start + size)

@@ -1,4 +1,4 @@
-"""Logits a few rows at a time: a [R, V] table of logits is never held whole, and neither is its gradient."""
+"""Compute logits a few rows at a time: neither the table of logits [R, V] nor its gradient is ever held whole."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CHUNK_BYTES_CPU, CHUNK_BYTES_GPU = 2**26, 2**29  # of each model's logits
 
 
 class LazyLogits(NamedTuple):
-    """What a model's logits are made of: last hidden states [R, H], and its output layer's weight [V, H] and bias [V]
-    (or None).
+    """What a model's logits are computed from: its last hidden states [R, H], and the weight [V, H] and bias [V] (or
+    None) of its output layer.
     """
 
     hidden: Tensor
@@ -56,7 +56,7 @@ class ChunkedLogits:
 
     def logits(self, rows: Tensor) -> Tensor:
         """The logits [..., V] of rows [...], in a buffer that the next call overwrites."""
-        if len(self.buffer) < rows.numel():  # a new buffer per call would cost as much as the product: fresh pages
+        if len(self.buffer) < rows.numel():  # a new buffer per call costs as much as the product: its pages are fresh
             self.buffer = self.buffer.new_empty(rows.numel(), len(self.weight))
         flat = self._product(self.hidden[rows.flatten()], self.weight.T, self.buffer[: rows.numel()])
         if self.bias is not None:
@@ -83,7 +83,7 @@ class ChunkedLogits:
                 gradient *= scale
 
     def _product(self, a: Tensor, b: Tensor, out: Tensor | None = None, add: bool = False) -> Tensor:
-        """a @ b, written into `out` if that is given, or added to it."""
+        """a @ b, written into `out` if given; with `add`, added to it."""
         a, b = a.to(self.operand_dtype), b.to(self.operand_dtype)
         if a.device.type == "cpu":
             with bfloat16_matmul(self.rounding == torch.bfloat16):
@@ -92,6 +92,6 @@ class ChunkedLogits:
             product = torch.mm(a, b)
         elif a.device.type == "cuda":
             product = torch.mm(a, b, out_dtype=self.dtype)
-        else:  # only CUDA has out_dtype; elsewhere the same rounded operands are multiplied in float32, no faster
+        else:  # only CUDA has out_dtype; other devices multiply the rounded operands in float32, which is no faster
             product = torch.mm(a.to(self.dtype), b.to(self.dtype))
         return out.add_(product) if add else product  # type: ignore[union-attr]

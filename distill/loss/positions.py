@@ -1,7 +1,7 @@
 """Which predictions of a batch are scored, and which predictions of the teacher each is compared with.
 
-Predictions are given as row numbers of flat tables of hidden states. All of this is computed on the CPU, where the
-batch comes from: the number of rows of each kind is then known without waiting for a GPU.
+A prediction is given by its row in a flat table of hidden states. All of this is computed on the CPU, where the batch
+comes from, so that the number of rows of each kind is known without waiting for a GPU.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from distill.data.batches import PairedBatch
 class Group(NamedTuple):
     """Scored predictions of one kind, as rows of the student's and the teacher's tables.
 
-    student_rows [S, N]: N positions in S views. teacher_rows [M, N]: the teacher's rows for the same views, and with
-    M = 2 > S also the row of the counterfactual. has_partner: whether there is an aligned prediction on the other view;
-    with M = 2 it is the other row, with M = 1 it is the prediction itself, because both texts are the same up to there.
+    student_rows [S, N]: N positions in S views. teacher_rows [M, N]: the teacher's rows for the same views; if M = 2
+    and S = 1, the second is the aligned row of the other view. has_partner: whether the other view has an aligned
+    prediction. With M = 2 that is the other row. With M = 1 it is the prediction itself, because both texts are the
+    same up to this position.
     """
 
     student_rows: Tensor
@@ -28,7 +29,7 @@ class Group(NamedTuple):
 
     @property
     def student_reads_partner(self) -> bool:
-        """Whether the student has made the partner's prediction too."""
+        """Whether the student makes the partner's prediction too."""
         return self.has_partner and len(self.student_rows) == len(self.teacher_rows)
 
 
@@ -96,7 +97,7 @@ def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:
 
 
 class _View(NamedTuple):
-    """One view, which is the first view of `batch`; the rows [B, T] of it and of the other view in both tables."""
+    """A view, the first of `batch`, and the rows [B, T] of both views in the student's and the teacher's tables."""
 
     batch: PairedBatch
     rows: Tensor
@@ -135,7 +136,7 @@ def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor, Tensor]:
     that is its own counterfactual; those with a partner after a different text.
     """
     same_text = (batch.input_ids == batch.cf_input_ids).cumprod(1).bool() | ~batch.has_swap.unsqueeze(1)
-    # the same tokens are not enough: "baroness" begins with the tokens of "baron", which do not pair with them
+    # same tokens are not enough: "baroness" begins with the tokens of "baron", and these do not pair
     same_text &= batch.align == torch.arange(batch.align.shape[1])
     has_partner = batch.align >= 0
     scored = batch.loss_mask
@@ -143,7 +144,7 @@ def _partners(batch: PairedBatch) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _is_gendered(batch: PairedBatch) -> Tensor:
-    """[B, T]: whether a prediction of the first view is of a token that the second view lacks or has differently."""
+    """Whether each prediction of the first view [B, T] is of a token that the second view lacks or changes."""
     labels, cf_labels = batch.input_ids.roll(-1, 1), batch.cf_input_ids.roll(-1, 1)
     changed = (batch.align < 0) | (labels != cf_labels.gather(1, batch.align.clamp(min=0)))
     return changed & batch.loss_mask & batch.has_swap.unsqueeze(1)

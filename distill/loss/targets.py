@@ -3,10 +3,10 @@
 Notation: p is the teacher's prediction on the view that the student reads, p' its prediction at the aligned position
 of the other view. `max`, `mean`, `expmean` and `swap` are the operations named by Gupta et al. 2022
 (arXiv 2203.12574); their formulas are reconstructed here. `equalize` follows Delobelle and Berendt 2022. The
-equivariant operations are this project's own.
+equivariant operations come from this project.
 
 M carries a prediction from the counterfactual world back. It moves the mass of each gender class to the class's
-counterpart and spreads it there in the proportions that the receiving view's own p has. For a one-to-one pair that is a
+counterpart and spreads it there in the proportions of the receiving view's own p. For a one-to-one pair that is a
 permutation; for her -> {him, his} it is the split p(him) : p(his). Moving whole classes makes the equivariant target
 exactly equivariant, that split included.
 """

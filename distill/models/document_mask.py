@@ -22,8 +22,8 @@ def document_positions(input_ids: Tensor, start_id: int) -> Tensor:
 def mask_documents(model: PreTrainedModel, start_id: int) -> None:
     """Let a model read each document of a row as if it stood alone, from now on (changes the model in place).
 
-    transformers (from 5.0 on) takes position ids that restart within a row as the sign of packed documents, and then
-    restricts causal attention to each document. A caller that gives position ids, as `generate` does, keeps its own.
+    When position ids restart within a row, transformers (from 5.0 on) concludes that documents are packed, and
+    restricts causal attention to each of them. Position ids that a caller gives, as `generate` does, stay unchanged.
     """
 
     def add_positions(_: nn.Module, arguments: tuple, keywords: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Load tokenizers and causal language models, with one clear message for what cannot be used.
+"""Load tokenizers and causal language models; what cannot be used is refused with one clear message.
 
-Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state. GPT-2 and
-Llama-type models are tested. A model that does more than that to its logits is refused when it is loaded.
+Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state. A model
+that does more to its logits is refused when it is loaded. GPT-2 and Llama-type models are tested.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from distill.config import TeacherConfig
 def load_tokenizer(path: str, gguf_file: str | None = None) -> PreTrainedTokenizerFast:
     """The fast tokenizer in a local folder or at a hub name.
 
-    Raises FileNotFoundError if it has none, ValueError if the tokenizer is empty or not a fast one (alignment needs
-    character offsets).
+    Raises FileNotFoundError if none can be loaded, ValueError if the tokenizer is empty or not a fast one (alignment
+    needs character offsets).
     """
     options = {"gguf_file": gguf_file} if gguf_file else {}
     tokenizer = _from_pretrained(AutoTokenizer, path, "tokenizer", **options)
@@ -111,8 +111,8 @@ def model_fingerprint(path: str, model: PreTrainedModel, gguf_file: str | None =
 def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
     """SHA-256 over a model folder's weights, settings and tokenizer.
 
-    results.json does not count: an evaluation may be kept in its model's folder. Nor do GGUF files that are not read: a
-    folder may hold a model in several precisions.
+    It skips results.json, because an evaluation may be kept in its model's folder, and GGUF files that are not read,
+    because a folder may hold a model in several precisions.
     """
     files = [file for file in folder.iterdir() if file.suffix in {".safetensors", ".bin", ".json"}]
     files += [folder / gguf_file] if gguf_file else []
@@ -147,15 +147,17 @@ def check_head(model: PreTrainedModel, name: str) -> None:
 
 
 def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
-    """`loader.from_pretrained` with any failure turned into one FileNotFoundError. A local folder needs no network."""
+    """Call `loader.from_pretrained`; any failure is one FileNotFoundError. A local folder needs no network."""
     local = Path(path).exists()
-    is_place = path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
-    if not local and is_place:  # runs/typo is a mistyped folder beside others, not the hub's owner/name
+    looks_local = (
+        path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
+    )
+    if not local and looks_local:  # runs/typo is a mistyped folder beside others, not the hub's owner/name
         raise FileNotFoundError(f"{kind} folder {path} does not exist; give an existing folder or a hub name")
     try:
         return loader.from_pretrained(path, local_files_only=local, **options)
     except Exception as error:
-        # a damaged or foreign file fails in as many ways as there are formats, and all mean the same to the user
+        # damaged and foreign files fail in a different way for each format; to the user all mean the same
         reason = " ".join(str(error).split())
         raise FileNotFoundError(f"cannot load a {kind} from {path}: {reason}") from error
 

@@ -13,7 +13,7 @@ from distill.config import RunConfig
 from distill.models.loading import check_vocabulary, load_teacher, load_tokenizer, model_fingerprint, num_positions
 from distill.models.student import build_student, read_settings
 
-# A folder with a tokenizer holds one of these files. Without them transformers would make an empty tokenizer.
+# A folder with a tokenizer holds one of these files. From a folder without them transformers makes an empty tokenizer.
 VOCABULARIES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -23,7 +23,7 @@ VOCABULARIES = (
     "sentencepiece.bpe.model",
     "tekken.json",
 )
-# It tells tokenizers apart that have the same vocabulary and encode differently.
+# Tokenizers with the same vocabulary that encode differently give other ids for this text.
 PROBE = "The woman said that he's 42 — naïve, isn't it?\n\tHer reply: NO."
 
 
@@ -38,8 +38,8 @@ class RunModels(NamedTuple):
 def load_run_models(config: RunConfig) -> RunModels:
     """Load tokenizer and teacher, build the student, and check that they fit each other.
 
-    Seeds all random generators with `config.seed` before it draws random weights. Raises ValueError when vocabularies,
-    tokenizers, hidden sizes or lengths do not fit, FileNotFoundError when one of them is missing.
+    Seeds all random generators with `config.seed` before it draws random weights. Raises ValueError if vocabularies,
+    tokenizers, hidden sizes or lengths do not fit, FileNotFoundError if a model or tokenizer is missing.
     """
     teacher = None if config.teacher is None else load_teacher(config.teacher)
     tokenizer = _load_common_tokenizer(config)
@@ -60,8 +60,8 @@ def load_run_models(config: RunConfig) -> RunModels:
 def fingerprints(config: RunConfig, models: RunModels) -> dict[str, Any]:
     """What identifies the models beyond the settings, for config.yaml.
 
-    These are hashes of tokenizer, teacher and the student's first weights if they were given; for a student of random
-    weights, the settings in its configuration file.
+    These are hashes of the tokenizer, the teacher, and the student's first weights if a checkpoint gives them. For a
+    student of random weights, they are the settings in its configuration file.
     """
     teacher, student = config.teacher, config.student
     teacher_hash = None
@@ -80,9 +80,10 @@ def fingerprints(config: RunConfig, models: RunModels) -> dict[str, Any]:
 
 
 def _load_common_tokenizer(config: RunConfig) -> PreTrainedTokenizerFast:
-    """The tokenizer of the first of data.tokenizer, teacher and student checkpoint. The others must have the same one.
+    """Load the tokenizer of data.tokenizer, the teacher or the student checkpoint: the first that is set.
 
-    A folder of weights without a tokenizer is not compared; its vocabulary size still is.
+    The others must have the same tokenizer. A folder of weights without a tokenizer is not compared here;
+    `check_vocabulary` compares its size.
     """
     sources: list[tuple[str, str | None, str | None]] = [("data.tokenizer", config.data.tokenizer, None)]
     if config.teacher is not None:
@@ -101,7 +102,7 @@ def _load_common_tokenizer(config: RunConfig) -> PreTrainedTokenizerFast:
 
 
 def _load_tokenizer_if_present(path: str, gguf_file: str | None) -> PreTrainedTokenizerFast | None:
-    """The tokenizer of a model, or None if there are only weights."""
+    """The tokenizer of a model, or None if it has only weights."""
     if gguf_file is None and Path(path).is_dir() and not any(Path(path, name).exists() for name in VOCABULARIES):
         return None
     try:

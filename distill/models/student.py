@@ -34,10 +34,10 @@ def build_student(
 
 
 def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropout: float = 0.0) -> PreTrainedModel:
-    """A float32 model of the teacher's architecture with only `layers` of it, in the given order.
+    """A float32 model of the teacher's architecture with only these of its layers, in the given order.
 
-    Embeddings, final norm and output layer are copied from the teacher. Raises ValueError for a layer that does not
-    exist, or if the result does not compute what these layers compute in the teacher.
+    Embeddings, final norm and output layer are copied too. Raises ValueError for a layer that does not exist, or if the
+    result does not compute what these layers compute in the teacher.
     """
     num_layers = teacher.config.num_hidden_layers
     if not layers or max(layers) >= num_layers:
@@ -120,9 +120,9 @@ def _config_of_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> Pret
 
 @torch.no_grad()
 def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...]) -> None:
-    """Raise ValueError unless the student computes what the teacher computes with its other layers taken out.
+    """Raise ValueError unless the student computes what the teacher computes without its other layers.
 
-    It may not if layers depend on their place, as with alternating attention or scaling by depth.
+    That fails if layers depend on their place, as with alternating attention or scaling by depth.
     """
     path, _, name = _layers_prefix(teacher)[:-1].rpartition(".")
     parent, config = teacher.get_submodule(path), teacher.config

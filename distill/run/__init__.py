@@ -1,6 +1,6 @@
 """The training run. Each file answers one question:
 
-setup.py          what does a run consist of? `Setup` is built once, by the door, and handed on
+setup.py          what does a run consist of? `Setup` is built once and given to everything else
 learner.py        what does training change, and a checkpoint hold? `Learner`: model, optimizer, scheduler, state
 trainer.py        what happens in a run? `fit` is its loop
 step.py           what is one optimizer step?
@@ -12,7 +12,7 @@ failed_steps.py   what happens when a loss or gradient is not finite?
 interrupt.py      what happens on SIGTERM or Ctrl-C?
 checkpoint.py     how is a run saved and continued? (manifest.py: is a checkpoint whole? random_states.py: dropout)
 folder.py         what is in a run folder, and which process may write to it?
-tracking.py       what does a run log? (throughput.py: how well does it use its machine? samples.py: what it writes)
+tracking.py       what does a run log? (throughput.py: how well does it use its machine? samples.py: how does it write?)
 export.py         what is the result?
 dry_run.py        what would a run do?
 """

@@ -7,8 +7,8 @@ its output layer reads, so targets stay exact, and perturbation, strength, tempe
                                  counterfactual.npy    [blocks with a swap, T, H]
                                  has_swap.npy          [blocks]
 
-A shard is written under a temporary name and renamed, so one that has its name is whole, and an interrupted run
-continues with the next shard. KEY is a hash of blocks, teacher and precision: another model or corpus has another
+A shard is written under a temporary name and then renamed, so a shard with its final name is whole, and an interrupted
+run continues with the next shard. KEY is a hash of blocks, teacher and precision: another model or corpus has another
 folder.
 """
 
@@ -36,7 +36,7 @@ from distill.loss.distiller import teacher_states
 from distill.run.launch import on_main
 from distill.run.setup import Setup
 
-# Raise this number whenever the stored states can differ for the same blocks and teacher, or their layout on disk.
+# Raise this number whenever the states of the same blocks and teacher, or their layout on disk, can change.
 STATES_VERSION = 1
 BLOCKS_PER_SHARD = 256
 NO_WAIT, UNTIL_FREE = 0, -1  # timeouts of filelock
@@ -70,9 +70,9 @@ class CachedStates(NamedTuple):
 
 
 def add_cached_states(setup: Setup) -> Setup:
-    """The setup whose blocks come with the teacher's states, if teacher.targets is `cached`. Call on all processes.
+    """Give the setup's blocks the teacher's states, if teacher.targets is `cached`. Call on all processes.
 
-    setup: with its provenance. Raises OSError when the disk is too full.
+    setup must have its provenance. Raises OSError if the disk is too full.
     """
     teacher = setup.config.teacher
     if teacher is None or teacher.targets == "online":
@@ -93,13 +93,13 @@ def cache_states(setup: Setup) -> CachedStates:
     if missing:
         accelerator.print(f"caching the teacher's states of {num_blocks:,} training blocks in {folder.path}")
         teacher.to(accelerator.device)
-    # Shared out by number, not by place in the list: while another run stores the same states, processes may see
-    # different lists.
+    # Share the shards out by number, not by place in the list: while another run stores the same states, processes may
+    # see different lists.
     mine = [number for number in missing if number % accelerator.num_processes == accelerator.process_index]
     quiet = not accelerator.is_main_process
     with tqdm(desc="caching the teacher's states", unit=" tokens", unit_scale=True, disable=quiet, leave=False) as bar:
         bar.total = len(mine) * BLOCKS_PER_SHARD * folder.seq_len
-        for patience in (NO_WAIT, UNTIL_FREE):  # first what is free, then what another run was storing
+        for patience in (NO_WAIT, UNTIL_FREE):  # first the free shards, then those that another run was storing
             for number in mine:
                 with contextlib.suppress(Timeout), FileLock(f"{folder.shard(number)}.lock", patience):
                     if not folder.shard(number).exists():
@@ -129,7 +129,7 @@ def states_folder(setup: Setup) -> CachedStates:
 
 
 def size_bytes(num_blocks: int, config: RunConfig, teacher: PreTrainedModel) -> int:
-    """The size of the states of so many blocks if all of them have a swap."""
+    """The largest size of the states of `num_blocks` blocks: every block has a swap."""
     assert config.teacher is not None
     return 2 * num_blocks * config.data.seq_len * _width(teacher) * DTYPES[config.teacher.dtype].itemsize
 
@@ -139,11 +139,11 @@ def _width(teacher: PreTrainedModel) -> int:
 
 
 def _check_space(path: Path, needed: int) -> None:
-    """Raise OSError unless so many bytes are free."""
+    """Raise OSError unless `needed` bytes are free at `path`."""
     free = shutil.disk_usage(path).free
     if needed > free:
         raise OSError(
-            f"the teacher's states need up to {needed / 1e9:.1f} GB, {path} has {free / 1e9:.1f} GB free; set "
+            f"the teacher's states need up to {needed / 1e9:.1f} GB, but {path} has {free / 1e9:.1f} GB free; set "
             "data.cache_dir to a larger disk, teacher.dtype to bfloat16, or teacher.targets to `online`"
         )
 
@@ -163,7 +163,7 @@ def _store_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> 
         sync(aside)
         aside.rename(final)
         sync(final.parent)
-    except OSError as error:  # np.save says only how many bytes it could not write
+    except OSError as error:  # np.save only tells how many bytes it could not write
         shutil.rmtree(aside, ignore_errors=True)
         raise OSError(
             f"the teacher's states cannot be written into {final} ({error.strerror or error}; "
@@ -174,7 +174,7 @@ def _store_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> 
 
 @torch.inference_mode()
 def _compute_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> dict[str, Tensor]:
-    """The arrays of one shard, by the names of their files."""
+    """The arrays of a shard, by their file names without the suffix."""
     accelerator, blocks, teacher = setup.accelerator, setup.blocks.train, setup.models.teacher
     assert teacher is not None
     first, size = number * BLOCKS_PER_SHARD, setup.config.train.micro_batch_size
@@ -204,4 +204,6 @@ def _open_shard(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         original, counterfactual = (np.load(path / f"{n}.npy", mmap_mode="r") for n in ("original", "counterfactual"))
         return original, counterfactual, np.load(path / "has_swap.npy")
     except (OSError, ValueError) as error:
-        raise OSError(f"{path} is damaged ({' '.join(str(error).split())}); remove it, it is made again") from error
+        raise OSError(
+            f"{path} is damaged ({' '.join(str(error).split())}); remove it, and the same command makes it again"
+        ) from error

@@ -5,8 +5,8 @@
     step_00000200/random_0.pt    the random states of process 0, and one such file per process
     step_00000200/manifest.json  size and SHA-256 of every file, and of the manifest itself
 
-A checkpoint is written under a temporary name, brought to the disk, then renamed. Before it is loaded it is compared
-with its manifest.
+A checkpoint is written under a temporary name, flushed to disk, then renamed. Before it is loaded, it is compared with
+its manifest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def checkpoints(run_dir: Path) -> list[Path]:
 
 
 def best_checkpoint(run_dir: Path) -> Path | None:
-    """The complete checkpoint with the lowest held-out loss, among those at whose step it was measured."""
+    """The complete checkpoint with the lowest held-out loss, among those whose step was evaluated."""
     measured = [(value, path) for path in checkpoints(run_dir) if not math.isnan(value := recorded_heldout(path))]
     return min(measured)[1] if measured else None
 
@@ -53,7 +53,7 @@ def best_checkpoint(run_dir: Path) -> Path | None:
 def save_checkpoint(accelerator: Accelerator, run_dir: Path, learner: Learner, keep: int) -> None:
     """Write checkpoints/step_N on all processes together; keep the newest `keep` and the best one, remove the others.
 
-    Raises OSError on every process when one of them cannot write (a full disk, for example). Earlier checkpoints stay.
+    Raises OSError on every process if one of them cannot write, for example to a full disk. Earlier checkpoints stay.
     """
     final = run_dir / "checkpoints" / f"step_{learner.state.step:08d}"
     aside = final.with_name(final.name + ".partial")
@@ -76,7 +76,7 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, learner: Learner, k
 
 
 def _make_empty(aside: Path) -> None:
-    """Make an empty folder to write into; remove damaged checkpoints and what interrupted writing left."""
+    """Make an empty folder to write into; remove damaged and half-written checkpoints."""
     for pattern in ("*.partial", "*.damaged"):
         for leftover in aside.parent.glob(pattern):
             _remove(leftover)
@@ -100,7 +100,7 @@ def _write(accelerator: Accelerator, aside: Path, learner: Learner) -> None:
 
 
 def _complete(aside: Path, final: Path, state: TrainState, entries: list[dict[str, Any]], num_processes: int) -> None:
-    """Write the manifest, bring all names to the disk and give the folder its final name."""
+    """Write the manifest, flush all names to disk and give the folder its final name."""
     about = {
         "step": state.step,
         "heldout_nats_per_token": state.heldout_nats_per_token,
@@ -122,9 +122,9 @@ def _prune(run_dir: Path, keep: int) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder that is not needed, never leaving half of it under a final name.
+    """Remove a folder that is not needed; never leave half of it under a final name.
 
-    If it cannot be removed (NFS, while someone reads it), the next checkpoint tries again.
+    If it cannot be removed (on NFS, while someone reads it), the next checkpoint tries again.
     """
     try:
         shutil.rmtree(folder.rename(folder.with_suffix(".partial")))
@@ -138,9 +138,9 @@ def _remove(folder: Path) -> None:
 def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, learner: Learner, seed: int) -> bool:
     """Restore the learner and every random state from the newest whole checkpoint. Returns False if there is none.
 
-    On another number of processes than wrote it, random states start anew from the seed and the step. Damaged
-    checkpoints are reported, and set aside once another one has been loaded. Raises ValueError if all are damaged or
-    the newest whole one does not fit, OSError if one cannot be read; all of them then stay as they are.
+    If another number of processes wrote it, random states start anew from the seed and the step. Damaged checkpoints
+    are reported, and set aside once another checkpoint has been loaded. Raises ValueError if all are damaged or the
+    newest whole one does not fit, OSError if one cannot be read; nothing is changed then.
     """
     main, folder = accelerator.is_main_process, run_dir / "checkpoints"
     present = _together(accelerator, lambda: checkpoints(run_dir) if main else [])[0]
@@ -207,7 +207,7 @@ def does_not_fit(checkpoint: Path, error: BaseException) -> ValueError:
 
 
 def _together(accelerator: Accelerator, action: Callable[[], Any]) -> list[Any]:
-    """Do something on every process and return all results. If it fails on one process, raise OSError on each."""
+    """Call `action` on every process and return all results. If it fails on one process, raise OSError on each."""
     result, fault = None, None
     try:
         result = action()
@@ -221,7 +221,7 @@ def _together(accelerator: Accelerator, action: Callable[[], Any]) -> list[Any]:
 
 
 def _message(error: BaseException) -> str:
-    """An error in one line. If several processes failed, the error of the first of them."""
+    """An error in one line; of several processes' errors, the first."""
     while isinstance(error, CheckpointException):
         error = next(iter(error.failures.values()))[0]
     return " ".join(str(error).split())[:500] or type(error).__name__

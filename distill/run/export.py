@@ -23,7 +23,7 @@ library_name: transformers
 pipeline_tag: text-generation
 tags: [knowledge-distillation, gender-bias, evenhand]
 ---
-"""  # the part of a model card that model hubs read
+"""  # model hubs read this part of a model card
 
 
 def save_student(
@@ -42,7 +42,7 @@ def save_student(
     def write() -> None:
         student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
         gathered: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
-        for name in _repeated_names(student):  # gathering makes two tensors of tied weights
+        for name in _repeated_names(student):  # gathering copies tied weights
             gathered.pop(name, None)
         write_student(run_dir / "student", student, tokenizer, gathered, card)
 
@@ -62,9 +62,9 @@ def write_student(
     weights: dict[str, Any] | None = None,
     card: str | None = None,
 ) -> None:
-    """Write a student's folder under a temporary name, bring it to the disk, then rename it.
+    """Write a student's folder under a temporary name, flush it to disk, then rename it.
 
-    weights: to be written instead of the student's own. Raises OSError if it cannot be written.
+    weights: written instead of the student's own, if given. Raises OSError if it cannot be written.
     """
     aside = final.with_name(final.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
@@ -105,7 +105,7 @@ def push_student(run_dir: Path, repository: str) -> str:
 
 
 def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) -> str:
-    """The student's README.md: what it is, how it was made, what was measured on it. config: with its provenance."""
+    """The student's README.md: what it is, how it was made, how well it does. config must have its provenance."""
     assert config.provenance is not None
     teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())

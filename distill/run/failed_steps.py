@@ -1,4 +1,4 @@
-"""Steps that fail: a loss or gradient is not finite. Name the blocks it came from, and end the run or skip the step."""
+"""When a loss or gradient is not finite: name the blocks that caused it, then end the run or skip the step."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from distill.run.setup import Setup
 from distill.run.step import scored_positions
 
 MAX_CONSECUTIVE_SKIPS = 10
-MAX_CONSECUTIVE_OVERFLOWS = 50  # each halves the loss scale: after so many, the scale is not the cause
+MAX_CONSECUTIVE_OVERFLOWS = 50  # each halves the loss scale: after 50, the scale is not the cause
 NUM_QUOTED_CHARACTERS = 60
 
 
 @dataclasses.dataclass
 class FailureStreak:
-    """How many steps in a row were skipped, by train.on_nonfinite or by the loss scaler of fp16."""
+    """How many steps in a row train.on_nonfinite (num_failed) or the loss scaler of fp16 (num_overflowed) skipped."""
 
     num_failed: int = 0
     num_overflowed: int = 0
 
     def count(self, step: int, metrics: dict[str, Any] | None) -> None:
-        """Count a step by its metrics, None if it failed. Raises FloatingPointError after too many in a row."""
+        """Count a step; metrics is None if it failed. Raises FloatingPointError after too many in a row."""
         self.num_failed = self.num_failed + 1 if metrics is None else 0
         self.num_overflowed = self.num_overflowed + 1 if metrics is not None and metrics["overflowed"] else 0
         if self.num_failed > MAX_CONSECUTIVE_SKIPS:
@@ -54,7 +54,7 @@ def handle_failed_step(
         raise FloatingPointError(message) from error
     setup.accelerator.print(f"skipped: {message}")
     if setup.accelerator.scaler is not None:
-        setup.accelerator.scaler.update()  # it has inspected these gradients, and requires this before the next ones
+        setup.accelerator.scaler.update()  # required between the inspections of two steps' gradients
     learner.optimizer.zero_grad()
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # "scheduler.step() before optimizer.step()"
         learner.scheduler.step()
@@ -62,8 +62,9 @@ def handle_failed_step(
 
 @torch.no_grad()
 def failing_blocks(setup: Setup, learner: Learner, micro_batches: Sequence[PairedBatch]) -> str:
-    """Name the blocks of a step whose loss is not finite when they are read alone, or all its blocks if none fails
-    alone. Call on all processes together; all get the same text.
+    """Name the blocks of a step whose loss is not finite when they are read alone; if there are none, all its blocks.
+
+    Call on all processes together; all get the same text.
     """
     accelerator, tokenizer = setup.accelerator, setup.models.tokenizer
     indices = list(itertools.islice(setup.block_indices(learner.state.step), len(micro_batches)))

@@ -34,7 +34,7 @@ from distill.settings import dump_yaml, load_yaml, to_dict, validate
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
 WANDB_ID_FILE = "wandb_id"
-# Settings that change how a run is watched or executed, not what it computes: they may change when it is continued.
+# Settings that change how a run is watched or executed, not what it computes. A resumed run may change them.
 FREE_SETTINGS = {
     "run_dir",
     "data.path",  # its content is compared instead
@@ -77,9 +77,9 @@ def provenance(data: dict[str, Any], models: dict[str, Any], mixed_precision: st
 def open_run(config: RunConfig) -> Iterator[None]:
     """Hold the run folder. Create it with its config.yaml, or check that it already belongs to the same run.
 
-    config: with its provenance. A run without a checkpoint has nothing to lose and begins again with the settings
-    given. Call on one process. Raises ValueError with the differences if the folder holds a run with other settings, or
-    with other contents of data or models; OSError if another process writes to it or it cannot be written.
+    config must have its provenance. A run without a checkpoint has nothing to lose and begins again with the settings
+    given. Call on one process. Raises ValueError with the differences if the folder holds a run with other settings,
+    data or models; OSError if another process writes to the folder or it cannot be written.
     """
     run_dir = Path(config.run_dir)
     file = run_dir / "config.yaml"
@@ -118,7 +118,8 @@ def _held(run_dir: Path) -> Iterator[None]:
         ) from None
     except (OSError, NotImplementedError) as error:
         raise OSError(
-            f"run_dir {run_dir} cannot be written ({error}); choose a folder that can, on a file system with file locks"
+            f"run_dir {run_dir} cannot be written ({error}); choose a folder that can be, on a file system with file "
+            "locks"
         ) from error
     try:
         yield
@@ -142,7 +143,7 @@ def _has_progress(run_dir: Path) -> bool:
 
 
 def _begin_again(file: Path, settings: dict[str, Any]) -> None:
-    """Print how the run that begins differs from the one without a checkpoint that it replaces.
+    """Print how the new run differs from the run without a checkpoint that it replaces.
 
     Raises ValueError for a config.yaml that no run has written.
     """
@@ -152,7 +153,7 @@ def _begin_again(file: Path, settings: dict[str, Any]) -> None:
     differences = _differences(before, settings)
     if differences:
         print(f"{file.parent} has no checkpoint; it begins again with other settings:\n  " + "\n  ".join(differences))
-        (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # for wandb, too, it is another run
+        (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # on wandb, too, it is a new run
 
 
 def is_complete(config: RunConfig) -> bool:
@@ -165,8 +166,9 @@ def is_complete(config: RunConfig) -> bool:
 
 
 def check_rules(config: RunConfig) -> None:
-    """Raise ValueError, before any text is paired, if the run in the folder was begun with other swap rules or another
-    lexicon.
+    """Raise ValueError if the run in the folder began with other swap rules or another lexicon.
+
+    This check needs no text to be paired.
     """
     run_dir = Path(config.run_dir)
     if not _has_progress(run_dir):
@@ -206,7 +208,7 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
-    """The settings in a run's config.yaml, with its provenance. Raises ValueError for one of another version."""
+    """The settings and provenance in a run's config.yaml. Raises ValueError if it is damaged or of another version."""
     try:
         written = load_yaml(file)
         if not isinstance(written, dict):
@@ -214,7 +216,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, YAMLError) as error:
         raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
     try:
-        return to_dict(validate(RunConfig, written))  # a setting that is newer than the run gets its default
+        return to_dict(validate(RunConfig, written))  # a setting that did not exist yet gets its default
     except ValueError as error:
         raise ValueError(
             f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); "
@@ -223,7 +225,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line for each setting or fingerprint in which two configurations differ and that decides the result."""
+    """One line for each difference between two configurations that can change the result."""
     before, after = flatten(old), flatten(new)
     compared = [
         key

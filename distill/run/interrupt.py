@@ -1,6 +1,6 @@
 """End a run in good order on SIGTERM or SIGINT: finish the step, write a checkpoint, return an exit code.
 
-Before the first step there is nothing to finish: prepared data is kept shard by shard, and the run ends at once.
+Before the first step the run ends at once, because finished shards of prepared data are on disk already.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Stopped(BaseException):
     """A run ended early on request: after `step`, with a checkpoint, or outside of the steps (None).
 
-    It is not an Exception, because it can be raised anywhere and no library must handle it as an error of its own.
+    It is no Exception: a signal can raise it anywhere, and no library should handle it as one of its own errors.
     """
 
     def __init__(self, number: int, step: int | None = None, max_steps: int | None = None) -> None:
         self.signal, self.step, self.max_steps = signal.Signals(number), step, max_steps
-        where = "outside of training, with all that was finished"
+        where = "outside of training; what was finished is kept"
         if step is not None:
             where = f"after step {step} of {max_steps}, with a checkpoint"
         super().__init__(f"stopped by {self.signal.name} {where}; the same command continues the run")
 
     def note(self) -> str:
-        """What RUN/stopped.json says, for launchers that do not hand on the exit code."""
+        """The content of RUN/stopped.json, for launchers that do not pass the exit code on."""
         return json.dumps({"signal": self.signal.name, "step": self.step, "max_steps": self.max_steps}) + "\n"
 
     @property
@@ -41,7 +41,7 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """A context that remembers the first of SIGNALS to arrive; on leaving it, the former handlers are restored.
+    """A context that remembers the first signal (of SIGNALS) to arrive, and at its end restores the former handlers.
 
     at_once: raise Stopped as soon as the signal arrives. Outside of the main thread, where Python allows no signal
     handlers, the context does nothing.

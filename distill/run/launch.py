@@ -1,4 +1,4 @@
-"""Processes and devices: take what `accelerate launch` has set up, and refuse what this trainer does not support."""
+"""Use the processes and devices that `accelerate launch` has set up; refuse what this trainer does not support."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     on_cpu = not torch.accelerator.is_available()
     fsdp = _fsdp_plugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
     accelerator = Accelerator(
-        cpu=on_cpu,  # without it each of two CPU processes would believe it is alone
+        cpu=on_cpu,  # without it each CPU process would believe that it is alone
         log_with=list(config.train.trackers) or None,
         project_dir=config.run_dir,
         fsdp_plugin=fsdp,
@@ -46,8 +46,8 @@ def build_accelerator(config: RunConfig) -> Accelerator:
 def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
     """Accelerate's FSDP plugin with the launcher's settings, but with gradients summed in float32.
 
-    Its own policy would round the module's inputs and outputs to bf16; here these include the loss and the number of
-    tokens.
+    The plugin's own policy would round the module's inputs and outputs to bf16; that includes the loss and the number
+    of tokens.
     """
     plugin = FullyShardedDataParallelPlugin()
     if plugin.fsdp_version == 2:
@@ -58,8 +58,8 @@ def _fsdp_plugin() -> FullyShardedDataParallelPlugin:
 
 
 def check_supported(accelerator: Accelerator) -> None:
-    """Raise ValueError if accelerate is configured for something whose checkpoints and students this trainer cannot
-    write, or for an accumulation of gradients of its own.
+    """Raise ValueError if accelerate is configured for a kind of sharding whose checkpoints and students this trainer
+    cannot write, or to accumulate gradients itself.
     """
     if accelerator.gradient_accumulation_steps != 1:
         raise ValueError(
@@ -81,8 +81,9 @@ def check_supported(accelerator: Accelerator) -> None:
 
 
 def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
-    """Do something on the main process and return its result on all. A ValueError or OSError is raised on all too, so
-    that no process is left waiting.
+    """Call `action` on the main process and return its result on all processes.
+
+    A ValueError or OSError is raised on all of them too, so that none is left waiting.
     """
     result, fault = None, None
     if accelerator.is_main_process:
@@ -102,12 +103,12 @@ def leave() -> None:
     Threads of a process group that still exists when the interpreter ends can crash it.
     """
     if torch.distributed.is_initialized():
-        gc.collect()  # DDP's reducer must die first; see RunLog.__exit__
+        gc.collect()  # destroys DDP's reducer first; RunLog.__exit__ says why
         torch.distributed.destroy_process_group()
 
 
 def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
-    """Shard the teacher's layers over all processes, in place: each holds a part, and gathers a layer to use it.
+    """Shard the teacher's layers over all processes, in place: each holds a part and gathers a layer when it uses it.
 
     Embeddings and output layer stay whole on each process, because the loss reads them. Raises ValueError if the model
     does not say what its layers are.
@@ -118,12 +119,14 @@ def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
     if not layers:
         raise ValueError(f"teacher.shard: {type(teacher).__name__} does not say what its layers are; set it to false")
     for layer in layers:
-        fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # the default keeps what a root has gathered
+        fully_shard(
+            layer, mesh=mesh, reshard_after_forward=True
+        )  # by default a layer that is its own root stays gathered
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
     """Let a model recompute its layers' activations in the backward pass instead of keeping them."""
-    # its name since transformers 5.20, and the one before that
+    # the method has the first name since transformers 5.20, and had the second before
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
 

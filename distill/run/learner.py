@@ -1,4 +1,4 @@
-"""What training changes, and what a checkpoint holds: the model in its wrapping, its optimizer, scheduler and state."""
+"""What training changes and a checkpoint holds: the wrapped model, its optimizer, scheduler and state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainState:
     heldout_nats_per_token: float | None = None
 
     def advance(self, metrics: dict[str, Any] | None) -> None:
-        """Count a step by its metrics; None for a step that failed and was skipped."""
+        """Count a step; metrics is None if it failed and was skipped."""
         self.step += 1
         self.heldout_nats_per_token = None
         if metrics is None:
@@ -64,7 +64,7 @@ def build_learner(setup: Setup) -> Learner:
 def place_teacher(setup: Setup) -> None:
     """Put the teacher on this process's device, in place, sharded if configured so.
 
-    With cached states only its output layer goes there: the rest is not used any more.
+    With cached states only its output layer goes there, because the other layers are no longer used.
     """
     config, accelerator, teacher = setup.config, setup.accelerator, setup.models.teacher
     if teacher is None:

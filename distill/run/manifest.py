@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 
 
 def file_entries(folder: Path, share: int = 0, num_shares: int = 1) -> list[dict[str, Any]]:
-    """The manifest entries of every num_shares-th file in a folder, each brought to the disk first."""
+    """The manifest entries of every num_shares-th file in a folder, each flushed to disk first."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = []
     for file in files[share::num_shares]:
@@ -26,7 +26,7 @@ def file_entries(folder: Path, share: int = 0, num_shares: int = 1) -> list[dict
 
 
 def write_manifest(folder: Path, about: dict[str, Any], entries: Sequence[dict[str, Any]]) -> None:
-    """Write the manifest of a folder: what the checkpoint is about, and the entries of all its files."""
+    """Write the manifest of a folder: `about` the checkpoint, and the entries of all its files."""
     content = about | {"files": sorted(entries, key=lambda entry: entry["name"])}
     write_text(folder / MANIFEST, json.dumps(content | {"sha256": _content_digest(content)}, indent=1) + "\n")
 
@@ -34,7 +34,7 @@ def write_manifest(folder: Path, about: dict[str, Any], entries: Sequence[dict[s
 def damage(folder: Path, share: int = 0, num_shares: int = 1) -> list[str]:
     """How a folder differs from its manifest. With shares, only every num_shares-th file is compared.
 
-    Raises OSError for a file that exists and cannot be read: that is the disk's fault and may pass.
+    Raises OSError for a file that exists and cannot be read: the disk causes that, and it may be temporary.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def damage(folder: Path, share: int = 0, num_shares: int = 1) -> list[str]:
 
 
 def recorded_heldout(folder: Path) -> float:
-    """The held-out loss in a manifest, NaN if it was not measured at this step or the manifest cannot be read."""
+    """The held-out loss in a manifest; NaN if it was not measured at this step or the manifest cannot be read."""
     try:
         value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["heldout_nats_per_token"]
     except (OSError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""Let the student continue fixed prompts during training, as a sample of what it writes."""
+"""Let the student continue fixed prompts during training, to show how it writes."""
 
 from __future__ import annotations
 

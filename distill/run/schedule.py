@@ -57,8 +57,8 @@ def training_indices(
     """The blocks of each micro-batch of one process, after `start_step` optimizer steps; -1 stands for no block.
 
     Sample s of a run is block s mod num_blocks of a permutation drawn from (seed, epoch). It does not depend on the
-    number of processes or the size of micro-batches, so a run can resume or change its size without any stored state.
-    With `num_samples` the run ends after them, and its last step is short; otherwise it never ends.
+    number of processes or the size of micro-batches, so a run can resume with another number without stored
+    state. With `num_samples` the blocks end after so many, and the last step may be short; otherwise they never end.
     """
     step_size, micro_size, num_samples = schedule.rows_per_step, schedule.rows_per_micro, schedule.num_samples
     order, order_epoch = np.zeros(0, dtype=np.int64), -1
@@ -76,7 +76,7 @@ def training_indices(
 
 
 def build_scheduler(optim: OptimConfig, optimizer: Any, max_steps: int) -> Any:
-    """The schedule of the learning rate. Accelerate must not prepare it: it would advance once per process."""
+    """The schedule of the learning rate. Accelerate must not prepare it: then it would advance once per process."""
     warmup = optim.warmup_steps
     num_warmup_steps = round(warmup * max_steps if warmup < 1 else warmup)
     return get_scheduler(optim.schedule, optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=max_steps)

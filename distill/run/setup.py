@@ -1,4 +1,4 @@
-"""What a run consists of: built once, by the door, and handed on to training, the dry run and the benchmarks."""
+"""Build what a run consists of, once; training, the dry run and the benchmarks all get it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def add_provenance(setup: Setup) -> Setup:
 
 @contextlib.contextmanager
 def hold_run_folder(setup: Setup) -> Iterator[None]:
-    """Within this context the main process holds the run folder (`open_run`, which says what is raised)."""
+    """Within this context the main process holds the run folder. Raises what `open_run` raises, on all processes."""
     with contextlib.ExitStack() as held:
         on_main(setup.accelerator, lambda: held.enter_context(open_run(setup.config)))
         yield

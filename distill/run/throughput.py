@@ -9,8 +9,8 @@ import sys
 import torch
 from transformers import PreTrainedModel
 
-# Dense bf16 tensor-core peaks in FLOP per second, from the vendors' data sheets. The first entry whose words are in the
-# device's name counts.
+# Dense bf16 tensor-core peaks in FLOP per second, from the vendors' data sheets. A device has the first entry whose
+# words are in its name.
 PEAK_FLOPS_PER_SECOND = {
     "H200": 989e12,
     "H100 PCIe": 756e12,

@@ -27,7 +27,7 @@ SHOWN = ("loss", "kd", "ce", "tokens_per_second")  # beside the progress bar
 def check_trackers(names: Sequence[str]) -> None:
     """Raise ValueError for a tracker that Accelerate does not know or whose package is missing.
 
-    Accelerate itself would leave it out without a word.
+    Accelerate itself would ignore it without a message.
     """
     available = [str(tracker.value) for tracker in get_available_trackers()]
     missing = [name for name in names if name not in available]
@@ -59,9 +59,9 @@ def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, An
 class RunLog:
     """Writes the metrics of one run, from the main process only.
 
-    A context manager; leaving it closes the bar, the files and the trackers. Lines beyond the step that the run resumes
-    from are dropped first, because these steps are computed again. flops_per_token: for the model FLOP utilisation
-    (MFU).
+    A context manager that closes the bar, the files and the trackers at its end. Lines after the step that the run
+    resumes from are removed first, because these steps are computed again. flops_per_token: for the model FLOP
+    utilisation (MFU).
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class RunLog:
         self.tokens_since += num_tokens
 
     def restart_clock(self) -> None:
-        """Do not count in the throughput what has happened since the last report, for example an evaluation."""
+        """Start a new measurement of throughput, so that an evaluation, for example, is not part of it."""
         self.started, self.tokens_since = time.perf_counter(), 0
 
     def log_step(self, step: int, metrics: dict[str, Any]) -> None:

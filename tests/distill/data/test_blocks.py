@@ -240,7 +240,7 @@ def test_one_line_says_that_blocks_are_prepared_and_none_that_they_are_read(sett
     assert "blocks of" not in capsys.readouterr().err
     other = DataConfig(**(vars(settings) | {"seq_len": settings.seq_len + 1}))
     prepare_blocks(other, AugmentConfig(), LEXICON, tokenizer, seed=0)
-    assert "(folders there of other text, settings or versions: 1)" in capsys.readouterr().err
+    assert "(folders beside it for other text, settings or versions: 1)" in capsys.readouterr().err
 
 
 def test_a_full_disk_keeps_the_finished_shards(settings, tokenizer, tmp_path, monkeypatch):

@@ -176,5 +176,5 @@ def test_a_full_disk_and_a_damaged_shard_are_one_message(setup, tmp_path, monkey
     module._open_shard.cache_clear()
     file = states.path / "shard_00001" / "original.npy"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(OSError, match=r"shard_00001 is damaged .*; remove it, it is made again"):
+    with pytest.raises(OSError, match=r"shard_00001 is damaged .*; remove it, and the same command makes it again"):
         states.read(7)

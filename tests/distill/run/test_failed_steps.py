@@ -147,7 +147,7 @@ def test_a_signal_before_the_first_step_ends_the_run_at_once_and_is_noted(
     try:
         with monkeypatch.context() as patch:
             patch.setattr(interrupted, signalled)
-            with pytest.raises(Stopped, match="stopped by SIGTERM outside of training, .*the same command") as stopped:
+            with pytest.raises(Stopped, match="stopped by SIGTERM outside of training; .*the same command") as stopped:
                 train.main(arguments)
     finally:
         signal.signal(signal.SIGTERM, before)
