@@ -22,8 +22,8 @@ class DataConfig:
     name.
     subset, split: only for a hub name. text_field: the column that holds the text.
     txt_document: whether one document of a .txt file is a line or the whole file.
-    max_documents: read at most so many documents, the first ones.
-    heldout_path, heldout_split: a separate corpus for the held-out perplexity (heldout_split: as `split` when null).
+    max_documents: read this many documents at most, from the first on.
+    heldout_path, heldout_split: a separate corpus for the held-out perplexity. A null heldout_split means `split`.
     heldout_fraction: without heldout_path, this fraction of the documents is held out. A hash of the text decides, so
     that duplicates are all on the same side.
     tokenizer: folder or hub name. When null, the teacher's (or the student checkpoint's).
@@ -190,14 +190,14 @@ class OptimConfig:
 
 @section
 class TrainConfig:
-    """The length of the run and its rhythm, in optimizer steps.
+    """How long the run is, and how often it logs, evaluates and saves, in optimizer steps.
 
     global_batch_size, micro_batch_size: sequences that the student trains on, per optimizer step over all processes and
-    per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that equal
-    settings are equal budgets in every mode.
+    per forward pass of one process. Under augment.mode `augment` a pair counts as two sequences, so that the same
+    settings mean the same budget in every mode.
     max_steps or epochs: exactly one. log_every, eval_every, save_every: steps between lines of metrics.jsonl, between
-    measurements of the held-out perplexity, and between checkpoints. eval_blocks: at most so many held-out blocks are
-    scored, the first ones.
+    measurements of the held-out perplexity, and between checkpoints. eval_blocks: how many held-out blocks
+    are scored at most, from the first on.
     keep_checkpoints: how many of the newest checkpoints are kept, besides the one with the best held-out perplexity.
     on_nonfinite: what happens when a loss or gradient is not finite, or above optim.grad_norm_limit. `stop` names the
     blocks and ends the run; `skip` leaves the weights as they are, counts the step and continues.
@@ -233,8 +233,8 @@ class TrainConfig:
 class RunConfig:
     """Everything that a training run needs. `teacher: null` with `loss.kd_weight: 0` is plain language modelling.
 
-    A new setting's default must be what older versions did, so that their run folders can be continued.
-    provenance: what the config.yaml of a run folder records besides the settings; do not set it.
+    The default of a new setting must do what older versions did, so that their run folders can be resumed.
+    provenance: recorded in the config.yaml of a run folder besides the settings; do not set it.
     """
 
     run_dir: LocalPath

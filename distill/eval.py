@@ -1,10 +1,10 @@
 """Compare language models: evenhand eval MODEL [MODEL ...] [--config FILE] [--out DIR] [key.sub=value ...].
 
 A MODEL is a folder, a hub name, a .gguf file or the run folder of a training, with a label if wanted: label=PATH. The
-first model is the reference that the others are compared with. Without --config the measures run that need no data:
-which pronoun the model expects after an occupation, and whether it agrees with a gender that the text tells. Without
+first model is the reference that the others are compared with. Without --config only the measures run that need no
+data: which pronoun the model expects after an occupation, and whether it follows a gender that the text gives. Without
 --out the results are printed and nothing is written. With --out, results.json, examples-LABEL.jsonl, report.html and
-report.md go into DIR, and scores that are in DIR already are used again, so an interrupted evaluation continues.
+report.md go into DIR, and scores that DIR already holds are used again, so the same command resumes an evaluation.
 
 Exit code: 0; 1 if something that was asked for could not be measured; 2 if nothing could be started or loaded; 3 if a
 measure is above a limit of --fail-above; 130 after Ctrl-C. The network is used for hub names only.
@@ -15,7 +15,7 @@ measure is above a limit of --fail-above; 130 after Ctrl-C. The network is used 
     evenhand export RESULTS --layout lm-eval --out DIR       write an evaluation as lm-evaluation-harness does
 
 RESULTS is a results.json or its folder. In a clone `python eval.py ...` is the same as `evenhand eval ...`, and
-`python eval.py compare ...` the same as `evenhand compare ...`. (A model in a folder called compare is ./compare.)
+`python eval.py compare ...` the same as `evenhand compare ...`. (A model in a folder named compare is ./compare.)
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ NOT_MEASURED, NOT_STARTED, ABOVE_LIMIT, INTERRUPTED = 1, 2, 3, 130  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "eval.py") -> int:
-    """Evaluate, or `compare` or `export` earlier evaluations, as command-line arguments say. Returns the exit code."""
+    """Evaluate models, or `compare` or `export` earlier evaluations. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = {"compare": _compare, "export": _export}.get(words[0]) if words else None
     try:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "eval.py") -> int:
 
 
 def _print_error(message: str) -> None:
-    """Print it with a single write, so that no other process writes into the line."""
+    """Print an error with a single write, so that no other process writes into the line."""
     sys.stderr.write(f"error: {message}\n")
 
 
@@ -75,7 +75,7 @@ def _evaluate(words: list[str], prog: str) -> int:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Measure the gender bias and the quality of causal language models, and compare the models with "
-        "the first one. Without --config: the measures that need no data. Without --out: nothing is written.",
+        "the first one. Without --config only the measures run that need no data. Without --out nothing is written.",
         usage="%(prog)s MODEL [MODEL ...] [--config FILE] [--out DIR] [--fail-above MEASURE=VALUE] [--dry-run] "
         "[--fresh] [key.sub=value ...]",
     )
@@ -101,7 +101,7 @@ def _evaluate(words: list[str], prog: str) -> int:
     limits = [parse_limit(text) for text in options.fail_above]
     _check_folder(options.out)
     processes = current_processes()
-    logging.disable_progress_bar()  # one bar per model would break up the suite's own
+    logging.disable_progress_bar()  # a bar for each model would interrupt the suite's bar
     if options.dry_run:
         tables, failures = dry_run(specs, config, options.out, processes.count)
         leave()

@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
 def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     """Write the student of a run's checkpoint into `out`: weights, configuration, tokenizer and model card.
 
-    The teacher, or whatever else the student was made from, must be where it was; relative paths start at the current
-    folder. Returns how far the run was. Raises FileNotFoundError for a run or checkpoint that does not exist,
-    ValueError for a damaged checkpoint or for models that have changed since, OSError on a full disk.
+    The teacher, or whatever else the student was made from, must still be where it was. Relative paths start at the
+    current folder. Returns the state of the run at the checkpoint. Raises FileNotFoundError for a run or checkpoint that
+    does not exist, ValueError for a damaged checkpoint or for models that have changed since, OSError on a full disk.
     """
     if out.exists() or out.resolve().is_relative_to(run_dir.resolve()):
         raise ValueError(f"{out} exists or is in the run's folder; give another --out")
@@ -56,7 +56,7 @@ def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     models = load_run_models(config)
     for name, fingerprint in fingerprints(config, models).items():
         if fingerprint != (config.provenance or {}).get(name):
-            raise ValueError(f"the {name} of {run_dir} is not what it was trained with; put that back")
+            raise ValueError(f"the {name} of {run_dir} is not the one that it was trained with; restore that one")
     state = load_weights(checkpoint, models.student)
     loss = state.heldout_nats_per_token
     results = {} if loss is None else heldout_results(loss)
@@ -66,7 +66,7 @@ def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
 
 
 def find_checkpoint(run_dir: Path, name: str) -> Path:
-    """The folder of a checkpoint. Raises FileNotFoundError, which names the existing ones, if there is no such one."""
+    """Find the folder of a checkpoint. Raises FileNotFoundError, naming the existing checkpoints, if it has none."""
     if not (run_dir / "config.yaml").is_file():
         raise FileNotFoundError(f"{run_dir} is not a run folder: it has no config.yaml")
     present = {path.name: path for path in checkpoints(run_dir)}
@@ -78,7 +78,7 @@ def find_checkpoint(run_dir: Path, name: str) -> Path:
 
 
 def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
-    """Load a checkpoint's weights into a student of the same architecture, in place; returns how far the run was.
+    """Load a checkpoint's weights into a student of the same architecture, in place; returns the state of its run.
 
     Any number of processes may have written it. Raises ValueError for a checkpoint that is damaged or does not fit.
     """

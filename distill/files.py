@@ -13,7 +13,7 @@ __all__ = ["git_revision", "read_jsonl", "sync", "write_text"]
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON-lines file. A last line without its line break was cut off in writing, and is left out.
+    """Read the rows of a JSON-lines file. A last line without a line break was not written completely; it is left out.
 
     Raises ValueError for any other malformed line.
     """

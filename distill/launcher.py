@@ -1,10 +1,10 @@
 """`evenhand train`: start the training with accelerate's launcher, as `accelerate launch train.py` does.
 
 --config, --dry-run and key.sub=value go to the training. All other options (--num_processes, --config_file,
---mixed_precision, --multi_gpu, --cpu, ...) go to accelerate's launcher. If neither the options nor a configuration of
-the user say where to compute, the shipped accelerate configuration for this machine does: all GPUs in bf16, or the CPU.
+--mixed_precision, --multi_gpu, --cpu, ...) go to accelerate's launcher. If neither these options nor the user's own
+accelerate configuration say where to compute, we take a shipped one: all GPUs in bf16, or the CPU.
 
-A training of one process replaces this process, so its exit code and the signals that it gets are its own.
+If the training has a single process, it replaces the launcher's process, and so has its exit code and its signals.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from distill.shipped import check_needs, config_path, shipped_configs
 TRAINING = "distill.run"
 OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=.*", re.DOTALL)
 SETTINGS = "settings are written key.sub=value, e.g. optim.lr=1e-4"
-# launcher options that say where to compute; with one of them nothing is chosen for the user
+# launcher options that say where to compute; if the user gives one of them, we choose nothing
 HARDWARE = ("config_file", "multi_gpu", "tpu", "use_deepspeed", "use_fsdp", "use_megatron_lm")
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "evenhand train") -> int:
-    """Launch the training that the command line asks for. Returns its exit code if it has several processes.
+    """Launch the training that the command line asks for. Returns its exit code if it has several processes (with one
+    process, this does not return).
 
     Raises ValueError or OSError, before anything is started, for settings that are not valid and for options and files
     that do not exist.
@@ -98,7 +99,7 @@ def _launch(options: Any) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    # accelerate's own starts a child process, whose exit code it replaces by 1 and to which it hands on no signal
+    # accelerate's simple launcher starts a child process, turns its exit code into 1, and hands no signal on to it
     launch.simple_launcher = _become_training
     try:
         launch.launch_command(options)
@@ -126,8 +127,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         usage="%(prog)s --config FILE|NAME [--dry-run] [--num_processes N] [LAUNCHER OPTIONS] [key.sub=value ...]",
-        description="Distill a causal language model. All GPUs are used, in bf16, or the CPU if there is none; options "
-        "of accelerate's launcher choose otherwise (--num_processes 2, --config_file fsdp2, --cpu, ...: accelerate "
+        description="Distill a causal language model, on all GPUs in bf16, or on the CPU if the machine has no GPU. "
+        "Options of accelerate's launcher change that: --num_processes 2, --config_file fsdp2, --cpu, ... (accelerate "
         "launch --help).",
         epilog=f"Shipped names for --config: {', '.join(shipped_configs('train'))}; for --config_file: "
         f"{', '.join(shipped_configs('accelerate'))}. A file of that path wins over a shipped name.",

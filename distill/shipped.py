@@ -20,7 +20,7 @@ def config_path(kind: str, name: str) -> Path:
     """Find the file that `--config NAME` means: a path if that file exists, otherwise the shipped file of that name.
 
     kind: the folder of the shipped files: `train`, `eval` or `accelerate`. Raises FileNotFoundError, with the shipped
-    names, if there is neither.
+    names, if neither exists.
     """
     if Path(name).is_file():
         return Path(name)
@@ -41,10 +41,10 @@ def shipped_configs(kind: str) -> dict[str, Path]:
 
 
 def check_needs(path: Path, config: Any) -> None:
-    """Check that the inputs of a configuration exist which its file says how to make (`# needs PATH: COMMAND`).
+    """Check the inputs for which a configuration file names the command that makes them (`# needs PATH: COMMAND`).
 
-    config: the configuration after all overrides; a need that no setting refers to any more is not checked. Raises
-    FileNotFoundError with the setting, the path and the command.
+    config: the configuration after all overrides; an input is checked only if a setting still names it. Raises
+    FileNotFoundError with the setting, the path and the command if an input does not exist.
     """
     needs = NEED.findall(path.read_text(encoding="utf-8"))
     for key, value in texts(to_dict(config)):
@@ -54,7 +54,7 @@ def check_needs(path: Path, config: Any) -> None:
 
 
 def texts(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The dotted key and the value of every setting that is a text."""
+    """Yield the dotted key and the value of every setting whose value is a string."""
     for key, value in settings.items():
         if isinstance(value, dict):
             yield from texts(value, f"{prefix}{key}.")

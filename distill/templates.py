@@ -1,4 +1,4 @@
-"""Pages and tables from Jinja2 templates, which lie beside the module that fills them in."""
+"""Fill in Jinja2 templates for pages and tables. A template lies beside the module that uses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, sele
 
 
 def environment(loader: BaseLoader) -> Environment:
-    """The one way in which this project reads templates: an undefined name is an error, block tags leave no lines."""
+    """The settings for all templates of this project: an undefined name is an error, and block tags leave no lines."""
     return Environment(
         loader=loader,
         autoescape=select_autoescape(["html"]),

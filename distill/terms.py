@@ -1,7 +1,7 @@
 """List which lexicon terms are single tokens: evenhand terms TOKENIZER [--lexicon FILE.tsv].
 
 Each pair of terms has a line. A distillation target can move probability between the two terms of a pair only in a form
-in which both are single tokens. In texts the words are swapped whatever their tokens are.
+in which both are single tokens. Swapping words in a text does not need single tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def is_single(form: SurfaceForm) -> bool:
 
 
 def coverage(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> tuple[int, int]:
-    """How many term pairs are single tokens in at least one surface form, and how many term pairs there are."""
+    """Count the term pairs that are single tokens in at least one surface form, and all term pairs."""
     by_pair = [any(is_single(form) for form in forms) for _, forms in _by_pair(surface_forms(tokenizer, lexicon))]
     return sum(by_pair), len(by_pair)
 
@@ -33,7 +33,7 @@ def report(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> str:
     """One line per pair: its terms, the forms in which both are single tokens, and the other forms."""
     lines = ["masculine\tfeminine\tsingle tokens\tseveral tokens"]
     for (masculine, feminine), forms in _by_pair(surface_forms(tokenizer, lexicon)):
-        names = {True: [], False: []}  # type: dict[bool, list[str]]
+        names: dict[bool, list[str]] = {True: [], False: []}
         for form in forms:
             names[is_single(form)].append(f"{form.masculine}/{form.feminine}")
         lines.append(f"{masculine}\t{feminine}\t{', '.join(names[True]) or '-'}\t{', '.join(names[False]) or '-'}")
@@ -41,7 +41,7 @@ def report(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> str:
 
 
 def _by_pair(forms: Iterable[SurfaceForm]) -> Iterable[tuple[tuple[str, str], list[SurfaceForm]]]:
-    """The surface forms of each term pair, with the pair."""
+    """Yield each term pair with its surface forms."""
 
     def pair_of(form: SurfaceForm) -> tuple[str, str]:
         return form.masculine.strip().lower(), form.feminine.strip().lower()

@@ -53,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextlib.contextmanager
 def _explained(config: RunConfig, dry_run: bool) -> Iterator[None]:
-    """Within this context a signal ends the run at once and leaves a note in the run folder (`fit` has its own way to
-    stop), and a GPU that is too small raises MemoryError with its remedy.
+    """In this context a signal ends the run at once and leaves a note in the run folder; `fit` stops in its own way.
+
+    If the memory of the GPU does not suffice, raises MemoryError with the remedy.
     """
     try:
         with StopRequest(at_once=True):
@@ -67,8 +68,8 @@ def _explained(config: RunConfig, dry_run: bool) -> Iterator[None]:
         raise MemoryError(
             f"the memory of the GPU does not suffice ({str(error).splitlines()[0]}); lower train.micro_batch_size "
             f"({config.train.micro_batch_size}), set train.gradient_checkpointing=true, teacher.dtype=bfloat16 or "
-            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact, and "
-            "continues only with the same teacher.dtype and precision"
+            "teacher.shard=true, or launch with configs/accelerate/fsdp2.yaml; the last checkpoint is intact, but "
+            "can be resumed only with the same teacher.dtype and precision"
         ) from error
 
 

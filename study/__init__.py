@@ -1,1 +1,1 @@
-"""Studies: all methods with one budget, collected into one results file and reported."""
+"""Studies: train all methods with the same budget, collect the results in one file, and report them."""

@@ -1,4 +1,4 @@
-"""Studies: train and measure all methods with one budget, then report them.
+"""Studies: train and measure all methods with the same budget, then report them.
 
     python -m study plan CONFIG                               print what would be run, and with which settings
     python -m study run CONFIG [--jobs N] [--only ARM ...] [--seeds S ...]
@@ -27,7 +27,7 @@ from study.plan import plan_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the commands. Returns 1 if a run failed and 2 if nothing could be started."""
+    """Run a command. Returns 0, 1 if a run failed, 2 if nothing could be started, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options) or 0)
@@ -48,31 +48,35 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", _plan, "print what would be run, and with which settings"),
         ("run", _run, "train and measure all arms"),
         ("collect", _collect, "write the results file"),
-        (UNTRAINED, _untrained, "write the student before its training (a part of run)"),
+        (UNTRAINED, _untrained, "write the untrained student (run does this itself)"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.set_defaults(command=command)
         sub.add_argument("config", help="a file of configs/study")
-        sub.add_argument("--set", action="append", default=[], metavar="key=value", help="a setting of the study")
+        sub.add_argument(
+            "--set", action="append", default=[], metavar="key=value", help="change a setting of the study"
+        )
         if name in ("plan", "run"):
             several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
-            sub.add_argument("--only", **several, metavar="ARM", help="these arms, with their variants")
-            sub.add_argument("--seeds", **several, type=int, help="some of the study's seeds")
+            sub.add_argument("--only", **several, metavar="ARM", help="run these arms alone, with their variants")
+            sub.add_argument("--seeds", **several, type=int, help="run these of the study's seeds alone")
         if name == "run":
             sub.add_argument(
-                "--jobs", type=_positive, default=1, help="how many models at a time; they share the cores"
+                "--jobs", type=_positive, default=1, help="how many models to run at a time; they share the cores"
             )
         if name == "collect":
-            sub.add_argument("--out", type=Path, required=True)
-    sub = commands.add_parser("merge", help="put the results files of several machines together")
+            sub.add_argument("--out", type=Path, required=True, help="the results file to write")
+    sub = commands.add_parser("merge", help="join the results files of several machines")
     sub.set_defaults(command=_merge)
-    sub.add_argument("results", nargs="+", type=Path, help="if several have a model, the first one's is taken")
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument(
+        "results", nargs="+", type=Path, help="results files; if several hold a model, the first of them counts"
+    )
+    sub.add_argument("--out", type=Path, required=True, help="the results file to write")
     sub = commands.add_parser("report", help="write RESULTS.md, full tables, plots and model cards from results files")
     sub.set_defaults(command=_report)
-    sub.add_argument("results", nargs="+", type=Path)
-    sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--readme", type=Path, help="a README whose marked part is filled")
+    sub.add_argument("results", nargs="+", type=Path, help="results files")
+    sub.add_argument("--out", type=Path, required=True, help="the summary to write, RESULTS.md")
+    sub.add_argument("--readme", type=Path, help="a README; the report writes the part between its two marks")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Collecting a study: one results file from its run folders and evaluations."""
+"""Collect a study: make one results file from its run folders and evaluations."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ Estimates = dict[tuple[str, int], dict[str, Estimate]]  # by arm and seed, then 
 
 
 def collect(plan: Plan) -> dict[str, Any]:
-    """The content of the results file of a whole study.
+    """Make the content of the study's results file.
 
-    A model whose evaluation belongs to other weights or settings than it has now counts as missing. Raises ValueError
-    when no model is complete, and when models do not compare, for example because they were trained on other data.
+    A model counts as missing if its evaluation is of other weights, or was made with other settings, than it has now.
+    Raises ValueError if no model is complete, or if models cannot be compared, for example because they were trained on
+    other data.
     """
     study, done = plan.study, complete(plan)
     models = [(TEACHER, study.seeds[0]), *((run.arm, run.seed) for run in plan.runs)]
@@ -69,15 +70,18 @@ def _estimates(study: StudyConfig, arm: str, seed: int) -> dict[str, Estimate]:
 
 
 def measured(study: StudyConfig, estimates: Estimates) -> dict[str, Any]:
-    """All measures of a study in their stored form."""
+    """All measures of a study, in the form in which a results file stores them."""
     for_variants = main_measures(study.measures, study.margins)
     arms_only = {model: by_measure for model, by_measure in estimates.items() if not is_variant(model[0])}
-    every = {name: measure_of(name, estimates if name in for_variants else arms_only) for name in study.measures}
-    return without_repeats(every)
+    stored = {name: measure_of(name, estimates if name in for_variants else arms_only) for name in study.measures}
+    return without_repeats(stored)
 
 
 def measure_of(name: str, estimates: Estimates) -> dict[str, Any]:
-    """One measure of all models that have it, stored. Raises ValueError when they were not measured alike."""
+    """One measure of all models that have it, in stored form.
+
+    Raises ValueError if no model has it, or if not all were measured in the same way.
+    """
     chosen = {model: by_measure[name] for model, by_measure in estimates.items() if name in by_measure}
     if not chosen:
         raise ValueError(f"measures: no model has {name}; switch its task on in the evaluation, or leave it out")
@@ -104,7 +108,7 @@ def measure_of(name: str, estimates: Estimates) -> dict[str, Any]:
 
 
 def hours(run_dir: Path) -> dict[str, float]:
-    """Hours of all jobs, summed: of preparing and the teacher's training, and of all others."""
+    """Sum the hours of the jobs that prepare the data and train the teacher, and those of all other jobs."""
     file = run_dir / TIMES
     lines = read_jsonl(file) if file.is_file() else []
     first = [line["seconds"] for line in lines if line["label"].startswith(("prepare", "the teacher's"))]

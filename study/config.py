@@ -28,7 +28,7 @@ def _no(value: Any) -> Any:
 
 @section
 class VariantsConfig:
-    """Variations (`variants`: name -> overrides) of the arms named in `of`."""
+    """Variants of some arms. of: these arms. variants: name -> overrides, which are added to those of the arm."""
 
     of: Annotated[tuple[StrictStr, ...], Field(min_length=1)]
     variants: Annotated[dict[StrictStr, tuple[StrictStr, ...]], Field(min_length=1)]
@@ -43,10 +43,11 @@ class StudyConfig:
     prepare: Python commands (arguments of the interpreter) that run first. Each must notice when its work is done.
     teacher_config, teacher_overrides: how to train the teacher; None if the study reads one that exists.
     train_config, train_overrides: what all arms share. eval_config, eval_overrides: how all models are measured.
-    variant_eval_overrides: switches off what is not measured for variants, which are shown with the main measures only.
-    mixed_precision: of training, in accelerate's words. seeds: of training; one seed means one order of the data in
-    every arm. budget_tokens: the tokens that every arm trains on. budget_hours: wall-clock hours on `budget_machine`,
-    after which no new run starts.
+    variant_eval_overrides: added for variants. They switch measures off, because the tables show only the main measures
+    of variants.
+    mixed_precision: of training, as accelerate calls it. seeds: of training; with the same seed all arms read the data
+    in the same order. budget_tokens: the tokens that every arm trains on. budget_hours: wall-clock hours on
+    `budget_machine`, after which no new run starts.
     arms: name -> overrides. references: the arms that all others are compared with; the first is plain distillation.
     margins: measure -> how much worse than the reference (in the measure's unit) still counts as not inferior.
     measures: what is reported; the first is the disparity, the second the cost on the plot's horizontal axis.
@@ -115,7 +116,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
 
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """A file's settings merged over those of its base. above: the files on the way here, to detect a circle."""
+    """The settings of a file, merged over those of its base. above: the files of which this one is a base."""
     if path in above:
         raise ValueError(f"{path} has itself as a base; leave `base` out of one of {', '.join(map(str, above))}")
     settings = read_settings(path)

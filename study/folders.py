@@ -1,4 +1,4 @@
-"""What the run folders of a study hold: which models are complete, what they were made with, and what is foreign."""
+"""Look into the run folders of a study: which models are complete, and what were they made with?"""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from study.plan import Plan, Run, arms_of, evaluation_config, evaluation_folder,
 
 
 def complete(plan: Plan) -> set[str]:
-    """The labels of models that need nothing more: trained with these settings by this teacher, and measured as such.
+    """The labels of the models that are trained and measured with the study's settings and distilled from its teacher.
 
-    If a run was removed and trained again, its evaluation belongs to the removed weights and does not count.
+    If a run was removed and trained again, its old evaluation does not count, because it is of other weights.
     """
     study, teacher, seed = plan.study, plan.teacher, plan.study.seeds[0]
     arms = {False: TEACHER} | {is_variant(run.arm): run.arm for run in plan.runs}
-    settings = {of_variants: to_dict(evaluation_config(study, arm)) for of_variants, arm in arms.items()}
+    settings = {is_of_variant: to_dict(evaluation_config(study, arm)) for is_of_variant, arm in arms.items()}
     done = set()
     if (teacher.training is None or teacher.folder.is_dir()) and _is_measured(
         study, (TEACHER, seed), settings[False], teacher.fingerprint()
@@ -91,14 +91,14 @@ def origin_of(study: StudyConfig, runs: Sequence[Run], now: Mapping[str, Any] | 
 
 
 def current_sources(config: RunConfig) -> dict[str, Any]:
-    """Hashes of the corpora and the lexicon as they are now; empty for data on a hub, which is not contacted here."""
+    """Hash the corpora and the lexicon as they are now. Empty for data on a hub, because this does not contact hubs."""
     if corpus_version(config.data) is None:
         return {}
     return sources(config.data, load_lexicon(config.augment.tiers, config.augment.lexicon))
 
 
 def foreign_folders(study: StudyConfig) -> list[str]:
-    """Names of folders below run_dir that hold runs but belong to no arm of the study, such as an arm's old name."""
+    """The names of folders below run_dir whose runs belong to no arm, for example because an arm was renamed."""
     known = {UNTRAINED, *arms_of(study)}
     folders = {file.parents[1].name for file in Path(study.run_dir).glob("*/seed*/config.yaml")}
     return sorted(folders - known)

@@ -46,17 +46,17 @@ class FrontConfig:
     points: Annotated[tuple[PointConfig, ...], Field(min_length=2)]
 
 
-def front_pages(every: Sequence[Results]) -> dict[Path, str]:
+def front_pages(studies: Sequence[Results]) -> dict[Path, str]:
     """The picture as SVG, by its path, for each folder of results files that asks for one.
 
     Raises ValueError when a study or an arm of the picture has no results.
     """
     pages = {}
-    for folder in dict.fromkeys(results.path.parent for results in every):
+    for folder in dict.fromkeys(results.path.parent for results in studies):
         file = folder / "templates" / f"{NAME}.yaml"
         if file.is_file():
             config = load_config(FrontConfig, file)
-            chosen = [results for results in every if results.name == config.study]
+            chosen = [results for results in studies if results.name == config.study]
             if not chosen:
                 raise ValueError(f"{file}: there are no results of the study {config.study}; name another one")
             for arm in (TEACHER, *(point.arm for point in config.points)):

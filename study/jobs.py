@@ -1,4 +1,4 @@
-"""Jobs: commands in new processes, several jobs side by side with the cores shared out among them."""
+"""Run jobs, which are commands in new processes, several jobs at a time; they share the cores."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def _environment(num_jobs: int, mixed_precision: str) -> dict[str, str]:
     """The environment of the commands: their share of the cores, the precision, and where the project is.
 
     By default Linux's malloc returns large tensors to the system at once and has to clear fresh pages for the next
-    ones, which takes a tenth of a step of the small world. Here it keeps them, unless the user has set it otherwise.
+    ones, which takes a tenth of a step of the small world. With these settings it keeps the memory, unless the user's
+    environment says otherwise.
     """
     threads = str(max(1, (os.cpu_count() or 1) // num_jobs))
     return {
@@ -95,7 +96,10 @@ def _run_job(
 
 
 def _run_commands(job: Job, environment: dict[str, str], running: list[subprocess.Popen[bytes]]) -> str | None:
-    """Run the commands of a job, each listed in `running` meanwhile. Returns the reason if one failed."""
+    """Run the commands of a job one after another. Returns the reason if one failed.
+
+    running: lists the process of each command while it runs.
+    """
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a", encoding="utf-8") as log:
         for command in job.commands:

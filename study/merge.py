@@ -1,4 +1,4 @@
-"""Merging two results files of one study whose arms or seeds ran on different machines.
+"""Merge two results files of one study whose arms or seeds ran on different machines.
 
 The parts must agree in the teacher's weights, corpora, tokenizer, lexicon and precision, in what all arms share, in how
 they are measured, and in the overrides of an arm that both have. The description of the study (its references, margins,
@@ -27,7 +27,7 @@ SHARED_SETTINGS = (  # settings of the study that all its parts have in common
 
 
 def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """The content of a results file with the models of both parts. If both have a model, the first's is taken.
+    """Make the content of a results file with the models of both parts. If both have a model, the first part counts.
 
     Raises ValueError when they are not parts of one study.
     """
@@ -88,34 +88,34 @@ def _common_facts(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _origin(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """What the runs of both were made with: equal but for the revisions."""
+    """What the runs of both parts were made with. Only their git revisions may differ, so these are joined."""
     ours, theirs = (part.get("origin", {}) for part in (first, second))
     revisions = {*ours.get("git_revisions", []), *theirs.get("git_revisions", [])}
     return {**theirs, **ours, "git_revisions": sorted(revisions)}
 
 
 def _measure(description: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:
-    """A measure in stored form with the columns of both, in the order of arms and seeds."""
+    """A measure in stored form with the columns of both parts, in the order of arms and seeds."""
     first = _models([ours])
-    without_seed = {
-        arm for arm, _ in first if arm in (TEACHER, UNTRAINED)
-    }  # a study has one of each, whatever its seed
+    # a study has one teacher and one untrained student, whatever seed a part gives them
+    without_seed = {arm for arm, _ in first if arm in (TEACHER, UNTRAINED)}
     columns = {model: array for model, array in _models([theirs]).items() if model[0] not in without_seed} | first
     ordered = sorted(columns, key=lambda model: (arms.index(model[0]), model[1]))
     about = {key: value for key, value in description.items() if key not in ("constant", "values", "columns_of")}
     return {**about, **stored_columns({model: columns[model] for model in ordered})}
 
 
-def _models(every: Iterable[Measure]) -> dict[tuple[str, int], FloatArray]:
+def _models(several: Iterable[Measure]) -> dict[tuple[str, int], FloatArray]:
     """The columns of each model by arm and seed."""
     return {
         (arm, seed): columns
-        for measure in every
+        for measure in several
         for arm, seeds in measure.seeds.items()
         for seed, columns in zip(seeds, measure.columns[arm], strict=True)
     }
 
 
 def _both(ours: str | None, theirs: str | None) -> str:
+    """Join two texts by `and`; what both hold comes once."""
     words = [part for word in (ours, theirs) for part in (word or "unknown").split(" and ")]
     return " and ".join(dict.fromkeys(words))

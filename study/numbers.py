@@ -1,7 +1,7 @@
 """Numbers of a study: values, paired differences, shares removed, p-values and verdicts, and how they are written.
 
-A value is the mean over training seeds with its interval. A difference is paired by cluster and by seed. What is
-computed from a measure is kept, since tables, plots and texts ask for the same numbers.
+A value is the mean over training seeds with its interval. A difference is paired by cluster and by seed. Results are
+cached, because tables, plots and texts ask for the same numbers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from study.results import Measure
 
 @cache
 def value(measure: Measure, arm: str) -> Interval:
-    """The measure of one model, mean over its seeds."""
+    """The measure of a model: the mean over its seeds, with its interval."""
     return two_way_interval(measure.columns[arm], measure.statistic)
 
 
@@ -62,7 +62,7 @@ def paired(measure: Measure, arm: str, reference: str) -> tuple[FloatArray, Floa
 
 @cache
 def difference(measure: Measure, arm: str, reference: str) -> Interval:
-    """The measure of an arm minus that of another one, paired."""
+    """The measure of an arm minus that of the reference, paired."""
     mine, theirs = paired(measure, arm, reference)
     columns = np.concatenate([mine, theirs], axis=2)
     return two_way_interval(columns, difference_of(measure.statistic, mine.shape[2]))
@@ -78,12 +78,12 @@ def removed_percent(measure: Measure, arm: str, reference: str) -> Interval:
 
 
 def is_log(measure: Measure) -> bool:
-    """Whether a measure is a logarithm, so that its differences are told in percent."""
+    """Whether a measure is a logarithm, so that a difference is shown as a change in percent."""
     return measure.name.startswith("log_perplexity/")
 
 
 def change_percent(measure: Measure, arm: str, reference: str) -> Interval:
-    """The difference of two logarithms as a change in percent."""
+    """The change in percent from the reference to the arm. measure: a logarithm."""
     log = difference(measure, arm, reference)
     change, low, high = (100 * math.expm1(number) for number in (log.value, log.low, log.high))
     return Interval(change, low, high, 100 * math.exp(log.value) * log.standard_error)
@@ -118,7 +118,7 @@ def families(measure: Measure, reference: str) -> tuple[list[str], list[str]]:
 
 @cache
 def holm_p_values(measure: Measure, reference: str) -> Mapping[str, float]:
-    """Holm-adjusted p-values against a reference, for each of the `families` apart."""
+    """Holm-adjusted p-values against a reference. Each of the `families` is adjusted by itself."""
     adjusted: dict[str, float] = {}
     for family in families(measure, reference):
         adjusted |= zip(family, holm([p_value(measure, arm, reference) for arm in family]), strict=True)
@@ -156,7 +156,10 @@ def at_least(interval: Interval, threshold: float) -> str:
 
 
 def _worsening(measure: Measure, change: Interval) -> Interval:
-    """A difference with the sign that makes more worse. Raises ValueError for a measure without a better direction."""
+    """The difference, with the sign changed where higher is better, so that a larger value is always worse.
+
+    Raises ValueError for a measure without a better direction.
+    """
     if measure.higher_is_better is None:
         raise ValueError(f"for {measure.name} neither more nor less is better; take it out of the study's margins")
     if not measure.higher_is_better:
@@ -168,7 +171,7 @@ def _worsening(measure: Measure, change: Interval) -> Interval:
 
 
 def cell(interval: Interval, digits: int = 3, with_interval: bool = True) -> str:
-    """A value, with its interval where it has one. digits: decimal places of values below 100."""
+    """Write a value, with its interval if it has one. digits: decimal places of values below 100."""
     if math.isnan(interval.value):
         return "not defined"
     digits = 1 if abs(interval.value) >= 100 else digits
@@ -179,5 +182,5 @@ def cell(interval: Interval, digits: int = 3, with_interval: bool = True) -> str
 
 
 def p_text(p: float) -> str:
-    """A p-value as tables show it."""
+    """Write a p-value: three decimals, `< 0.001`, or a dash if it is not defined."""
     return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

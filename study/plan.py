@@ -31,7 +31,7 @@ class Teacher:
 
     @property
     def folder(self) -> Path:
-        """Where the teacher is. The name of a model on a hub is not a folder."""
+        """The teacher's folder. It does not exist if the teacher is on a hub."""
         return Path(self.config.path)
 
     @property
@@ -187,7 +187,7 @@ def is_variant(arm: str) -> bool:
 
 
 def main_measures(measures: Sequence[str], with_margin: Collection[str]) -> list[str]:
-    """The disparity, the cost (the first two of a study) and those with a margin: all that variants are shown with."""
+    """The measures that tables show of variants too: disparity and cost (the first two), and those with a margin."""
     return list(dict.fromkeys([*measures[:2], *(name for name in measures if name in with_margin)]))
 
 
@@ -202,5 +202,5 @@ def evaluation_config(study: StudyConfig, arm: str) -> EvalConfig:
 
 
 def evaluation_folder(study: StudyConfig, arm: str, seed: int) -> Path:
-    """Where the evaluation of one model is."""
+    """The folder with the evaluation of one model."""
     return Path(study.run_dir) / "evaluation" / arm / f"seed{seed}"

@@ -1,4 +1,4 @@
-"""The report of studies, from results files alone.
+"""Report studies from their results files alone.
 
 - RESULTS.md, the summary: the template results.md.jinja
 - beside every results file NAME.json the full tables, NAME.md (study.md.jinja), its plots, NAME.svg and NAME_ARM.svg,
@@ -31,23 +31,23 @@ README_BLOCK = "<!-- study: written by python -m study report -->\n", "<!-- end 
 
 
 def pages(paths: Sequence[Path], out: Path, readme: Path | None = None) -> dict[Path, str]:
-    """All files of the report with their texts.
+    """The files of the report, with their texts.
 
     out: where RESULTS.md will be. readme: a README whose marked part is filled. Raises ValueError for two files of one
     study, for a results file that is not below the folder of `out` and of `readme`, for a README without the marks,
     and for a fault in a template.
     """
-    every = [load(path) for path in paths]
-    _check(every, out)
-    pages = {out: filled("results.md.jinja", every, **_links(every, out)).rstrip() + "\n"}
+    studies = [load(path) for path in paths]
+    _check(studies, out)
+    pages = {out: filled("results.md.jinja", studies, **_links(studies, out)).rstrip() + "\n"}
     if readme is not None:
-        _check(every, readme)
+        _check(studies, readme)
         pages[readme] = with_marked_part(
-            readme, filled("readme.md.jinja", every, report=_link(out, readme), **_links(every, readme))
+            readme, filled("readme.md.jinja", studies, report=_link(out, readme), **_links(studies, readme))
         )
-    pages |= front_pages(every)
-    for results in every:
-        pages[results.path.with_suffix(".md")] = study_page(results, every)
+    pages |= front_pages(studies)
+    for results in studies:
+        pages[results.path.with_suffix(".md")] = study_page(results, studies)
         pages |= plots(results)
         if recommended(results) is not None:
             pages[results.path.with_name(f"{results.path.stem}_model_card.md")] = card(results)
@@ -62,9 +62,9 @@ def with_marked_part(readme: Path, text: str) -> str:
     return f"{old.split(begin)[0]}{begin}\n{text.strip()}\n\n{end}{old.split(end)[1]}"
 
 
-def _check(every: Sequence[Results], out: Path) -> None:
-    names = [results.name for results in every]
-    for results in every:
+def _check(studies: Sequence[Results], out: Path) -> None:
+    names = [results.name for results in studies]
+    for results in studies:
         if names.count(results.name) > 1:
             raise ValueError(
                 f"{results.path} is not the only file of the study {results.name}; put them together with merge"
@@ -75,9 +75,9 @@ def _check(every: Sequence[Results], out: Path) -> None:
             )
 
 
-def _links(every: Sequence[Results], out: Path) -> dict[str, Any]:
+def _links(studies: Sequence[Results], out: Path) -> dict[str, Any]:
     """The functions `page` and `plot` of templates: links from `out` to the page and the plot of a study."""
-    paths = {results.name: results.path for results in every}
+    paths = {results.name: results.path for results in studies}
     return {
         "page": lambda study: _link(paths[study].with_suffix(".md"), out),
         "plot": lambda study: _link(paths[study].with_suffix(".svg"), out),
@@ -92,24 +92,24 @@ def _link(path: Path, out: Path) -> str:
 # -- the page of a study ---------------------------------------------------------------------------------------------
 
 
-def study_page(results: Results, every: Sequence[Results]) -> str:
-    """The full tables of one study. every: all studies of the report, which its notes may cite."""
+def study_page(results: Results, studies: Sequence[Results]) -> str:
+    """The full tables of one study. studies: all studies of the report, which its notes may cite."""
     text = filled(
         "study.md.jinja",
-        every,
+        studies,
         results=results,
         content=results.content,
         missing=_missing(results),
         sections=_sections(results),
         overrides=tables.overrides_table(results),
         notes=f"{results.name}_notes.md.jinja",
-        **_links(every, results.path),
+        **_links(studies, results.path),
     )
     return text.rstrip() + "\n"
 
 
 def _sections(results: Results) -> list[dict[str, Any]]:
-    """The tables of a page: title, plot (or None) and table of each."""
+    """The sections of a page: each has a title, a plot (or None) and a table."""
     plain, references = results.study["references"][0], results.study["references"]
     methods = [arm for arm in results.arms if not is_variant(arm)]
     variants = [arm for arm in results.arms if is_variant(arm)]
@@ -120,9 +120,12 @@ def _sections(results: Results) -> list[dict[str, Any]]:
             sections.append((f"Differences to `{reference}`", None, table))
     if variants:
         sections.append(("Variants", None, tables.values_table(results, variants, plain)))
-    for base, of_base in _bases(results.arms).items():
-        table = tables.differences_table(results, variants, base)
-        sections.append((f"Variants: differences to `{base}`", _variants_plot(results.path, base, of_base), table))
+    for base, own_variants in _bases(results.arms).items():
+        table, plot = (
+            tables.differences_table(results, variants, base),
+            _variants_plot(results.path, base, own_variants),
+        )
+        sections.append((f"Variants: differences to `{base}`", plot, table))
     sections += _other_sections(results, methods, plain)
     sections.append(("What was measured on what", None, tables.items_table(results, methods, plain)))
     return [{"title": title, "plot": plot and plot.name, "table": table} for title, plot, table in sections]
@@ -177,7 +180,7 @@ def _points(results: Results, arms: Sequence[str]) -> list[Point]:
 
 
 def _bases(arms: Sequence[str]) -> dict[str, list[str]]:
-    """The arms that have variants, with these."""
+    """The arms that have variants, each with its variants."""
     bases: dict[str, list[str]] = {}
     for arm in arms:
         if is_variant(arm) and base_of(arm) in arms:
@@ -186,7 +189,7 @@ def _bases(arms: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _variants_plot(path: Path, base: str, variants: Sequence[str]) -> Path | None:
-    """The plot of an arm with its variants; None for a single variant, about which a table says as much."""
+    """The file of the plot of an arm with its variants; None for a single variant, because the table says as much."""
     return path.with_name(f"{path.stem}_{base}.svg") if len(variants) > 1 else None
 
 

@@ -11,10 +11,10 @@ Schema (schema_version 1):
   statistic is a key of `STATISTICS`, values is {arm: {seed: columns}}, columns are [num_clusters][num_varying] numbers,
   and constant is {index: column} for the columns that all models share (counts, a known truth)
 
-For variants (ARM+VARIANT) it holds the first two measures and those with a margin. A measure with the same columns as
-another one has columns_of, that one's name, in place of constant and values. A measure with more than MAX_CLUSTERS
-clusters has them added up in random groups, the same in all models. Every statistic is one of sums, so its value does
-not change; only the unit of resampling becomes larger.
+Of variants (ARM+VARIANT) the file holds the first two measures and those with a margin. If a measure has the same
+columns as an earlier measure, it has columns_of, the name of that measure, instead of constant and values. If a measure
+has more than MAX_CLUSTERS clusters, they are added up in random groups, the same in all models. This does not change
+any value, because every statistic is computed from sums; only the unit of resampling becomes larger.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A results file that has been read. content: as the schema has it. measures: by name, with complete columns."""
+    """A results file that was read. content: as in the schema above. measures: by name, with complete columns."""
 
     path: Path
     content: dict[str, Any]
@@ -153,7 +153,7 @@ def measures(results: dict[str, Any]) -> dict[str, Measure]:
 
 
 def read_measure(name: str, stored: dict[str, Any], margin: float | None = None) -> Measure:
-    """One measure from its stored form, which is that of `stored_columns` with a description."""
+    """Make a measure from its stored form: what `stored_columns` returns, and the description of the measure."""
     constant = {int(index): column for index, column in stored["constant"].items()}
 
     def complete(varying: Sequence[Sequence[float]]) -> FloatArray:
@@ -190,7 +190,7 @@ def stored_columns(columns: dict[tuple[str, int], FloatArray]) -> dict[str, Any]
 
 
 def without_repeats(complete: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Replace the columns of a measure by columns_of when an earlier measure has the same ones."""
+    """Replace the columns of a measure by `columns_of` if an earlier measure has the same columns."""
     stored: dict[str, dict[str, Any]] = {}
     for name, measure in complete.items():
         columns = {key: measure[key] for key in ("constant", "values")}
@@ -205,14 +205,14 @@ def grouped(columns: FloatArray) -> FloatArray:
     if len(columns) <= MAX_CLUSTERS:
         return columns
     sums = np.zeros((MAX_CLUSTERS, columns.shape[1]))
-    # random, because neighbours are often alike (a man and a woman in turn) and groups of like ones would vary more
+    # random, because neighbours are often alike, and groups of similar clusters would differ more from each other
     groups = np.random.default_rng(0).permutation(len(columns)) % MAX_CLUSTERS
     np.add.at(sums, groups, columns)
     return sums
 
 
 def rounded(columns: FloatArray) -> FloatArray:
-    """Numbers with NUM_DIGITS significant digits."""
+    """Round numbers to NUM_DIGITS significant digits."""
     return np.vectorize(lambda number: float(f"{number:.{NUM_DIGITS}g}"), otypes=[float])(columns)
 
 

@@ -1,4 +1,4 @@
-"""Running a study: one run folder and one evaluation per model.
+"""Run a study: make a run folder and an evaluation of every model.
 
 Each model is a job of two commands, train.py and eval.py. Both resume where they were stopped and skip what is
 complete; so does the study. A job that fails does not stop the others.
@@ -54,7 +54,7 @@ def run_study(plan: Plan, words: tuple[str, ...], num_jobs: int) -> int:
 
 
 def write_untrained(run: Run) -> None:
-    """Write the student before its training as a run folder. Raises what `load_run_models` and `open_run` raise."""
+    """Write the untrained student into a run folder. Raises what `load_run_models` and `open_run` raise."""
     if is_complete(run.config):
         return
     models = load_run_models(run.config)
@@ -80,7 +80,7 @@ def _report(failed: dict[str, str]) -> int:
 
 
 def _first_jobs(plan: Plan) -> list[Job]:
-    """What has to be done before all else, in this order: the preparing commands, and the teacher's training."""
+    """The jobs that must run first, in this order: the preparing commands, and the teacher's training."""
     study, training, logs = plan.study, plan.teacher.training, Path(plan.study.run_dir) / "logs"
     jobs = [
         Job(f"prepare {number}", ((sys.executable, *command),), logs / f"prepare{number}.log")

@@ -36,7 +36,7 @@ TITLES = {  # other measures go by their names, which docs/evaluation.md explain
 
 
 def values_table(results: Results, arms: Sequence[str], plain: str) -> str:
-    """One row per arm: how much bias it removes of the teacher's and of `plain`'s, and the main measures."""
+    """One row per arm: how much of the teacher's and of `plain`'s bias it removes (%), and the main measures."""
     disparity, shown = results.disparity, shown_with_all(results)
     bases = [base for base in (TEACHER, plain) if base in disparity.columns]
     header = ["arm", "seeds", *(f"bias removed, of {base} (%)" for base in bases), *(map(_title, shown))]
@@ -55,7 +55,7 @@ def values_table(results: Results, arms: Sequence[str], plain: str) -> str:
 def differences_table(results: Results, arms: Sequence[str], reference: str) -> str:
     """One row per arm: paired differences of the disparity and of every measure with a margin, with verdicts.
 
-    A difference of log-perplexities is shown as one of perplexities, in percent.
+    The difference of two log-perplexities is shown as the change of the perplexity in percent.
     """
     shown = [measure for measure in shown_with_all(results) if measure is results.disparity or measure.margin]
     header = ["arm"]
@@ -82,14 +82,13 @@ def _tested(measure: Measure, arm: str, reference: str) -> list[str]:
 
 
 def others_table(measures: Sequence[Measure], arms: Sequence[str]) -> str:
-    """The values of all arms, the longer of the two lists in rows."""
-    return _longer_in_rows(
-        [f"`{arm}`" for arm in arms], {_title(one): [_value(one, arm) for arm in arms] for one in measures}
-    )
+    """The values of all arms. The rows are the arms or the measures, whichever are more."""
+    columns = {_title(measure): [_value(measure, arm) for arm in arms] for measure in measures}
+    return _longer_in_rows([f"`{arm}`" for arm in arms], columns)
 
 
 def other_differences_table(measures: Sequence[Measure], arms: Sequence[str], reference: str) -> str:
-    """The paired differences of all arms to a reference with Holm-adjusted p-values, the longer list in rows."""
+    """The paired differences of all arms to a reference, with Holm-adjusted p-values; rows as in `others_table`."""
     tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference)]
     columns = {}
     for measure in measures:
@@ -102,10 +101,10 @@ def other_differences_table(measures: Sequence[Measure], arms: Sequence[str], re
 
 
 def items_table(results: Results, arms: Sequence[str], reference: str) -> str:
-    """What each measure was measured on, the minimum detectable effect, and the convention.
+    """One row per measure: its items and clusters, its minimum detectable effect, and its convention.
 
-    The minimum detectable effect is that of a difference to the reference in the measure's unit, the median over arms.
-    Only measures with the same convention are comparable.
+    The effect is a difference to the reference, in the measure's unit; the median over arms. Only measures with the
+    same convention are comparable.
     """
     rows = []
     for name, stored in results.content["measures"].items():
@@ -131,7 +130,7 @@ def overrides_table(results: Results) -> str:
 
 
 def shown_with_all(results: Results) -> list[Measure]:
-    """The main measures, which are measured for variants too."""
+    """The main measures, which variants have too."""
     with_margin = [name for name, measure in results.measures.items() if measure.margin]
     return [results.measures[name] for name in main_measures(list(results.measures), with_margin)]
 
@@ -164,7 +163,10 @@ def _value(measure: Measure, arm: str) -> str:
 
 
 def _longer_in_rows(arms: list[str], columns: dict[str, list[str]]) -> str:
-    """A table of arms and measures. columns: the cells of each measure, by its title, in the order of the arms."""
+    """A table whose rows are the arms or the measures, whichever are more.
+
+    columns: the cells of each measure, by its title, in the order of the arms.
+    """
     if len(arms) > len(columns):
         return _table(["arm", *columns], [[arm, *row] for arm, *row in zip(arms, *columns.values(), strict=True)])
     return _table(["measure", *arms], [[title, *cells] for title, cells in columns.items()])

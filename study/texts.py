@@ -1,18 +1,18 @@
-"""Texts with numbers from results files: Jinja2 templates, and the functions that they may call.
+"""Fill Jinja2 templates with numbers from results files. These are the functions that a template may call:
 
     {{ value(STUDY, ARM, MEASURE) }}                  0.105 [0.091, 0.120]
     {{ difference(STUDY, ARM, REFERENCE, MEASURE) }}  arm minus reference, paired
     {{ removed(STUDY, ARM, REFERENCE) }}              how much of the reference's disparity the arm removes (%)
     {{ percent(STUDY, ARM, REFERENCE, MEASURE) }}     100 (exp(difference) - 1) of a logarithm; perplexity by default
-    {{ p(STUDY, ARM, REFERENCE, MEASURE) }}           Holm-adjusted over all arms, or over the reference's variants
+    {{ p(STUDY, ARM, REFERENCE, MEASURE) }}           p-value, Holm-adjusted over all arms or the reference's variants
     {{ verdict(STUDY, ARM, REFERENCE, MEASURE) }}     yes, no or open: not inferior by the study's margin
     {{ better(STUDY, ARM, REFERENCE, MEASURE) }}      yes, no or open: better with the whole interval
-    {{ at_least(STUDY, ARM, REFERENCE, PERCENT) }}    yes, no or open: removes so much of the reference's disparity
+    {{ at_least(STUDY, ARM, REFERENCE, PERCENT) }}    yes, no or open: removes that much of the reference's disparity
     {{ seeds(STUDY, ARM) }}                           how many training seeds it has
 
-With `interval=false` the first four give the value alone. `studies` lists the results, `page(STUDY)` and `plot(STUDY)`
-are links. A template beside the results files, in their folder `templates`, replaces the one of the same name in
-study/templates. No number of a result is written in a template, so that none can differ from its results file.
+With `interval=false` the first four give the value alone. `studies` lists the results; `page(STUDY)` and `plot(STUDY)`
+are links. A template in the folder `templates` beside the results files replaces the one of the same name in
+study/templates. Templates state no result by hand, so that no number can differ from its results file.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from study.results import Measure, Results
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def filled(template: str, every: Sequence[Results], **names: Any) -> str:
-    """A template of this name with the numbers of all studies. names: what else it may use.
+def filled(template: str, studies: Sequence[Results], **names: Any) -> str:
+    """Fill the template of this name with the numbers of all studies. names: further names that it may use.
 
-    Raises ValueError, with the template's line, for a fault in it, such as a study, arm or measure without results.
+    Raises ValueError, with the line of the template, for a fault in it, such as an arm that has no results.
     """
-    folders = dict.fromkeys([*(results.path.parent / "templates" for results in every), TEMPLATES])
+    folders = dict.fromkeys([*(results.path.parent / "templates" for results in studies), TEMPLATES])
     reader = environment(FileSystemLoader(list(folders)))
-    functions = Functions(every)
+    functions = Functions(studies)
     reader.globals |= {name: getattr(functions, name) for name in FUNCTIONS}
     try:
-        return reader.get_template(template).render(studies=every, **names)
+        return reader.get_template(template).render(studies=studies, **names)
     except (TemplateError, TypeError, ValueError) as error:
         raise ValueError(f"{_place(error, template)}: {error}") from error
 
@@ -58,8 +58,8 @@ def _place(error: Exception, template: str) -> str:
 class Functions:
     """The functions of templates. Each raises ValueError for a study, arm or measure that has no results."""
 
-    def __init__(self, every: Sequence[Results]):
-        self._studies = {results.name: results for results in every}
+    def __init__(self, studies: Sequence[Results]):
+        self._studies = {results.name: results for results in studies}
 
     def value(self, study: str, arm: str, measure: str, interval: bool = True) -> str:
         return cell(numbers.value(self._measure(study, measure, arm), arm), with_interval=interval)
@@ -77,7 +77,7 @@ class Functions:
     ) -> str:
         given = self._measure(study, measure, arm, reference)
         if not numbers.is_log(given):
-            raise ValueError(f"{measure} is no logarithm, so its differences are not told in percent; use difference")
+            raise ValueError(f"{measure} is no logarithm, so it has no change in percent; use difference")
         return cell(numbers.change_percent(given, arm, reference), 2, interval)
 
     def p(self, study: str, arm: str, reference: str, measure: str) -> str:

@@ -59,7 +59,7 @@ def test_bad_requests_are_one_message(config_file, tmp_path):
     settings, teacher = run / "config.yaml", tmp_path / "teacher" / "generation_config.json"
     written, generation = settings.read_text(), teacher.read_text()
     teacher.write_text(generation + "\n")
-    with pytest.raises(ValueError, match="the teacher of .*run is not what it was trained with"):
+    with pytest.raises(ValueError, match="the teacher of .*run is not the one that it was trained with"):
         main([str(run), "best", "--out", str(out)])
     teacher.write_text(generation)
     settings.write_text(written.replace("layers:\n  - 0\n  - 3\n", "layers:\n  - 0\n  - 3\n  - 3\n"))
