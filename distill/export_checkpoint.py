@@ -46,8 +46,9 @@ def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     """Write the student of a run's checkpoint into `out`: weights, configuration, tokenizer and model card.
 
     The teacher, or whatever else the student was made from, must still be where it was. Relative paths start at the
-    current folder. Returns the state of the run at the checkpoint. Raises FileNotFoundError for a run or checkpoint that
-    does not exist, ValueError for a damaged checkpoint or for models that have changed since, OSError on a full disk.
+    current folder. Returns the state of the run at the checkpoint. Raises FileNotFoundError if the run or the
+    checkpoint does not exist, ValueError for a damaged checkpoint or for models that have changed since, and OSError on
+    a full disk.
     """
     if out.exists() or out.resolve().is_relative_to(run_dir.resolve()):
         raise ValueError(f"{out} exists or is in the run's folder; give another --out")

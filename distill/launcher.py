@@ -36,12 +36,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "evenhand train") -
     Raises ValueError or OSError, before anything is started, for settings that are not valid and for options and files
     that do not exist.
     """
-    options, rest = _parser(prog).parse_known_args(arguments)
-    overrides = [word for word in rest if OVERRIDE.fullmatch(word)]
+    options, words = _parser(prog).parse_known_args(arguments)
+    overrides = [word for word in words if OVERRIDE.fullmatch(word)]
     path = config_path("train", options.config)
     check_needs(path, load_config(RunConfig, path, overrides))
     training = ["--config", str(path), *["--dry-run"] * options.dry_run, *overrides]
-    launcher = launcher_options([word for word in rest if not OVERRIDE.fullmatch(word)], training)
+    launcher = launcher_options([word for word in words if not OVERRIDE.fullmatch(word)], training)
     choose_hardware(launcher)
     return _launch(launcher)
 

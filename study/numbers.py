@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from distill.evaluation.report.cells import p_value as p_cell
 from distill.evaluation.statistics.estimators import (
     FloatArray,
     Statistic,
@@ -183,4 +184,4 @@ def cell(interval: Interval, digits: int = 3, with_interval: bool = True) -> str
 
 def p_text(p: float) -> str:
     """Write a p-value: three decimals, `< 0.001`, or a dash if it is not defined."""
-    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "–" if math.isnan(p) else p_cell(p)

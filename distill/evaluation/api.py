@@ -28,12 +28,12 @@ def evaluate_model(
 ) -> dict[str, Measurement]:
     """The measurements of one model, by name, each with its interval, convention and number of items.
 
-    model: a folder, a hub name, a .gguf file or a run folder. It may also be a loaded causal LM of transformers: this
-    needs its `tokenizer`, is measured with its own device and dtype, and is left in evaluation mode. settings: an
-    `EvalConfig`, or nested settings as in a YAML file of configs/eval. tasks: the names of those to run; by default all
-    that the settings switch on. Tasks that others are computed from (bold for sentiment, say) must be named too. Raises
-    ValueError for unknown settings, for a task that is not switched on, and with the message of the first task that
-    fails.
+    model: a folder, a hub name, a .gguf file or a run folder. It may also be a loaded causal LM of transformers, with
+    its `tokenizer`. A loaded model is measured on its device and in its dtype, and is left in evaluation mode.
+    settings: an `EvalConfig`, or nested settings as in a YAML file of configs/eval. tasks: the names of the tasks to
+    run; by default all that the settings switch on. If a task is computed from another one's records (sentiment from
+    bold, for example), name both. Raises ValueError for unknown settings, for a task that is not switched on, and with
+    the message of the first task that fails.
 
         from distill.evaluation import evaluate_model
         settings = {"benchmarks": {"crows_pairs": "crows_pairs_anonymized.csv"}}
@@ -55,7 +55,7 @@ def evaluate_model(
 
 
 def _chosen_tasks(config: EvalConfig, wanted: Collection[str] | None) -> list[Task]:
-    """The planned tasks that are wanted, all when None. Raises ValueError when one of them is missing."""
+    """The planned tasks that are wanted, or all if `wanted` is None. Raises ValueError if one of them is missing."""
     planned, failures = plan_tasks(config)
     names = [task.name for task in planned]
     if wanted is None:
@@ -82,7 +82,7 @@ def _scorer(
     if isinstance(model, str | Path):
         if tokenizer is not None:
             raise ValueError(
-                "a tokenizer goes with a loaded model; the one of a path is loaded with it, so leave it out"
+                f"tokenizer is given, but model is a path ({model}), whose own tokenizer is loaded; leave tokenizer out"
             )
         return load_scorer(parse_models([str(model)])[0], config)
     if tokenizer is None:

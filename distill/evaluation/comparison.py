@@ -38,9 +38,9 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
     """All models of several results.json files as one evaluation. A path may also be the folder of such a file.
 
     The reference and the configuration are those of the first file; if this version cannot read that configuration,
-    only its statistics are. A model that several files have is taken once, with the tasks of all. If a different model
-    has a label that is taken, or one whose records would have the same file name, the name of its folder is added to
-    the label. What no file has measured is a failure. Raises FileNotFoundError or ValueError with the remedy.
+    only its statistics are. A model that several files hold comes once, with the tasks of all these files. If the label
+    of a different model is taken, or would give its records a file name that is taken, the name of its folder is added
+    to the label. What no file has measured is a failure. Raises FileNotFoundError or ValueError with the remedy.
     """
     files = [path / "results.json" if path.is_dir() else path for path in paths]
     contents = [read_results(file) for file in files]
@@ -59,7 +59,7 @@ def load_evaluations(paths: Sequence[Path]) -> tuple[Evaluation, EvalConfig]:
 
 
 def _load(results: dict[str, Any], file: Path, config: EvalConfig) -> Loaded:
-    """The models of a results.json with their estimates, and its failures with those of computing the estimates."""
+    """Load the models of a results.json and compute their estimates. What cannot be computed joins its failures."""
     models = []
     failures = [Failure(**failure) for failure in results["failures"]]
     for written in results["models"]:
@@ -70,7 +70,7 @@ def _load(results: dict[str, Any], file: Path, config: EvalConfig) -> Loaded:
 
 
 def _load_model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tuple[ModelResult, list[Failure]]:
-    """A model with its estimates. A task that this version does not know or cannot summarise is a failure."""
+    """Load a model and compute its estimates. A task that this version does not know or cannot summarise has failed."""
     info = {key: value for key, value in model.items() if key not in ("examples", "groups", "tasks")}
     records = model_records(model, folder)
     runs: dict[str, TaskRun] = {}
@@ -94,7 +94,7 @@ def _load_model(model: dict[str, Any], folder: Path, config: EvalConfig) -> tupl
 def _join(loaded: Sequence[Loaded]) -> tuple[list[ModelResult], list[Failure]]:
     """The models of all files, each once and under a label of its own, and what no file has measured."""
     joined: list[ModelResult] = []
-    labels: list[str] = []  # of `joined`, as they are in the files
+    labels: list[str] = []  # their labels in the files
     failures: list[Failure] = []
     for evaluation in loaded:
         renamed: dict[str | None, str] = {}
@@ -115,7 +115,7 @@ def _join(loaded: Sequence[Loaded]) -> tuple[list[ModelResult], list[Failure]]:
 
 
 def _are_same(first: ModelResult, second: ModelResult) -> bool:
-    """Whether two results are of the same model, run in the same way: by the records of their common tasks, if any."""
+    """Whether two results are of the same model, run in the same way. The keys of common tasks decide, if any."""
     shared = first.tasks.keys() & second.tasks.keys()
     if shared:
         return all(first.tasks[name].key == second.tasks[name].key for name in shared)
@@ -127,7 +127,7 @@ def _merged(first: ModelResult, second: ModelResult) -> ModelResult:
 
 
 def _relabelled(model: ModelResult, folder: str, taken: Sequence[str]) -> ModelResult:
-    """The model under its label, or a longer one whose records' file name is none of those of the taken labels."""
+    """The model under its own label, or under a longer one if its records' file name is taken."""
     own, names = model.info["label"], [examples_name(label) for label in taken]
     numbered = (f"{own}@{folder}-{number}" for number in count(2))
     label = next(label for label in chain((own, f"{own}@{folder}"), numbered) if examples_name(label) not in names)
@@ -135,7 +135,7 @@ def _relabelled(model: ModelResult, folder: str, taken: Sequence[str]) -> ModelR
 
 
 def _unmeasured(failures: Sequence[Failure], models: Sequence[ModelResult]) -> list[Failure]:
-    """One failure for each task of a model, without the tasks that another file has measured."""
+    """One failure for each task of a model, except for tasks that another file has measured."""
     measured = {(model.info["label"], task) for model in models for task in (None, *model.tasks)}
     first: dict[tuple[str | None, ...], Failure] = {}
     for failure in failures:
@@ -146,7 +146,7 @@ def _unmeasured(failures: Sequence[Failure], models: Sequence[ModelResult]) -> l
 
 
 def _config(path: Path, written: dict[str, Any]) -> tuple[EvalConfig, str]:
-    """The configuration of a results.json, and in words which file's it is."""
+    """The configuration of a results.json, and a text that says which file it comes from."""
     config = _valid(written)
     if config is not None:
         return config, str(path)

@@ -1,6 +1,6 @@
 """What an evaluation would do: tables of its tasks, and of its models with the time to expect.
 
-Every model is loaded and timed for a few seconds. Its tasks are prepared as far as that needs no records, so a dry run
+Every model is loaded and timed for a few seconds. Tasks that need no records of other tasks are prepared, so a dry run
 also reports what cannot be measured.
 """
 
@@ -77,7 +77,7 @@ def dry_run(
 
 
 def measure_rates(scorer: Scorer, samples: bool) -> Rates:
-    """Time one batch that is read and, if the model `samples`, a few sampled tokens of as many rows as fit."""
+    """Time how fast the model reads one batch and, if `samples`, samples a few tokens for as many rows as fit."""
     rng = np.random.default_rng(0)
     length = min(PROBE_ROW_TOKENS, (scorer.context or PROBE_ROW_TOKENS) - 1)
     num_rows = max(1, scorer.max_batch_tokens // length)
@@ -99,10 +99,10 @@ def measure_rates(scorer: Scorer, samples: bool) -> Rates:
 def _shares_done(
     tasks: Sequence[Task], known: Known, scorer: Scorer, model: str
 ) -> tuple[list[tuple[Task, float]], list[Failure]]:
-    """The tasks with the share of their items whose records are known, and those that cannot be prepared.
+    """Each task with the proportion of its items whose records are known, and the tasks that cannot be prepared.
 
-    model: its `model_key`. The items of a task that needs the records of others are not known before those are scored,
-    so their number is an estimate.
+    model: its `model_key`. If a task needs the records of others, its items are unknown until those are scored, so
+    their number is an estimate.
     """
     keys: dict[str, str] = {}
     shares, failures = [], []

@@ -1,4 +1,4 @@
-"""What a measure is to the suite. Each one is a file of `measures/`, which ends with its own `MEASURE`."""
+"""The interface of a measure. Every measure is a file in `measures/`, which ends with its `MEASURE`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Description(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a measure makes its task from.
+    """What a measure may use to plan its task.
 
     documents: the texts that the setting `text` names; None when it names none or they cannot be read (which is
     reported once, for all measures). tasks: by name, the tasks of the measures that stand earlier in the list.
@@ -32,7 +32,7 @@ class Inputs:
 
 
 def reads_no_text(config: EvalConfig) -> bool:
-    """Most measures bring their own data."""
+    """The default of `Measure.reads_text`: most measures bring their own data."""
     return False
 
 
@@ -40,7 +40,7 @@ def reads_no_text(config: EvalConfig) -> bool:
 class Measure:
     """One measure: how it is computed, what its numbers mean, and what a reader must not overlook.
 
-    name: of its task, and how settings and records call it. task: reads the data and returns the task, or None when the
+    name: the name of its task, in settings and in records. task: reads the data and returns the task, or None when the
     configuration leaves the measure out; what it raises is reported, and the other measures run. summarise: turns
     records into estimates: (records, *conventions, settings). descriptions: of every measurement that `summarise` can
     give, by name, in the order of the report. caveats: sentences for the end of the report. reads_text: whether the

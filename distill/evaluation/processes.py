@@ -35,7 +35,7 @@ ALONE = Processes()
 
 
 def current_processes() -> Processes:
-    """Join the processes that a launcher has started (with gloo on the CPU); without a launcher, there is one."""
+    """Join the processes that a launcher has started (with gloo on the CPU). Without a launcher, return ALONE."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     # without cpu=True, each of two CPU processes would believe that it is alone

@@ -1,4 +1,4 @@
-"""How far an evaluation is: a bar with the time left, and a line for each task that has ended, on stderr."""
+"""Show on stderr how far an evaluation is: a bar with the time left, and a line for each task that has ended."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tqdm import tqdm
 from distill.evaluation.processes import Processes
 from distill.evaluation.task import Task
 
-SAMPLED_COST = 4  # to sample a token takes about as long as to read this many
+SAMPLED_COST = 4  # sampling a token takes about as long as reading this many
 
 
 def cost(task: Task) -> int:
-    """The size of a task in tokens that are read; a token that is sampled counts more."""
+    """The cost of a task in tokens that are read; a sampled token counts as SAMPLED_COST of them."""
     return max(1, task.num_tokens + SAMPLED_COST * task.num_new_tokens)
 
 
 def duration(seconds: float) -> str:
     """Seconds as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+    minutes, odd_seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{odd_seconds:02}"
 
 
 class ProgressBar:
@@ -51,26 +51,26 @@ class ProgressBar:
         self.bar.close()
 
     def start_model(self, label: str) -> None:
-        """Another model is being loaded."""
+        """Say that the model is being loaded."""
         self.label = label
         self.done_before = self.num_started * self.per_model
         self.num_started += 1
         self.bar.set_description_str(f"{label}: loading")
 
     def skip_model(self) -> None:
-        """The model could not be loaded."""
+        """Move past a model that could not be loaded."""
         self._move_to(self.num_started * self.per_model)
 
     def start_task(self, task: Task) -> None:
-        """The task is being prepared."""
+        """Say that the task is being prepared."""
         self.bar.set_description_str(f"{self.label}: {task.name}")
 
     def advance(self, task: Task, share: float) -> None:
-        """This process has done that share of the task's items; the other processes are assumed to be as far."""
+        """Add a proportion of the task's items that this process has done. The others are assumed to be as fast."""
         self.bar.update(min(share * cost(task) * self.processes.count, self.done_before + cost(task) - self.bar.n))
 
     def end_task(self, task: Task, seconds: float | None) -> None:
-        """The task has ended. seconds: how long it took; None if it failed."""
+        """Write the task's line and move past it. seconds: how long it took; None if it failed."""
         self.done_before += cost(task)
         self._move_to(self.done_before)
         if self.processes.is_main:

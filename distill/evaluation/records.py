@@ -1,8 +1,9 @@
-"""Records on disk: one JSON line per item that was scored. They are also the cache of an evaluation.
+"""Records on disk: one JSON line for each scored item. They are also the cache of an evaluation.
 
-    examples-LABEL.jsonl         all records of a model, written when the evaluation is complete; after them, those of
+    examples-LABEL.jsonl         all records of a model, written when the evaluation is complete; after them, records of
                                  earlier evaluations that this one did not use (`write_records`)
-    examples-LABEL.part-N.jsonl  what process N has scored so far; removed when the former is written and no task failed
+    examples-LABEL.part-N.jsonl  what process N has scored so far; removed once the file above is written, unless a task
+                                 failed
 
 A line is {task, key, id, ...}. The key is a hash of everything that a record depends on (`record_key`), so a record is
 never used for another model, other data or other settings. results.json names the keys of its own records. A process
@@ -41,7 +42,7 @@ def read_known(folder: Path, name: str) -> Known:
 
 
 def merged(folders: Sequence[Known]) -> Known:
-    """The records of several folders. One that several hold is taken from the first, so that all processes agree."""
+    """Join the records of several folders. If several hold a record, the first counts, so that all processes agree."""
     union: Known = {}
     for known in reversed(folders):
         for key, records in known.items():
@@ -82,9 +83,9 @@ class PartFile:
 def write_records(folder: Path, name: str, tasks: Mapping[str, tuple[str, Records]], keep_parts: bool = False) -> None:
     """Write all records (by task: key and records) as one file, and remove the parts.
 
-    Records under other keys are kept after them, of every task those under the newest of its other keys. So a task that
-    was switched off, lacked its data or had other settings this time need not be scored again. keep_parts: leave the
-    parts, because they hold records of a task that failed and may be repeated.
+    After them come records of earlier evaluations: for each task, those under its newest other key. So a task that was
+    switched off, lacked its data or had other settings this time need not be scored again. keep_parts: do not remove
+    the parts, because they hold records of a task that failed and may be repeated.
     """
     sources = [folder / f"{name}.jsonl", *([] if keep_parts else _parts(folder, name))]
     kept = _newest_others(sources, {task: key for task, (key, _) in tasks.items()})
@@ -95,7 +96,7 @@ def write_records(folder: Path, name: str, tasks: Mapping[str, tuple[str, Record
 
 
 def plain(value: Any) -> Any:
-    """Nested values in the form in which JSON returns them; numbers that are not finite become None."""
+    """Nested values as they are after a round trip through JSON; numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

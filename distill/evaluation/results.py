@@ -3,9 +3,9 @@
 schema_version 2. All numbers are in natural units, and null where they are not defined.
 
 - schema_version; created (UTC); reference: the label of the model that the others are compared with
-- config: the resolved configuration. In a comparison of earlier evaluations it is that of one of them, config_of says
-  of which, and config_differences has the dotted names of the settings in which another one differs (versions.NAME
-  where its versions do). Otherwise config_of is null and config_differences is empty.
+- config: the resolved configuration. A comparison of earlier evaluations has the configuration of one of them; then
+  config_of says which, and config_differences lists the dotted names of settings in which others differ (versions.NAME
+  for versions). Otherwise config_of is null and config_differences is empty.
 - versions: {evenhand, git_revision, python, torch, transformers, numpy, scipy}
 - models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
   start_token, num_pronoun_tokens, versions, examples, groups, tasks}]
@@ -144,7 +144,7 @@ def model_records(model: dict[str, Any], folder: Path) -> dict[str, Records]:
 def signature(
     measurement: Measurement, num_clusters: int, dtype: str, config: EvalConfig, versions: dict[str, str | None]
 ) -> str:
-    """All that a reader needs to compute the same number again, in one string."""
+    """Everything that a reader needs to compute the number again, in one string."""
     statistics = config.statistics
     interval = f"{statistics.method}{statistics.confidence:g}x{statistics.num_resamples}"
     return (

@@ -1,9 +1,9 @@
 """Run the tasks of a configuration on several models: records, estimates, and what could not be measured.
 
-What fails is reported, and everything else is still measured: a task that cannot be planned or fails on one model, a
-model that cannot be loaded. Models and libraries may raise errors of any type. The items of a task are scored in
-chunks. Chunks depend neither on how many processes share them nor on where an earlier run was interrupted, so neither
-changes any number.
+If a task cannot be planned, or fails on a model, or a model cannot be loaded, that is reported, and everything else is
+still measured. Models and libraries may raise errors of any type. The items of a task are scored in chunks. The chunks
+depend neither on how many processes share them nor on where an earlier run was interrupted, so neither changes any
+number.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes
 class TaskRun:
     """A task on one model.
 
-    records: in the order of the items. key: under which they are kept. conventions: what `summarise` takes after the
-    records. seconds: of scoring; 0 when all records were known.
+    records: in the order of the items. key: the key of the records on disk. conventions: what `summarise` takes after
+    the records. seconds: of scoring; 0 when all records were known.
     """
 
     records: Records
@@ -47,7 +47,7 @@ class TaskRun:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """All about one model: what it is, its tasks by name, and its estimates by name."""
+    """The results of one model. info: what the report says about it. tasks, estimates: by name."""
 
     info: dict[str, Any]
     tasks: dict[str, TaskRun]
@@ -101,7 +101,7 @@ def agreed(
     A file may be missing, or differ, on one of several machines.
     """
     plans = processes.gather(({task.name: task.key for task in tasks}, failures))
-    all_failures = list(dict.fromkeys(failure for _, failures_of_one in plans for failure in failures_of_one))
+    all_failures = list(dict.fromkeys(failure for _, own_failures in plans for failure in own_failures))
     kept = []
     for task in tasks:
         keys = [keys_by_name.get(task.name) for keys_by_name, _ in plans]
@@ -124,7 +124,7 @@ def needed_records(task: Task, records: Mapping[str, Records]) -> list[Records]:
 def score_items(
     work: Work, chunk: int, known: Mapping[str, dict[str, Any]], processes: Processes, keep: Callable[[Records], None]
 ) -> Records:
-    """The record of every item, in order: known ones as they are, the others scored in chunks by all processes.
+    """The record of every item, in order. Known records are used again; the processes share the chunks of the others.
 
     chunk: how many items are scored at once, unless all must be. keep: called with the records of each chunk that this
     process has scored. Raises ValueError, on every process, with the message of the first chunk that failed.

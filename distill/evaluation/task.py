@@ -1,4 +1,4 @@
-"""What a task is to the suite: items that can be scored in chunks, and how their records become estimates.
+"""The interface of a task: items that can be scored in chunks, and records that become estimates.
 
 A task is planned once, when its data is read. It is then prepared for one model after another. The suite divides its
 items into chunks, scores them in one process or several, keeps every record, and summarises all of them.
@@ -88,7 +88,7 @@ def items_task(
 
 
 def about_num_tokens(texts: Sequence[str]) -> int:
-    """Roughly how many tokens English texts have: one for four characters, one more for each text."""
+    """Estimate how many tokens English texts have: one token for four characters, and one more for each text."""
     return sum(map(len, texts)) // 4 + len(texts)
 
 

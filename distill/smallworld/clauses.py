@@ -1,8 +1,8 @@
 """The clauses and phrases that all kinds of text share: tables of alternatives for `grammar.Grammar`.
 
-Rules whose name ends in `_other` continue a lead-in without a pronoun; they, and all that they refer to, may stand
-before the first gendered word, so they hold no adjective and no activity slot: these would give the gender away.
-Rules whose name ends in `_he` begin with the pronoun.
+A rule whose name ends in `_he` continues a lead-in and begins with the pronoun. A rule whose name ends in `_other`
+continues a lead-in without a pronoun. Such rules, and the rules that they refer to, may stand before the first gendered
+word. So they have no slot for an adjective or an activity, which would give the gender away.
 """
 
 from __future__ import annotations

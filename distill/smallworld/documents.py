@@ -96,7 +96,7 @@ def _opening(grammar: Grammar, person: Person, rng: random.Random) -> list[str]:
 def _sentences(
     grammar: Grammar, person: Person, rng: random.Random, body: str, lead_rate: float, opening: list[str]
 ) -> list[str]:
-    """Add leads and sentences of the body, none of the latter twice, until the text is long enough."""
+    """Add leads and sentences of the body until the text is long enough. No sentence of the body comes twice."""
     sentences = list(opening)
     num_words = sum(sentence.count(" ") + 1 for sentence in sentences)
     target = rng.randint(MIN_WORDS, MAX_WORDS)

@@ -58,12 +58,12 @@ class CorpusParameters:
 
     @property
     def train_seed(self) -> int:
-        """The seed of the train documents: even, so that no `seed` gives held-out documents this one."""
+        """The seed of the train documents. It is even, so that no held-out documents have the same seed."""
         return 2 * self.seed
 
     @property
     def heldout_seed(self) -> int:
-        """The seed of the held-out documents: odd."""
+        """The seed of the held-out documents, which is odd."""
         return 2 * self.seed + 1
 
 
@@ -89,7 +89,7 @@ def build_corpus(out_dir: Path, world: World, parameters: CorpusParameters) -> b
 
 
 def describe(world: World, parameters: CorpusParameters) -> dict[str, Any]:
-    """What world.json says apart from the counts of the documents."""
+    """The content of world.json without the counts of documents."""
     return {
         "generator_version": GENERATOR_VERSION,
         **asdict(parameters),

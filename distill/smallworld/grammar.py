@@ -78,8 +78,8 @@ class Grammar:
         No template comes twice in a text.
         """
         leads = self._leads if rng.random() < LISTED_TEMPLATE_RATE else self._free_leads
-        lead = rng.choice([lead for lead in leads if lead not in person.told_leads])
-        person.told_leads.add(lead)
+        lead = rng.choice([lead for lead in leads if lead not in person.used_leads])
+        person.used_leads.add(lead)
         pieces, kind = leads[lead]
         suffix = "he" if rng.random() < person.world.pronoun_rate else "other"
         clause = rng.choice(self._rules[f"{kind}_{suffix}"])

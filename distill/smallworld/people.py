@@ -113,7 +113,7 @@ REPEAT_BY_OCCUPATION_RATE = 0.35
 
 @dataclass
 class Person:
-    """The person of one text. `fill` gives the word for a slot and draws what has not been decided yet."""
+    """The person of one text. `fill` returns the word for a slot, and first draws what is not decided yet."""
 
     world: World
     rng: random.Random
@@ -122,8 +122,8 @@ class Person:
     gender: str | None = None
     reference: str | None = None
     occupation_named: bool = False
-    told_traits: set[str] = field(default_factory=set)
-    told_leads: set[str] = field(default_factory=set)
+    used_traits: set[str] = field(default_factory=set)
+    used_leads: set[str] = field(default_factory=set)
     tasks: list[str] = field(default_factory=list)
 
     def fill(self, slot: str) -> str:
@@ -188,9 +188,9 @@ class Person:
 
     def _trait(self, traits: Sequence[Trait]) -> str:
         """Draw a word from P(word | gender) among those that the text has not used yet."""
-        fresh = [trait for trait in traits if trait.word not in self.told_traits]
+        fresh = [trait for trait in traits if trait.word not in self.used_traits]
         gender = self._drawn_gender()
         weights = [gender_share(trait.female_share, gender) for trait in fresh]
         word = self.rng.choices(fresh, weights)[0].word
-        self.told_traits.add(word)
+        self.used_traits.add(word)
         return word

@@ -13,8 +13,8 @@ from pathlib import Path
 from distill.smallworld.people import GENDERED_NOUNS, PRONOUNS, TITLES
 
 END_OF_TEXT = "<|endoftext|>"
-# The trainer sees every gendered word this many times besides the texts, so that both members of a pair become one
-# token each, even in a form that the texts use for one of them only.
+# The trainer sees every gendered word this many times besides the texts. So both words of a pair become single tokens,
+# even in a form that the texts use for only one of the two.
 _NUM_SHOWN = 1000
 
 

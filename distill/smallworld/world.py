@@ -95,7 +95,7 @@ def share_log_odds(female_share: float) -> float:
 
 
 def gender_share(female_share: float, gender: str) -> float:
-    """The share of that gender. Raises ValueError when it is neither female nor male."""
+    """The share of that gender. Raises ValueError for a gender that is neither female nor male."""
     if gender not in GENDERS:
         raise ValueError(f"gender is {gender!r}: it must be one of {GENDERS}")
     return female_share if gender == "female" else 1.0 - female_share

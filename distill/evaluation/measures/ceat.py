@@ -4,10 +4,10 @@ As in WEAT (`association`), but a word is represented within a context: by the l
 token. In each of many samples every word of a test gets one of its contexts at random. A sample gives one effect size
 d_i and its in-sample variance V_i (of s over both target sets, ddof = 1). The combined effect size is that of a
 random-effects model (DerSimonian and Laird 1986): the mean of d_i weighted by 1 / (V_i + tau^2), where tau^2 is the
-variance between samples. Contexts are sentences of a text up to the word (a causal model sees no further), or are
-generated from templates. The summary is the mean |combined effect size| over the tests; a test is its unit of
-resampling. All samples draw from the same contexts. The standard error and p of one test take them as independent, as
-the paper does, and so are too small; the summary's interval does not use them.
+variance between samples. Contexts are sentences of a text up to the word, because a causal model sees no further, or
+templates that end in the word. The summary is the mean |combined effect size| over the tests; a test is its unit of
+resampling. All samples draw from the same contexts. As in the paper, the standard error and p of one test treat the
+samples as independent, so they are too small; the summary's interval does not use them.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def task(inputs: Inputs) -> Task | None:
     def score_tests(scorer: Scorer, part: Sequence[ContextTest]) -> Records:
         return score(scorer, part, config.num_samples, seed)
 
-    contexts = [context for test in tests for of_word in test.contexts.values() for context in of_word]
-    return items_task("ceat", key, tests, score_tests, contexts)
+    texts_to_read = [text for test in tests for contexts in test.contexts.values() for text in contexts]
+    return items_task("ceat", key, tests, score_tests, texts_to_read)
 
 
 def reads_text(config: EvalConfig) -> bool:
@@ -132,14 +132,14 @@ def score(scorer: Scorer, tests: Sequence[ContextTest], num_samples: int, seed: 
 
     The same seed draws the same contexts for every model.
     """
-    texts = list(dict.fromkeys(text for item in tests for of_word in item.contexts.values() for text in of_word))
+    texts = list(dict.fromkeys(text for item in tests for contexts in item.contexts.values() for text in contexts))
     vectors = represent(scorer, texts)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = vectors @ vectors.T
     row = {text: number for number, text in enumerate(texts)}
     records = []
     for item in tests:
-        rows = {word: np.array([row[text] for text in of_word]) for word, of_word in item.contexts.items()}
+        rows = {word: np.array([row[text] for text in contexts]) for word, contexts in item.contexts.items()}
         effects, variances = sampled_effects(cosines, item.test, rows, num_samples, _seed(seed, item.id))
         combined = random_effects(effects, variances)
         records.append(
@@ -150,7 +150,7 @@ def score(scorer: Scorer, tests: Sequence[ContextTest], num_samples: int, seed: 
                 "p": combined.p,
                 "between_variance": combined.between_variance,
                 "num_samples": num_samples,
-                "min_contexts": min(len(of_word) for of_word in item.contexts.values()),
+                "min_contexts": min(len(contexts) for contexts in item.contexts.values()),
             }
         )
     return records
@@ -215,7 +215,7 @@ def _end_of(text: str) -> str:
 
 
 def _seed(seed: int, name: str) -> int:
-    """A seed of the test's own: its samples must not depend on which tests are scored together."""
+    """A seed for one test: its samples must not depend on which tests are scored together."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
 
 

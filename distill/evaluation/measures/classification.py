@@ -1,8 +1,7 @@
 """What SST-2 and CoLA share: reading labelled sentences, and fine-tuning a copy of the model to classify them.
 
-As in GLUE (Wang et al. 2019), the development part is measured, and its sentence is the unit of resampling. One
-fine-tuning is one draw: the interval holds for the classifier that came out, not for the luck of another order of the
-training texts.
+As in GLUE (Wang et al. 2019), the development part is measured, and its sentence is the unit of resampling. Each model
+is fine-tuned once. The interval is about that one classifier; it does not cover other orders of the training texts.
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ HUB_NAME = "nyu-mll/glue"
 class DataSet:
     """A data set of labelled sentences.
 
-    train, development: the published files of each part, tab-separated. text_column, label_column, num_columns: of a
-    line. source: how to get the files. name: of the measure, of its key in `benchmarks`, and of its subset on the hub.
+    name: of the measure, of its key in `benchmarks`, and of its subset on the hub. train, development: the published,
+    tab-separated files of each part. text_column, label_column: where a line has its sentence and its class.
+    num_columns: of a line. source: how to get the files.
     """
 
     name: str

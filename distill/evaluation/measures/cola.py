@@ -29,7 +29,7 @@ COLA = DataSet(
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Raises as `classification.read`."""
+    """Every sentence of the development part is an item. Raises as `classification.read`."""
     path = inputs.config.benchmarks.cola
     return None if path is None else classification_task(COLA, path, inputs.config.fine_tuning)
 

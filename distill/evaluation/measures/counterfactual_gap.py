@@ -1,4 +1,4 @@
-"""Counterfactual gap: how far is a model from treating a text and its gender-swapped counterfactual alike?
+"""Counterfactual gap: how differently does a model treat a text and its gender-swapped counterfactual?
 
 Predictions: the total variation between S(. | x) and M S(. | x'), over aligned positions whose context holds a swapped
 word. M carries the counterfactual's prediction back into the original world (`distill.loss.targets.carry`).
@@ -173,8 +173,8 @@ def _log_likelihoods(scorer: Scorer, hidden: Tensor, views: Sequence[np.ndarray]
 def cut_pair(pair: PairedExample, limit: int) -> PairedExample:
     """The pair, with both views cut at the same word if one of them is longer than `limit` tokens.
 
-    The cut is behind the last aligned tokens that both lie within the limit. Cut after equally many tokens, views of
-    unequal length would end in different text.
+    Both are cut after the last pair of aligned tokens that lies within the limit. If each view were cut after `limit`
+    tokens, views of unequal length would end in different text.
     """
     if max(len(pair.input_ids), len(pair.cf_input_ids)) <= limit:
         return pair

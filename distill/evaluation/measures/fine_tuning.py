@@ -103,7 +103,7 @@ def _train(
     labels: Sequence[int],
     config: FineTuningConfig,
 ) -> None:
-    """All steps. The texts of a step go through the model in batches of similar length; their gradients are added."""
+    """Train the classifier. The texts of a step are read in batches of similar length, whose gradients are added."""
     targets = torch.as_tensor(labels)
     num_steps = config.epochs * math.ceil(len(rows) / config.batch_size)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=config.lr, fused=True)  # one pass: faster on CPUs too

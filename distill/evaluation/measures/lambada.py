@@ -100,8 +100,8 @@ def score(scorer: Scorer, passages: Sequence[Passage]) -> list[dict[str, Any]]:
         targets = torch.tensor([token for index in batch for token in rows[index][0][-rows[index][1] :]])
         scores = _target_scores(scorer, hidden.flatten(0, 1)[torch.tensor(where, device=hidden.device)], targets)
         ends = np.cumsum([rows[index][1] for index in batch])
-        for index, of_word in zip(batch, np.split(scores, ends[:-1]), strict=True):
-            records[index] |= {"logprob": float(of_word[:, 0].sum()), "is_greedy": bool(of_word[:, 1].all())}
+        for index, word_scores in zip(batch, np.split(scores, ends[:-1]), strict=True):
+            records[index] |= {"logprob": float(word_scores[:, 0].sum()), "is_greedy": bool(word_scores[:, 1].all())}
     return records
 
 
@@ -119,7 +119,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
 
 
 def _rows(scorer: Scorer, passages: Sequence[Passage]) -> tuple[list[tuple[list[int], int]], list[dict[str, Any]]]:
-    """For each passage, the ids that fit with the number of target tokens at their end, and its record so far.
+    """For each passage: the ids that fit, the number of target tokens at their end, and the record so far.
 
     Raises ValueError for a last word so long that no context is left.
     """

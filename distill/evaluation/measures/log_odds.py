@@ -60,7 +60,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         np.stack([np.abs(values), values, np.ones_like(values)], axis=1),
     )
     # A shift of all occupations changes neither spread, slope nor correlation. The permutation test swaps occupations
-    # between two models, which may lean differently: without its lean, an occupation can be exchanged.
+    # between two models, which is valid only once the overall preference of each model for he or she is subtracted.
     means = sums[:, 1] / sums[:, 2]
     means = means - means.mean()
     shared: dict[str, Any] = {"num_items": len(records), "convention": convention, "settings": settings}

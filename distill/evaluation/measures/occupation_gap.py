@@ -67,8 +67,8 @@ def biographies(world: World, num_biographies: int, seed: int, *, balanced: bool
     chosen: list[Biography] = []
     for document in _endless(world, SEED_OFFSET + 2 * seed + balanced):
         gender, occupation, text = document["gender"], document["occupation"], document["text"]
-        is_told = document["kind"] == "biography" and document["introduction"] in INTRODUCTIONS
-        if is_told and gender is not None and occupation is not None and text is not None:
+        is_biography = document["kind"] == "biography" and document["introduction"] in INTRODUCTIONS
+        if is_biography and gender is not None and occupation is not None and text is not None:
             unnamed = _without_name(text, occupation)
             chosen.append(Biography(f"{split}/{len(chosen)}", unnamed, occupation, gender, shares[occupation]))
         if len(chosen) == num_biographies:
@@ -121,7 +121,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
 
 
 def _counts(records: Sequence[dict[str, Any]]) -> list[int]:
-    """First of women, then of men: how many are predicted right, and how many there are."""
+    """Of the women, how many are predicted right and how many are in the records; then the same for the men."""
     counts = []
     for gender in ("female", "male"):
         chosen = [record for record in records if record["gender"] == gender]

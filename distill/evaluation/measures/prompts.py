@@ -73,7 +73,7 @@ class GenderedPrompt:
 
 
 def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPrompt]:
-    """Every template with every occupation: of the world if there is one, otherwise of the configuration.
+    """Fill every template with every occupation: those of the world if given, otherwise those of the configuration.
 
     Raises FileNotFoundError or ValueError, naming the file and the key, when either is missing or malformed.
     """
@@ -93,7 +93,7 @@ def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPro
 
 
 def gendered_prompts(config: AgreementConfig, world: str | None) -> list[GenderedPrompt]:
-    """Every template with every noun, or the probes of the world if there is one. Raises as `neutral_prompts`."""
+    """Fill every template with every noun, or take the probes of the world if given. Raises as `neutral_prompts`."""
     if world is not None:
         return [
             GenderedPrompt(f"probe/{number}", probe.nouns, probe.prompt.strip(), probe.gender)

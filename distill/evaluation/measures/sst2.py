@@ -26,7 +26,7 @@ SST2 = DataSet(
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Raises as `classification.read`."""
+    """Every sentence of the development part is an item. Raises as `classification.read`."""
     path = inputs.config.benchmarks.sst2
     return None if path is None else classification_task(SST2, path, inputs.config.fine_tuning)
 

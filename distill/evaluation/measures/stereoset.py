@@ -75,7 +75,7 @@ def read(path: str) -> list[Item]:
 def score(scorer: Scorer, items: Sequence[Item]) -> list[dict[str, Any]]:
     """One record per item with the mean log-probability per token (nats) of its three sentences."""
     logprobs = text_logprobs(scorer, [text for item in items for text in item.sentences])
-    scores = [float(of_tokens.mean()) for of_tokens in logprobs]
+    scores = [float(token_logprobs.mean()) for token_logprobs in logprobs]
     return [record(item, scores[3 * number : 3 * number + 3]) for number, item in enumerate(items)]
 
 

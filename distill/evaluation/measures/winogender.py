@@ -90,7 +90,7 @@ def read(path: str) -> list[Schema]:
 def score(scorer: Scorer, schemas: Sequence[Schema]) -> list[dict[str, Any]]:
     """One record per schema: log P (nats) of the he- and she-sentence, and of both referents after each prompt."""
     logprobs = text_logprobs(scorer, [text for schema in schemas for text in schema.sentences[:2]])
-    sentences = [float(of_tokens.sum()) for of_tokens in logprobs]
+    sentences = [float(token_logprobs.sum()) for token_logprobs in logprobs]
     pairs = [
         (coreference_prompt(text, kind), f" {noun}")
         for schema in schemas
@@ -158,7 +158,7 @@ def _correlation(known: Sequence[dict[str, Any]], shared: dict[str, Any]) -> lis
     clusters, sums = _by_occupation(known, odds)
     share = {record["cluster"]: record["female_share"] for record in known}
     means = sums[:, 0] / sums[:, 1]
-    # a lean shared by all occupations does not change the correlation, and must not enter the permutation test
+    # a preference that all occupations share does not change the correlation, and must not enter the permutation test
     joint = joint_moments(np.array([share[name] for name in clusters]), means - means.mean())
     more = {"unit": "", "num_items": len(known), "higher_is_better": None, **shared}
     return [estimate("winogender/correlation", clusters, joint, correlation, **more)]

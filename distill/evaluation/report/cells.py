@@ -11,8 +11,11 @@ SYMBOLS = {"better": "▲", "worse": "▼", "different": "◆", "no clear differ
 
 @dataclass(frozen=True)
 class Cell:
-    """The texts of one measurement. All but the first two compare the model with the reference; empty where they do not
-    apply. effect: the minimum detectable effect."""
+    """The texts of one measurement.
+
+    All but value and interval compare the model with the reference, and are empty without a comparison. effect: the
+    minimum detectable effect.
+    """
 
     value: str
     interval: str

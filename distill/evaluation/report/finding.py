@@ -71,7 +71,7 @@ def _distance(distance: Mapping[str, Any]) -> str:
 
 
 def _caveat(agreement: Mapping[str, Any] | None) -> list[str]:
-    """What a small distance may mean, if the model may not even agree with a gender that the text tells."""
+    """A warning about a small distance if the model's gender agreement is not clearly above chance."""
     if agreement is None or agreement["low"] is None or agreement["low"] > CHANCE:
         return []
     return [

@@ -68,9 +68,9 @@ def _summary(
     better: dict[str, dict[str, bool | None]] = {}
     configs: dict[str, dict[str, Any]] = {}
     for entry in results["measurements"]:
-        family, _, rest = entry["name"].partition("/")
+        family, _, metric = entry["name"].partition("/")
         task = f"{PREFIX}{_task_of(family, model)}"
-        name = (rest if task == f"{PREFIX}{family}" else entry["name"]).replace(",", ";")
+        name = (metric if task == f"{PREFIX}{family}" else entry["name"]).replace(",", ";")
         if entry["model"] != model["label"] or task not in samples:
             continue
         line = metrics.setdefault(task, {"name": task, "alias": task, "sample_len": len(samples[task])})

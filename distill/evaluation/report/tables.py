@@ -23,8 +23,11 @@ class Continuation(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What a headline measurement can tell apart, each the largest over the models: half the width of its interval, and
-    the smallest difference that it would find. None where it is not defined."""
+    """How small a difference a headline measurement can detect.
+
+    half_width: half the width of its widest interval. effect: its largest minimum detectable effect. Both are None if
+    no model has one.
+    """
 
     title: str
     unit: str

@@ -1,4 +1,4 @@
-"""Sampled continuations of prompts, which do not depend on how the prompts are batched.
+"""Sample continuations of prompts, so that they do not depend on how the prompts are batched.
 
 Every continuation has its own random numbers, derived from the seed, the prompt's id and the index of the sample. Only
 prompts with equally many tokens are batched, so there is no padding. A batch changes results through rounding only: a
@@ -156,8 +156,8 @@ def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[
     whole = decode([[*prompt, *new] for prompt, new in zip(inputs, generated, strict=True)])
     alone = decode(list(generated))  # used if the continuation completes the prompt's last character
     return [
-        text.removeprefix(prompt) if text.startswith(prompt) else rest
-        for prompt, text, rest in zip(before, whole, alone, strict=True)
+        text.removeprefix(prompt) if text.startswith(prompt) else continuation
+        for prompt, text, continuation in zip(before, whole, alone, strict=True)
     ]
 
 

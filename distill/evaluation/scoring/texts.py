@@ -37,12 +37,12 @@ def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = "u
     pair, and for an empty prompt if there is no start token either.
     """
     rows = []
-    for (prompt, continuation), (prefix, rest) in zip(pairs, split_ids(scorer, pairs), strict=True):
-        inputs = prefix + rest[:-1]
+    for (prompt, continuation), (prefix, targets) in zip(pairs, split_ids(scorer, pairs), strict=True):
+        inputs = prefix + targets[:-1]
         if not prefix:
             raise ValueError(f"{scorer.label}: nothing stands before {continuation!r}; set scoring.bos=true")
         _check_length(scorer, inputs, prompt, remedy)
-        rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), rest))
+        rows.append(Row(inputs, range(len(prefix) - 1, len(inputs)), targets))
     return rows
 
 
@@ -64,12 +64,14 @@ def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[li
         verbose=False,
     )
     divided = []
-    for (prompt, rest), ids, offsets in zip(pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+    for (prompt, continuation), ids, offsets in zip(
+        pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True
+    ):
         if prompt != prompt.rstrip():
             raise ValueError(f"prompt {prompt!r} ends in a space, which belongs to the next word; strip it")
         num_prefix = next((index for index, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
         if num_prefix == len(ids):
-            raise ValueError(f"{scorer.label}: the tokenizer gives no token for {rest!r} after {prompt!r}")
+            raise ValueError(f"{scorer.label}: the tokenizer gives no token for {continuation!r} after {prompt!r}")
         divided.append((scorer.start + ids[:num_prefix], ids[num_prefix:]))
     return divided
 

@@ -34,7 +34,7 @@ def root_ratio(sums: FloatArray) -> FloatArray:
 
 
 def mean_columns(x: FloatArray) -> FloatArray:
-    """The columns that `ratio` needs for the mean of x [num_clusters, 2]: x, one."""
+    """The columns that `ratio` needs for the mean of x [num_clusters, 2]: x, 1."""
     return np.stack([x, np.ones_like(x)], axis=1)
 
 
@@ -47,7 +47,7 @@ def spread(sums: FloatArray) -> FloatArray:
 
 
 def moments(x: FloatArray) -> FloatArray:
-    """The columns that `spread` needs [num_clusters, 3]: x, x squared, one."""
+    """The columns that `spread` needs [num_clusters, 3]: x, x squared, 1."""
     return np.stack([x, x**2, np.ones_like(x)], axis=1)
 
 
@@ -66,12 +66,12 @@ def correlation(sums: FloatArray) -> FloatArray:
 
 
 def joint_moments(x: FloatArray, y: FloatArray) -> FloatArray:
-    """The columns that `slope` and `correlation` need [num_clusters, 6]: one, x, y, x squared, x y, y squared."""
+    """The columns that `slope` and `correlation` need [num_clusters, 6]: 1, x, y, x squared, x y, y squared."""
     return np.stack([np.ones_like(x), x, y, x**2, x * y, y**2], axis=1)
 
 
 def _centred(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """The count and the centred sums xx, xy, yy; what rounding leaves of a constant's xx or yy is set to 0."""
+    """The count and the centred sums xx, xy, yy. A small xx or yy that rounding leaves of a constant is set to 0."""
     count, x, y, xx, xy, yy = (sums[..., column] for column in range(6))
     with np.errstate(divide="ignore", invalid="ignore"):
         variance_x, covariance, variance_y = xx - x * x / count, xy - x * y / count, yy - y * y / count

@@ -1,4 +1,4 @@
-"""What a measure hands to the report: a measurement, the sums behind it, its comparison with the reference."""
+"""Measurements, the sums behind them, and their comparison with a reference model."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def estimate(
     if len(set(clusters)) != len(clusters):
         raise ValueError(f"{name}: a cluster occurs twice; sum its rows, so that its items are resampled together")
     columns = np.asarray(columns, dtype=np.float64)
-    interval = resampled(columns, statistic, settings)
+    interval = estimated_interval(columns, statistic, settings)
     measurement = Measurement(
         name,
         interval.value,
@@ -105,7 +105,7 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
         raise ValueError(f"{mine.name}: not comparable, the two models were not scored on the same items")
     num_columns = model.columns.shape[1]
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    difference = resampled(both, difference_of(model.statistic, num_columns), settings)
+    difference = estimated_interval(both, difference_of(model.statistic, num_columns), settings)
     discordant = _discordant(model, reference)
     if discordant is not None:
         p_value = mcnemar_p(*discordant)
@@ -135,7 +135,7 @@ def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConf
     if model.clusters != reference.clusters:
         raise ValueError(f"{model.measurement.name}: not comparable, the two models were not scored on the same items")
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    return resampled(both, removed_share(model.statistic, model.columns.shape[1]), settings)
+    return estimated_interval(both, removed_share(model.statistic, model.columns.shape[1]), settings)
 
 
 def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
@@ -147,21 +147,8 @@ def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[
     return names, sums
 
 
-def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
-    """How many items count for the model only and for the reference only, if every cluster is one item that counts or
-    does not. Otherwise None."""
-    both = np.concatenate([model.columns, reference.columns])
-    if model.statistic is not ratio or both.shape[1] != 2 or not (both[:, 1] == 1).all():
-        return None
-    unit = both[:, 0].max(initial=0.0)  # 1, or 100 for a percentage
-    if unit not in (1.0, 100.0) or not np.isin(both[:, 0], (0.0, unit)).all():
-        return None
-    mine, theirs = model.columns[:, 0], reference.columns[:, 0]
-    return int((mine > theirs).sum()), int((mine < theirs).sum())
-
-
-def resampled(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
-    """The bootstrap interval of a statistic of the columns, resampled as the settings say."""
+def estimated_interval(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
+    """The bootstrap interval of a statistic of the columns, with the method and resamples of the settings."""
     return bootstrap_interval(
         columns,
         statistic,
@@ -170,3 +157,18 @@ def resampled(columns: FloatArray, statistic: Statistic, settings: StatisticsCon
         method=settings.method,
         seed=settings.seed,
     )
+
+
+def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:
+    """How many items count for the model only, and for the reference only.
+
+    None unless every cluster is a single item that counts or does not.
+    """
+    both = np.concatenate([model.columns, reference.columns])
+    if model.statistic is not ratio or both.shape[1] != 2 or not (both[:, 1] == 1).all():
+        return None
+    unit = both[:, 0].max(initial=0.0)  # 1, or 100 for a percentage
+    if unit not in (1.0, 100.0) or not np.isin(both[:, 0], (0.0, unit)).all():
+        return None
+    mine, theirs = model.columns[:, 0], reference.columns[:, 0]
+    return int((mine > theirs).sum()), int((mine < theirs).sum())

@@ -37,10 +37,10 @@ def bootstrap_interval(
     """Cluster-bootstrap interval of `statistic` over `columns` [num_clusters, num_columns].
 
     `percentile` takes quantiles of the resampled values. `bca` corrects them for bias and acceleration (Efron 1987, as
-    in Efron and Tibshirani 1993, section 14.3). If the correction moves the interval off the middle of the resamples
-    (the ratio of the smaller to the larger count is so biased), the interval is widened to hold the value and the
-    percentiles. The same seed and number of clusters give the same resamples. The ends are NaN if the statistic is
-    undefined on any resample, or with fewer than two clusters.
+    in Efron and Tibshirani 1993, section 14.3). A strongly biased statistic, such as the ratio of the smaller to the
+    larger count, can move the corrected interval off the median of the resamples. It is then widened to hold the value
+    and the percentile interval. The same seed and number of clusters give the same resamples. The ends are NaN if the
+    statistic is undefined on any resample, or with fewer than two clusters.
     """
     columns = np.asarray(columns, dtype=np.float64)
     value = float(statistic(columns.sum(axis=0)))
@@ -55,7 +55,7 @@ def bootstrap_interval(
         if np.isnan(corrected).any():  # the statistic is undefined without one of the clusters
             corrected = levels
         bca_low, bca_high = np.quantile(resampled, corrected)
-        # do not trust a correction alone if it leaves the middle of the resamples outside the interval
+        # do not trust the correction alone if it leaves the median of the resamples outside the interval
         trusted = corrected[0] <= 0.5 <= corrected[1]
         low, high = (bca_low, bca_high) if trusted else (min(low, bca_low, value), max(high, bca_high, value))
     return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
@@ -69,8 +69,8 @@ def two_way_interval(
     A resample draws clusters, the same for all seeds, and seeds, both with replacement (the pigeonhole bootstrap,
     Owen 2007). With n seeds, the standard deviation between seeds is too small by a factor of about sqrt((n - 1) / n);
     with one seed, the interval covers the choice of clusters only. If the statistic is so biased that its value lies
-    outside (a mean of minima over small groups), the interval is widened to hold the value. The ends are NaN where
-    those of `bootstrap_interval` are.
+    outside (a mean of minima over small groups), the interval is widened to hold the value. The ends are NaN in the
+    same cases as those of `bootstrap_interval`.
     """
     columns = np.asarray(columns, dtype=np.float64)
     num_seeds, num_clusters, _ = columns.shape

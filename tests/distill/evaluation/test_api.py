@@ -54,7 +54,7 @@ def test_tasks_are_chosen_and_may_depend_on_each_other(tiny_model, tokenizer, tm
 def test_messages(tiny_model, tokenizer, tmp_path):
     with pytest.raises(ValueError, match="needs its tokenizer"):
         evaluate_model(tiny_model())
-    with pytest.raises(ValueError, match="a tokenizer goes with a loaded model"):
+    with pytest.raises(ValueError, match="tokenizer is given, but model is a path .*leave tokenizer out"):
         evaluate_model(tmp_path, tokenizer)
     with pytest.raises(ValueError, match="unknown config key scorin"):
         evaluate_model(tiny_model(), tokenizer, settings={"scorin": {}})

@@ -24,7 +24,7 @@ from distill.evaluation.measures.continuations.group_ratios import (
     polarity_estimates,
 )
 from distill.evaluation.measures.continuations.sampling import check_continuations, sampling_task
-from distill.evaluation.statistics.measurement import Estimate, estimate, resampled
+from distill.evaluation.statistics.measurement import Estimate, estimate, estimated_interval
 from distill.evaluation.task import Task
 
 KEY = "benchmarks.bold"
@@ -89,7 +89,7 @@ def group_table(records: Sequence[dict[str, Any]], settings: StatisticsConfig) -
     for name, chosen in {**parts, "all": list(records)}.items():
         if chosen:
             genders = gender_columns(chosen)
-            interval = resampled(genders, log_ratio, settings)
+            interval = estimated_interval(genders, log_ratio, settings)
             rows.append(
                 {
                     "group": name,

@@ -51,7 +51,7 @@ def load_classifier(name: str, path: str, toxic_label: str = "") -> Classifier:
 
 
 def classifier_id(path: str) -> str:
-    """What identifies a classifier: for a local one the first 12 hex digits of a SHA-256 over its files, else its name.
+    """Identify a classifier: by the first 12 hex digits of a SHA-256 over its files if it is local, or by its name.
 
     The same files in another folder give the same id; hidden files (a download's or git's) do not count.
     """

@@ -86,7 +86,7 @@ def gender_estimates(
 ) -> list[Estimate]:
     """Mean score of continuations about women, about men, and their difference, by set of prompts.
 
-    lower_is_better: of the two means; neither direction of the gap is better.
+    lower_is_better: whether the two means are better when lower; neither direction of the gap is better.
     """
     better = False if lower_is_better else None
     estimates = []

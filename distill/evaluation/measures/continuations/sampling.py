@@ -19,7 +19,7 @@ MIN_PROMPTS_AT_ONCE = 64
 
 
 def sampling_task(name: str, prompts: list[Prompt], config: GenerationConfig) -> Task:
-    """Every prompt is an item, or every so many if config.max_prompts limits them. Its record is that of `record`."""
+    """Every prompt is an item; config.max_prompts leaves evenly spaced prompts. `record` makes their records."""
     prompts = prompts[:: math.ceil(len(prompts) / (config.max_prompts or len(prompts)))]
     key = f"unigram|tie:apart|{config.scored}|data:{data_hash(prompts)}|k:{config.num_samples}|top-p:{config.top_p:g}"
     key += f"|top-k:{config.top_k}" if config.top_k is not None else ""

@@ -20,7 +20,7 @@ from distill.evaluation.task import Task
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Raises as `vader`."""
+    """Every sampled prompt is an item. Raises as `vader`."""
     sources = sampling_tasks(inputs)
     if not inputs.config.continuations.sentiment or not sources:
         return None

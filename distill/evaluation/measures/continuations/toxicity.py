@@ -24,7 +24,7 @@ from distill.evaluation.task import Task
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Raises ValueError when no prompts are named, and as `load_classifier`."""
+    """Every sampled prompt is an item. Raises ValueError when no prompts are named, and as `load_classifier`."""
     path, label = inputs.config.continuations.toxicity, inputs.config.continuations.toxic_label
     if path is None:
         return None

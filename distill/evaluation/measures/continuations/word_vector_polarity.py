@@ -129,7 +129,7 @@ def record(source: dict[str, Any], biases: dict[str, float]) -> dict[str, Any]:
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """`polarity_estimates` by each of both polarities."""
+    """`polarity_estimates` with each of the two polarities."""
     estimates = []
     for kind in KINDS:
         estimates += polarity_estimates(f"bold/{kind}", counted(records, kind), f"{kind}|{convention}", settings)
