@@ -1,4 +1,4 @@
-"""Settings and fixtures shared by all tests: what a run may depend on, the small world, tiny models."""
+"""Settings and fixtures of all tests: what a test run may depend on, the small world, tiny models."""
 
 import argparse
 import os
@@ -60,7 +60,7 @@ ARCHITECTURES = {
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real corpora, tokenizers and models; the test is skipped when it is not there."""
+    """The folder of real corpora, tokenizers and models; without it the test is skipped."""
     folder = Path(os.environ.get("EVENHAND_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"development data not found at {folder}; set EVENHAND_DATA")
@@ -69,7 +69,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the small world, small: corpus, truth and tokenizer."""
+    """A folder with a small corpus of the small world, its truth and its tokenizer."""
     folder = tmp_path_factory.mktemp("smallworld") / "world"
     build_corpus(folder, default_world(), CorpusParameters(num_documents=400, num_heldout=40, seed=0, vocab_size=2000))
     return folder

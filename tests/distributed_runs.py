@@ -1,7 +1,7 @@
 """Several runs of train.py, one after the other, in the processes of one launch: `distributed_runs.py JSON`.
 
 JSON is a list of lists of arguments, or of the arguments of `forget`. Launched by test_distributed.py, because starting
-processes takes longer than the runs. Prints the number of processes, so that a test can be sure that they know each
+processes takes longer than the runs. Prints the number of processes, so that a test can check that they found each
 other.
 """
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
         if isinstance(arguments, list):
             train.main(arguments)
         else:
-            torch.distributed.barrier()  # no process is in the run any more
+            torch.distributed.barrier()  # no process is still in the run
             if torch.distributed.get_rank() == 0:
                 forget(**arguments)
             torch.distributed.barrier()

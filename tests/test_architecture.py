@@ -1,4 +1,4 @@
-"""docs/architecture.md is true: its tree names every module, its drawing the imports, its walks the functions."""
+"""docs/architecture.md is right: its tree names every module, and its walks name functions that exist."""
 
 import importlib
 import re

@@ -56,10 +56,10 @@ def test_accelerate_reads_its_configurations(path):
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_the_slurm_script_starts_every_node_and_requeues_what_was_stopped(stopped, tmp_path):
-    """With stand-ins for srun, scontrol and accelerate that write down how they are called."""
+    """Uses stand-ins for srun, scontrol and accelerate that record how they are called."""
     log, run_dir = tmp_path / "log", tmp_path / "run"
     run_dir.mkdir()
-    (run_dir / "stopped.json").touch()  # of the start before, which must not requeue a job that fails early
+    (run_dir / "stopped.json").touch()  # left by an earlier start; it must not requeue a job that fails early
     scripts = {
         "scontrol": f'echo "scontrol $@" >> {log}; echo node1; echo node2',
         "srun": 'shift; SLURM_NODEID=0 "$@"; SLURM_NODEID=1 "$@"',

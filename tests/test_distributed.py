@@ -2,13 +2,11 @@
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import distributed_runs
@@ -17,6 +15,17 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from launching import (
+    FSDP,
+    ROOT,
+    clean_environment,
+    kill_tree,
+    launch,
+    launch_command,
+    read_text,
+    start_machines,
+    wait_for,
+)
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -24,31 +33,6 @@ from distill import train
 from distill.export_checkpoint import export_checkpoint
 from distill.run.checkpoint import checkpoints
 from distill.run.folder import read_metrics
-
-ROOT = Path(__file__).parents[1]
-FSDP = ("fsdp2.yaml", "--num_processes", "2", "--mixed_precision", "no")
-
-
-def launch(*command: str, **environment: str) -> subprocess.CompletedProcess:
-    """`accelerate launch` with a shipped configuration, in a clean environment, one thread per process."""
-    return subprocess.run(
-        launch_command(*command),
-        cwd=ROOT,
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def launch_command(accelerate_config: str, *command: str) -> list[str]:
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file"]
-    return [*launcher, str(ROOT / "configs" / "accelerate" / accelerate_config), *command]
-
-
-def clean_environment(**environment: str) -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | environment
 
 
 @pytest.mark.parametrize("accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2")])
@@ -65,7 +49,7 @@ def test_two_processes_give_the_step_of_one(accelerate, tmp_path: Path, tiny_mod
         expected = alone[mode, 2]
         assert (expected["micro_steps"], result["micro_steps"]) == (4, 4 // rows)
         before, after = result["held"]
-        assert before == after  # a sharded teacher gathers a layer to use it, and gives it back
+        assert before == after  # a sharded teacher gathers a layer, uses it and frees it
         if accelerate == FSDP:
             assert result["sharded"] and before < expected["held"][0]
             assert set(result["early"]) == {len(expected["gradients"])}  # none is kept whole until the last micro-step
@@ -112,13 +96,13 @@ def run_all(accelerate: tuple[str, ...], runs: list[list[str] | dict]) -> None:
     assert "processes: 2" in done.stdout
 
 
-def assert_same_run(one: Path, other: Path) -> None:
+def assert_same_run(run: Path, expected_run: Path) -> None:
     """The same losses, step by step, and the same weights, to 1e-6."""
-    ours, theirs = ([line for line in read_metrics(run) if "loss" in line] for run in (one, other))
+    ours, theirs = ([line for line in read_metrics(folder) if "loss" in line] for folder in (run, expected_run))
     assert [line["num_tokens"] for line in ours] == [line["num_tokens"] for line in theirs]
     for key in ("loss", "kd", "ce"):
         assert [line[key] for line in ours] == pytest.approx([line[key] for line in theirs], abs=1e-6, rel=1e-6)
-    weights, expected = (load_file(run / "student" / "model.safetensors") for run in (one, other))
+    weights, expected = (load_file(folder / "student" / "model.safetensors") for folder in (run, expected_run))
     assert weights.keys() == expected.keys()
     for name, weight in weights.items():
         torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6)
@@ -126,8 +110,10 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 @pytest.fixture
 def uneven(config_file, tmp_path, tiny_model, tokenizer) -> list[str]:
-    """A run of 13 blocks of 10 to 16 tokens in steps of 4: in the last step three of four rows are padding, so that the
-    second of two processes has nothing at all to score."""
+    """A run of 13 blocks of 10 to 16 tokens, 4 per step.
+
+    In the last step three of four rows are padding, so the second of two processes has nothing to score.
+    """
     tiny_model("llama", initializer_range=0.1).save_pretrained(tmp_path / "llama")
     tokenizer.save_pretrained(tmp_path / "llama")
     settings = ["data.seq_len=16", "student.dropout=0", "augment.mode=none", "train.max_steps=null"]
@@ -190,7 +176,7 @@ def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(ac
     train.main([*uneven, f"run_dir={tmp_path / 'two_then_one'}"])
     for name in ("one_then_two", "two_then_one"):
         assert_same_run(tmp_path / name, tmp_path / "alone")
-    run = tmp_path / "one_then_two"  # whose last checkpoint two processes have written
+    run = tmp_path / "one_then_two"  # two processes wrote its last checkpoint
     export_checkpoint(run, checkpoints(run)[-1].name, tmp_path / "exported")
     weights, expected = (load_file(model / "model.safetensors") for model in (tmp_path / "exported", run / "student"))
     assert weights.keys() == expected.keys()
@@ -198,7 +184,7 @@ def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(ac
 
 
 def test_dropout_of_two_processes_continues_where_it_was(uneven, tmp_path):
-    """Each process draws its own masks, and goes on drawing them after a checkpoint."""
+    """Each process draws its own masks, and a resumed run draws the same masks as an uninterrupted one."""
     dropout = [*uneven, "train.micro_batch_size=2", "student.dropout=0.3"]
     runs = [[*dropout, f"run_dir={tmp_path / name}"] for name in ("whole", "continued")]
     run_all(("cpu2.yaml",), [*runs, {"run": str(tmp_path / "continued"), "after": 2}, runs[1]])
@@ -232,9 +218,9 @@ def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(uneven, tmp_pat
 
 
 def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_lines(tmp_path):
-    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # keeps the bounds of every write
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # a datagram for every write
     command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "missing.yaml")]
-    environment = clean_environment(PYTHONUNBUFFERED="1")  # with which sys.exit would need two
+    environment = clean_environment(PYTHONUNBUFFERED="1")  # unbuffered, sys.exit needs two writes
     done = subprocess.run(command, cwd=ROOT, env=environment, stderr=writer, timeout=120, check=False)
     writer.close()
     reader.setblocking(False)
@@ -247,21 +233,9 @@ def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_l
     assert writes[-1].startswith(b"error: ") and writes[-1].endswith(b"\n")
 
 
-def read_text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
-
-
-def wait_for(condition, process: subprocess.Popen, log: Path, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 def test_two_machines_train_together_and_survive_the_loss_of_one(uneven, tmp_path):
-    """Two launchers on loopback, each with one process. One is killed; both are started again, and go on."""
+    """Two launchers on loopback, each with one process. One is killed; both are started again and resume."""
     run = [*uneven, "train.micro_batch_size=2", "train.epochs=null", "train.max_steps=30", "train.log_every=1"]
     run += ["train.save_every=5", "train.eval_every=100"]
     train.main([*run, f"run_dir={tmp_path / 'alone'}", "train.micro_batch_size=4"])
@@ -269,33 +243,10 @@ def test_two_machines_train_together_and_survive_the_loss_of_one(uneven, tmp_pat
     first, second = start_machines(run, tmp_path)
     wait_for(lambda: read_text(tmp_path / "run" / "metrics.jsonl").count('"loss"') >= 12, first, tmp_path / "log0")
     kill_tree(second)
-    assert first.wait(timeout=120) != 0  # the loss of the other is noticed
+    assert first.wait(timeout=120) != 0  # it notices the loss of the other
     assert not (tmp_path / "run" / "student").exists()
     again = start_machines(run, tmp_path)
     assert [machine.wait(timeout=180) for machine in again] == [0, 0], (tmp_path / "log0").read_text()
     assert "continuing" in (tmp_path / "log0").read_text()
     assert read_metrics(tmp_path / "run")[0]["num_processes"] == 2
     assert_same_run(tmp_path / "run", tmp_path / "alone")
-
-
-def start_machines(run: list[str], tmp_path: Path) -> list[subprocess.Popen]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    machines = []
-    for rank in ("0", "1"):
-        options = ["--num_machines", "2", "--num_processes", "2", "--machine_rank", rank, "--main_process_port", port]
-        options += ["--main_process_ip", "127.0.0.1", "--mixed_precision", "no"]
-        command = launch_command("multi_node.yaml", *options, str(ROOT / "train.py"), *run)
-        with (tmp_path / f"log{rank}").open("w") as log:
-            environment = clean_environment(ACCELERATE_USE_CPU="true")
-            machines.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
-    return machines
-
-
-def kill_tree(launcher: subprocess.Popen) -> None:
-    """What a power cut does: the launcher and its process are gone at once."""
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(launcher.pid)], capture_output=True, text=True)
-    for pid in [launcher.pid, *map(int, children.stdout.split())]:
-        os.kill(pid, signal.SIGKILL)
-    launcher.wait()

@@ -36,7 +36,7 @@ def wait_for_steps(run_dir: Path, num_steps: int, process: subprocess.Popen, log
 
 @pytest.fixture
 def endless(config_file) -> list[str]:
-    """A run that lasts until it is stopped and writes no checkpoint before."""
+    """A run that lasts until something stops it, and writes no checkpoint before that."""
     return [
         "--config",
         str(config_file),
@@ -102,7 +102,7 @@ def test_a_full_disk_is_one_line_and_the_run_continues_when_there_is_room(config
         subprocess.run(["umount", disk], check=True)
 
 
-def test_data_that_is_gone_or_changed_between_two_runs_is_refused(config_file, tmp_path, small_world):
+def test_data_that_is_removed_or_changed_between_two_runs_is_refused(config_file, tmp_path, small_world):
     corpus = tmp_path / "corpus.jsonl"
     shutil.copy(small_world / "train.jsonl", corpus)
     arguments = ["--config", str(config_file), f"data.path={corpus}"]
@@ -137,7 +137,7 @@ def test_a_student_configuration_that_has_changed_between_two_runs_is_refused(co
     file.write_text(json.dumps(settings))
     train.main(arguments)
     shutil.rmtree(tmp_path / "run" / "student")
-    file.write_text(json.dumps(settings | {"activation_function": "relu"}))  # whose weights have the same shapes
+    file.write_text(json.dumps(settings | {"activation_function": "relu"}))  # the weights keep their shapes
     with pytest.raises(ValueError, match=r"(?s)other settings:.*provenance.student.activation_function: None there"):
         train.main(arguments)
     file.write_text(json.dumps(settings))

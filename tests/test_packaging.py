@@ -25,7 +25,7 @@ assert augment.__file__.startswith({target!r}), augment.__file__
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """What the distribution is built from, without anything that an earlier build has left in the clone."""
+    """A copy of the sources of the distribution, without what earlier builds left in the clone."""
     folder = tmp_path_factory.mktemp("source")
     for name in ("augment", "distill", "configs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -64,7 +64,7 @@ def test_the_wheel_is_complete_and_importable_on_its_own(source, unpacked, tmp_p
 
 @pytest.mark.slow
 def test_the_quickstart_needs_the_command_alone(unpacked, tmp_path):
-    """In an empty folder: a small world, a teacher, a student, their evaluation, and a swapped text."""
+    """Make a small world, a teacher, a student, their evaluation and a swapped text in an empty folder."""
     environment = os.environ | {"PYTHONPATH": str(unpacked), "HF_HOME": str(tmp_path / "home")}
     folder = tmp_path / "work"
     folder.mkdir()

@@ -132,7 +132,7 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_weights(config_file, t
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path / "run").items())
 
 
-def test_a_setting_that_is_newer_than_the_run_has_its_default_there(config_file, tmp_path, capsys):
+def test_a_setting_that_is_newer_than_the_run_gets_its_default(config_file, tmp_path, capsys):
     train.main(["--config", str(config_file)])
     file = tmp_path / "run" / "config.yaml"
     written = file.read_text()
@@ -143,7 +143,7 @@ def test_a_setting_that_is_newer_than_the_run_has_its_default_there(config_file,
     with pytest.raises(ValueError, match="loss.ce_counterparts: True there, False now"):
         train.main(["--config", str(config_file), "loss.ce_counterparts=false"])
     (tmp_path / "run" / "student").rename(tmp_path / "elsewhere")
-    train.main(["--config", str(config_file)])  # goes on, from its last step
+    train.main(["--config", str(config_file)])  # resumes from its last step
     file.write_text(written.replace("  ce_counterparts: true\n", "  sharpness: 2\n"))
     with pytest.raises(
         ValueError, match=r"not the configuration of a run of this version \(unknown config key loss.shar"

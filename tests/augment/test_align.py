@@ -1,4 +1,4 @@
-"""Token alignment from offsets and edits: hand-made cases for every situation, then invariants."""
+"""The alignment of tokens from offsets and edits: hand-made cases for every situation, then invariants."""
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def test_a_token_across_the_edge_of_an_edit_has_no_partner_until_both_texts_agre
     assert align_tokens(own, other, [edit(2, "he", "she")]).tolist() == [0, -1, 2, 3]
 
 
-def test_offsets_that_step_back_are_read_as_no_progress():
+def test_offsets_that_step_back_count_as_repeated():
     assert align_tokens([3, 0, 7], [3, 0, 7], ()).tolist() == [0, 1, 2]
 
 

@@ -38,22 +38,20 @@ def test_occupations_before_and_after() -> None:
 
 
 def test_each_text_is_measured_with_its_own_distances() -> None:
-    # "he" is 120 characters behind the occupation; "best man" -> "maid of honour" moves its counterpart out of reach.
+    # "he" is 120 characters after the occupation; "best man" -> "maid of honour" moves its counterpart out of reach.
     result = audit(["An engineer " + "x" * 88 + " and the best man said he"])
     assert result.occupations == {"engineer": [2, 0]}
     assert result.substituted_occupations == {"engineer": [0, 1]}
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (50, 100), (10, 10)])
-def test_the_ends_of_the_interval_are_the_shares_that_the_count_just_does_not_reject(
-    successes: int, trials: int
-) -> None:
+def test_the_interval_ends_at_the_shares_that_the_count_just_fails_to_reject(successes: int, trials: int) -> None:
     for share in wilson_interval(successes, trials):
         deviation = abs(successes - trials * share) / max((trials * share * (1 - share)) ** 0.5, 1e-12)
         assert deviation == pytest.approx(1.959964, abs=1e-5) or successes / trials == share in (0, 1)
 
 
-def test_no_trials_is_no_knowledge() -> None:
+def test_without_trials_the_interval_excludes_nothing() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 

@@ -1,7 +1,7 @@
-"""The list of hard sentences, by list: the share of exact counterfactuals must not fall.
+"""The hard sentences: in each list the share of exact counterfactuals must not fall.
 
-`development` and `held-out-1` were written before the rules were tuned, the later held-out lists before the tuning that
-followed. Each was committed before its first run, whose number is in docs/augmenter.md, and joined development then.
+`development` and `held-out-1` were written before the rules were tuned; each later list was written before the next
+tuning. Each list was committed before its first run, whose number is in docs/augmenter.md; later tuning used it.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ordinary sentences that were swapped wrongly once, or not at all, by what was wrong about them."""
+"""Ordinary sentences that an earlier version swapped wrongly or not at all, grouped by the error."""
 
 import time
 
@@ -93,19 +93,19 @@ OBJECTS = [
 @pytest.mark.parametrize(
     ("original", "counterfactual"), [*PIECES, *WEB, *OCCUPATIONS, *EXCLAIMED, *NAMES, *TITLES, *MEANINGS, *OBJECTS]
 )
-def test_it_is_right_now_and_comes_back(original, counterfactual):
+def test_a_sentence_is_swapped_and_comes_back(original, counterfactual):
     assert swap(original).counterfactual == counterfactual
     assert swap(original).reverse().counterfactual == original
 
 
 def test_text_without_sentence_ends_takes_no_more_time_per_word():
-    """Each of these took minutes when a sentence, or an address, could begin anywhere before."""
+    """Each of these took minutes while the search for the start of a sentence or address had no limit."""
     started = time.process_time()
     swap("the king and his man said that he saw her " * 2000)
     swap("@ " + "a" * 16_000 + " he")
     assert time.process_time() - started < 120  # it takes half a second
 
 
-def test_a_sentence_that_was_long_ago_is_not_the_one_of_a_name():
+def test_a_name_keeps_no_pronouns_far_before_it():
     text = "He told his wife the truth. He left at noon. The list: " + "one of many things, " * 40 + "and Batman smiled"
     assert swap(text).counterfactual.startswith("She told her husband the truth. She left at noon.")

@@ -42,14 +42,14 @@ TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=12).map("".join), st.list
 TERM_LISTS = st.lists(st.sampled_from(ONE_TO_ONE + NEUTRAL), max_size=12)
 STYLES = st.sampled_from([str.lower, str.upper])
 COUNTERPARTS = {t.word: t.target for t in TERMS}
-# Reasons to keep a term that depend on words up to so many characters away. A swap moves what lies at that edge.
+# Reasons to keep a term that depend on the words within a number of characters. A swap can move words over that limit.
 WINDOWED = {"sex of an animal", "gender of a word", "piece in a game", "refers to a kept name"}
 SEED = int(os.environ.get("SEARCH_SEED") or secrets.randbits(32))
 
 
 @pytest.fixture(scope="module")
 def random_search() -> None:
-    """Prints the seed of the random search, which pytest shows when a test fails."""
+    """Print the seed of the random search; pytest shows it if a test fails."""
     print(f"random search with SEARCH_SEED={SEED}")
 
 
@@ -136,7 +136,7 @@ def test_fifty_thousand_random_lists_of_terms_come_back(words: list[str], style:
     check_it_comes_back(style(" ".join(words)))
 
 
-def test_fixed_phrases_and_what_becomes_one_come_back() -> None:
+def test_fixed_phrases_and_words_that_become_such_phrases_come_back() -> None:
     """No swap makes a fixed phrase that the next swap would leave alone."""
     for (phrase,) in read_table("idioms.tsv"):
         text = phrase.replace("<", "").replace(">", "")

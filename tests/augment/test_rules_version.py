@@ -1,7 +1,7 @@
-"""What the rules make of fixed text, held against a stored digest: a changed swap needs a new RULES_VERSION.
+"""Compare the swaps of fixed text with a stored digest: a changed swap needs a new RULES_VERSION.
 
 The version is part of the identity of cached blocks, runs and evaluation records. Moving or reformatting the rules must
-not change it; changing what a swap gives must.
+not change it; changing the result of a swap must.
 """
 
 import csv
@@ -12,7 +12,7 @@ from augment.lexicon import RULES_VERSION, TIERS, load_lexicon
 from augment.swap import swap
 
 SENTENCES = Path(__file__).with_name("hard_sentences.tsv")
-# The digest of every version that was released; a new version adds a line.
+# The digest of every released version; a new version adds a line.
 DIGESTS = {
     1: "e8a87d0e4cdceb9de9eb298677df54fd6a2ad31723c06aceeaea33822b603fc8",
     # Version 2 differs in mirrored idioms (king father) and articles (a ewe), which no hard sentence holds.

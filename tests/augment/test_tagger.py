@@ -1,4 +1,4 @@
-"""Plugging in another judge of her and his, with a stand-in for a spaCy pipeline."""
+"""Let a spaCy pipeline, here a stand-in for one, decide her and his."""
 
 import sys
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Token:
 
 
 def pipeline(tags: dict[str, tuple[str, str]]) -> Callable[[str], list[Token]]:
-    """A stand-in that tags whole blank-separated words by a table."""
+    """A stand-in for a pipeline that looks up the tags of blank-separated words in a table."""
 
     def parse(text: str) -> list[Token]:
         tokens, at = [], 0
@@ -62,7 +62,7 @@ def test_agreement_counts_and_shows_differences() -> None:
 
 
 def install_stand_in(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """A module spacy that has the named models, which tag every her as an object."""
+    """Install a module `spacy` that has these models; they tag every "her" as an object."""
     module = ModuleType("spacy")
 
     def load(name: str, disable: list[str]) -> Callable[[str], list[Token]]:

@@ -1,4 +1,4 @@
-"""What the speed of the augmenter is measured on."""
+"""The corpus and the process in which the speed of the augmenter is measured."""
 
 import json
 

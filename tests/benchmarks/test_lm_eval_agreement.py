@@ -1,4 +1,4 @@
-"""The tasks that both score: the same items, and what is compared of them."""
+"""The tasks that both programs score: they read the same items, and these are compared by log-probability."""
 
 import gzip
 

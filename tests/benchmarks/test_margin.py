@@ -15,7 +15,7 @@ from distill.settings import load_config
 
 @pytest.fixture
 def run(config_file, tiny_model, tokenizer, small_world, tmp_path):
-    """A finished run's folder: settings with a held-out text, a student of other weights than the teacher's."""
+    """The folder of a finished run: settings with held-out text, and a student that differs from its teacher."""
     settings = yaml.safe_load(config_file.read_text())
     documents = [
         {"text": text} for text in ("The man said that he slept.", "Rain fell.", "The nun said that she slept.")
@@ -30,7 +30,7 @@ def run(config_file, tiny_model, tokenizer, small_world, tmp_path):
 
 
 def log_odds_of(folder, tokenizer, text):
-    """he against she after every prefix of a text [n], in float64."""
+    """The log-odds of he against she after every prefix of a text [n], in float64."""
     ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]])
     he, she = (tokenizer(word)["input_ids"][-1] for word in (" he", " she"))
     logits = AutoModelForCausalLM.from_pretrained(folder)(ids).logits[0].double()
@@ -55,7 +55,7 @@ def test_values_are_those_of_the_closed_forms(run, tokenizer, tmp_path, monkeypa
         assert torch.allclose((target / teacher).abs(), (geometric / own).abs(), atol=1e-4)
     if operation == "none":
         assert torch.allclose(target, teacher, atol=1e-5)
-    if operation == "equivariant":  # looked at towards the pronoun that this target prefers
+    if operation == "equivariant":  # signed towards the pronoun that this target prefers
         assert (target >= 0).all()
         assert (target <= torch.maximum(own.abs(), carried.abs()) + 1e-5).all()
     towards = torch.sign(own) * torch.sign(teacher)

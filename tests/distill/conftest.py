@@ -1,4 +1,4 @@
-"""What tests of models and students share."""
+"""A fixture for tests of models and students."""
 
 import pytest
 

@@ -82,7 +82,7 @@ def test_odd_batches_of_pairs_and_missing_keys_are_refused(minimal):
         load_config(RunConfig, minimal)
 
 
-def test_files_that_are_not_there_or_not_yaml(tmp_path):
+def test_files_that_are_missing_or_not_yaml(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist; pass an existing YAML file with --config"):
         load_config(RunConfig, tmp_path / "no.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1\n")

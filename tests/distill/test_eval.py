@@ -1,4 +1,4 @@
-"""`evenhand eval` alone: no configuration, no data, no files, no network; and its verdicts."""
+"""`evenhand eval` alone: no configuration, no data, no files, no network. And its verdicts."""
 
 import json
 import os

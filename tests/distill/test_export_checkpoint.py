@@ -1,4 +1,4 @@
-"""The student of a checkpoint is the one that the run had at its step."""
+"""The exported student of a checkpoint is the student that the run had at that step."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Lines of a run are read whole; the revision is that of this source tree only."""
+"""Only whole lines are read from a run's files; the git revision is that of this source tree only."""
 
 import subprocess
 

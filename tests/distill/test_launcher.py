@@ -1,4 +1,4 @@
-"""`evenhand train`: what it hands to accelerate's launcher, and the processes that this starts."""
+"""`evenhand train`: the options that it gives accelerate's launcher, and the processes that this starts."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The curves of runs: what metrics.jsonl holds is drawn, whatever it holds."""
+"""The curves of runs: every number in metrics.jsonl is drawn."""
 
 import json
 import struct
@@ -31,7 +31,7 @@ def test_every_number_is_a_curve_and_known_ones_share_panels(tmp_path):
     assert "hidden" not in curves  # all zero: it is not in use
     panels = panels_of({"a": curves, "b": {"mfu": [(1, 0.4)]}})
     assert panels["loss (nats per token)"] == ["loss", "kd", "ce"]
-    assert panels["kd gendered"] == ["kd_gendered"]  # a key that nobody has told it about
+    assert panels["kd gendered"] == ["kd_gendered"]  # a key that plots.py does not know
     assert "share of the peak arithmetic (MFU)" in panels
     assert "tokens per second" not in panels
 

@@ -1,4 +1,4 @@
-"""Shipped configurations by name, and what they say about inputs that another command makes."""
+"""Shipped configurations by name, and the message if another command must make an input first."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from distill.shipped import check_needs, config_path, shipped_configs
 
 def test_a_name_is_the_shipped_file_unless_a_file_has_that_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "gpt2").mkdir()  # a model folder, say
+    (tmp_path / "gpt2").mkdir()  # for example a model folder
     shipped = config_path("train", "gpt2")
     assert shipped.is_absolute() and shipped.parts[-2:] == ("train", "gpt2.yaml")
     (tmp_path / "gpt2").rmdir()

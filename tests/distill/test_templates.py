@@ -1,4 +1,4 @@
-"""Templates: what is escaped, and that nothing may be missing."""
+"""Templates: what they escape, and that no name may be missing."""
 
 import sys
 

@@ -82,7 +82,7 @@ def estimate_of() -> Callable[..., Estimate]:
 
 @pytest.fixture
 def measure(estimate_of: Callable[..., Estimate]) -> Measure:
-    """Forty clusters and three seeds: the teacher at about 1, plain like it, good with exactly a fifth of plain's."""
+    """Forty clusters and three seeds: teacher and plain have about 1, good exactly a fifth of plain's values."""
     base = np.random.default_rng(0).uniform(0.5, 1.5, 40)
     values = {("teacher", 0): base}
     for seed in (0, 1, 2):

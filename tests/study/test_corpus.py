@@ -28,7 +28,7 @@ def test_works_are_held_out_whole(tmp_path, capsys):
     (tmp_path / "cut.gz").write_bytes((tmp_path / "novels.jsonl.gz").read_bytes()[:-9])
     assert study_corpus.main([f"{tmp_path}/cut.gz:book", "--out", str(tmp_path / "other")]) == 1
     assert "cut.gz is not a whole gzip file" in capsys.readouterr().err
-    (tmp_path / "corpus" / "sources.json").unlink()  # what an earlier version, or something else, has written
+    (tmp_path / "corpus" / "sources.json").unlink()  # left by an earlier version or another program
     for source in (f"{tmp_path}/novels.jsonl.gz:book", f"{tmp_path}/novels.jsonl.gz:text"):
         assert study_corpus.main([source, "--out", str(tmp_path / "corpus")]) == 1
         assert "corpus was not made from these files; remove it" in capsys.readouterr().err

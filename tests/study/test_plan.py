@@ -1,4 +1,4 @@
-"""The plans of studies: those that are shipped, and what is refused."""
+"""The plans of studies: the shipped ones are valid, and faulty ones are refused."""
 
 import itertools
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
     assert have == {*itertools.product({"none", *OPERATIONS}, {"none", "augment"}), ("none", "substitute")}
     assert configs["pairing"].loss.pairing_weight > 0
     variants = {name.split("+")[1] for name in arms_of(load_study(path)) if "+" in name}
-    if path.stem.endswith("_teacher2"):  # to see whether its arms say the same
+    if path.stem.endswith("_teacher2"):  # do its arms lead to the same conclusion?
         assert variants <= {"steps_of_8"}
         return
     assert {"no_ce", "ce_0.5", "temperature_2", "strength_0.5"} <= variants

@@ -1,4 +1,4 @@
-"""The committed pages of results: what their results files give, no longer than promised, with no number by hand."""
+"""The committed pages of results: they follow from their results files, keep their length, and no number is typed."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Results files: what is stored is read back, and what does not fit is refused."""
+"""Results files: a stored measure is read back, and what does not fit is refused."""
 
 import json
 

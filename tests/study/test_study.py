@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def run_in_process(monkeypatch):
-    """Let jobs run here rather than in new processes, which take seconds to start."""
+    """Run jobs in this process, because new processes take seconds to start."""
 
     def run_commands(job, environment, running):
         for _, *words in job.commands:

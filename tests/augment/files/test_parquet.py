@@ -1,4 +1,4 @@
-"""Swapping Parquet files: schemas, other columns, rows left out, parts."""
+"""Swapping Parquet files: schemas, other columns, rows that are left out, parts."""
 
 import shutil
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_parquet_pairs_leave_out_rows_and_keep_types(tmp_path: Path) -> None:
     assert plain.column("text").to_pylist() == ["She left.", "I saw him duck."]
 
 
-def test_parts_that_someone_removed_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_someone_removed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_ROWS_PER_BLOCK", 10)
     source, whole, target = tmp_path / "in.parquet", tmp_path / "whole.parquet", tmp_path / "out.parquet"
     pq.write_table(pa.table({"text": rows(40)}), source)

@@ -31,7 +31,7 @@ SENTENCES = [
 
 
 def write_texts(path: Path, number: int) -> None:
-    """A file of so many random texts in the format that its name asks for."""
+    """Write `number` random texts into a file, in the format that its suffix names."""
     rng = random.Random(0)
     texts = [" ".join(rng.choices(SENTENCES, k=3)) for _ in range(number)]
     if path.suffix == ".parquet":
@@ -83,7 +83,7 @@ def test_other_options_start_afresh(tmp_path: Path) -> None:
     assert "left over" not in target.read_text(encoding="utf-8")
 
 
-# Swaps a file with tiny blocks and kills itself after the third note of progress, in the middle of the work.
+# Swaps a file in tiny blocks and kills itself after the third note of progress, in the middle of the work.
 KILLED = """
 import multiprocessing, os, signal, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows in other hands: datasets.map, and a text on the command line."""
+"""Swapping rows through datasets.map, and one text on the command line."""
 
 import pytest
 

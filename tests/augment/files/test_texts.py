@@ -1,4 +1,4 @@
-"""Reading texts: every fault is one message with its place, its value and the remedy in the caller's words."""
+"""Reading texts: every fault gives one message with the place, the value and the remedy in the caller's words."""
 
 import gzip
 import json
@@ -29,7 +29,7 @@ def test_files_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path) -> N
         text_files(tmp_path / "none.txt")
 
 
-def test_a_text_file_is_a_text_per_line_or_one_text(tmp_path: Path) -> None:
+def test_a_text_file_holds_a_text_per_line_or_one_text(tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     file.write_bytes("\ufeffFirst.\r\n\nThird.".encode())
     assert list(read_texts(file)) == ["First.", "", "Third."]

@@ -1,4 +1,4 @@
-"""The ordered pool: results in input order, few items in memory, one message for a worker that dies."""
+"""The ordered pool: results in input order, few items in memory, one message if a worker dies."""
 
 import operator
 import os

@@ -1,4 +1,4 @@
-"""Capitalised gendered words: names of works, groups, places and persons against titles of persons."""
+"""Capitalised gendered words: a swap leaves names alone and changes the titles of persons."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""her, his, him and hers by context: rules, frames, the model and its training by self-supervision."""
+"""How her and his are read from their context: rules, frames, the model, and its training by self-supervision."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from augment.rules.pronouns import her_is_object, his_is_absolute
 
 
 def reading(text: str) -> bool:
-    """Whether the pronoun in angle brackets is read as object (her) or absolute (his)."""
+    """Whether the pronoun in angle brackets is read as an object (her) or as absolute (his)."""
     start = text.index("<")
     end = text.index(">") - 1
     plain = text.replace("<", "").replace(">", "")

@@ -1,4 +1,4 @@
-"""What speaks of no person's gender: ships, countries, mankind, God, animals, words spoken about."""
+"""A swap leaves alone what speaks of no person's gender: ships, countries, mankind, God, animals, meanings of words."""
 
 import pytest
 

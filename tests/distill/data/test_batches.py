@@ -57,5 +57,5 @@ def test_prefetched_items_keep_their_order_and_their_errors():
     assert threading.main_thread() not in threads and len(threads) == 1
     assert list(prefetched(iter([7]), 3)) == [7]
     assert list(prefetched(iter([]), 1)) == []
-    first = next(prefetched(itertools.count(), 4))  # left early: the thread ends
+    first = next(prefetched(itertools.count(), 4))  # a loop that stops early ends the thread
     assert first == 0

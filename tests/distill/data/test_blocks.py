@@ -1,12 +1,10 @@
-"""Packing and caching: nothing is lost, views stay aligned, and what is finished is used again."""
+"""The cache of blocks: built once, built again when anything changes, and continued after an interruption."""
 
 import dataclasses
 import errno
 import json
 import multiprocessing
 import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,94 +13,11 @@ import pytest
 from augment.lexicon import load_lexicon
 from distill.config import AugmentConfig, DataConfig
 from distill.data import blocks as data_module
-from distill.data import pairing
 from distill.data.blocks import prepare_blocks, separators
-from distill.data.packing import PairedExample, pack, pair_texts
+from distill.data.packing import PairedExample
 from distill.models.loading import load_tokenizer
 
 LEXICON = load_lexicon()
-TEXTS = [
-    "The woman said that she lost her keys. My father went home because he was tired.",
-    "The nurse said hello.",
-    "Mrs Reed, a doctor, told him that the boy was hers.",
-    "He liked it.",
-    "\n\n  The man said that his sister saw her brother at work with himself and a friend of his.  ",
-    "Ünïcode 🎉 and she 🎉",
-]
-
-
-@pytest.fixture(params=["small world", "gpt2", "llama"])
-def any_tokenizer(request, tokenizer):
-    if request.param == "small world":
-        return tokenizer
-    shared = request.getfixturevalue("shared_data")
-    return load_tokenizer(str(shared / {"gpt2": "tokenizer/gpt2", "llama": "models/stories260k"}[request.param]))
-
-
-@pytest.mark.data
-def test_documents_decode_to_both_views_and_align_outside_edits(any_tokenizer):
-    prefix, suffix = separators(any_tokenizer, None)
-    for text, document in zip(TEXTS, pair_texts(TEXTS, any_tokenizer, LEXICON, prefix, suffix), strict=True):
-        own, other, align = document.example
-        assert own.tolist() == prefix + any_tokenizer(text, add_special_tokens=False)["input_ids"] + suffix
-        cf_ids = any_tokenizer(document.pair.counterfactual, add_special_tokens=False)["input_ids"]
-        assert other.tolist() == prefix + cf_ids + suffix
-        paired = align[align >= 0]
-        assert (np.diff(paired) > 0).all()
-        assert (align[0], align[-1]) == (0, len(other) - 1)
-        gendered = {edit.source for edit in document.pair.edits} | {edit.target for edit in document.pair.edits}
-        for position, partner in enumerate(align):
-            if partner >= 0 and own[position] != other[partner]:
-                piece = any_tokenizer.decode([own[position]]).strip()
-                assert any(piece.lower() in word.lower() for word in gendered), piece
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("seq_len", [12, 16, 31, 200])
-def test_packing_keeps_every_token_of_both_views_and_cuts_at_the_same_word(any_tokenizer, seq_len):
-    prefix, suffix = separators(any_tokenizer, None)
-    documents = pair_texts(TEXTS, any_tokenizer, LEXICON, prefix, suffix)
-    flags = [index % 2 == 0 for index in range(len(documents))]
-    for exchanged in ([False] * len(documents), flags):
-        blocks = list(pack(zip(documents, exchanged, strict=True), seq_len))
-        assert all(max(len(b.input_ids), len(b.cf_input_ids)) <= seq_len for b in blocks)
-        sides = [d.example.exchanged() if e else d.example for d, e in zip(documents, exchanged, strict=True)]
-        whole = np.concatenate([block.input_ids for block in blocks])
-        assert whole.tolist() == np.concatenate([side.input_ids for side in sides]).tolist()
-        cf_whole = np.concatenate([block.cf_input_ids for block in blocks])
-        assert cf_whole.tolist() == np.concatenate([side.cf_input_ids for side in sides]).tolist()
-        offset, document_offset, aligned, expected = 0, 0, [], []
-        for block in blocks:
-            aligned += [a + offset if a >= 0 else -1 for a in block.align]
-            offset += len(block.cf_input_ids)
-            assert block.align[-1] == len(block.cf_input_ids) - 1
-        for side in sides:
-            expected += [a + document_offset if a >= 0 else -1 for a in side.align]
-            document_offset += len(side.cf_input_ids)
-        assert aligned == expected
-
-
-@pytest.mark.data
-def test_substitution_does_not_move_the_cuts(any_tokenizer):
-    documents = pair_texts(TEXTS, any_tokenizer, LEXICON, *separators(any_tokenizer, None))
-    plain = list(pack(((document, False) for document in documents), 16))
-    exchanged = list(pack(((document, True) for document in documents), 16))
-    assert [b.exchanged().input_ids.tolist() for b in exchanged] == [b.input_ids.tolist() for b in plain]
-
-
-def test_a_word_longer_than_a_block_is_cut_between_its_tokens(tokenizer):
-    (document,) = pair_texts(["See this " + "x1Y" * 40 + " she end."], tokenizer, LEXICON, [0])
-    blocks = list(pack([(document, False)], 16))
-    assert np.concatenate([block.input_ids for block in blocks]).tolist() == document.example.input_ids.tolist()
-    assert all(len(block.cf_input_ids) <= 16 for block in blocks)
-
-
-def test_text_without_white_space_is_cut_between_tokens(tokenizer):
-    (document,) = pair_texts(["漢字" * 30], tokenizer, LEXICON, [0])
-    blocks = list(pack([(document, False)], 20))
-    assert len(blocks) > 3
-    for block in blocks[1:-1]:
-        assert "�" not in tokenizer.decode(block.input_ids)  # never inside a character
 
 
 def test_separators_by_default_and_by_name(tokenizer):
@@ -110,9 +25,6 @@ def test_separators_by_default_and_by_name(tokenizer):
     assert separators(tokenizer, "Ġshe") == ([tokenizer.get_vocab()["Ġshe"]], [])
     with pytest.raises(ValueError, match=r"data.separator '<nope>' is not a token of the tokenizer"):
         separators(tokenizer, "<nope>")
-
-
-# -- cache -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -195,7 +107,7 @@ def test_an_empty_side_of_the_split_is_refused_and_leaves_nothing(tmp_path, toke
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Raised where a process would be killed."""
 
 
 @pytest.mark.parametrize(
@@ -278,52 +190,3 @@ def test_several_workers_give_the_same_blocks(settings, tokenizer, tmp_path):
     together = prepare_blocks(other, AugmentConfig(), LEXICON, tokenizer, seed=0)
     assert rows(together.train) == rows(alone.train)
     assert together.info == alone.info
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def _worker_pids(settings, pipe):
-    def texts():
-        yield from ["The nurse said that she left."] * 600
-        pipe.send([worker.pid for worker in multiprocessing.active_children()])
-        time.sleep(600)
-
-    list(pairing.pair_all(texts(), settings, num_proc=2))
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
-def test_workers_end_with_a_parent_that_was_killed(tokenizer):
-    settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
-    ours, theirs = multiprocessing.Pipe()
-    parent = multiprocessing.get_context("spawn").Process(target=_worker_pids, args=(settings, theirs))
-    parent.start()
-    workers = ours.recv()
-    parent.kill()
-    parent.join()
-    deadline = time.monotonic() + 20
-    while any(_runs(pid) for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-@pytest.mark.parametrize(("length", "sizes"), [(10, [256, 44]), (2**18, [4] * 75), (2**21, [1] * 300)])
-def test_a_worker_gets_so_many_documents_or_so_much_text_at_a_time(length, sizes):
-    texts = iter(["x" * length] * 300)
-    assert [len(chunk) for chunk in iter(lambda: pairing._chunk(texts), [])] == sizes
-
-
-def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):
-    def texts():
-        yield from ["The nurse said that she left."] * 600
-        for worker in multiprocessing.active_children():
-            os.kill(worker.pid, signal.SIGKILL)
-        yield from ["He stayed."] * 6000
-
-    settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
-    with pytest.raises(OSError, match=r"one of 2 workers has died, .*; lower data.num_proc \(2\)"):
-        list(pairing.pair_all(texts(), settings, num_proc=2))

@@ -1,4 +1,4 @@
-"""Blocks made of fixed text, held against a stored digest: changed blocks need a new BLOCKS_VERSION."""
+"""Compare the blocks of fixed text with a stored digest: changed blocks need a new BLOCKS_VERSION."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from augment.lexicon import RULES_VERSION, load_lexicon
 from distill.config import AugmentConfig, DataConfig
 from distill.data.blocks import BLOCKS_VERSION, prepare_blocks
 
-# (BLOCKS_VERSION, RULES_VERSION) -> digest: blocks hold swapped text, so that either number may explain a change.
+# (BLOCKS_VERSION, RULES_VERSION) -> digest: blocks hold swapped text, so either number may explain a change.
 DIGESTS = {
     (1, 1): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
     (1, 2): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
@@ -25,7 +25,7 @@ DOCUMENTS = (
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes and three merges, so that a word and its counterpart differ in length. Nothing here is trained."""
+    """An untrained tokenizer of bytes and three merges, in which a word and its counterpart differ in length."""
     merges = [("h", "e"), ("Ġ", "he"), ("s", "he")]
     words = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet()), *(left + right for left, right in merges)]
     model = Tokenizer(models.BPE({word: index for index, word in enumerate(words)}, merges))

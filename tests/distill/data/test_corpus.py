@@ -1,4 +1,4 @@
-"""Reading corpora: every format gives the same documents, and every fault one message with its place."""
+"""Reading corpora: every format gives the same documents, and every fault gives one message with its place."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Builders of scorers over tiny random models, of their folders, and of evaluations of these."""
+"""Builders of scorers over tiny random models, of folders of such models, and of their evaluations."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def tiny_scorer(tiny_model, tokenizer) -> Callable[..., Scorer]:
 
 @pytest.fixture
 def character_tokenizer():
-    """A tokenizer without special tokens in which a pronoun takes several tokens: one token per character."""
+    """A tokenizer of one token per character, without special tokens: a pronoun takes several tokens."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -56,7 +56,7 @@ def save(tiny_model, tokenizer, tmp_path):
 def evaluated(small_world, save, tmp_path):
     """evaluated("out", "a=PATH", ...): the folder of an evaluation on the small world and a small CrowS-Pairs.
 
-    code: what eval.py has to exit with.
+    code: the expected exit code of eval.py.
     """
     crows = tmp_path / "crows.csv"
     rows = [f"{n},The nurse {n} said she left.,The nurse {n} said he left.,gender" for n in range(30)]
@@ -66,7 +66,7 @@ def evaluated(small_world, save, tmp_path):
         settings = [f"world={small_world}", f"text.path={small_world / 'heldout.jsonl'}", "text.max_documents=12"]
         settings += [
             "statistics.num_permutations=999",
-            "counterfactual_gap.enabled=false",  # slow to prepare, and compared as the others are
+            "counterfactual_gap.enabled=false",  # slow to prepare, and compared like the others
             f"benchmarks.crows_pairs={crows}",
         ]
         assert main(["--config", str(CONFIG), "--out", str(tmp_path / name), *settings, *words]) == code

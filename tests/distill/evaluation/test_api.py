@@ -28,7 +28,7 @@ def test_three_lines_measure_a_path_and_a_loaded_model_alike(tiny_model, tokeniz
     measured = evaluate_model(tmp_path / "model", settings=settings)
     assert {name.split("/")[0] for name in measured} == {"log_odds", "crows_pairs"}
     assert all(isinstance(measurement, Measurement) for measurement in measured.values())
-    loaded = evaluate_model(model.train(), tokenizer, settings=settings)  # as it comes out of a training
+    loaded = evaluate_model(model.train(), tokenizer, settings=settings)  # in training mode, as after a training
     assert loaded.keys() == measured.keys()
     for name, measurement in loaded.items():
         assert measurement.value == pytest.approx(measured[name].value, abs=1e-5)
@@ -66,7 +66,7 @@ def test_messages(tiny_model, tokenizer, tmp_path):
             evaluate_model(tiny_model(), tokenizer, tasks=tasks, settings=missing)
 
 
-def test_a_text_that_cannot_be_read_is_why_its_tasks_fail(tiny_model, tokenizer, tmp_path):
+def test_a_text_that_cannot_be_read_fails_its_tasks(tiny_model, tokenizer, tmp_path):
     settings = {"text": {"path": str(tmp_path / "none.jsonl")}, "perplexity": {"enabled": True}}
     for tasks in (None, ["perplexity"], ["log_odds", "counterfactual_gap"]):
         with pytest.raises(ValueError, match="^text: corpus .*none.jsonl does not exist; set text.path to a file"):

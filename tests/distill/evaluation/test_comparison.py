@@ -1,4 +1,4 @@
-"""Earlier evaluations compared without their models, and what the files of a comparison say."""
+"""Comparing earlier evaluations without their models, and what the files of a comparison say."""
 
 import json
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_a_comparison_tells_failures_versions_and_settings_that_differ(evaluated
     older = read(two)
     older["versions"] |= {"evenhand": "0.0.9", "torch": "1.0"}
     for model in older["models"]:
-        del model["versions"]  # as a file of before
+        del model["versions"]  # as in a file of an earlier version
     (two / "results.json").write_text(json.dumps(older))
     capsys.readouterr()
     assert main(["compare", str(one), str(two), "--out", str(tmp_path / "out")]) == 1
@@ -170,7 +170,7 @@ def test_groups_of_professions_are_in_results_and_report_and_are_counted_anew(sa
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f"{groups[0]['num_male']} : {groups[0]['num_female']} (" in page
     assert f"<small>{number(groups[0]['log_ratio'], signed=True)} [{number(groups[0]['low'])}, " in page
-    del written["models"][0]["groups"]  # as a file of before
+    del written["models"][0]["groups"]  # as in a file of an earlier version
     (tmp_path / "out" / "results.json").write_text(json.dumps(written))
     assert main(["compare", str(tmp_path / "out"), "--out", str(tmp_path / "compared")]) == 0
     assert read(tmp_path / "compared")["models"][0]["groups"] == groups

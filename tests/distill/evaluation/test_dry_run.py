@@ -10,7 +10,7 @@ from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.settings import load_config
 from eval import main
 
-NO_GAP = "counterfactual_gap.enabled=false"  # slow to prepare, and compared as the others are
+NO_GAP = "counterfactual_gap.enabled=false"  # slow to prepare, and compared like the others
 CONFIG = Path(__file__).parents[3] / "configs" / "eval" / "smallworld.yaml"
 
 

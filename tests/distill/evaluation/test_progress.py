@@ -1,4 +1,4 @@
-"""The lines that say how far an evaluation is."""
+"""The lines that show the progress of an evaluation."""
 
 from distill.evaluation.processes import ALONE
 from distill.evaluation.progress import ProgressBar, duration

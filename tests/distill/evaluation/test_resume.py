@@ -53,7 +53,7 @@ def outcome(folder):
 
 
 def assert_close(mine, theirs):
-    """Equal, except that numbers may differ by 1e-5: another process may add up sums in another order."""
+    """Assert equality, except that numbers may differ by 1e-5: another process may add sums in another order."""
     if isinstance(mine, dict):
         assert mine.keys() == theirs.keys()
         for key, value in mine.items():
@@ -150,7 +150,7 @@ def test_two_processes_give_what_one_gives(words, tmp_path):
     variables = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("one: log_odds:") == 1  # one of them speaks
+    assert done.stderr.count("one: log_odds:") == 1  # only one of them prints
     (both, examples), (alone, expected) = outcome(tmp_path / "both"), outcome(tmp_path / "alone")
     assert examples.keys() == expected.keys()
     for name, text in expected.items():

@@ -28,7 +28,7 @@ class Together:
         self.values[self.index] = value
         self.barrier.wait(timeout=HANG_SECONDS)
         gathered = list(self.values)
-        self.barrier.wait(timeout=HANG_SECONDS)  # no one writes again before both have read
+        self.barrier.wait(timeout=HANG_SECONDS)  # neither writes again before both have read
         return gathered
 
 
@@ -91,7 +91,7 @@ def test_the_first_chunk_that_fails_is_reported_by_all():
 
 
 def test_processes_whose_folders_hold_different_records_continue_together(model_spec, tmp_path):
-    """Of two machines without a shared folder the first has all records, the other none."""
+    """Of two machines without a shared folder, the first has all records and the second has none."""
     off = {"agreement": {"enabled": False}, "log_odds": {"templates": ["The {occupation} said that"]}}
     config = validate(EvalConfig, {**off, "scoring": {"max_batch_tokens": 64}})
     spec = model_spec("a")

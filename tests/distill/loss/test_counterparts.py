@@ -1,4 +1,4 @@
-"""The parts of KL and cross-entropy between counterparts, against the chain rule; the inconsistency of two views."""
+"""The parts of KL and cross-entropy between counterparts, by the chain rule; and the inconsistency of two views."""
 
 import torch
 

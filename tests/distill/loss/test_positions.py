@@ -24,10 +24,10 @@ def batch(tokenizer) -> PairedBatch:
     return collate([*pack(((document, False) for document in documents), SEQ_LEN), None], SEQ_LEN)
 
 
-def found(positions: Positions, batch: PairedBatch) -> dict[tuple[int, int, int], tuple | str]:
-    """(view, block, t) of each prediction -> (view, block, t) of its partner, or "none".
+def partners(positions: Positions, batch: PairedBatch) -> dict[tuple[int, int, int], tuple | str]:
+    """Map (view, block, t) of each prediction to that of its partner, or to "none".
 
-    The teacher's rows are translated back, and checked to be the prediction's own.
+    Also check that each prediction has the teacher's row of its own position.
     """
     num_blocks, seq_len = batch.input_ids.shape
     student_place = {
@@ -65,7 +65,7 @@ def found(positions: Positions, batch: PairedBatch) -> dict[tuple[int, int, int]
 @pytest.mark.parametrize("both", [False, True])
 def test_every_scored_prediction_is_found_once_with_its_partner(batch, both, paired):
     positions = find_positions(batch, both, paired)
-    result = found(positions, batch)
+    result = partners(positions, batch)
     sides = [batch, batch.exchanged()][: 1 + both]
     expected = {
         (view, *place.tolist()): int(side.align[tuple(place)])

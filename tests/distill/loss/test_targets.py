@@ -26,7 +26,7 @@ def slow_carry(p_cf: list[float], p: list[float]) -> list[float]:
 
 
 def slow_target(p: list[float], p_cf: list[float], operation: str, strength: float) -> list[float]:
-    """The definition of each operation, one position, in probabilities."""
+    """Each operation by its definition, at one position, from probabilities."""
     if operation in ("equivariant", "equivariant_geometric"):
         p_cf = slow_carry(p_cf, p)
     if operation == "equalize":
@@ -78,7 +78,7 @@ def test_an_identical_pair_changes_nothing_for_the_operations_of_the_paper(
 
 @pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric", "equalize"])
 def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses, random_logprobs):
-    logprobs = random_logprobs(6)  # a neutral prefix: both views are the same text
+    logprobs = random_logprobs(6)  # after a neutral prefix both views are the same text
     target = make_target(logprobs, logprobs, PerturbConfig(operation=operation), classes).exp()
     torch.testing.assert_close(target[:, 1], target[:, 2], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] + target[:, 4], target[:, 5] + target[:, 6], rtol=1e-12, atol=0)

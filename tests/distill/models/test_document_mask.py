@@ -1,4 +1,4 @@
-"""Documents within a block that do not see each other."""
+"""Attention that stops at the boundaries of documents."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_a_document_reads_as_if_it_stood_alone(architecture, tiny_model):
     together = model.base_model(input_ids=torch.tensor([FIRST + SECOND, [1, 2, *SECOND, *SECOND]]), use_cache=False)
     torch.testing.assert_close(together.last_hidden_state[0], alone[:8])
     torch.testing.assert_close(together.last_hidden_state[1, :5], torch.cat([alone[8:], alone[5:8]]))
-    assert (unmasked[5:] - alone[5:8]).abs().max() > 0.1  # so that there was something to mask
+    assert (unmasked[5:] - alone[5:8]).abs().max() > 0.1  # without the mask the first document changes the second
     prompt = torch.tensor([FIRST])
     model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=3, do_sample=False, pad_token_id=0)
 

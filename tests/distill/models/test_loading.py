@@ -149,7 +149,7 @@ def test_another_tokenizer_than_the_teachers_is_refused(folder, tiny_model, toke
         load_run_models(run_config(folder, student={"checkpoint": str(tmp_path / "other")}))
     tokenizer.save_pretrained(tmp_path / "same")
     load_run_models(run_config(folder, data=data | {"tokenizer": str(tmp_path / "same")}))
-    for architecture in ("gpt2", "llama"):  # for which transformers makes a tokenizer of almost nothing
+    for architecture in ("gpt2", "llama"):  # transformers makes an almost empty tokenizer for it
         tiny_model(architecture).save_pretrained(tmp_path / architecture)
         weights = run_config(tmp_path / architecture, data=data | {"tokenizer": str(tmp_path / "same")})
         assert len(load_run_models(weights)[0]) == len(tokenizer)
@@ -180,7 +180,7 @@ def test_a_gguf_file_that_is_not_read_leaves_the_fingerprint(folder):
 
 
 def test_the_vocabulary_of_a_model_is_that_of_its_embeddings(tokenizer):
-    """The configuration of a model of texts and images has none of its own."""
+    """A model of text and images has no vocabulary size in its own configuration."""
     sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = {**sizes, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": len(tokenizer)}
     images = {**sizes, "image_size": 28, "patch_size": 14}

@@ -1,4 +1,4 @@
-"""The student: of layers of a teacher, of settings, of a checkpoint."""
+"""The student: from layers of a teacher, from settings, from a checkpoint."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_dropout_is_off_by_default_whatever_an_architecture_calls_it(settings, t
 
 
 def small(config_class: type, **settings: object) -> object:
-    """A configuration of four narrow layers, whatever the architecture calls that."""
+    """A configuration of four narrow layers, whatever the architecture calls these settings."""
     sizes = {"hidden_size": 16, "num_hidden_layers": 4, "vocab_size": 300, "pad_token_id": 0, "initializer_range": 0.3}
     return config_class(**(sizes | settings))
 
@@ -109,7 +109,7 @@ def test_layers_that_know_their_place_are_kept_right_or_refused():
     assert student_from_layers(by_depth.eval(), (0, 1)).config.num_hidden_layers == 2
     with pytest.raises(ValueError, match="the layers of .* depend on their place"):
         student_from_layers(by_depth.eval(), (0, 3))
-    assert len(by_depth.transformer.h) == 4  # looked at with layers taken out, and put together again
+    assert len(by_depth.transformer.h) == 4  # the check takes layers out and puts them back
 
 
 @pytest.mark.data

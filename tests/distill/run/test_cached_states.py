@@ -25,7 +25,7 @@ from distill.settings import apply_override, load_config, replace, to_dict, vali
 
 
 def with_settings(setup: Setup, *overrides: str) -> Setup:
-    """The setup of a run with other settings; its teacher's fingerprint is that of the files as they are now."""
+    """The setup of a run with other settings, and with the present fingerprint of its teacher's files."""
     settings = to_dict(setup.config)
     for override in overrides:
         apply_override(settings, override)
@@ -51,7 +51,7 @@ def test_the_loss_is_that_of_online_targets(mode, setup, tiny_model):
     for read in (None, states.read):
         student = tiny_model(seed=3)
         distiller = Distiller(student, setup.objective, load_teacher(config.teacher))
-        indices = [[0, 5, 6, -1], [len(blocks.train) - 1, 11, 12, 3], [-1] * 4]  # the last is padding alone
+        indices = [[0, 5, 6, -1], [len(blocks.train) - 1, 11, 12, 3], [-1] * 4]  # the last holds only padding
         for batch in batches(blocks.train, indices, config.data.seq_len, read):
             assert (batch.teacher_hidden is None) == (read is None)
             assert batch.has_swap.any() or not batch.loss_mask.any()
@@ -65,7 +65,7 @@ def test_the_loss_is_that_of_online_targets(mode, setup, tiny_model):
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_of_a_teacher_whose_states_are_cached_the_device_holds_only_the_output_layer(cached, setup, tiny_model):
+def test_with_cached_states_the_device_holds_only_the_teachers_output_layer(cached, setup, tiny_model):
     teacher, accelerator = tiny_model("llama"), SimpleNamespace(device=torch.device("meta"), num_processes=1)
     states = (lambda _: None) if cached else None
     place_teacher(
@@ -94,15 +94,15 @@ def test_a_run_with_cached_targets_gives_the_student_of_online_ones(config_file,
             torch.testing.assert_close(other[name], tensor, rtol=1e-4, atol=1e-6)
 
 
-def test_what_was_stopped_goes_on_where_it_was(setup, monkeypatch):
+def test_an_interrupted_run_continues_with_the_next_shard(setup, monkeypatch):
     store, made = module._store_shard, []
 
-    def counted(folder: CachedStates, number: int, *rest: object) -> None:
+    def counted(folder: CachedStates, number: int, *others: object) -> None:
         if number == 2 and 2 not in made:
             made.append(number)
             raise KeyboardInterrupt
         made.append(number)
-        store(folder, number, *rest)
+        store(folder, number, *others)
 
     monkeypatch.setattr(module, "_store_shard", counted)
     with pytest.raises(KeyboardInterrupt):
@@ -116,24 +116,24 @@ def test_what_was_stopped_goes_on_where_it_was(setup, monkeypatch):
     assert states.read(len(setup.blocks.train) - 1).hidden.shape == (32, 16)
 
 
-def test_what_another_run_is_storing_comes_last(setup, monkeypatch):
+def test_shards_that_another_run_is_storing_come_last(setup, monkeypatch):
     store, made = module._store_shard, []
     folder = states_folder(setup)
     folder.path.mkdir(parents=True)
     of_another_run = FileLock(f"{folder.shard(0)}.lock")
     of_another_run.acquire()
 
-    def recorded(folder: CachedStates, number: int, *rest: object) -> None:
-        of_another_run.release()  # it has been stopped
+    def recorded(folder: CachedStates, number: int, *others: object) -> None:
+        of_another_run.release()  # the other run stops
         made.append(number)
-        store(folder, number, *rest)
+        store(folder, number, *others)
 
     monkeypatch.setattr(module, "_store_shard", recorded)
     cache_states(setup)
     assert made == [*range(1, -(-len(setup.blocks.train) // 6)), 0]
 
 
-def test_a_shard_is_on_the_disk_before_it_has_its_name(setup, monkeypatch):
+def test_a_shard_is_on_disk_before_it_gets_its_name(setup, monkeypatch):
     synced = []
     monkeypatch.setattr(module, "sync", lambda path: synced.append((path.name, path.exists())))
     cache_states(setup)

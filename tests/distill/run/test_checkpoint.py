@@ -1,4 +1,4 @@
-"""Checkpoints: what is written is what is read; a damaged or unwritable one costs nothing but itself."""
+"""Checkpoints: what is read is what was written; a damaged or unwritable checkpoint harms nothing else."""
 
 import copy
 import errno
@@ -61,7 +61,7 @@ def names(run_dir: Path) -> list[str]:
     return sorted(path.name for path in (run_dir / "checkpoints").iterdir())
 
 
-def test_a_resumed_run_takes_the_steps_that_would_have_come(run, accelerator, tmp_path):
+def test_a_resumed_run_takes_the_same_steps_as_an_uninterrupted_one(run, accelerator, tmp_path):
     states = random.getstate(), np.random.get_state()[1].tolist()
     drawn = random.random(), np.random.rand(3).tolist()
     advance(run, 3)
@@ -219,7 +219,7 @@ def test_a_full_disk_is_one_message_and_the_last_checkpoint_stays(where, run, ac
         run.state.step = 6
         with pytest.raises(OSError, match=r"step_00000006 cannot be written .*No space left .*continues from step_0+4"):
             save_checkpoint(accelerator, tmp_path, run, keep=2)
-    assert names(tmp_path) == ["step_00000002", "step_00000004"]  # nothing half-written is left to fill the disk
+    assert names(tmp_path) == ["step_00000002", "step_00000004"]  # no half-written folder is left to fill the disk
     resumed = build_learner(accelerator, seed=1)
     assert load_newest_checkpoint(accelerator, tmp_path, resumed, seed=0)
     assert all(torch.equal(value, weights[name]) for name, value in resumed.model.state_dict().items())

@@ -1,4 +1,4 @@
-"""What comes out of a run: a plain transformers folder, its card, and an upload by option."""
+"""The result of a run: a plain transformers folder, its card, and an upload if that is asked for."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from distill.run import export
 
 @pytest.fixture
 def hub(monkeypatch) -> list[tuple]:
-    """A hub that writes down what it is asked for."""
+    """A stand-in for the hub that records what it is asked for."""
     calls: list[tuple] = []
 
     class Api:
@@ -35,7 +35,7 @@ def hub(monkeypatch) -> list[tuple]:
     return calls
 
 
-def test_the_student_is_uploaded_by_option_and_makes_text(config_file, tmp_path, hub, capsys):
+def test_the_student_is_uploaded_if_asked_and_generates_text(config_file, tmp_path, hub, capsys):
     train.main(["--config", str(config_file), "train.push_to_hub=me/student", "train.max_steps=2"])
     (made, uploaded) = hub
     assert made == ("me/student", True, True)  # private until its owner says otherwise
@@ -75,7 +75,7 @@ def test_tied_weights_are_written_once_and_come_back_tied(architecture, tiny_mod
         assert torch.equal(weight, loaded.state_dict()[name])
 
 
-def test_a_student_that_does_not_fit_on_the_disk_leaves_nothing_half(tiny_model, tokenizer, tmp_path, monkeypatch):
+def test_a_student_that_does_not_fit_on_the_disk_leaves_no_half_folder(tiny_model, tokenizer, tmp_path, monkeypatch):
     def full(_: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -1,4 +1,4 @@
-"""Steps that fail: which block it was, and what a skipped step leaves behind; signals; throughput."""
+"""Steps that fail: which block causes it, and what a skipped step changes. Also signals, samples and throughput."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ POISONED_STEP = 4
 
 @pytest.fixture
 def poison(monkeypatch):
-    """Let the loss of one block be NaN: the one that is read third, at step 2 of a run of the default seed."""
+    """Make the loss of one block NaN: with the default seed, the third that a run reads, at step 2."""
     real = distiller._last_hidden
     poisoned: list[torch.Tensor] = []
 
@@ -46,7 +46,7 @@ def poison(monkeypatch):
 
 @pytest.fixture
 def plain(config_file, tmp_path):
-    """The arguments of a run of one view, two micro-batches per step."""
+    """The arguments of a run on one view, with two micro-batches per step."""
     return ["--config", str(config_file), "augment.mode=none", "student.dropout=0"]
 
 
@@ -63,14 +63,14 @@ def test_a_poisoned_block_stops_the_run_and_is_named(plain, poison, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["step_00000002"]
 
 
-def test_a_poisoned_block_is_skipped_by_option_and_counted(plain, poison, tmp_path, capsys):
+def test_a_poisoned_block_is_skipped_if_asked_and_counted(plain, poison, tmp_path, capsys):
     train.main([*plain, "train.on_nonfinite=skip"])
     assert "skipped: step 3: the loss is nan" in capsys.readouterr().out
     metrics = [line for line in read_metrics(tmp_path / "run") if "loss" in line]
     assert [line["step"] for line in metrics] == [1, 2, 4, 5, 6]
     assert [line["num_skipped"] for line in metrics] == [0, 0, 1, 1, 1]
     rates = [line["lr"] for line in metrics]
-    assert rates[1] - rates[2] == pytest.approx(2 * (rates[2] - rates[3]))  # the schedule went on
+    assert rates[1] - rates[2] == pytest.approx(2 * (rates[2] - rates[3]))  # the learning rate advanced
     assert "6 optimizer steps (1 skipped)" in (tmp_path / "run" / "student" / "README.md").read_text()
 
 
@@ -143,7 +143,7 @@ def test_a_signal_before_the_first_step_ends_the_run_at_once_and_is_noted(
 
     arguments = ["--config", str(config_file), "teacher.targets=cached", "train.max_steps=1"]
     before = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # a handler of the test's, lest it end here
+    signal.signal(signal.SIGTERM, lambda *_: None)  # or the signal would end the tests
     try:
         with monkeypatch.context() as patch:
             patch.setattr(interrupted, signalled)
@@ -193,7 +193,7 @@ def test_flops_count_the_head_once(tiny_model):
     assert flops_per_token(untied, None) == 6 * (every - embeddings)
     ours = 6 * sum(p.numel() for p in tied.parameters())
     assert flops_per_token(tied, untied) == ours + 2 * (every - embeddings)
-    assert flops_per_token(tied, untied, cached=True) == ours + 2 * embeddings  # its output layer is as large
+    assert flops_per_token(tied, untied, cached=True) == ours + 2 * embeddings  # the output layer is as large
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone_however_it_went(oth
     before = (tmp_path / "run" / "config.yaml").read_bytes()
     os.kill(other_process.pid, signal.SIGKILL)
     other_process.join()
-    assert (tmp_path / "run" / ".lock.json").exists()  # it had no time to clean up, and that does not matter
+    assert (tmp_path / "run" / ".lock.json").exists()  # it had no time to clean up, which does not matter
     with open_run(run):
         assert json.loads((tmp_path / "run" / ".lock.json").read_text())["pid"] == os.getpid()
     assert (tmp_path / "run" / "config.yaml").read_bytes() == before
@@ -165,7 +165,7 @@ def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
 
 
 def test_a_read_only_folder_is_one_message(tmp_path):
-    """On a read-only file system: permissions do not stop a superuser."""
+    """Uses a read-only file system, because permissions do not stop a superuser."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True).returncode:

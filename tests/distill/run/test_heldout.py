@@ -1,4 +1,4 @@
-"""The held-out perplexity: a mean over scored tokens, whatever the loss leaves out, over all processes."""
+"""The held-out perplexity: over all scored tokens of all processes, even of those that the loss leaves out."""
 
 import dataclasses
 import math

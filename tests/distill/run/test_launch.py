@@ -1,4 +1,4 @@
-"""Ways to run that change speed and memory but not the result: precision apart, the weights are the same."""
+"""Ways to run that change speed and memory but not the weights, apart from precision."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ from distill.settings import validate
 
 @pytest.fixture
 def fresh_state():
-    """Accelerate remembers its first setting; this test has another."""
+    """Reset accelerate, which remembers the first settings of a process."""
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)

@@ -1,4 +1,4 @@
-"""What a run shows: trackers keep one run one run, metrics survive a restart."""
+"""What a run logs: a resumed run stays one run for its trackers, and its metrics survive a restart."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_a_resumed_run_stays_one_run_at_wandb(tmp_path):
     assert other["id"] != first["id"]
 
 
-def test_a_tracker_that_is_not_there_is_refused():
+def test_a_tracker_that_is_not_installed_is_refused():
     with pytest.raises(ValueError, match="train.trackers: nothing is not installed"):
         check_trackers(["nothing"])
 
@@ -53,7 +53,7 @@ def test_a_full_disk_is_named_with_the_file_that_could_not_be_written(tmp_path):
 def test_throughput_and_mfu_count_tokens_since_the_last_line(tmp_path):
     log = RunLog(Accelerator(cpu=True), tmp_path, 0, 9, flops_per_token=100.0)
     with log:
-        log.peak = 1e6  # of a device that is known
+        log.peak = 1e6  # as if on a known device
         log.advance(500)
         log.log_step(1, {"loss": 1.0})
         log.log_step(2, {"loss": 1.0})

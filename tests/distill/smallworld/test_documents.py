@@ -1,4 +1,4 @@
-"""The small world's documents: the stated truth against counts, and the surface of the texts."""
+"""The small world's documents: their counts match the stated truth, and their texts read as texts do."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_truth_holds_for_each_template_and_each_occupation_occurs_in_it(world: W
 
 
 def assert_shares(world: World, rows: Mapping[tuple[str, str], int], what: str) -> None:
-    """Counts by (occupation, pronoun): he overall, and the pronoun of each occupation's majority, are as expected."""
+    """Check counts by (occupation, pronoun): of he overall, and of each occupation's more frequent pronoun."""
     variance = expected_he = expected_majority = 0.0
     num_he = num_majority = 0
     for occupation in world.occupations:

@@ -1,4 +1,4 @@
-"""Slow references for log-probabilities, short ways to look at estimates, and tiny text classifiers."""
+"""Slow references for log-probabilities, short access to estimates, and tiny text classifiers."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ from distill.evaluation.measures.continuations.bold_prompts import Prompt
 def hub(monkeypatch):
     """(tables, asked): tables[name, subset, split] = rows are served, any other data set fails as it does offline.
 
-    asked: the (name, subset, split) that were asked for.
+    asked: the (name, subset, split) that were requested.
     """
     tables, asked = {}, []
 

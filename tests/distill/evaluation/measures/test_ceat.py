@@ -17,7 +17,7 @@ TEST = AssociationTest("weat6", ("nurse", "teacher"), ("pilot", "guard"), ("she"
 
 
 def test_samples_of_no_spread_combine_to_their_mean_weighted_by_variance():
-    """Q below N - 1: tau^2 = 0, a fixed-effect mean. Weights 1 and 4: (1 * 1 + 4 * 1.1) / 5."""
+    """Q < N - 1, so tau^2 = 0 and the mean is that of fixed effects; weights 1 and 4 give (1 * 1 + 4 * 1.1) / 5."""
     combined = ceat.random_effects(np.array([1.0, 1.1]), np.array([1.0, 0.25]))
     assert combined.between_variance == 0
     assert combined.effect == pytest.approx(5.4 / 5)
@@ -26,7 +26,7 @@ def test_samples_of_no_spread_combine_to_their_mean_weighted_by_variance():
 
 
 def test_a_known_random_effects_example():
-    """Equal variances v: tau^2 is the sample variance of the effects minus v, and the mean is the plain one."""
+    """With equal variances v, tau^2 is the sample variance of the effects minus v, and the mean is the plain mean."""
     effects, variance = np.array([0.0, 1.0, 2.0, 5.0]), 0.5
     combined = ceat.random_effects(effects, np.full(4, variance))
     between = effects.var(ddof=1) - variance

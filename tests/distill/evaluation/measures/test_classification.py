@@ -1,4 +1,4 @@
-"""SST-2 and CoLA: their files, their task, and what is said about other files."""
+"""SST-2 and CoLA: their files, their task, and the messages about other files."""
 
 import pytest
 

@@ -32,7 +32,7 @@ def next_probabilities(model, ids):
 
 
 def slow_carry(other, own, classes):
-    """M p' by its definition, class by class, in Python."""
+    """M p' by its definition, class by class."""
     result = other.copy()
     groups = [[int(classes.ids[m]) for m in row if m < len(classes.ids)] for row in classes.members]
     for number, group in enumerate(groups):

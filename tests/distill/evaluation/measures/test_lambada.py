@@ -21,7 +21,7 @@ TEXTS = (
 
 
 def slow(scorer, text):
-    """(log P, greedy) of the last word in float64, tokenised with its context, without a start token."""
+    """(log P, greedy) of the last word in float64: tokenised with its context, without a start token."""
     before = text.rpartition(" ")[0]
     whole = scorer.tokenizer(text, add_special_tokens=False)["input_ids"]
     num_context = len(scorer.tokenizer(before, add_special_tokens=False)["input_ids"])

@@ -68,7 +68,7 @@ def test_biographies_do_not_name_the_occupation_and_test_ones_are_balanced():
 
 
 def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_scorer, monkeypatch):
-    """Predictions by the majority of a gender: of two occupations the stereotypical one is guessed."""
+    """It predicts the majority of a gender: of two occupations, the stereotypical one."""
     from distill.evaluation.measures import occupation_gap
 
     def majority(scorer, texts, labels, unseen, num_classes, config):

@@ -18,7 +18,7 @@ DOCUMENTS = [
 
 
 def scored(start, num_tokens, window, stride):
-    """[(index, inputs it saw)] of every scored token of a text 0, 1, ..."""
+    """[(index, the inputs that it saw)] of every scored token of a text 0, 1, ..."""
     seen = []
     for row, targets in perplexity.windows(start, list(range(num_tokens)), window, stride):
         assert len(row.input_ids) <= window
@@ -54,7 +54,7 @@ def test_windows_without_a_start_token_are_those_of_the_hugging_face_documentati
 
 
 def slow_logprobs(scorer, text_ids, window):
-    """float64 log-probability of each token given the start token and everything before it (no windows)."""
+    """The log-probability of each token, in float64, given the start token and everything before it (no windows)."""
     ids = [*scorer.start, *text_ids]
     assert len(ids) - 1 <= window
     with torch.no_grad():

@@ -65,7 +65,7 @@ def test_records_equal_a_slow_reference(tiny_scorer, slow_logprobs, tmp_path):
 
 
 def made(number, occupation, share, odds, refers_to="occupation", right=("male", "female", "neutral")):
-    """A record whose she-sentence is ahead by `odds`, and whose right noun wins for the pronouns in `right`."""
+    """A record whose sentence with she leads by `odds`, and whose right noun wins for the pronouns in `right`."""
     record = {"id": str(number), "cluster": occupation, "refers_to": refers_to, "female_share": share}
     record |= {"logprob_male": 0.0, "logprob_female": odds}
     for kind in winogender.PRONOUNS:

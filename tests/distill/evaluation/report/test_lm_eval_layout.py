@@ -1,4 +1,4 @@
-"""Evaluations in the layout of lm-evaluation-harness: its files, and what is in them."""
+"""Evaluations in the layout of lm-evaluation-harness: its files and their content."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The plots: what is drawn, and that any label can be."""
+"""The plots: what they show, and that they can show any label."""
 
 import re
 from itertools import pairwise
@@ -42,7 +42,7 @@ def test_any_label_can_be_drawn(label, monkeypatch):
         assert [text.get_text() for text in figure.legends[0].get_texts()] == [short, *others]
 
 
-def test_occupations_are_ordered_by_their_known_log_odds_or_else_by_the_first_model(monkeypatch):
+def test_occupations_are_ordered_by_their_known_log_odds_otherwise_by_the_first_model(monkeypatch):
     figures = []
     monkeypatch.setattr(plots, "to_svg", lambda figure, text: figures.append(figure) or "")
     means = {"a": {"nurse": 5.0, "pilot": 0.0, "clerk": 1.0}, "b": {"pilot": 2.0}}
@@ -77,7 +77,7 @@ def test_labels_beside_the_plot_keep_their_distance():
     assert max(heights) <= 1
 
 
-def test_the_labels_beside_the_plot_stand_at_these_heights():
+def test_the_labels_beside_the_plot_have_these_heights():
     axes = Figure().subplots()
     axes.set_ylim(0, 2)
     plots.label_at_the_side(axes, [Point(str(d), (1, 1, 1), (d, d, d)) for d in (0.5, 1.0, 1.9)])

@@ -20,7 +20,7 @@ def test_points_use_the_word_convention_when_tokenizers_differ(entry, results):
     assert fairness_utility_points(results(entries[:2])) is None
 
 
-def test_models_that_were_measured_otherwise_than_the_first_are_no_points(entry, results):
+def test_models_that_were_measured_differently_from_the_first_are_no_points(entry, results):
     measures = ("log_odds/mean_abs", LOG_PERPLEXITY, "perplexity/word")
     for number, expected in ((0, "nats per token"), (1, "nats per word")):
         entries = [entry(name, model, 2.0) for name in measures for model in "abc"]

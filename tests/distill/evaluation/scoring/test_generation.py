@@ -1,4 +1,4 @@
-"""Sampling: its distribution, and what it must not depend on."""
+"""Sampling: its distribution, and that it does not depend on batches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scores against transformers itself, one row at a time, in float64; and what they must not depend on."""
+"""Scores against transformers, one row at a time in float64; and that batches and padding do not change them."""
 
 import math
 from dataclasses import replace

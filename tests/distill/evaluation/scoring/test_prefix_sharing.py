@@ -1,4 +1,4 @@
-"""Trees of sequences: nothing is lost or mixed up, and scores are those of every row alone."""
+"""Trees of sequences: no sequence is lost or mixed up, and scores are those of every row alone."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Regard and toxicity by local classifiers, by measurements of evaluate, and what is said when there is none."""
+"""Regard and toxicity by local classifiers, by measurements of evaluate, and the message if there is none."""
 
 import shutil
 from pathlib import Path
@@ -30,7 +30,7 @@ class Fake(evaluate.Measurement):
 
 
 def test_a_local_measurement_of_evaluate_is_loaded(tmp_path, monkeypatch):
-    """In the interface of the published measurements: regard(data=...), toxicity(predictions=..., toxic_label=...)."""
+    """It has the interface of the published ones: regard(data=...), toxicity(predictions=..., toxic_label=...)."""
     monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", tmp_path / "modules", raising=False)
     scores = '[[{"label": "positive", "score": len(t) / 10}, {"label": "negative", "score": 0.1}] for t in data]'
     parts = {
@@ -45,7 +45,7 @@ def test_a_local_measurement_of_evaluate_is_loaded(tmp_path, monkeypatch):
     assert toxicity(str(tmp_path / "toxicity"), "hate")(["abc", "a"]) == pytest.approx([0.3, 0.1])
 
 
-def test_scores_are_kept_under_the_content_of_a_local_classifier_not_its_place(classifier, tmp_path):
+def test_the_key_of_scores_is_the_content_of_a_local_classifier_not_its_path(classifier, tmp_path):
     def keys(folder):
         settings = {"benchmarks": {"bold": str(prompts)}, "log_odds": {"enabled": False}}
         config = {"regard": str(folder), "toxicity": str(folder), "toxic_label": "negative", "sentiment": False}

@@ -1,4 +1,4 @@
-"""Measures on continuations that are asked for without any prompts to continue."""
+"""Measures on continuations, requested without any prompts to continue."""
 
 import json
 
@@ -7,7 +7,7 @@ from distill.evaluation.measures.all_measures import plan_tasks
 from distill.settings import validate
 
 
-def test_what_is_asked_for_without_prompts_is_a_failure_that_names_them(tmp_path):
+def test_a_measure_without_prompts_fails_and_names_them(tmp_path):
     prompts = tmp_path / "gender_prompt.json"
     prompts.write_text(json.dumps({"American_actors": {"A": ["A "]}, "American_actresses": {"B": ["B "]}}))
     missing = str(tmp_path / "none")

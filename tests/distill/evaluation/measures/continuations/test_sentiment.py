@@ -1,4 +1,4 @@
-"""Sentiment: VADER, and what is said without its package."""
+"""Sentiment: VADER, and the message if its package is missing."""
 
 import sys
 

@@ -51,7 +51,7 @@ def test_debiased_vectors_are_taken_as_they_are(tmp_path):
 
 
 def test_hard_debiasing_neutralises_and_equalises(tmp_path):
-    """After it a pair is nu +- sqrt(1 - |nu|^2) g: vectors of length 1 that are opposites along g, alike across it."""
+    """A pair becomes nu +- sqrt(1 - |nu|^2) g: vectors of length 1 that are opposite along g and equal otherwise."""
     biases = polarity.read(str(text_file(tmp_path / "v.txt")), load_lexicon())
     man, woman = (np.array(VECTORS[word]) / np.linalg.norm(VECTORS[word]) for word in ("man", "woman"))
     direction = np.array([0.0, 1.0, 0.0])
@@ -61,7 +61,7 @@ def test_hard_debiasing_neutralises_and_equalises(tmp_path):
     assert biases == pytest.approx({"he": -0.8, "she": 0.8, "man": -expected, "woman": expected})
 
 
-def test_a_word_of_two_pairs_belongs_to_the_first_and_the_rest_keep_their_cosine():
+def test_a_word_of_two_pairs_belongs_to_the_first_and_the_others_keep_their_cosine():
     vectors = {word: np.array(VECTORS[word]) / np.linalg.norm(VECTORS[word]) for word in ("he", "she", "man", "woman")}
     direction = np.array([0.0, 1.0, 0.0])
     biases = polarity.hard_debiased(vectors, [("he", "she"), ("man", "she"), ("gentleman", "woman")], direction)
