@@ -71,7 +71,7 @@ def _print_error(message: str) -> None:
     sys.stderr.write(f"error: {message}\n")
 
 
-def _evaluate(words: list[str], prog: str) -> int:
+def _evaluation_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Measure the gender bias and the quality of causal language models, and compare the models with "
@@ -91,7 +91,12 @@ def _evaluate(words: list[str], prog: str) -> int:
     )
     parser.add_argument("--dry-run", action="store_true", help="show tasks, items, models and time; write nothing")
     parser.add_argument("--fresh", action="store_true", help="score everything again, even what is in --out already")
-    options = parser.parse_intermixed_args(words)
+    return parser
+
+
+def _evaluate(words: list[str], prog: str) -> int:
+    """Evaluate models. Returns the exit code."""
+    options = _evaluation_parser(prog).parse_intermixed_args(words)
     models, overrides = split_arguments(options.words)
     specs = parse_models(models)
     path = config_path("eval", options.config) if options.config else None
@@ -126,6 +131,7 @@ def _evaluate(words: list[str], prog: str) -> int:
 
 
 def _compare(words: list[str], prog: str) -> int:
+    """Compare earlier evaluations. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Compare earlier evaluations, paired, from their records. No model is loaded."
     )
@@ -138,6 +144,7 @@ def _compare(words: list[str], prog: str) -> int:
 
 
 def _export(words: list[str], prog: str) -> int:
+    """Write an evaluation in another layout. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Write an evaluation in the layout of another tool's results."
     )

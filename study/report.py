@@ -127,7 +127,7 @@ def _sections(results: Results) -> list[dict[str, Any]]:
         )
         sections.append((f"Variants: differences to `{base}`", plot, table))
     sections += _other_sections(results, methods, plain)
-    sections.append(("What was measured on what", None, tables.items_table(results, methods, plain)))
+    sections.append(("Items, clusters and conventions", None, tables.items_table(results, methods, plain)))
     return [{"title": title, "plot": plot and plot.name, "table": table} for title, plot, table in sections]
 
 

@@ -1,6 +1,6 @@
 """Write a corpus folder: train.jsonl, heldout.jsonl, world.json, tokenizer/ and a README.md.
 
-A folder is complete or absent. One that exists with the same parameters is left as it is.
+A folder is complete or absent. If it exists with the same parameters, nothing is written.
 """
 
 from __future__ import annotations

@@ -64,21 +64,7 @@ def _summary(
     results: dict[str, Any], model: dict[str, Any], folder: str, samples: dict[str, Records]
 ) -> dict[str, Any]:
     """The content of results_DATE.json. folder: the name of the folder that it will be in."""
-    metrics: dict[str, dict[str, Any]] = {}
-    better: dict[str, dict[str, bool | None]] = {}
-    configs: dict[str, dict[str, Any]] = {}
-    for entry in results["measurements"]:
-        family, _, metric = entry["name"].partition("/")
-        task = f"{PREFIX}{_task_of(family, model)}"
-        name = (metric if task == f"{PREFIX}{family}" else entry["name"]).replace(",", ";")
-        if entry["model"] != model["label"] or task not in samples:
-            continue
-        line = metrics.setdefault(task, {"name": task, "alias": task, "sample_len": len(samples[task])})
-        line[f"{name},none"] = entry["value"]
-        line[f"{name}_stderr,none"] = "N/A" if entry["standard_error"] is None else entry["standard_error"]
-        better.setdefault(task, {})[name] = entry["higher_is_better"]
-        config = configs.setdefault(task, {"task": task, "output_type": "", "num_fewshot": 0, "metadata": {}})
-        config["metadata"][name] = entry["signature"]
+    metrics, better, configs = _by_task(results["measurements"], model, samples)
     return {
         "results": metrics,
         "group_subtasks": {task: [] for task in metrics},
@@ -111,6 +97,28 @@ def _summary(
         "model_name_sanitized": folder,
         "total_evaluation_time_seconds": str(sum(task["seconds"] for task in model["tasks"].values())),
     }
+
+
+def _by_task(
+    measurements: Sequence[dict[str, Any]], model: dict[str, Any], samples: dict[str, Records]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, bool | None]], dict[str, dict[str, Any]]]:
+    """By task of a model: its metrics, whether higher is better for each, and its configuration."""
+    metrics: dict[str, dict[str, Any]] = {}
+    better: dict[str, dict[str, bool | None]] = {}
+    configs: dict[str, dict[str, Any]] = {}
+    for entry in measurements:
+        family, _, metric = entry["name"].partition("/")
+        task = f"{PREFIX}{_task_of(family, model)}"
+        name = (metric if task == f"{PREFIX}{family}" else entry["name"]).replace(",", ";")
+        if entry["model"] != model["label"] or task not in samples:
+            continue
+        line = metrics.setdefault(task, {"name": task, "alias": task, "sample_len": len(samples[task])})
+        line[f"{name},none"] = entry["value"]
+        line[f"{name}_stderr,none"] = "N/A" if entry["standard_error"] is None else entry["standard_error"]
+        better.setdefault(task, {})[name] = entry["higher_is_better"]
+        config = configs.setdefault(task, {"task": task, "output_type": "", "num_fewshot": 0, "metadata": {}})
+        config["metadata"][name] = entry["signature"]
+    return metrics, better, configs
 
 
 def _sample(number: int, record: dict[str, Any]) -> dict[str, Any]:
