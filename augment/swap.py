@@ -64,7 +64,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     spans = guards.code_spans(text)
     kept_names: list[tuple[int, str]] = []  # start and gender of names whose pronouns stay
     named_topics: list[tuple[int, str]] = []  # start and word of ships and countries
-    padded = text + "\n"  # a character behind every word and, read backwards, before the first
+    padded = text + "\n"  # every word has a character after it, and the first one has padded[-1] before it
     for start, end, source in candidates:
         candidate = table.get(source) or table[" ".join(source.split())]
         left, right = padded[start - 1], padded[end]

@@ -149,7 +149,7 @@ def test_a_corrupt_row_is_named_by_file_and_line(config_file, tmp_path, small_wo
     lines = (small_world / "train.jsonl").read_text().splitlines()
     lines[41] = lines[41][:-5]
     corpus.write_text("\n".join(lines) + "\n")
-    with pytest.raises(ValueError, match=r"corpus.jsonl:42 is not JSON \(.*\); mend or remove the row"):
+    with pytest.raises(ValueError, match=r"corpus.jsonl:42 is not JSON \(.*\); repair or remove the row"):
         train.main(["--config", str(config_file), f"data.path={corpus}"])
     assert not (tmp_path / "run").exists()
 

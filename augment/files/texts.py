@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
 _ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_MEND = "mend or remove the row"
+_REPAIR = "repair or remove the row"
 
 
 def format_of(path: Path) -> str:
@@ -119,12 +119,12 @@ def _readable(file: Path, first_row: int) -> Iterator[None]:
         kind = OSError if isinstance(error, OSError) else ValueError
         reason = " ".join(str(error).split())
         raise kind(
-            f"{file}: rows from {first_row} on cannot be read ({reason}); mend the file, or get it again"
+            f"{file}: rows from {first_row} on cannot be read ({reason}); repair the file, or get it again"
         ) from error
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
-# Their ValueErrors give reason and remedy, and the caller adds the place: "is not JSON (...); mend or remove the row".
+# Their ValueErrors give reason and remedy; the caller adds the place: "is not JSON (...); repair or remove the row".
 
 
 def decode(raw: bytes) -> str:
@@ -142,19 +142,19 @@ def parse_row(raw: bytes) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON ({error.msg} at column {error.colno}); {_MEND}") from None
+        raise ValueError(f"is not JSON ({error.msg} at column {error.colno}); {_REPAIR}") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
-        raise ValueError(f"is JSON that cannot be read ({error}); {_MEND}") from None
+        raise ValueError(f"is JSON that cannot be read ({error}); {_REPAIR}") from None
 
 
 def text_of(row: Any, text_field: str, field_setting: str) -> str:
     """The text in a field of a row."""
     if not isinstance(row, dict) or text_field not in row:
         fields = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise ValueError(f"has no field {text_field!r} (it has {fields}); set {field_setting} or mend the row")
+        raise ValueError(f"has no field {text_field!r} (it has {fields}); set {field_setting} or repair the row")
     text = row[text_field]
     if not isinstance(text, str):
-        raise ValueError(f"has {reprlib.repr(text)} in field {text_field!r}, which is not text; {_MEND}")
+        raise ValueError(f"has {reprlib.repr(text)} in field {text_field!r}, which is not text; {_REPAIR}")
     return text
 
 
@@ -162,7 +162,7 @@ def encodable_text_of(row: Any, text_field: str, field_setting: str) -> str:
     """The text in a field of a row, which must be possible to write as UTF-8."""
     text = text_of(row, text_field, field_setting)
     if _LONE_SURROGATE.search(text):
-        raise ValueError(f"has half a character (a lone surrogate) in field {text_field!r}; {_MEND}")
+        raise ValueError(f"has half a character (a lone surrogate) in field {text_field!r}; {_REPAIR}")
     return text
 
 

@@ -126,8 +126,8 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
             return "fixed phrase"
         if before_any is None or not before_any.search(text, start - 24 if start > 24 else 0, start):
             continue
-        for before, behind in around:
-            if before.search(text, start - 24 if start > 24 else 0, start) and behind.match(text, end):
+        for before, following in around:
+            if before.search(text, start - 24 if start > 24 else 0, start) and following.match(text, end):
                 return "fixed phrase"
     return None
 

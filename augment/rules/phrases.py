@@ -68,7 +68,7 @@ def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
         word: Phrases(
             _regex("|".join(after.get(word, ["(?!)"]))),
             _regex(f"(?:{'|'.join(before for before, _ in around[word])})\\Z") if word in around else None,
-            tuple((_regex(before + r"\Z"), _regex(behind)) for before, behind in around.get(word, ())),
+            tuple((_regex(before + r"\Z"), _regex(following)) for before, following in around.get(word, ())),
         )
         for word in after.keys() | around.keys()
     }

@@ -214,8 +214,8 @@ def groom(text: str, start: int, end: int) -> Decision:
     """Swap groom for bride after a determiner or before "and bride"; leave the verb and stable hands alone."""
     first, second, _ = words_before(text, start)
     first_of_clause = max(text.rfind(mark, 0, start) for mark in ".;!?\n") + 1
-    behind = _CLAUSE_END.search(text, end)
-    if _HORSES.search(text, first_of_clause, behind.start() if behind else len(text)):
+    clause_end = _CLAUSE_END.search(text, end)
+    if _HORSES.search(text, first_of_clause, clause_end.start() if clause_end else len(text)):
         return None
     described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
     joined = _AND_BRIDE.match(text, end)
@@ -261,8 +261,8 @@ def best_man(text: str, start: int, end: int) -> Decision:
     near = text[start - 80 if start > 80 else 0 : end + 80]
     if text[end - 3 : end].lower() == "men":
         return "maids of honour" if _WEDDING.search(near) else "best women", end, "kinship"
-    of_many = plain(previous_token(text, start)).lower() in ("the", "a", "that", "this", "no", "very")
-    return "best woman" if of_many and not _WEDDING.search(near) else "maid of honour", end, "kinship"
+    determined = plain(previous_token(text, start)).lower() in ("the", "a", "that", "this", "no", "very")
+    return "best woman" if determined and not _WEDDING.search(near) else "maid of honour", end, "kinship"
 
 
 SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {

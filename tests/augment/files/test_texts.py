@@ -45,13 +45,13 @@ def test_blank_lines_are_no_rows_and_a_byte_order_mark_is_no_text(tmp_path: Path
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (b'{"text": \n', r"x.jsonl:2 is not JSON \(.* at column \d+\); mend or remove the row"),
-        (b"[" * 100_000 + b"\n", r"x.jsonl:2 is JSON that cannot be read \(.*recursion.*\); mend"),
-        (b'{"text": ' + b"1" * 5000 + b"}\n", r"x.jsonl:2 is JSON that cannot be read \(.*digits.*\); mend"),
-        (b'{"body": "a"}\n', r"x.jsonl:2 has no field 'text' \(it has body\); set train.field or mend the row"),
+        (b'{"text": \n', r"x.jsonl:2 is not JSON \(.* at column \d+\); repair or remove the row"),
+        (b"[" * 100_000 + b"\n", r"x.jsonl:2 is JSON that cannot be read \(.*recursion.*\); repair"),
+        (b'{"text": ' + b"1" * 5000 + b"}\n", r"x.jsonl:2 is JSON that cannot be read \(.*digits.*\); repair"),
+        (b'{"body": "a"}\n', r"x.jsonl:2 has no field 'text' \(it has body\); set train.field or repair the row"),
         (b'["a"]\n', r"x.jsonl:2 has no field 'text' \(it has list\)"),
-        (b'{"text": 3}\n', "x.jsonl:2 has 3 in field 'text', which is not text; mend or remove the row"),
-        (b'{"text": "\\ud83d"}\n', r"x.jsonl:2 has half a character \(a lone surrogate\) in field 'text'; mend"),
+        (b'{"text": 3}\n', "x.jsonl:2 has 3 in field 'text', which is not text; repair or remove the row"),
+        (b'{"text": "\\ud83d"}\n', r"x.jsonl:2 has half a character \(a lone surrogate\) in field 'text'; repair"),
         (b'{"text": "\xe9"}\n', r"x.jsonl:2 is not UTF-8 \(byte 0xe9 at position 10\); convert the file"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_folder_is_read_in_the_order_of_names_and_a_text_file_can_be_one_docum
         ("x.txt", b"good\nbad \xe9\n", r"x.txt:2 is not UTF-8 \(byte 0xe9 at position 4\); convert the file"),
         ("x.txt", b"", "is empty: it holds no document with text in it"),
         ("x.txt", b" \n\n", "is empty"),
-        ("x.jsonl", b'{"text": "a"}\n{"text": \n', r"x.jsonl:2 is not JSON \(.*\); mend or remove the row"),
+        ("x.jsonl", b'{"text": "a"}\n{"text": \n', r"x.jsonl:2 is not JSON \(.*\); repair or remove the row"),
         ("x.jsonl", b'{"body": "a"}\n', r"x.jsonl:1 has no field 'text' \(it has body\); set data.text_field"),
         ("x.jsonl", b'["a"]\n', "x.jsonl:1 has no field 'text'"),
         ("x.jsonl", b'{"text": "\\ud83d"}\n', "x.jsonl:1 has half a character .* in field 'text'"),

@@ -81,7 +81,10 @@ def test_a_text_that_cannot_be_read_fails_its_tasks(tiny_model, tokenizer, tmp_p
     ("write", "message"),
     [
         (lambda path: path.mkdir(), "folder .* holds no"),
-        (lambda path: path.write_text('{"body": "a"}'), r"has no field 'text' .*; set text.text_field or mend the row"),
+        (
+            lambda path: path.write_text('{"body": "a"}'),
+            r"has no field 'text' .*; set text.text_field or repair the row",
+        ),
         (lambda path: path.write_text(""), "is empty: .*; check text.path"),
         (
             lambda path: DatasetDict({"test": Dataset.from_dict({"text": ["a"]})}).save_to_disk(path),
