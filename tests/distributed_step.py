@@ -1,11 +1,8 @@
 """One training step of every mode and split, whose losses and gradients are returned, or saved by rank 0.
 
-Imported by test_distributed.py for one process, launched by it for two: `distributed_step.py FOLDER OUT`, FOLDER with a
-teacher and a student. Every process takes its share of eight rows of different lengths; two of them are padding, so
-that one row per micro-batch leaves some micro-batches in which nothing is scored.
+Each process takes its share of eight rows of different lengths; two of them are padding, so that one row per
+micro-batch leaves some micro-batches in which nothing is scored.
 """
-
-import sys
 
 import torch
 from accelerate import Accelerator
@@ -112,10 +109,14 @@ def all_steps(accelerator: Accelerator, folder: str, splits: list[int]) -> dict:
     return {(mode, rows): one_step(accelerator, folder, mode, rows) for mode in ("none", "augment") for rows in splits}
 
 
-if __name__ == "__main__":
-    parallel = build_accelerator(settings(sys.argv[1], "none"))
-    results = all_steps(parallel, sys.argv[1], [1, 2])
+def save_all_steps(folder: str, out: str) -> None:
+    """One process of several: take the steps of all modes and splits; rank 0 saves them.
+
+    folder: holds the teacher and the student.
+    """
+    parallel = build_accelerator(settings(folder, "none"))
+    results = all_steps(parallel, folder, [1, 2])
     if parallel.is_main_process:
-        torch.save({"num_processes": parallel.num_processes, "steps": results}, sys.argv[2])
+        torch.save({"num_processes": parallel.num_processes, "steps": results}, out)
     del parallel  # it holds the DDP modules
     leave()

@@ -1,31 +1,16 @@
 """Two CPU processes (gloo), DDP and FSDP2: they know each other and give the step and the run of one process."""
 
-import contextlib
-import json
 import shutil
-import signal
-import socket
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
-import distributed_runs
 import distributed_step
+import forked
 import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from launching import (
-    FSDP,
-    ROOT,
-    clean_environment,
-    kill_tree,
-    launch,
-    launch_command,
-    read_text,
-    start_machines,
-    wait_for,
-)
+from launching import FSDP, ROOT, kill_tree, read_text, start_machines, wait_for
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -33,6 +18,28 @@ from distill import train
 from distill.export_checkpoint import export_checkpoint
 from distill.run.checkpoint import checkpoints
 from distill.run.folder import read_metrics
+from distill.run.launch import leave
+
+
+def run_all(accelerate: tuple[str, ...], runs: list[list[str]], log: Path) -> None:
+    """Runs of train.py one after the other in two processes, each with the arguments of one of `runs`."""
+
+    def program() -> None:
+        for arguments in runs:
+            train.main(arguments)
+        leave()
+
+    codes = forked.launch(*accelerate, program=program, log=log)
+    assert codes == [0, 0], log.read_text()
+
+
+def forget(run: Path, after: int) -> None:
+    """Put a finished run back to a checkpoint."""
+    shutil.rmtree(run / "student")
+    for checkpoint in (run / "checkpoints").iterdir():
+        if int(checkpoint.name.removeprefix("step_")) > after:
+            shutil.rmtree(checkpoint)
+    assert list((run / "checkpoints").iterdir())
 
 
 @pytest.mark.parametrize("accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2")])
@@ -41,8 +48,9 @@ def test_two_processes_give_the_step_of_one(accelerate, tmp_path: Path, tiny_mod
         tiny_model(seed=seed).save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)
     alone = distributed_step.all_steps(Accelerator(cpu=True), str(tmp_path), [2])
-    done = launch(*accelerate, distributed_step.__file__, str(tmp_path), str(tmp_path / "out.pt"))
-    assert done.returncode == 0, done.stderr
+    save = partial(distributed_step.save_all_steps, str(tmp_path), str(tmp_path / "out.pt"))
+    codes = forked.launch(*accelerate, program=save, log=tmp_path / "log")
+    assert codes == [0, 0], (tmp_path / "log").read_text()
     together = torch.load(tmp_path / "out.pt")
     assert together["num_processes"] == 2
     for (mode, rows), result in together["steps"].items():
@@ -71,8 +79,8 @@ def test_two_processes_distill_a_real_teacher_on_real_text(shared_data: Path, tm
         "student.layers=[0, 2, 4]",
         "train={max_steps: 12, global_batch_size: 16, micro_batch_size: 4, log_every: 1}",
     ]
-    done = launch("cpu2.yaml", "train.py", "--config", "configs/train/gpt2.yaml", *overrides)
-    assert done.returncode == 0, done.stderr
+    config = str(ROOT / "configs" / "train" / "gpt2.yaml")
+    run_all(("cpu2.yaml",), [["--config", config, *overrides]], tmp_path / "log")
     metrics = read_metrics(tmp_path / "run")
     assert metrics[0]["num_processes"] == 2
     rates = [line["lr"] for line in metrics if "lr" in line]
@@ -88,12 +96,6 @@ def test_two_processes_distill_a_real_teacher_on_real_text(shared_data: Path, tm
 
 
 # -- whole runs ------------------------------------------------------------------------------------------------------
-
-
-def run_all(accelerate: tuple[str, ...], runs: list[list[str] | dict]) -> None:
-    done = launch(*accelerate, distributed_runs.__file__, json.dumps(runs))
-    assert done.returncode == 0, done.stderr
-    assert "processes: 2" in done.stdout
 
 
 def assert_same_run(run: Path, expected_run: Path) -> None:
@@ -139,7 +141,8 @@ def test_the_run_does_not_depend_on_processes_sharding_or_accumulation(accelerat
         "shared_teacher": ["train.micro_batch_size=2", "teacher.shard=true", "perturb.operation=max"],
     }
     train.main([*uneven, f"run_dir={tmp_path / 'alone_max'}", "perturb.operation=max"])
-    run_all(accelerate, [[*uneven, *options, f"run_dir={tmp_path / name}"] for name, options in runs.items()])
+    arguments = [[*uneven, *options, f"run_dir={tmp_path / name}"] for name, options in runs.items()]
+    run_all(accelerate, arguments, tmp_path / "log")
     assert len([line for line in read_metrics(tmp_path / "alone") if "loss" in line]) == 4
     assert_same_run(tmp_path / "two", tmp_path / "alone")
     assert_same_run(tmp_path / "two_by_one", tmp_path / "alone")
@@ -153,7 +156,7 @@ def test_a_sharded_run_in_bf16_counts_and_sums_in_float32(config_file, tmp_path)
     run = ["--config", str(config_file), "student.dropout=0", "train.global_batch_size=64", "train.max_steps=3"]
     run += ["train.micro_batch_size=32"]
     train.main([*run, f"run_dir={tmp_path / 'exact'}"])
-    run_all((*FSDP[:-1], "bf16"), [run])
+    run_all((*FSDP[:-1], "bf16"), [run], tmp_path / "log")
     exact, rounded = ([x for x in read_metrics(tmp_path / n) if "loss" in x] for n in ("exact", "run"))
     assert min(line["num_tokens"] for line in exact) > 1500  # more than bf16 can count
     assert [line["num_tokens"] for line in rounded] == [line["num_tokens"] for line in exact]
@@ -168,13 +171,14 @@ def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(ac
     train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
     for name in ("one_then_two", "two_then_one"):
         shutil.copytree(tmp_path / "alone", tmp_path / name)
-        distributed_runs.forget(tmp_path / name, after=2)
+        forget(tmp_path / name, after=2)
     shutil.rmtree(tmp_path / "two_then_one")
     two = [*uneven, "train.micro_batch_size=2"]
-    run_all(accelerate, [[*two, f"run_dir={tmp_path / name}"] for name in ("one_then_two", "two_then_one")])
-    distributed_runs.forget(tmp_path / "two_then_one", after=2)
+    names = ("one_then_two", "two_then_one")
+    run_all(accelerate, [[*two, f"run_dir={tmp_path / name}"] for name in names], tmp_path / "log")
+    forget(tmp_path / "two_then_one", after=2)
     train.main([*uneven, f"run_dir={tmp_path / 'two_then_one'}"])
-    for name in ("one_then_two", "two_then_one"):
+    for name in names:
         assert_same_run(tmp_path / name, tmp_path / "alone")
     run = tmp_path / "one_then_two"  # two processes wrote its last checkpoint
     export_checkpoint(run, checkpoints(run)[-1].name, tmp_path / "exported")
@@ -187,50 +191,12 @@ def test_dropout_of_two_processes_continues_where_it_was(uneven, tmp_path):
     """Each process draws its own masks, and a resumed run draws the same masks as an uninterrupted one."""
     dropout = [*uneven, "train.micro_batch_size=2", "student.dropout=0.3"]
     runs = [[*dropout, f"run_dir={tmp_path / name}"] for name in ("whole", "continued")]
-    run_all(("cpu2.yaml",), [*runs, {"run": str(tmp_path / "continued"), "after": 2}, runs[1]])
+    run_all(("cpu2.yaml",), runs, tmp_path / "log")
+    forget(tmp_path / "continued", after=2)
+    run_all(("cpu2.yaml",), runs[1:], tmp_path / "log")
     assert_same_run(tmp_path / "continued", tmp_path / "whole")
     checkpoint = tmp_path / "whole" / "checkpoints" / "step_00000004"
     assert not torch.equal(*(torch.load(checkpoint / f"random_{rank}.pt")["torch"] for rank in (0, 1)))
-
-
-def test_sigterm_to_the_launcher_saves_on_all_processes(uneven, tmp_path):
-    long = [*uneven, "train.epochs=null", "train.max_steps=100000", "train.micro_batch_size=2", "train.log_every=1"]
-    long += ["train.eval_every=100000", "train.save_every=100000", f"run_dir={tmp_path / 'run'}"]
-    command = launch_command("cpu2.yaml", str(ROOT / "train.py"), *long)
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log)
-    wait_for(lambda: '"loss"' in read_text(tmp_path / "run" / "metrics.jsonl"), process, tmp_path / "log")
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
-    assert "stopped by SIGTERM after step" in (tmp_path / "log").read_text()
-    step = json.loads((tmp_path / "run" / "stopped.json").read_text())["step"]
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == [f"step_{step:08d}"]
-
-
-def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(uneven, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "thesis.txt").write_text("mine")
-    done = launch("cpu2.yaml", str(ROOT / "train.py"), *uneven, "train.micro_batch_size=2")
-    assert done.returncode != 0
-    message = f"run_dir {tmp_path / 'run'} is not empty and holds no run (no config.yaml); choose another folder"
-    assert f"error: {message}" in done.stderr.splitlines()
-    assert "Gloo" not in done.stderr and "gloo" not in done.stderr
-
-
-def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_lines(tmp_path):
-    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # a datagram for every write
-    command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "missing.yaml")]
-    environment = clean_environment(PYTHONUNBUFFERED="1")  # unbuffered, sys.exit needs two writes
-    done = subprocess.run(command, cwd=ROOT, env=environment, stderr=writer, timeout=120, check=False)
-    writer.close()
-    reader.setblocking(False)
-    writes = []
-    with reader, contextlib.suppress(BlockingIOError, ConnectionError):  # nothing more to read
-        while write := reader.recv(65536):
-            writes.append(write)
-    assert done.returncode == 1
-    assert [text for text in writes if b"missing.yaml" in text] == writes[-1:]
-    assert writes[-1].startswith(b"error: ") and writes[-1].endswith(b"\n")
 
 
 @pytest.mark.slow

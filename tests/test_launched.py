@@ -1,0 +1,52 @@
+"""What accelerate's own launcher and its processes do on the CPU: signals, refusals, error lines."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from launching import ROOT, clean_environment, launch, launch_command, read_text, wait_for
+
+
+@pytest.mark.slow
+def test_sigterm_to_the_launcher_saves_on_all_processes(config_file, tmp_path):
+    long = ["--config", str(config_file), "train.max_steps=100000", "train.log_every=1"]
+    long += ["train.eval_every=100000", "train.save_every=100000", f"run_dir={tmp_path / 'run'}"]
+    command = launch_command("cpu2.yaml", str(ROOT / "train.py"), *long)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log)
+    wait_for(lambda: '"loss"' in read_text(tmp_path / "run" / "metrics.jsonl"), process, tmp_path / "log")
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    assert "stopped by SIGTERM after step" in (tmp_path / "log").read_text()
+    step = json.loads((tmp_path / "run" / "stopped.json").read_text())["step"]
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == [f"step_{step:08d}"]
+
+
+def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(config_file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    done = launch("cpu2.yaml", str(ROOT / "train.py"), "--config", str(config_file))
+    assert done.returncode != 0
+    message = f"run_dir {tmp_path / 'run'} is not empty and holds no run (no config.yaml); choose another folder"
+    assert f"error: {message}" in done.stderr.splitlines()
+    assert "Gloo" not in done.stderr and "gloo" not in done.stderr
+
+
+def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_lines(tmp_path):
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # a datagram for every write
+    command = [sys.executable, str(ROOT / "train.py"), "--config", str(tmp_path / "missing.yaml")]
+    environment = clean_environment(PYTHONUNBUFFERED="1")  # unbuffered, sys.exit needs two writes
+    done = subprocess.run(command, cwd=ROOT, env=environment, stderr=writer, timeout=120, check=False)
+    writer.close()
+    reader.setblocking(False)
+    writes = []
+    with reader, contextlib.suppress(BlockingIOError, ConnectionError):  # nothing more to read
+        while write := reader.recv(65536):
+            writes.append(write)
+    assert done.returncode == 1
+    assert [text for text in writes if b"missing.yaml" in text] == writes[-1:]
+    assert writes[-1].startswith(b"error: ") and writes[-1].endswith(b"\n")
