@@ -96,6 +96,12 @@ def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedMo
 
 
 @pytest.fixture
+def blank_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are made but not drawn, because to draw the plots of a report takes longer than everything else in it."""
+    monkeypatch.setattr("distill.evaluation.report.plots.to_svg", lambda figure, label: "<svg></svg>\n")
+
+
+@pytest.fixture
 def config_file(tmp_path: Path, tiny_model: Callable, tokenizer: PreTrainedTokenizerFast, small_world: Path) -> Path:
     """A run of six steps, with a teacher on disk; everything it writes stays in tmp_path."""
     tiny_model("gpt2", initializer_range=0.1).save_pretrained(tmp_path / "teacher")

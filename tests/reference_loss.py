@@ -9,12 +9,11 @@ from distill.loss.gender_classes import GenderClasses
 
 def slow_carry(p: Tensor, p_cf: Tensor, classes: GenderClasses) -> Tensor:
     """M p': what p' gives an id spreads over the counterpart class in the proportions of p."""
-    ids, class_of = classes.ids.tolist(), classes.class_of.tolist()
-    members = {c: [i for i, k in zip(ids, class_of, strict=True) if k == c] for c in set(class_of)}
+    in_class = torch.zeros(len(classes.members), len(p), dtype=p.dtype)
+    in_class[classes.class_of, classes.ids] = 1
+    mass = (in_class @ p_cf)[classes.partner]  # of each class's counterpart
     carried = p_cf.clone()
-    for index, receivers in members.items():
-        mass = p_cf[members[int(classes.partner[index])]].sum()
-        carried[receivers] = mass * p[receivers] / p[receivers].sum()
+    carried[classes.ids] = ((mass / (in_class @ p))[classes.class_of]) * p[classes.ids]
     return carried
 
 

@@ -5,33 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
+import forked
 import pytest
 
 from distill import train
 from distill.data import blocks as data
 from distill.run.folder import read_metrics
-
-ROOT = Path(__file__).parents[1]
-
-
-def start(*arguments: str, log: Path) -> subprocess.Popen:
-    """`python train.py`, its output in a file."""
-    with log.open("w") as file:
-        command = [sys.executable, str(ROOT / "train.py"), *arguments]
-        return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
-
-
-def wait_for_steps(run_dir: Path, num_steps: int, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 120
-    file = run_dir / "metrics.jsonl"
-    while not (file.exists() and file.read_text().count('"loss"') >= num_steps):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -48,12 +30,12 @@ def endless(config_file) -> list[str]:
 
 def test_sigterm_is_a_checkpoint_and_exit_code_143_and_nobody_else_may_write_before(endless, tmp_path):
     log = tmp_path / "log"
-    process = start(*endless, log=log)
-    wait_for_steps(tmp_path / "run", 3, process, log)
+    process = forked.start(partial(train.program, endless), log)
+    forked.wait_for_steps(tmp_path / "run", 3, process, log)
     with pytest.raises(OSError, match=f"run_dir .* is in use by process {process.pid} on "):
         train.main(endless)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143, log.read_text()
+    os.kill(process.pid, signal.SIGTERM)
+    assert forked.wait(process, log) == 143, log.read_text()
     last = log.read_text().splitlines()[-1]
     assert last.startswith("stopped by SIGTERM after step ") and last.endswith("the same command continues the run")
     step = json.loads((tmp_path / "run" / "stopped.json").read_text())["step"]
@@ -79,7 +61,7 @@ def test_a_flipped_bit_in_the_newest_checkpoint_costs_only_the_steps_after_the_o
     assert [line["step"] for line in read_metrics(tmp_path / "run") if "loss" in line] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_full_disk_is_one_line_and_the_run_continues_when_there_is_room(config_file, tmp_path):
+def test_a_full_disk_is_one_line_and_the_run_continues_when_there_is_room(config_file, tmp_path, capsys):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], capture_output=True).returncode:
@@ -89,9 +71,8 @@ def test_a_full_disk_is_one_line_and_the_run_continues_when_there_is_room(config
         train.main([*arguments, f"run_dir={tmp_path / 'whole'}"])
         filler = disk / "filler"
         filler.write_bytes(b"x" * (shutil.disk_usage(disk).free - 1_400_000))  # room for one checkpoint, not for two
-        done = start(*arguments, f"run_dir={disk / 'run'}", log=tmp_path / "log")
-        assert done.wait(timeout=120) == 1
-        last = (tmp_path / "log").read_text().splitlines()[-1]
+        assert train.program([*arguments, f"run_dir={disk / 'run'}"]) == 1
+        last = capsys.readouterr().err.splitlines()[-1]
         assert last.startswith("error: checkpoint ") and "step_00000004 cannot be written" in last, last
         assert last.endswith("it continues from step_00000002")
         filler.unlink()

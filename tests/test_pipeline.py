@@ -1,13 +1,10 @@
 """The main job through its own command line: train, resume, survive a kill, refuse what is wrong."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 import yaml
@@ -16,8 +13,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distill import train
 from distill.run.folder import read_metrics
-
-ROOT = Path(__file__).parents[1]
 
 
 def weights(run_dir: Path) -> dict[str, torch.Tensor]:
@@ -115,17 +110,11 @@ def test_an_interrupted_run_continues_bit_for_bit(config_file, tmp_path, monkeyp
 def test_a_run_killed_in_the_middle_continues_to_the_same_weights(config_file, tmp_path):
     overrides = ["train.max_steps=60", "train.save_every=5", "train.eval_every=100"]
     train.main(["--config", str(config_file), f"run_dir={tmp_path / 'whole'}", *overrides])
-    command = [sys.executable, "train.py", "--config", str(config_file), *overrides]
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    deadline = time.monotonic() + 120
-    while not (metrics.exists() and metrics.read_text().count('"loss"') >= 12):
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    log = tmp_path / "log"
+    process = forked.start(partial(train.program, ["--config", str(config_file), *overrides]), log)
+    forked.wait_for_steps(tmp_path / "run", 12, process, log)
+    process.kill()
+    forked.wait(process, log)
     assert not (tmp_path / "run" / "student").exists()
     train.main(["--config", str(config_file), *overrides])
     expected = weights(tmp_path / "whole")
@@ -248,13 +237,12 @@ def test_bad_input_is_one_clear_message_and_nothing_is_written(override, message
     assert not (tmp_path / "run").exists()
 
 
-def test_the_command_line_exits_non_zero_with_one_line(config_file):
-    command = [sys.executable, "train.py", "--config", str(config_file), "optim.rate=1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: unknown config key optim.rate (value 1); known keys here: lr,")
-    assert done.stderr.count("\n") == 1
+def test_the_command_line_exits_non_zero_with_one_line(config_file, capsys):
+    assert train.program(["--config", str(config_file), "optim.rate=1"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: unknown config key optim.rate (value 1); known keys here: lr,")
+    assert printed.err.count("\n") == 1
 
 
 def test_a_line_of_metrics_that_was_cut_off_does_not_stop_a_run(config_file, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -120,29 +120,34 @@ def surface_forms(tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon) -> Itera
     GPT-2's tokens "man", "son", "her" and "he", 0 to 10 % of the occurrences in running text are whole words), and a
     piece of a word has no gender to swap.
     """
-    for pair in lexicon.pairs:
-        for space, case in ((" ", str), (" ", _title), (" ", str.upper), ("", _title), ("", str.upper)):
-            masculine, feminine = case(pair.masculine), case(pair.feminine)
-            yield SurfaceForm(
-                space + masculine,
-                space + feminine,
-                _single_token_id(tokenizer, space, masculine),
-                _single_token_id(tokenizer, space, feminine),
-            )
+    cases = ((" ", str), (" ", _title), (" ", str.upper), ("", _title), ("", str.upper))
+    forms = [(space, case(pair.masculine), case(pair.feminine)) for pair in lexicon.pairs for space, case in cases]
+    masculine_ids = _single_token_ids(tokenizer, [(space, masculine) for space, masculine, _ in forms])
+    feminine_ids = _single_token_ids(tokenizer, [(space, feminine) for space, _, feminine in forms])
+    for (space, masculine, feminine), masculine_id, feminine_id in zip(forms, masculine_ids, feminine_ids, strict=True):
+        yield SurfaceForm(space + masculine, space + feminine, masculine_id, feminine_id)
 
 
-def _single_token_id(tokenizer: PreTrainedTokenizerFast, space: str, term: str) -> int | None:
-    """The id of `term` in running text, or None if it takes several tokens.
+def _single_token_ids(tokenizer: PreTrainedTokenizerFast, terms: Sequence[tuple[str, str]]) -> list[int | None]:
+    """The id of each term in running text, or None if it takes several tokens. terms: (space before it, the term).
 
-    It is encoded after another character: at the start of a text a tokenizer may encode it differently.
+    A term is encoded after another character: at the start of a text a tokenizer may encode it differently.
     """
-    context = "a" if space else "("
-    before = tokenizer(context, add_special_tokens=False)["input_ids"]
-    after = tokenizer(context + space + term, add_special_tokens=False)["input_ids"]
-    if not after or after[:-1] != before:
-        return None
-    # the last token may be the unknown token, or what is left of a word whose first letters the tokenizer drops
-    return after[-1] if tokenizer.decode(after[-1:]).strip().lower() == term.lower() else None
+    contexts = {"": "(", " ": "a"}
+    before = {space: tokenizer(text, add_special_tokens=False)["input_ids"] for space, text in contexts.items()}
+    texts = [contexts[space] + space + term for space, term in terms]
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]  # one call: thousands of calls take seconds
+    return [
+        ids[-1] if ids and ids[:-1] == before[space] and _reads(tokenizer, ids[-1], term) else None
+        for (space, term), ids in zip(terms, encoded, strict=True)
+    ]
+
+
+def _reads(tokenizer: PreTrainedTokenizerFast, token_id: int, term: str) -> bool:
+    """Whether a token says `term`, and is not the unknown token, or what is left of a word whose first letters the
+    tokenizer drops.
+    """
+    return tokenizer.decode([token_id]).strip().lower() == term.lower()
 
 
 def _title(term: str) -> str:

@@ -1,9 +1,7 @@
 """A small study from training to RESULTS.md, and what is refused before anything is trained."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def run_in_process(monkeypatch):
+def run_in_process(monkeypatch, blank_plots):
     """Run jobs in this process, because new processes take seconds to start."""
 
     def run_commands(job, environment, running):
@@ -199,9 +197,9 @@ def test_runs_that_were_made_from_different_things_are_refused(study_file, tmp_p
             assert f"plain/seed1 was made with another {name} than " in message and ": changed instead of " in message
 
 
-def test_the_untrained_student_is_written_by_a_process_of_its_own(study_file, tmp_path):
+def test_the_untrained_student_is_written_by_a_command_of_its_own(study_file, tmp_path, monkeypatch):
     plan = plan_study(load_study(study_file), ["untrained"])
     (make, _) = study_run._job(plan.study, (str(study_file),), plan.runs[0]).commands
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(make, env=environment, cwd=tmp_path, check=True)
-    assert make[0] == sys.executable and (plan.runs[0].student / "config.json").is_file()
+    monkeypatch.chdir(tmp_path)
+    assert make[:3] == (sys.executable, "-m", "study") and study.main(make[3:]) == 0
+    assert (plan.runs[0].student / "config.json").is_file()

@@ -53,7 +53,7 @@ def save(tiny_model, tokenizer, tmp_path):
 
 
 @pytest.fixture
-def evaluated(small_world, save, tmp_path):
+def evaluated(small_world, save, tmp_path, blank_plots):
     """evaluated("out", "a=PATH", ...): the folder of an evaluation on the small world and a small CrowS-Pairs.
 
     code: the expected exit code of eval.py.

@@ -1,11 +1,10 @@
 """An evaluation that was interrupted continues; several processes give the numbers of one."""
 
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
+import forked
 import pytest
 
 from distill.evaluation.measures import log_odds
@@ -144,13 +143,10 @@ def test_what_a_failed_task_has_scored_is_kept(words, tmp_path, monkeypatch, cap
 
 def test_two_processes_give_what_one_gives(words, tmp_path):
     assert main([*words, "--out", str(tmp_path / "alone")]) == 0
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
-    config = str(ROOT / "configs" / "accelerate" / "cpu2.yaml")
-    command = [*launcher, config, str(ROOT / "eval.py"), *words, "--out", str(tmp_path / "both")]
-    variables = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("one: log_odds:") == 1  # only one of them prints
+    log, program = tmp_path / "log", partial(main, [*words, "--out", str(tmp_path / "both")])
+    assert forked.launch("cpu2.yaml", program=program, log=log) == [0, 0], log.read_text()
+    assert log.read_text().count("one: log_odds:") == 1  # only one of them prints
+    assert (tmp_path / "log.1").read_text() == ""
     (both, examples), (alone, expected) = outcome(tmp_path / "both"), outcome(tmp_path / "alone")
     assert examples.keys() == expected.keys()
     for name, text in expected.items():

@@ -28,6 +28,7 @@ from distill.settings import validate
 SEQ_LEN = 32
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
+OTHER_DIVERGENCES = ["reverse_kl", "jsd", "skewed_kl"]
 TEXTS = [
     "The woman said that she lost her keys. My father went home because he was tired.",
     "The nurse said hello. The engineer and the baker like the garden.",
@@ -99,8 +100,20 @@ def assert_same_gradients(ours, expected, rtol: float):
 
 
 @pytest.mark.parametrize("mode", ["none", "substitute", "augment"])
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "jsd", "skewed_kl"])
+@pytest.mark.parametrize(
+    ("divergence", "operation"),
+    [
+        *(("forward_kl", operation) for operation in OPERATIONS),
+        *((divergence, "equivariant") for divergence in OTHER_DIVERGENCES),
+        # every divergence with every operation is also compared with eager autograd, in test_fused.py
+        *(
+            pytest.param(divergence, operation, marks=pytest.mark.slow)
+            for divergence in OTHER_DIVERGENCES
+            for operation in OPERATIONS
+            if operation != "equivariant"
+        ),
+    ],
+)
 def test_a_step_equals_the_slow_float64_reference(divergence, operation, mode, world, tiny_model, monkeypatch):
     config = settings(mode, operation, divergence=divergence, beta=0.3)
     architecture = "llama" if mode == "substitute" else "gpt2"
