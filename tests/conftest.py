@@ -26,19 +26,16 @@ if "PYTEST_XDIST_WORKER" not in os.environ and not selects_gpu_tests(arguments):
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-import torch
 import yaml
 from hypothesis.internal.conjecture import providers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.models.loading import load_tokenizer
-from distill.smallworld.default_world import default_world
-from distill.smallworld.folder import CorpusParameters, build_corpus
+if TYPE_CHECKING:  # imported where used: the process that starts pytest-xdist's workers runs no test
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-torch.set_num_threads(1)
 # Hypothesis must try the same examples on every machine: no random seed, no database of earlier failures, no deadline.
 # It also tries constants from the project's modules imported so far, which depend on the tests that ran before: none.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
@@ -70,22 +67,29 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small corpus of the small world, its truth and its tokenizer."""
+    from distill.smallworld.default_world import default_world
+    from distill.smallworld.folder import CorpusParameters, build_corpus
+
     folder = tmp_path_factory.mktemp("smallworld") / "world"
     build_corpus(folder, default_world(), CorpusParameters(num_documents=400, num_heldout=40, seed=0, vocab_size=2000))
     return folder
 
 
 @pytest.fixture(scope="session")
-def tokenizer(small_world: Path) -> PreTrainedTokenizerFast:
+def tokenizer(small_world: Path) -> "PreTrainedTokenizerFast":
     """The small world's tokenizer."""
+    from distill.models.loading import load_tokenizer
+
     return load_tokenizer(str(small_world / "tokenizer"))
 
 
 @pytest.fixture
-def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedModel]:
+def tiny_model(tokenizer: "PreTrainedTokenizerFast") -> Callable[..., "PreTrainedModel"]:
     """Builds a tiny random model, with large weights so that its predictions differ: tiny_model("gpt2", seed=0)."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    def build(architecture: str = "gpt2", seed: int = 0, **settings: object) -> PreTrainedModel:
+    def build(architecture: str = "gpt2", seed: int = 0, **settings: object) -> "PreTrainedModel":
         torch.manual_seed(seed)
         settings = {"vocab_size": len(tokenizer), "initializer_range": 0.3} | ARCHITECTURES[architecture] | settings
         for token in ("bos", "eos"):
@@ -102,7 +106,7 @@ def blank_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def config_file(tmp_path: Path, tiny_model: Callable, tokenizer: PreTrainedTokenizerFast, small_world: Path) -> Path:
+def config_file(tmp_path: Path, tiny_model: Callable, tokenizer: "PreTrainedTokenizerFast", small_world: Path) -> Path:
     """A run of six steps, with a teacher on disk; everything it writes stays in tmp_path."""
     tiny_model("gpt2", initializer_range=0.1).save_pretrained(tmp_path / "teacher")
     tokenizer.save_pretrained(tmp_path / "teacher")

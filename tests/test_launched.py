@@ -7,7 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
+import forked
 import pytest
 from launching import ROOT, clean_environment, launch, launch_command, read_text, wait_for
 
@@ -30,13 +33,28 @@ def test_sigterm_to_the_launcher_saves_on_all_processes(config_file, tmp_path):
 
 
 def test_a_refusal_is_one_line_of_each_process_and_nothing_hangs(config_file, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    refused = refuse(tmp_path)
+    program = partial(train.program, ["--config", str(config_file)])
+    assert forked.launch("cpu2.yaml", program=program, log=tmp_path / "log") == [1, 1]
+    for name, start in (("log", "error: "), ("log.1", "error (process 1): ")):
+        (line,) = [line for line in read_text(tmp_path / name).splitlines() if "error" in line]
+        assert line == start + refused
+
+
+@pytest.mark.slow
+def test_a_refusal_through_the_launcher(config_file, tmp_path):
+    refused = refuse(tmp_path)
     done = launch("cpu2.yaml", str(ROOT / "train.py"), "--config", str(config_file))
     assert done.returncode != 0
-    message = f"run_dir {tmp_path / 'run'} is not empty and holds no run (no config.yaml); choose another folder"
-    assert f"error: {message}" in done.stderr.splitlines()
+    assert f"error: {refused}" in done.stderr.splitlines()
     assert "Gloo" not in done.stderr and "gloo" not in done.stderr
+
+
+def refuse(tmp_path: Path) -> str:
+    """Put a file of the user's into the run folder. Returns the message that a run there gives."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    return f"run_dir {tmp_path / 'run'} is not empty and holds no run (no config.yaml); choose another folder"
 
 
 def test_an_error_is_one_write_so_that_processes_do_not_write_into_each_others_lines(tmp_path, monkeypatch):

@@ -1,24 +1,12 @@
 """`evenhand eval` alone: no configuration, no data, no files, no network. And its verdicts."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from distill.eval import main
 
 FEW = ["statistics.num_permutations=999", "log_odds.templates=['The {occupation} said that']"]
-WITHOUT_NETWORK = """
-import os, socket, sys
-def refuse(*arguments, **options):
-    print("network", arguments, file=sys.stderr)
-    os._exit(99)
-socket.getaddrinfo = socket.socket.connect = refuse
-from distill.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture
@@ -39,20 +27,23 @@ def test_a_model_alone_is_measured_printed_and_summed_up(model, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [model]
 
 
-def test_local_models_need_no_network(model, tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    environment |= {"HF_HOME": str(tmp_path / "home")}
+def test_local_models_need_no_network(model, monkeypatch, capsys):
+    calls = []
 
-    def run(*words):
-        command = [sys.executable, "-c", WITHOUT_NETWORK, "eval", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    def refuse(*arguments, **options):
+        calls.append(arguments)
+        raise OSError("no network")
 
-    done = run("model", "model/typo", *FEW)
-    assert done.returncode == 1, done.stderr
-    assert (
-        "error: typo: tokenizer folder model/typo does not exist; give an existing folder or a hub name" in done.stderr
-    )
-    assert "its distance from parity is" in done.stdout
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # which would refuse to ask
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.chdir(model.parent)
+    assert main(["model", "model/typo", *FEW]) == 1
+    printed = capsys.readouterr()
+    message = "error: typo: tokenizer folder model/typo does not exist; give an existing folder or a hub name"
+    assert message in printed.err
+    assert "its distance from parity is" in printed.out
+    assert calls == []
 
 
 def test_a_limit_decides_the_exit_code(model, tmp_path, capsys):

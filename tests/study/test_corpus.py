@@ -40,7 +40,7 @@ def test_works_are_held_out_whole(tmp_path, capsys):
         (
             gzip.compress(b'{"text": "a", "book": "1"}\n{"text": }\n', mtime=0),
             "x.gz:book",
-            "x.gz:2 is not JSON (Expecting value at column 10); mend or remove the row",
+            "x.gz:2 is not JSON (Expecting value at column 10); repair or remove the row",
         ),
         (
             gzip.compress(b'["text"]\n', mtime=0),

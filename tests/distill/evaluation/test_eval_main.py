@@ -20,7 +20,7 @@ HEADLINES = {"log_odds/mean_abs", "log_odds/slope_on_truth", "agreement/accuracy
 
 
 @pytest.fixture
-def run(small_world, tmp_path):
+def run(small_world, tmp_path, blank_plots):
     """Runs eval.py on the small world; returns the exit code and results.json (None when it was not written)."""
 
     def call(*words, config="smallworld.yaml", world=small_world):

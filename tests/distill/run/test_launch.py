@@ -65,7 +65,8 @@ def test_a_dry_run_measures_with_gradient_checkpointing(config_file, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
-@pytest.mark.parametrize("backend", ["AOT_EAGER", pytest.param("INDUCTOR", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["AOT_EAGER", "INDUCTOR"])
 def test_compiled_layers_give_the_same_run_and_a_plain_student(
     backend, config_file, tmp_path, monkeypatch, fresh_state
 ):
