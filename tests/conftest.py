@@ -112,7 +112,12 @@ def config_file(tmp_path: Path, tiny_model: Callable, tokenizer: "PreTrainedToke
     tokenizer.save_pretrained(tmp_path / "teacher")
     settings = {
         "run_dir": str(tmp_path / "run"),
-        "data": {"path": str(small_world / "train.jsonl"), "seq_len": 32, "cache_dir": str(tmp_path / "cache")},
+        "data": {
+            "path": str(small_world / "train.jsonl"),
+            "max_documents": 200,
+            "seq_len": 32,
+            "cache_dir": str(tmp_path / "cache"),
+        },
         "augment": {"mode": "augment"},
         "teacher": {"path": str(tmp_path / "teacher")},
         "student": {"layers": [0, 3], "dropout": 0.1},

@@ -113,13 +113,10 @@ def test_layers_that_know_their_place_are_kept_right_or_refused():
 
 
 @pytest.mark.data
-def test_gpt2_small_halves_to_distilgpt2s_size_and_stays_tied(shared_data, tmp_path):
+def test_gpt2_small_halves_to_distilgpt2s_size_and_stays_tied(shared_data):
     tokenizer = load_tokenizer(str(shared_data / "tokenizer" / "gpt2"))
     teacher = build_student(StudentConfig(config=str(shared_data / "tokenizer" / "gpt2")), None, tokenizer)
     student = student_from_layers(teacher, (0, 2, 4, 7, 9, 11))
     assert num_parameters(teacher) == 124_439_808
     assert num_parameters(student) == 81_912_576
-    student.save_pretrained(tmp_path / "student")
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
-    assert loaded.get_input_embeddings().weight is loaded.get_output_embeddings().weight
-    assert num_parameters(loaded) == 81_912_576
+    assert student.get_input_embeddings().weight is student.get_output_embeddings().weight
