@@ -1,4 +1,4 @@
-"""One training step of every mode and split, whose losses and gradients are returned, or saved by rank 0.
+"""One training step of every split, whose losses and gradients are returned, or saved by rank 0.
 
 Each process takes its share of eight rows of different lengths; two of them are padding, so that one row per
 micro-batch leaves some micro-batches in which nothing is scored.
@@ -33,13 +33,13 @@ TEXTS = [
 ROWS = [0, None, 1, 2, 3, None, 4, 5]
 
 
-def settings(folder: str, mode: str) -> RunConfig:
+def settings(folder: str) -> RunConfig:
     return validate(
         RunConfig,
         {
             "run_dir": "unused",
             "data": {"path": "unused", "seq_len": SEQ_LEN},
-            "augment": {"mode": mode},
+            "augment": {"mode": "augment"},
             "teacher": {"path": folder},
             "student": {"layers": [0]},
             "perturb": {"operation": "equivariant"},
@@ -55,7 +55,7 @@ def num_held(model: torch.nn.Module) -> int:
     return sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in model.parameters())
 
 
-def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: int) -> dict:
+def one_step(accelerator: Accelerator, folder: str, rows_per_micro: int) -> dict:
     """The metrics and gradients of one step over this process's share of the rows.
 
     Under FSDP2 teacher and student are sharded. held: parameters of the teacher that this process holds before and
@@ -68,7 +68,7 @@ def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: i
     held = [num_held(teacher)]
     student = load_causal_lm(f"{folder}/student")
     lexicon = load_lexicon()
-    config = settings(folder, mode)
+    config = settings(folder)
     documents = pair_texts(TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
     mine = ROWS[accelerator.process_index :: accelerator.num_processes]
     examples = [None if row is None else documents[row].example for row in mine]
@@ -105,16 +105,16 @@ def one_step(accelerator: Accelerator, folder: str, mode: str, rows_per_micro: i
 
 
 def all_steps(accelerator: Accelerator, folder: str, splits: list[int]) -> dict:
-    """`one_step` for every mode and number of rows per micro-batch."""
-    return {(mode, rows): one_step(accelerator, folder, mode, rows) for mode in ("none", "augment") for rows in splits}
+    """`one_step` for every number of rows per micro-batch."""
+    return {rows: one_step(accelerator, folder, rows) for rows in splits}
 
 
 def save_all_steps(folder: str, out: str) -> None:
-    """One process of several: take the steps of all modes and splits; rank 0 saves them.
+    """One process of several: take the steps of all splits; rank 0 saves them.
 
     folder: holds the teacher and the student.
     """
-    parallel = build_accelerator(settings(folder, "none"))
+    parallel = build_accelerator(settings(folder))
     results = all_steps(parallel, folder, [1, 2])
     if parallel.is_main_process:
         torch.save({"num_processes": parallel.num_processes, "steps": results}, out)
