@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +73,10 @@ class Journal:
         self._malformed = target.with_name(target.name + ".malformed.jsonl")
         if not resumable:
             self._note.unlink(missing_ok=True)
+        begun = self._note.exists()
         self.progress = Progress.load(self._note, identity(source, options))
+        if begun and not self.progress.position:
+            print(f"{target}: begun with other rules, options or input; beginning again", file=sys.stderr)
         self._source = source
         self._words_before = self.progress.counts.num_words
 

@@ -70,7 +70,7 @@ def test_interrupted_run_continues_to_the_same_bytes(
     assert report.counts == expected.counts
 
 
-def test_other_options_start_afresh(tmp_path: Path) -> None:
+def test_other_options_start_afresh_and_say_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_texts(source, 10)
     (tmp_path / "out.jsonl.part").write_text("left over from other work\n")
@@ -80,6 +80,7 @@ def test_other_options_start_afresh(tmp_path: Path) -> None:
         )
     )
     assert swap_file(source, target, OPTIONS).counts.num_rows == 10
+    assert f"{target}: begun with other rules, options or input; beginning again\n" in capsys.readouterr().err
     assert "left over" not in target.read_text(encoding="utf-8")
 
 
