@@ -23,9 +23,10 @@ OVERRIDES_equivariant_augment := perturb.operation=equivariant augment.mode=augm
 # the best arm of configs/study/smallworld.yaml: see RESULTS.md
 OVERRIDES_equivariant_weighted := perturb.operation=equivariant_geometric perturb.gain=2 loss.counterpart_weight=10
 
-# glibc keeps the memory of large tensors in place of asking for it in every step: about a tenth of a step on a CPU
+# what `evenhand train` sets on a CPU, also for train.py itself: distill/launcher.py says why
 quickstart students: export MALLOC_MMAP_MAX_ ?= 0
 quickstart students: export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
+quickstart students: export OMP_WAIT_POLICY ?= PASSIVE
 
 quickstart: install
 	$(BIN)/evenhand smallworld --out $(WORLD)/world

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from distill.launcher import CPU_ENVIRONMENT
 from study.config import StudyConfig
 from study.plan import ROOT
 
@@ -60,17 +61,11 @@ def run_jobs(jobs: Sequence[Job], num_jobs: int, study: StudyConfig, deadline: f
 
 
 def _environment(num_jobs: int, mixed_precision: str) -> dict[str, str]:
-    """The environment of the commands: their share of the cores, the precision, and where the project is.
-
-    By default Linux's malloc returns large tensors to the system at once and has to clear fresh pages for the next
-    ones, which takes a tenth of a step of the small world. With these settings it keeps the memory, unless the user's
-    environment says otherwise.
-    """
+    """The environment of the commands: their share of the cores, the precision, and where the project is."""
     threads = str(max(1, (os.cpu_count() or 1) // num_jobs))
     return {
         "HF_HUB_OFFLINE": "1",
-        "MALLOC_MMAP_MAX_": "0",
-        "MALLOC_TRIM_THRESHOLD_": str(2**34),
+        **CPU_ENVIRONMENT,
         **os.environ,
         "OMP_NUM_THREADS": threads,
         "ACCELERATE_MIXED_PRECISION": mixed_precision,
