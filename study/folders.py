@@ -11,7 +11,7 @@ from distill.config import RunConfig
 from distill.data.blocks import sources
 from distill.data.corpus import corpus_version
 from distill.evaluation.results import read_results
-from distill.models.loading import folder_fingerprint
+from distill.models.identity import folder_fingerprint
 from distill.run.folder import is_complete
 from distill.settings import load_yaml, to_dict
 from study.config import TEACHER, UNTRAINED, StudyConfig

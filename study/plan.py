@@ -15,7 +15,7 @@ from typing import Any
 
 from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
-from distill.models.loading import folder_fingerprint
+from distill.models.identity import folder_fingerprint
 from distill.settings import apply_override, load_config, read_settings, to_dict, validate
 from study.config import TEACHER, UNTRAINED, StudyConfig
 

@@ -15,7 +15,8 @@ from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.evaluation.statistics.measurement import Measurement
 from distill.evaluation.suite import needed_records
 from distill.evaluation.task import Records, Task
-from distill.models.loading import check_head, check_vocabulary
+from distill.models.checks import check_causal, check_head
+from distill.models.loading import check_vocabulary
 from distill.settings import validate
 
 
@@ -88,6 +89,7 @@ def _scorer(
     if tokenizer is None:
         raise ValueError("a loaded model needs its tokenizer: evaluate_model(model, tokenizer)")
     check_head(model, "model")
+    check_causal(model, "model")
     check_vocabulary(model, tokenizer, "model")
     model.eval()
     start_id = start_token(tokenizer, config.start_token) if config.bos else None

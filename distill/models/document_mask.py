@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from distill.models.checks import check_document_mask
+
 
 def document_positions(input_ids: Tensor, start_id: int) -> Tensor:
     """The position of each token within its document [B, T], from 0.
@@ -23,7 +25,8 @@ def mask_documents(model: PreTrainedModel, start_id: int) -> None:
     """Let a model read each document of a row as if it stood alone, from now on (changes the model in place).
 
     When position ids restart within a row, transformers (from 5.0 on) concludes that documents are packed, and
-    restricts causal attention to each of them. Position ids that a caller gives, as `generate` does, stay unchanged.
+    restricts causal attention to each of them. Not every model does: raises ValueError if this one still reads across
+    the border of two documents. Position ids that a caller gives, as `generate` does, stay unchanged.
     """
 
     def add_positions(_: nn.Module, arguments: tuple, keywords: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -32,3 +35,4 @@ def mask_documents(model: PreTrainedModel, start_id: int) -> None:
         return arguments, keywords
 
     model.base_model.register_forward_pre_hook(add_positions, with_kwargs=True)
+    check_document_mask(model, start_id)

@@ -1,12 +1,15 @@
 """Load tokenizers and causal language models; what cannot be used is refused with one clear message.
 
-Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state. A model
-that does more to its logits is refused when it is loaded. GPT-2 and Llama-type models are tested.
+Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state, and if no
+state depends on later tokens. Any other model is refused when it is loaded (checks.py). GPT-2 and Llama-type models are
+tested.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from transformers import (
 )
 
 from distill.config import TeacherConfig
+from distill.models.checks import check_causal, check_head, check_weights
+from distill.models.identity import hub_snapshot
 
 # -- loading ---------------------------------------------------------------------------------------------------------
 
@@ -34,7 +39,7 @@ def load_tokenizer(path: str, gguf_file: str | None = None) -> PreTrainedTokeniz
     needs character offsets).
     """
     options = {"gguf_file": gguf_file} if gguf_file else {}
-    tokenizer = _from_pretrained(AutoTokenizer, path, "tokenizer", **options)
+    tokenizer = _from_pretrained(AutoTokenizer, path, "tokenizer", **options, **_revision(_snapshot(path, gguf_file)))
     if not tokenizer.is_fast:
         raise ValueError(
             f"the tokenizer of {path} is not a fast one, and alignment needs one; convert it to tokenizer.json"
@@ -53,16 +58,32 @@ def load_causal_lm(
     with bf16 master weights. dropout: replaces every dropout setting of the checkpoint, unless None. Raises
     FileNotFoundError or ValueError with one clear message.
     """
-    options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    snapshot = _snapshot(path, gguf_file)
+    options: dict[str, Any] = {"dtype": getattr(torch, dtype), **_revision(snapshot)}
     if gguf_file:
         _require_gguf()
         options |= {"gguf_file": gguf_file, **_unpacked()}
     if dropout is not None:  # modules read this setting when they are built
-        options["config"] = _from_pretrained(AutoConfig, path, "configuration")
+        options["config"] = _from_pretrained(AutoConfig, path, "configuration", **_revision(snapshot))
         set_dropout(options["config"], dropout)
-    model = _from_pretrained(AutoModelForCausalLM, path, "model", **options)
+    model = load_weights(AutoModelForCausalLM, path, **options)
+    model.hub_snapshot = snapshot  # for model_fingerprint: the name may stand for another revision later
     check_head(model, path)
+    check_causal(model, path)
     return model.eval()
+
+
+def load_weights(loader: Any, path: str, **options: Any) -> PreTrainedModel:
+    """A model with all its weights from the checkpoint. loader: an auto class of transformers.
+
+    transformers itself fills weights that a checkpoint lacks with random numbers. Raises FileNotFoundError if no model
+    can be loaded, ValueError if weights are missing or have another shape.
+    """
+    options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    with _without_load_report():
+        model, report = _from_pretrained(loader, path, "model", **options)
+    check_weights(report, path)
+    return model
 
 
 def load_teacher(config: TeacherConfig) -> PreTrainedModel:
@@ -100,59 +121,40 @@ def num_positions(model: PreTrainedModel) -> int | None:
     return getattr(model.config, "max_position_embeddings", None)
 
 
-def model_fingerprint(path: str, model: PreTrainedModel, gguf_file: str | None = None) -> str:
-    """What identifies the weights: the fingerprint of the local folder, or the commit on the hub."""
-    folder = Path(path)
-    if folder.exists():
-        return folder_fingerprint(folder, gguf_file)
-    return f"{path}@{getattr(model.config, '_commit_hash', None)}"
+def _snapshot(path: str, gguf_file: str | None) -> Path | None:
+    """The folder in the hub's cache that a hub name stands for; None for a local folder, or if there is none."""
+    return None if Path(path).exists() or _looks_local(path) else hub_snapshot(path, gguf_file)
 
 
-def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
-    """SHA-256 over a model folder's weights, settings and tokenizer.
-
-    It skips results.json, because an evaluation may be kept in its model's folder, and GGUF files that are not read,
-    because a folder may hold a model in several precisions.
-    """
-    files = [file for file in folder.iterdir() if file.suffix in {".safetensors", ".bin", ".json"}]
-    files += [folder / gguf_file] if gguf_file else []
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        if file.name != "results.json":
-            digest.update(file.name.encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+def _revision(snapshot: Path | None) -> dict[str, Any]:
+    """The option that reads all files of a model from the same revision."""
+    return {} if snapshot is None else {"revision": snapshot.name}
 
 
-def check_head(model: PreTrainedModel, name: str) -> None:
-    """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
-    scaled.
-    """
-    training = model.training
-    model.eval()  # with dropout no two passes are alike
-    with torch.no_grad():
-        probe = torch.tensor([[0, 1]], device=model.device)
-        hidden = model.base_model(probe).last_hidden_state
-        logits = model(probe).logits
-        same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
-    model.train(training)
-    if not torch.isfinite(logits).all():
-        raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
-    if not same or getattr(model.config, "final_logit_softcapping", None):
-        raise ValueError(
-            f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "
-            "from hidden states does not support; use a model without logit scaling or soft-capping"
-        )
+def _looks_local(path: str) -> bool:
+    """Whether a path that does not exist is a mistyped folder, as runs/typo beside others, not the hub's owner/name."""
+    return path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
+
+
+@contextlib.contextmanager
+def _without_load_report() -> Iterator[None]:
+    """Suppress transformers' table of missing weights: `check_weights` says the same in one line."""
+    logger = logging.getLogger("transformers.modeling_utils")
+
+    def is_no_report(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    logger.addFilter(is_no_report)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_no_report)
 
 
 def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
     """Call `loader.from_pretrained`; any failure is one FileNotFoundError. A local folder needs no network."""
     local = Path(path).exists()
-    looks_local = (
-        path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
-    )
-    if not local and looks_local:  # runs/typo is a mistyped folder beside others, not the hub's owner/name
+    if not local and _looks_local(path):
         raise FileNotFoundError(f"{kind} folder {path} does not exist; give an existing folder or a hub name")
     try:
         return loader.from_pretrained(path, local_files_only=local, **options)

@@ -10,7 +10,8 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
-from distill.models.loading import check_vocabulary, load_teacher, load_tokenizer, model_fingerprint, num_positions
+from distill.models.identity import model_fingerprint
+from distill.models.loading import check_vocabulary, load_teacher, load_tokenizer, num_positions
 from distill.models.student import build_student, read_settings
 
 # A folder with a tokenizer holds one of these files. From a folder without them transformers makes an empty tokenizer.

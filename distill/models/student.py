@@ -13,7 +13,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import StudentConfig
-from distill.models.loading import check_head, load_causal_lm, set_dropout
+from distill.models.checks import check_causal, check_head
+from distill.models.loading import load_causal_lm, set_dropout
 
 
 def build_student(
@@ -91,6 +92,7 @@ def _random_student(
         # each architecture refuses settings in its own way
         raise ValueError(f"student.config does not make a model: {' '.join(str(error).split())}") from error
     check_head(student, "student.config")
+    check_causal(student, "student.config")
     return student
 
 

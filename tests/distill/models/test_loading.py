@@ -16,13 +16,12 @@ from transformers import (
 )
 
 from distill.config import RunConfig, TeacherConfig
+from distill.models.identity import folder_fingerprint, model_fingerprint
 from distill.models.loading import (
     check_vocabulary,
-    folder_fingerprint,
     load_causal_lm,
     load_teacher,
     load_tokenizer,
-    model_fingerprint,
 )
 from distill.models.run_models import load_run_models
 from distill.settings import validate

@@ -14,7 +14,8 @@ from distill import train
 from distill.config import RunConfig
 from distill.data.batches import batches
 from distill.loss.distiller import Distiller
-from distill.models.loading import load_teacher, model_fingerprint
+from distill.models.identity import model_fingerprint
+from distill.models.loading import load_teacher
 from distill.run import cached_states as module
 from distill.run.cached_states import CachedStates, cache_states, states_folder
 from distill.run.folder import read_metrics

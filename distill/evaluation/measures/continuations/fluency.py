@@ -28,7 +28,7 @@ from distill.evaluation.scoring.texts import pair_rows
 from distill.evaluation.statistics.estimators import exp_ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Records, Task, Work, tokenizer_hash
-from distill.models.loading import model_fingerprint
+from distill.models.identity import model_fingerprint
 
 
 def task(inputs: Inputs) -> Task | None:

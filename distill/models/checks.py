@@ -1,0 +1,164 @@
+"""Look at a loaded model: is it one that this project can distill and score?
+
+No check goes by a list of model types. Each one runs the model on a few tokens, or asks what was loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+NUM_PROBE_TOKENS = 12  # at most
+# Masked attention has a gradient of exactly 0 in every precision; convolutions by FFT leave rounding errors.
+MAX_GRADIENT = 1e-6
+# Half precision rounds a state by up to 1 %, and may send a token to other experts: so the median token counts.
+MAX_CHANGE, MAX_CHANGE_HALF = 1e-3, 0.05
+
+
+def check_weights(report: Mapping[str, Collection[Any]], path: str) -> None:
+    """Raise ValueError if a checkpoint left weights out of the model, or gave them in another shape.
+
+    report: what `from_pretrained(output_loading_info=True)` returns. It does not list a weight that is tied to another.
+    Weights that the model has no use for are fine.
+    """
+    wrong_shapes = {name: (list(theirs), list(ours)) for name, theirs, ours in report["mismatched_keys"]}
+    missing = sorted({*report["missing_keys"], *wrong_shapes})
+    if not missing:
+        return
+    first, spare = missing[0], sorted(report["unexpected_keys"])
+    shapes = "" if first not in wrong_shapes else " (it has the shape {}, not {})".format(*wrong_shapes[first])
+    instead = f"; it has {spare[0]} instead, which is not a weight of the model" if spare else ""
+    raise ValueError(
+        f"{path}: the checkpoint does not give {len(missing)} of the model's weights, {first}{shapes} first, so they "
+        f"would be random{instead}; give a complete checkpoint, with the config.json that belongs to it"
+    )
+
+
+def check_head(model: PreTrainedModel, name: str) -> None:
+    """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
+    scaled.
+    """
+    with _probing(model, name), torch.no_grad():
+        probe = _probe_ids(model)
+        hidden, logits = _states(model, probe), model(probe).logits
+        same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
+    if not torch.isfinite(logits).all():
+        raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
+    if not same or getattr(model.config, "final_logit_softcapping", None):
+        raise ValueError(
+            f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "
+            "from hidden states does not support; use a model without logit scaling or soft-capping"
+        )
+
+
+def check_causal(model: PreTrainedModel, name: str) -> None:
+    """Raise ValueError if the state of a token depends on later tokens, as in an encoder."""
+    with _probing(model, name):
+        probe = _probe_ids(model)
+        half = probe.shape[1] // 2
+        causal = _stands_alone(model, probe, slice(0, half), slice(half, None))
+    if not causal:
+        raise ValueError(
+            f"{name}: {type(model).__name__} ({model.config.model_type}) reads later tokens, so it cannot predict "
+            "them; use a causal language model (is_causal and is_decoder must not be false in its config.json)"
+        )
+
+
+def check_document_mask(model: PreTrainedModel, start_id: int) -> None:
+    """Raise ValueError unless a document reads as if it stood alone in its row. start_id: before each document."""
+    with _probing(model, "data.mask_documents = true"):
+        probe = _probe_ids(model)
+        half = probe.shape[1] // 2
+        probe[probe == start_id] = (start_id + 1) % _num_ids(model)
+        probe[:, [0, half]] = start_id
+        alone = _stands_alone(model, probe, slice(half, None), slice(0, half))
+    if not alone:
+        raise ValueError(
+            f"data.mask_documents = true, but {type(model).__name__} ({model.config.model_type}) still reads across "
+            "the borders of documents, because position ids do not restrict what its layers read; set it to false"
+        )
+
+
+# -- the parts of a look ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _probing(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Run a probe in evaluation mode, because with dropout no two passes are alike. Any failure is one ValueError."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.inference_mode(False):
+            yield
+    except Exception as error:  # a model that is used in another way fails in a way of its own
+        raise ValueError(
+            f"{name}: {type(model).__name__} ({model.config.model_type}) cannot be read as a causal language model "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); use another model"
+        ) from error
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _stands_alone(model: PreTrainedModel, ids: Tensor, own: slice, others: slice) -> bool:
+    """Whether the states of the tokens at `own` are those of these tokens alone, whatever is at `others`."""
+    changed = ids.clone()
+    changed[:, others] = ids[:, others].flip(1)
+    with torch.no_grad():
+        alone = _states(model, ids[:, own]).float()
+        together = [_states(model, row)[:, own].float() for row in (ids, changed)]
+    half = model.dtype in (torch.float16, torch.bfloat16)
+    for states in together:
+        change = (states - alone).norm(dim=-1).median() / alone.norm(dim=-1).mean()
+        if change > (MAX_CHANGE_HALF if half else MAX_CHANGE):
+            return False
+    return _gradient_share(model, ids, own, others) <= MAX_GRADIENT
+
+
+def _gradient_share(model: PreTrainedModel, ids: Tensor, own: slice, others: slice) -> float:
+    """The largest gradient of the states at `own` by an embedding at `others`, relative to the usual one at `own`.
+
+    Unlike a difference of states, it is exactly 0 if nothing is read there, even where rounding makes a difference. It
+    is 0 as well if the model has no gradient, as with some quantised layers.
+    """
+    embedded: list[Tensor] = []
+
+    def cut(_module: nn.Module, _arguments: Any, output: Tensor) -> Tensor:
+        embedded.append(output.detach().requires_grad_())
+        return embedded[-1]
+
+    hook = model.get_input_embeddings().register_forward_hook(cut)
+    try:
+        with torch.enable_grad():
+            states = _states(model, ids)[:, own].float()
+            direction = torch.randn(states.shape, generator=torch.Generator().manual_seed(0)).to(states.device)
+            gradients = torch.autograd.grad((states * direction).sum(), embedded)
+    except RuntimeError:
+        return 0.0
+    finally:
+        hook.remove()
+    norms = torch.stack([gradient.float().norm(dim=-1)[0] for gradient in gradients]).sum(0)
+    share = float(norms[others].max() / norms[own].median())
+    return share if math.isfinite(share) else 0.0
+
+
+def _states(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    return model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+
+
+def _probe_ids(model: PreTrainedModel) -> Tensor:
+    """A row of different token ids from all parts of the vocabulary [1, T], as long as the model allows."""
+    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0
+    length = min(NUM_PROBE_TOKENS, longest) if longest > 1 else NUM_PROBE_TOKENS
+    num_ids = _num_ids(model)
+    return (torch.arange(1, length + 1) * max(1, num_ids // (length + 1)) % num_ids)[None].to(model.device)
+
+
+def _num_ids(model: PreTrainedModel) -> int:
+    return model.get_input_embeddings().weight.shape[0]
