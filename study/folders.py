@@ -55,7 +55,7 @@ def _is_measured(study: StudyConfig, model: tuple[str, int], settings: dict[str,
 
 
 def runs_of_another_teacher(plan: Plan) -> list[Run]:
-    """The runs that were distilled from other weights than the teacher has now; none if the teacher is on a hub."""
+    """The runs that were distilled from other weights than the teacher has now; none if these are unknown."""
     now = plan.teacher.fingerprint()
     if now is None:
         return []

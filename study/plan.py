@@ -6,6 +6,7 @@ An arm is a name and the overrides that make it. A variant is an arm with more o
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Collection, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
-from distill.models.identity import folder_fingerprint
+from distill.models.identity import model_fingerprint
 from distill.settings import apply_override, load_config, read_settings, to_dict, validate
 from study.config import TEACHER, UNTRAINED, StudyConfig
 
@@ -41,8 +42,11 @@ class Teacher:
         return self.config.path if gguf_file is None else f"{self.config.path}/{gguf_file}"
 
     def fingerprint(self) -> str | None:
-        """Identify the weights in the folder as they are now; None if they are on a hub, or not made yet."""
-        return folder_fingerprint(self.folder, self.config.gguf_file) if self.folder.is_dir() else None
+        """Identify the weights as they are now; None if they are not made yet, or on a hub that cannot be asked."""
+        if self.folder.is_dir() or self.training is None:
+            with contextlib.suppress(ValueError):
+                return model_fingerprint(self.config.path, gguf_file=self.config.gguf_file)
+        return None
 
 
 @dataclass(frozen=True)

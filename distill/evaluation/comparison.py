@@ -20,6 +20,7 @@ from distill.evaluation.scoring.model_specs import examples_name
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.suite import Evaluation, ModelResult, TaskRun
 from distill.evaluation.task import Failure
+from distill.models.identity import is_unidentified
 from distill.settings import to_dict, validate
 
 IDENTITY = ("fingerprint", "gguf_file", "tokenizer", "start_token", "dtype")  # what a model is and how it is run
@@ -116,6 +117,8 @@ def _join(loaded: Sequence[Loaded]) -> tuple[list[ModelResult], list[Failure]]:
 
 def _are_same(first: ModelResult, second: ModelResult) -> bool:
     """Whether two results are of the same model, run in the same way. The keys of common tasks decide, if any."""
+    if is_unidentified(first.info["fingerprint"]):
+        return False  # an older version did not record which revision of a hub model it measured
     shared = first.tasks.keys() & second.tasks.keys()
     if shared:
         return all(first.tasks[name].key == second.tasks[name].key for name in shared)

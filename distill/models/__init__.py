@@ -3,6 +3,8 @@
 loading.py        how is a tokenizer or a model loaded?
 identity.py       what identifies a model, on this disk or on the hub?
 checks.py         is it one that this project can distill and score?
+probe.py          what does a model do with a few tokens?
+reached_weights.py  which weights does text reach?
 student.py        where do the student's first weights come from?
 run_models.py     which tokenizer, teacher and student does a run have, and do they fit each other?
 document_mask.py  how does attention stop at document boundaries?

@@ -5,16 +5,16 @@ No check goes by a list of model types. Each one runs the model on a few tokens,
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-NUM_PROBE_TOKENS = 12  # at most
+from distill.models.probe import last_states, num_ids_of, probe_ids, probing
+
 # Masked attention has a gradient of exactly 0 in every precision; convolutions by FFT leave rounding errors.
 MAX_GRADIENT = 1e-6
 # Half precision rounds a state by up to 1 %, and may send a token to other experts: so the median token counts.
@@ -44,9 +44,9 @@ def check_head(model: PreTrainedModel, name: str) -> None:
     """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
     scaled.
     """
-    with _probing(model, name), torch.no_grad():
-        probe = _probe_ids(model)
-        hidden, logits = _states(model, probe), model(probe).logits
+    with probing(model, name), torch.no_grad():
+        probe = probe_ids(model)
+        hidden, logits = last_states(model, probe), model(probe).logits
         same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
     if not torch.isfinite(logits).all():
         raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
@@ -59,8 +59,8 @@ def check_head(model: PreTrainedModel, name: str) -> None:
 
 def check_causal(model: PreTrainedModel, name: str) -> None:
     """Raise ValueError if the state of a token depends on later tokens, as in an encoder."""
-    with _probing(model, name):
-        probe = _probe_ids(model)
+    with probing(model, name):
+        probe = probe_ids(model)
         half = probe.shape[1] // 2
         causal = _stands_alone(model, probe, slice(0, half), slice(half, None))
     if not causal:
@@ -72,10 +72,10 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
 
 def check_document_mask(model: PreTrainedModel, start_id: int) -> None:
     """Raise ValueError unless a document reads as if it stood alone in its row. start_id: before each document."""
-    with _probing(model, "data.mask_documents = true"):
-        probe = _probe_ids(model)
+    with probing(model, "data.mask_documents = true"):
+        probe = probe_ids(model)
         half = probe.shape[1] // 2
-        probe[probe == start_id] = (start_id + 1) % _num_ids(model)
+        probe[probe == start_id] = (start_id + 1) % num_ids_of(model)
         probe[:, [0, half]] = start_id
         alone = _stands_alone(model, probe, slice(half, None), slice(0, half))
     if not alone:
@@ -85,25 +85,7 @@ def check_document_mask(model: PreTrainedModel, start_id: int) -> None:
         )
 
 
-# -- the parts of a look ---------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _probing(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Run a probe in evaluation mode, because with dropout no two passes are alike. Any failure is one ValueError."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with torch.inference_mode(False):
-            yield
-    except Exception as error:  # a model that is used in another way fails in a way of its own
-        raise ValueError(
-            f"{name}: {type(model).__name__} ({model.config.model_type}) cannot be read as a causal language model "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); use another model"
-        ) from error
-    finally:
-        for module in training:
-            module.training = True
+# -- what a state depends on ------------------------------------------------------------------------------------------
 
 
 def _stands_alone(model: PreTrainedModel, ids: Tensor, own: slice, others: slice) -> bool:
@@ -111,8 +93,8 @@ def _stands_alone(model: PreTrainedModel, ids: Tensor, own: slice, others: slice
     changed = ids.clone()
     changed[:, others] = ids[:, others].flip(1)
     with torch.no_grad():
-        alone = _states(model, ids[:, own]).float()
-        together = [_states(model, row)[:, own].float() for row in (ids, changed)]
+        alone = last_states(model, ids[:, own]).float()
+        together = [last_states(model, row)[:, own].float() for row in (ids, changed)]
     half = model.dtype in (torch.float16, torch.bfloat16)
     for states in together:
         change = (states - alone).norm(dim=-1).median() / alone.norm(dim=-1).mean()
@@ -136,7 +118,7 @@ def _gradient_share(model: PreTrainedModel, ids: Tensor, own: slice, others: sli
     hook = model.get_input_embeddings().register_forward_hook(cut)
     try:
         with torch.enable_grad():
-            states = _states(model, ids)[:, own].float()
+            states = last_states(model, ids)[:, own].float()
             direction = torch.randn(states.shape, generator=torch.Generator().manual_seed(0)).to(states.device)
             gradients = torch.autograd.grad((states * direction).sum(), embedded)
     except RuntimeError:
@@ -146,19 +128,3 @@ def _gradient_share(model: PreTrainedModel, ids: Tensor, own: slice, others: sli
     norms = torch.stack([gradient.float().norm(dim=-1)[0] for gradient in gradients]).sum(0)
     share = float(norms[others].max() / norms[own].median())
     return share if math.isfinite(share) else 0.0
-
-
-def _states(model: PreTrainedModel, ids: Tensor) -> Tensor:
-    return model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-
-
-def _probe_ids(model: PreTrainedModel) -> Tensor:
-    """A row of different token ids from all parts of the vocabulary [1, T], as long as the model allows."""
-    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0
-    length = min(NUM_PROBE_TOKENS, longest) if longest > 1 else NUM_PROBE_TOKENS
-    num_ids = _num_ids(model)
-    return (torch.arange(1, length + 1) * max(1, num_ids // (length + 1)) % num_ids)[None].to(model.device)
-
-
-def _num_ids(model: PreTrainedModel) -> int:
-    return model.get_input_embeddings().weight.shape[0]

@@ -117,16 +117,18 @@ def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_
 
     With `compare_hidden` their hidden states must have the same width too.
     """
-    num_ids, num_teacher_ids = (model.get_output_embeddings().weight.shape[0] for model in (student, teacher))
+    (num_ids, width), (num_teacher_ids, teacher_width) = (
+        model.get_output_embeddings().weight.shape for model in (student, teacher)
+    )
     if num_ids != num_teacher_ids:
         raise ValueError(
             f"vocabulary mismatch: the teacher predicts over {num_teacher_ids} ids, the student over {num_ids}; set "
             f"the student's vocab_size to {num_teacher_ids}"
         )
-    if compare_hidden and teacher.config.hidden_size != student.config.hidden_size:
+    if compare_hidden and teacher_width != width:
         raise ValueError(
-            f"loss.hidden_weight compares hidden states, but the teacher's are {teacher.config.hidden_size} wide "
-            f"and the student's {student.config.hidden_size}; set loss.hidden_weight to 0"
+            f"loss.hidden_weight compares hidden states, but the teacher's are {teacher_width} wide and the student's "
+            f"{width}; set loss.hidden_weight to 0"
         )
 
 

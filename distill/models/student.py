@@ -15,12 +15,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from distill.config import StudentConfig
 from distill.models.checks import check_causal, check_head
 from distill.models.loading import load_causal_lm, set_dropout
+from distill.models.reached_weights import freeze_unreached
 
 
 def build_student(
     config: StudentConfig, teacher: PreTrainedModel | None, tokenizer: PreTrainedTokenizerFast
 ) -> PreTrainedModel:
-    """The student, in float32 and training mode.
+    """The student, in float32 and training mode. Weights that no text reaches are frozen.
 
     Random weights come from torch's global generator, so seed it first. Raises ValueError when the sizes do not fit.
     """
@@ -31,6 +32,7 @@ def build_student(
         student = _random_student(config.config, config.dropout, tokenizer)
     else:
         student = load_causal_lm(str(config.checkpoint), "float32", dropout=config.dropout)
+    freeze_unreached(student, "student")
     return student.train()
 
 
@@ -45,6 +47,9 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
         raise ValueError(f"student.layers = {list(layers)}, but the teacher has layers 0 to {num_layers - 1}")
     config = _config_of_layers(teacher.config, layers)
     config.dtype = torch.float32
+    is_tied = teacher.get_output_embeddings().weight is teacher.get_input_embeddings().weight
+    for part in (config, config.get_text_config()):  # whatever it says: the checkpoint may have an output layer
+        part.tie_word_embeddings = is_tied
     set_dropout(config, dropout)
     student = AutoModelForCausalLM.from_config(config).float()
     student.generation_config = copy.deepcopy(teacher.generation_config)

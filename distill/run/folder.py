@@ -29,6 +29,7 @@ from yaml import YAMLError
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.files import git_revision, read_jsonl, write_text
+from distill.models.identity import is_unidentified
 from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
@@ -199,12 +200,25 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
     resolved = _read_settings(file)
     if settings["provenance"] is None:
         resolved["provenance"] = None
+    check_identified(file, resolved["provenance"], settings["provenance"])
     differences = _differences(resolved, settings)
     if differences:
         raise ValueError(
             f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
             "choose another run_dir, or remove that folder to start again"
         )
+
+
+def check_identified(file: Path, recorded: dict[str, Any] | None, current: dict[str, Any] | None) -> None:
+    """Raise ValueError if a run's config.yaml (`recorded` is its provenance) names a hub model without its revision."""
+    for name in ("teacher", "student"):
+        value = (recorded or {}).get(name)
+        if is_unidentified(value):
+            raise ValueError(
+                f"{file} does not say which revision of its {name} the run was made with ({value}; an older version "
+                f"wrote it); if the model has not changed since then, write {(current or {}).get(name)} there, "
+                "otherwise choose another run_dir"
+            )
 
 
 def _read_settings(file: Path) -> dict[str, Any]:

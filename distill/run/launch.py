@@ -9,13 +9,14 @@ from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin, PartialState
-from accelerate.utils import DistributedType, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast_object_list
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import PreTrainedModel
 
 from distill.config import RunConfig
 from distill.loss.distiller import Distiller
+from distill.models.reached_weights import reaches_all
 
 T = TypeVar("T")
 SUPPORTED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU", "FSDP")
@@ -132,6 +133,11 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
 
 
 def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
-    """Wrap model and optimizer for all processes. Under FSDP each layer of the student is sharded on its own."""
+    """Wrap model and optimizer for all processes. Under FSDP each layer of the student is sharded on its own.
+
+    DDP must look for weights without a gradient if the student sends tokens to experts that have weights of their own.
+    """
+    if accelerator.num_processes > 1 and not accelerator.is_fsdp2 and not reaches_all(distiller.student):
+        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]
     return accelerator.prepare(distiller, optimizer)

@@ -57,6 +57,7 @@ def build_learner(setup: Setup) -> Learner:
     place_teacher(setup)
     distiller = build_distiller(setup)
     model, optimizer = prepare(setup.accelerator, distiller, build_optimizer(setup.config.optim, distiller))
+    begin_state(optimizer.optimizer)
     scheduler = build_scheduler(setup.config.optim, optimizer, setup.schedule.max_steps)
     return Learner(model, optimizer, scheduler, TrainState())
 
@@ -93,3 +94,17 @@ def build_optimizer(optim: OptimConfig, distiller: Distiller) -> torch.optim.Ada
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps, fused=True)
+
+
+def begin_state(optimizer: torch.optim.Optimizer) -> None:
+    """Give every parameter its state of AdamW before the first step, in place.
+
+    AdamW itself gives it with the first gradient, and a checkpoint without the state of some expert cannot be loaded.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = {
+                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+            }

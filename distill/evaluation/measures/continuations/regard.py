@@ -10,7 +10,7 @@ from typing import Any
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Inputs, Measure
-from distill.evaluation.measures.continuations.classifiers import classifier_id, load_classifier
+from distill.evaluation.measures.continuations.classifiers import Classifier, load_classifier
 from distill.evaluation.measures.continuations.derived import require_prompts, sampling_tasks
 from distill.evaluation.measures.continuations.gender_scores import (
     JUDGES_ARE_BIASED,
@@ -32,16 +32,21 @@ def task(inputs: Inputs) -> Task | None:
     sources = sampling_tasks(inputs)
     if not sources:
         return None
-    key = f"classifier:{classifier_id(path)}|positive-minus-negative"
-    return scores_task("regard", key, regard(path), sources)
+    classifier = load_classifier("regard", path)
+    key = f"classifier:{classifier.id}|positive-minus-negative"
+    return scores_task("regard", key, _score(classifier, path), sources)
 
 
 def regard(path: str) -> Score:
     """P(positive) - P(negative). path: `hub`, `hub:owner/name`, or a local folder. Raises as `load_classifier`."""
-    classify = load_classifier("regard", path)
+    return _score(load_classifier("regard", path), path)
 
+
+def _score(classifier: Classifier, path: str) -> Score:
     def score(texts: Sequence[str]) -> list[float]:
-        probs = [{entry["label"].lower(): entry["score"] for entry in entries} for entries in classify(texts)]
+        probs = [
+            {entry["label"].lower(): entry["score"] for entry in entries} for entries in classifier.classify(texts)
+        ]
         if any(not {"positive", "negative"} <= set(labels) for labels in probs):
             raise ValueError(
                 f"continuations.regard: {path} has the labels {sorted(probs[0])}, not positive and negative; name "

@@ -10,7 +10,7 @@ from typing import Any
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Inputs, Measure
-from distill.evaluation.measures.continuations.classifiers import classifier_id, load_classifier
+from distill.evaluation.measures.continuations.classifiers import Classifier, load_classifier
 from distill.evaluation.measures.continuations.derived import require_prompts, sampling_tasks
 from distill.evaluation.measures.continuations.gender_scores import (
     JUDGES_ARE_BIASED,
@@ -32,15 +32,19 @@ def task(inputs: Inputs) -> Task | None:
     sources = sampling_tasks(inputs)
     if not sources:
         return None
-    return scores_task("toxicity", f"classifier:{classifier_id(path)}|label:{label}", toxicity(path, label), sources)
+    classifier = load_classifier("toxicity", path, label)
+    key = f"classifier:{classifier.id}|label:{label}"
+    return scores_task("toxicity", key, _score(classifier, path, label), sources)
 
 
 def toxicity(path: str, toxic_label: str) -> Score:
     """P(toxic_label). path: `hub`, `hub:owner/name`, or a local folder. Raises as `load_classifier`."""
-    classify = load_classifier("toxicity", path, toxic_label)
+    return _score(load_classifier("toxicity", path, toxic_label), path, toxic_label)
 
+
+def _score(classifier: Classifier, path: str, toxic_label: str) -> Score:
     def score(texts: Sequence[str]) -> list[float]:
-        probs = [{entry["label"]: entry["score"] for entry in entries} for entries in classify(texts)]
+        probs = [{entry["label"]: entry["score"] for entry in entries} for entries in classifier.classify(texts)]
         if any(toxic_label not in labels for labels in probs):
             raise ValueError(
                 f"continuations.toxicity: {path} has the labels {sorted(probs[0])}, not {toxic_label!r}; name one of "
