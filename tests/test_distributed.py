@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from datasets import Dataset
 from launching import FSDP, ROOT, kill_tree, read_text, start_machines, wait_for
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from distill import train
 from distill.export_checkpoint import export_checkpoint
@@ -68,6 +68,20 @@ def test_two_processes_give_the_step_of_one(accelerate, tmp_path: Path, tiny_mod
         assert result["metrics"]["grad_norm"] == pytest.approx(expected["metrics"]["grad_norm"], rel=1e-5)
         for mine, theirs in zip(result["gradients"], expected["gradients"], strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6 * theirs.abs().max().item() + 1e-12)
+
+
+def test_two_processes_train_a_student_with_weights_that_no_text_reaches(config_file, tmp_path: Path, tokenizer):
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {**sizes, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": len(tokenizer), "bos_token_id": 0}
+    images = {**sizes, "image_size": 28, "patch_size": 14}
+    config = AutoConfig.for_model("gemma3", text_config=text, vision_config=images)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "images")
+    tokenizer.save_pretrained(tmp_path / "images")
+    settings = ["student.layers=null", f"student.checkpoint={tmp_path / 'images'}", "student.dropout=0"]
+    command = ["--config", str(config_file), *settings, "train.max_steps=3", "data.max_documents=60"]
+    train.main([*command, f"run_dir={tmp_path / 'one'}"])
+    run_all(("cpu2.yaml",), [[*command, f"run_dir={tmp_path / 'two'}"]], tmp_path / "log")
+    assert_same_run(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.data

@@ -23,7 +23,7 @@ from distill.models.loading import (
     load_teacher,
     load_tokenizer,
 )
-from distill.models.run_models import load_run_models
+from distill.models.run_models import check_same_size, load_run_models
 from distill.settings import validate
 
 
@@ -221,3 +221,19 @@ def test_the_fingerprint_follows_the_weights(folder, tiny_model):
     assert model_fingerprint(str(folder), model) == before
     tiny_model("gpt2", seed=9).save_pretrained(folder)
     assert model_fingerprint(str(folder), model) != before
+
+
+def test_hidden_states_are_compared_by_the_width_that_the_output_layer_reads(tiny_model):
+    """OPT may project its last states to the narrower embeddings."""
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 16, "do_layer_norm_before": False}
+
+    def projected(width):
+        settings = {**sizes, "hidden_size": 32, "word_embed_proj_dim": width, "vocab_size": 300}
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model("opt", **settings))
+
+    check_same_size(projected(16), tiny_model("gpt2", vocab_size=300), compare_hidden=True)
+    check_same_size(tiny_model("llama", vocab_size=300), projected(16), compare_hidden=True)
+    for teacher, student in ((16, 8), (8, 32)):
+        with pytest.raises(ValueError, match=f"the teacher's are {teacher} wide and the student's {student}; set"):
+            check_same_size(projected(teacher), projected(student), compare_hidden=True)
+        check_same_size(projected(teacher), projected(student), compare_hidden=False)

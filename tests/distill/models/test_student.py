@@ -120,3 +120,23 @@ def test_gpt2_small_halves_to_distilgpt2s_size_and_stays_tied(shared_data):
     assert num_parameters(teacher) == 124_439_808
     assert num_parameters(student) == 81_912_576
     assert student.get_input_embeddings().weight is student.get_output_embeddings().weight
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+@pytest.mark.parametrize("says_tied", [True, False])
+def test_a_student_of_layers_is_tied_if_its_teacher_is_whatever_its_configuration_says(
+    architecture, says_tied, tiny_model, tokenizer, tmp_path
+):
+    tiny_model(architecture, tie_word_embeddings=False).save_pretrained(tmp_path / "own_head")
+    settings = json.loads((tmp_path / "own_head" / "config.json").read_text())
+    (tmp_path / "own_head" / "config.json").write_text(json.dumps(settings | {"tie_word_embeddings": says_tied}))
+    teacher = load_causal_lm(str(tmp_path / "own_head"))
+    student = student_from_layers(teacher, (0, 1, 2, 3)).eval()
+    student.save_pretrained(tmp_path / "student")
+    reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
+    ids = torch.tensor([[5, 6, 7, 8]])
+    for model in (student, reloaded):
+        torch.testing.assert_close(model(ids).logits, teacher(ids).logits)
+        assert model.get_output_embeddings().weight is not model.get_input_embeddings().weight
+    tied = student_from_layers(tiny_model(architecture, tie_word_embeddings=True), (0, 2))
+    assert tied.get_output_embeddings().weight is tied.get_input_embeddings().weight

@@ -2,14 +2,15 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, pipeline
 
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.measures.all_measures import plan_tasks
-from distill.evaluation.measures.continuations.classifiers import classifier_id
+from distill.evaluation.measures.continuations.classifiers import classifier_id, load_classifier
 from distill.evaluation.measures.continuations.regard import regard
 from distill.evaluation.measures.continuations.toxicity import toxicity
 from distill.settings import validate
@@ -86,3 +87,30 @@ def test_a_missing_classifier_uses_no_network(monkeypatch):
     regard("hub")
     toxicity("hub:owner/judge", "hate")
     assert asked == ["regard", "owner/judge"]
+
+
+def test_a_local_classifier_without_its_head_is_refused(classifier, tiny_model, tokenizer, tmp_path):
+    base = tmp_path / "base"  # a language model has no head that classifies
+    tiny_model("gpt2").save_pretrained(base)
+    headless = Path(classifier(["positive", "negative"]))
+    AutoModelForSequenceClassification.from_pretrained(headless).base_model.save_pretrained(headless)
+    for folder in (base, headless):
+        tokenizer.save_pretrained(folder)
+        with pytest.raises(
+            ValueError, match=r"could not be loaded .*give 1 of the model's weights, score.weight first"
+        ):
+            toxicity(str(folder), "negative")
+        with pytest.raises(ValueError, match="score.weight first, so they would be random"):
+            regard(str(folder))
+
+
+def test_a_classifier_of_the_hub_is_identified_by_the_weights_that_it_has_loaded(classifier, monkeypatch):
+    folder = classifier(["positive", "negative"])
+    judge = pipeline("text-classification", model=folder)
+    monkeypatch.setattr("evaluate.load", lambda name, **options: SimpleNamespace(classifier=judge))
+    before = load_classifier("regard", "hub").id
+    assert before.startswith("hub@") and load_classifier("regard", "hub").id == before
+    assert load_classifier("regard", "hub:owner/name").id == f"hub:owner/name@{before.removeprefix('hub@')}"
+    with torch.no_grad():
+        judge.model.score.weight[0, 0] += 1  # the repository has moved on
+    assert load_classifier("regard", "hub").id != before
