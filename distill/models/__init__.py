@@ -1,11 +1,11 @@
 """Models. Each file answers one question:
 
-loading.py        how is a tokenizer or a model loaded?
-identity.py       what identifies a model, on this disk or on the hub?
-checks.py         is it one that this project can distill and score?
-probe.py          what does a model do with a few tokens?
+loading.py          how is a tokenizer or a model loaded?
+identity.py         what identifies a model, on this disk or on the hub?
+checks.py           is it one that this project can distill and score?
+probe.py            how is a model run on a few tokens, to see what it does?
 reached_weights.py  which weights does text reach?
-student.py        where do the student's first weights come from?
-run_models.py     which tokenizer, teacher and student does a run have, and do they fit each other?
-document_mask.py  how does attention stop at document boundaries?
+student.py          where do the student's first weights come from?
+run_models.py       which tokenizer, teacher and student does a run have, and do they fit each other?
+document_mask.py    how does attention stop at document boundaries?
 """

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from distill.config import TeacherConfig
 from distill.settings import to_dict
 from study import __main__ as study
 from study.config import load_study
-from study.plan import arms_of, evaluation_config, num_tokens, plan_study
+from study.plan import Teacher, arms_of, evaluation_config, num_tokens, plan_study
 
 STUDIES = sorted((Path(__file__).parents[2] / "configs" / "study").glob("*.yaml"))
 OPERATIONS = {"max", "mean", "expmean", "swap", "equalize", "equivariant", "equivariant_geometric"}
@@ -158,6 +159,19 @@ def test_a_teacher_in_a_gguf_file_is_measured_by_its_file():
     (path,) = (path for path in STUDIES if path.stem == "smollm2")
     teacher = plan_study(load_study(path)).teacher
     assert teacher.training is None and teacher.model.startswith("models/smollm2/") and teacher.model.endswith(".gguf")
+
+
+def test_a_teacher_on_the_hub_is_identified_by_its_revision(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    teacher = Teacher(TeacherConfig(path="me/teacher"), None)
+    assert teacher.fingerprint() is None  # nothing says which revision will be read
+    repository = tmp_path / "models--me--teacher"
+    for revision in ("a1" * 20, "b2" * 20):
+        (repository / "snapshots" / revision).mkdir(parents=True)
+        (repository / "snapshots" / revision / "config.json").write_text("{}")
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / "main").write_text(revision)
+        assert teacher.fingerprint() == f"me/teacher@{revision}"
 
 
 def test_plan_prints_the_settings_that_make_each_model(study_file, capsys):
