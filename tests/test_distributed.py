@@ -70,6 +70,7 @@ def test_two_processes_give_the_step_of_one(accelerate, tmp_path: Path, tiny_mod
             torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6 * theirs.abs().max().item() + 1e-12)
 
 
+@pytest.mark.slow
 def test_two_processes_train_a_student_with_weights_that_no_text_reaches(config_file, tmp_path: Path, tokenizer):
     sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = {**sizes, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": len(tokenizer), "bos_token_id": 0}
