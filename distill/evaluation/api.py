@@ -15,7 +15,7 @@ from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.evaluation.statistics.measurement import Measurement
 from distill.evaluation.suite import needed_records
 from distill.evaluation.task import Records, Task
-from distill.models.checks import check_causal, check_head
+from distill.models.checks import check_causal_lm
 from distill.models.loading import check_vocabulary
 from distill.settings import validate
 
@@ -88,8 +88,7 @@ def _scorer(
         return load_scorer(parse_models([str(model)])[0], config)
     if tokenizer is None:
         raise ValueError("a loaded model needs its tokenizer: evaluate_model(model, tokenizer)")
-    check_head(model, "model")
-    check_causal(model, "model")
+    check_causal_lm(model, "model")
     check_vocabulary(model, tokenizer, "model")
     model.eval()
     start_id = start_token(tokenizer, config.start_token) if config.bos else None

@@ -40,6 +40,12 @@ def check_weights(report: Mapping[str, Collection[Any]], path: str) -> None:
     )
 
 
+def check_causal_lm(model: PreTrainedModel, name: str) -> None:
+    """Raise ValueError unless the model can be distilled and scored: `check_head` and `check_causal`."""
+    check_head(model, name)
+    check_causal(model, name)
+
+
 def check_head(model: PreTrainedModel, name: str) -> None:
     """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
     scaled.

@@ -26,8 +26,9 @@ from transformers import (
 )
 
 from distill.config import TeacherConfig
-from distill.models.checks import check_causal, check_head, check_weights
+from distill.models.checks import check_causal_lm, check_weights
 from distill.models.identity import hub_snapshot
+from distill.models.probe import num_ids_of
 
 # -- loading ---------------------------------------------------------------------------------------------------------
 
@@ -68,8 +69,7 @@ def load_causal_lm(
         set_dropout(options["config"], dropout)
     model = load_weights(AutoModelForCausalLM, path, **options)
     model.hub_snapshot = snapshot  # for model_fingerprint: the name may stand for another revision later
-    check_head(model, path)
-    check_causal(model, path)
+    check_causal_lm(model, path)
     return model.eval()
 
 
@@ -103,7 +103,7 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast,
 
     More rows than tokens are fine (padding of the matrix).
     """
-    num_rows = model.get_input_embeddings().weight.shape[0]
+    num_rows = num_ids_of(model)
     if max(tokenizer.get_vocab().values()) >= num_rows:
         raise ValueError(
             f"tokenizer mismatch: {name} has a vocabulary of {num_rows}, but the tokenizer has "

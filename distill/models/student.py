@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import StudentConfig
-from distill.models.checks import check_causal, check_head
+from distill.models.checks import check_causal_lm
 from distill.models.loading import load_causal_lm, set_dropout
 from distill.models.reached_weights import freeze_unreached
 
@@ -96,8 +96,7 @@ def _random_student(
     except Exception as error:
         # each architecture refuses settings in its own way
         raise ValueError(f"student.config does not make a model: {' '.join(str(error).split())}") from error
-    check_head(student, "student.config")
-    check_causal(student, "student.config")
+    check_causal_lm(student, "student.config")
     return student
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from distill.models.loading import num_positions
+from distill.models.probe import num_ids_of
 
 MIN_SHARED = 4  # sequences that share fewer tokens are not worth a common tree
 MAX_TREE_TOKENS = 256  # attention looks at the whole tree: a larger one costs more than it saves
@@ -90,7 +91,7 @@ def can_share_prefixes(model: PreTrainedModel) -> bool:
     depth = min(num_positions(model) or MAX_TREE_TOKENS, MAX_TREE_TOKENS)
     if depth <= MIN_SHARED:
         return False  # inputs are too short to be worth a common tree
-    vocabulary = model.get_input_embeddings().weight.shape[0]
+    vocabulary = num_ids_of(model)
     ids = np.random.default_rng(0).integers(vocabulary, size=depth)
     branch = (ids[MIN_SHARED : 3 * MIN_SHARED] + 1) % vocabulary
     probe = [ids.tolist(), [*ids[:MIN_SHARED].tolist(), *branch.tolist()]]

@@ -112,7 +112,7 @@ def test_an_error_of_any_type_leaves_the_others(model_spec, small_benchmarks, mo
     monkeypatch.setattr(lambada, "score", silent)
     monkeypatch.setattr(winogender, "read", broken)
     monkeypatch.setattr(
-        "distill.models.loading.check_head", lambda model, path: broken(path) if "bad" in path else None
+        "distill.models.loading.check_causal_lm", lambda model, path: broken(path) if "bad" in path else None
     )
     bad = model_spec("bad")
     failures, measured = run([model_spec("good"), bad], small_benchmarks)
