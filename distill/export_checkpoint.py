@@ -18,6 +18,7 @@ from torch.distributed.checkpoint import CheckpointException
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from augment.command_line import exit_code
 from distill.config import RunConfig
 from distill.models.run_models import fingerprints, load_run_models
 from distill.run.checkpoint import best_checkpoint, checkpoints, does_not_fit, quiet
@@ -99,7 +100,4 @@ def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(exit_code(main))

@@ -20,6 +20,7 @@ matplotlib.use("Agg")  # draw without a screen
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from augment.command_line import exit_code
 from distill.files import read_jsonl
 from distill.run.folder import read_metrics
 from distill.templates import render
@@ -150,7 +151,4 @@ def _label(run: Path, runs: Sequence[Path]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(exit_code(main))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from transformers import PreTrainedTokenizerFast
 
+from augment.command_line import exit_code
 from augment.lexicon import Lexicon, load_lexicon
 from distill.loss.gender_classes import SurfaceForm, surface_forms
 from distill.models.loading import load_tokenizer
@@ -63,7 +64,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(exit_code(main))

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from augment.command_line import exit_code
 from augment.files.texts import encodable_text_of, open_bytes, parse_row, text_of
 from distill.files import write_text
 
@@ -31,25 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sources", nargs="+", metavar="FILE:FIELD", help="a file, and its field that names a work")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     options = parser.parse_args(arguments)
-    try:
-        sources = json.dumps([_fingerprint(source) for source in options.sources], indent=2) + "\n"
-        record = options.out / "sources.json"  # written last: a folder that has it is complete
-        if record.exists() and record.read_text(encoding="utf-8") == sources:
-            print(f"{options.out} was made from these files already; nothing to do")
-            return 0
-        if record.exists() or all((options.out / f"{name}.jsonl").exists() for name in ("train", "heldout")):
-            raise ValueError(f"{options.out} was not made from these files; remove it, or choose another --out")
-        train, heldout = split(options.sources)
-        options.out.mkdir(parents=True, exist_ok=True)
-        for name, documents in (("train", train), ("heldout", heldout)):
-            lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents]
-            write_text(options.out / f"{name}.jsonl", "".join(lines))
-        write_text(record, sources)
-        print(f"{options.out}: {len(train)} training and {len(heldout)} held-out documents")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _write(options))
+
+
+def _write(options: argparse.Namespace) -> None:
+    sources = json.dumps([_fingerprint(source) for source in options.sources], indent=2) + "\n"
+    record = options.out / "sources.json"  # written last: a folder that has it is complete
+    if record.exists() and record.read_text(encoding="utf-8") == sources:
+        print(f"{options.out} was made from these files already; nothing to do")
+        return
+    if record.exists() or all((options.out / f"{name}.jsonl").exists() for name in ("train", "heldout")):
+        raise ValueError(f"{options.out} was not made from these files; remove it, or choose another --out")
+    train, heldout = split(options.sources)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, documents in (("train", train), ("heldout", heldout)):
+        lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents]
+        write_text(options.out / f"{name}.jsonl", "".join(lines))
+    write_text(record, sources)
+    print(f"{options.out}: {len(train)} training and {len(heldout)} held-out documents")
 
 
 def split(sources: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from augment.command_line import exit_code
 from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
 
@@ -21,16 +22,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--vocab-size", type=int, default=defaults.vocab_size, help="upper bound on the vocabulary")
     args = parser.parse_args(arguments)
-    try:
-        parameters = CorpusParameters(
-            num_documents=args.documents, num_heldout=args.heldout, seed=args.seed, vocab_size=args.vocab_size
-        )
-        written = build_corpus(args.out, default_world(), parameters)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return exit_code(lambda: _write(args))
+
+
+def _write(args: argparse.Namespace) -> None:
+    parameters = CorpusParameters(
+        num_documents=args.documents, num_heldout=args.heldout, seed=args.seed, vocab_size=args.vocab_size
+    )
+    written = build_corpus(args.out, default_world(), parameters)
     print(f"{args.out}: written" if written else f"{args.out}: exists with the same parameters, nothing to do")
-    return 0
 
 
 if __name__ == "__main__":
