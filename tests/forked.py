@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -65,21 +64,6 @@ def wait(process: BaseProcess, output: Path, seconds: float = 300) -> int:
         process.kill()
         raise AssertionError(f"does not end: {output.read_text()}")
     return process.exitcode
-
-
-def wait_for(condition: Callable[[], bool], process: BaseProcess, output: Path, seconds: float = 300) -> None:
-    """Wait until `condition` holds; fails with the output if the process ends before."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.is_alive(), output.read_text()
-        assert time.monotonic() < deadline, output.read_text()
-        time.sleep(0.005)
-
-
-def wait_for_steps(run_dir: Path, num_steps: int, process: BaseProcess, output: Path) -> None:
-    """Wait until a run has logged `num_steps` optimizer steps."""
-    metrics = run_dir / "metrics.jsonl"
-    wait_for(lambda: metrics.exists() and metrics.read_text().count('"loss"') >= num_steps, process, output)
 
 
 def _run(program: Callable[[], int | None], log: Path, environment: dict[str, str]) -> None:

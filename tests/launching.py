@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -38,12 +39,16 @@ def read_text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def wait_for(condition, process: subprocess.Popen, log: Path, seconds: float = 120) -> None:
+def wait_for_steps(
+    run_dir: Path, num_steps: int, process: subprocess.Popen | BaseProcess, output: Path, seconds: float = 300
+) -> None:
+    """Wait until a run has logged `num_steps` optimizer steps. Fails with the output if the process ends before."""
+    is_running = process.is_alive if isinstance(process, BaseProcess) else lambda: process.poll() is None
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
+    while read_text(run_dir / "metrics.jsonl").count('"loss"') < num_steps:
+        assert is_running(), output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.005)
 
 
 def start_machines(run: list[str], tmp_path: Path) -> list[subprocess.Popen]:

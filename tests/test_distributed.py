@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from launching import FSDP, ROOT, kill_tree, read_text, start_machines, wait_for
+from launching import FSDP, ROOT, kill_tree, start_machines, wait_for_steps
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -225,7 +225,7 @@ def test_two_machines_train_together_and_survive_the_loss_of_one(uneven, tmp_pat
     train.main([*run, f"run_dir={tmp_path / 'alone'}", "train.micro_batch_size=4"])
     run.append(f"run_dir={tmp_path / 'run'}")
     first, second = start_machines(run, tmp_path)
-    wait_for(lambda: read_text(tmp_path / "run" / "metrics.jsonl").count('"loss"') >= 12, first, tmp_path / "log0")
+    wait_for_steps(tmp_path / "run", 12, first, tmp_path / "log0")
     kill_tree(second)
     assert first.wait(timeout=120) != 0  # it notices the loss of the other
     assert not (tmp_path / "run" / "student").exists()

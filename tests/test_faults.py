@@ -10,6 +10,7 @@ from pathlib import Path
 
 import forked
 import pytest
+from launching import wait_for_steps
 
 from distill import train
 from distill.data import blocks as data
@@ -31,7 +32,7 @@ def endless(config_file) -> list[str]:
 def test_sigterm_is_a_checkpoint_and_exit_code_143_and_nobody_else_may_write_before(endless, tmp_path):
     log = tmp_path / "log"
     process = forked.start(partial(train.program, endless), log)
-    forked.wait_for_steps(tmp_path / "run", 3, process, log)
+    wait_for_steps(tmp_path / "run", 3, process, log)
     with pytest.raises(OSError, match=f"run_dir .* is in use by process {process.pid} on "):
         train.main(endless)
     os.kill(process.pid, signal.SIGTERM)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import forked
 import pytest
-from launching import ROOT, clean_environment, launch, launch_command, read_text, wait_for
+from launching import ROOT, clean_environment, launch, launch_command, read_text, wait_for_steps
 
 from distill import train
 
@@ -24,7 +24,7 @@ def test_sigterm_to_the_launcher_saves_on_all_processes(config_file, tmp_path):
     command = launch_command("cpu2.yaml", str(ROOT / "train.py"), *long)
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log)
-    wait_for(lambda: '"loss"' in read_text(tmp_path / "run" / "metrics.jsonl"), process, tmp_path / "log")
+    wait_for_steps(tmp_path / "run", 1, process, tmp_path / "log")
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=300)
     assert "stopped by SIGTERM after step" in (tmp_path / "log").read_text()

@@ -8,6 +8,7 @@ import forked
 import pytest
 import torch
 import yaml
+from launching import wait_for_steps
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -112,7 +113,7 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_weights(config_file, t
     train.main(["--config", str(config_file), f"run_dir={tmp_path / 'whole'}", *overrides])
     log = tmp_path / "log"
     process = forked.start(partial(train.program, ["--config", str(config_file), *overrides]), log)
-    forked.wait_for_steps(tmp_path / "run", 8, process, log)
+    wait_for_steps(tmp_path / "run", 8, process, log)
     process.kill()
     forked.wait(process, log)
     assert not (tmp_path / "run" / "student").exists()

@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate.commands import launch
 from accelerate.commands.config import config_args
+from launching import wait_for_steps
 
 from distill import launcher
 
@@ -135,11 +135,12 @@ def test_a_signal_reaches_the_training_and_its_exit_code_the_shell(config_file, 
     words = ["--config", str(config_file), "train.max_steps=1000000", "train.save_every=1000000"]
     command = [sys.executable, "-m", "distill.cli", "train", *words]
     environment = os.environ | {"HF_HOME": str(tmp_path / "home")}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        metrics, give_up = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 600
-        while not (metrics.exists() and '"loss"' in metrics.read_text()) and time.monotonic() < give_up:
-            time.sleep(0.1)
-        process.terminate()
+    log = tmp_path / "log"
+    with log.open("w") as file, subprocess.Popen(command, env=environment, stderr=file) as process:
+        try:
+            wait_for_steps(tmp_path / "run", 1, process, log, seconds=600)
+        finally:
+            process.terminate()
     assert process.returncode == 143
     assert (tmp_path / "run" / "stopped.json").is_file()
 

@@ -6,18 +6,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from texts_to_swap import OPTIONS, SENTENCES
 
 from augment import load_lexicon, swap
 from augment.files import parquet
 from augment.files.rows import RowOptions
 from augment.files.stream import swap_file
 
-OPTIONS = RowOptions(load_lexicon())
-TEXTS = ["He met her mother.", "The actress left.", "Nothing here.", "Ünïcode — “his” own", "She gave him his book."]
-
 
 def rows(number: int) -> list[str]:
-    return [TEXTS[i % len(TEXTS)] for i in range(number)]
+    return [SENTENCES[i % len(SENTENCES)] for i in range(number)]
 
 
 def test_parquet_keeps_schema_and_other_columns(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -13,27 +12,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from texts_to_swap import OPTIONS, random_texts
 
-from augment import load_lexicon
 from augment.files import parquet, stream
-from augment.files.rows import Counts, RowOptions
+from augment.files.progress import FileReport
+from augment.files.rows import Counts
 from augment.files.stream import swap_file
 
 ROOT = Path(__file__).resolve().parents[3]
-OPTIONS = RowOptions(load_lexicon())
-SENTENCES = [
-    "He met her mother.",
-    "The actress left.",
-    "Nothing here.",
-    "Ünïcode — “his” own",
-    "She gave him his book.",
-]
 
 
 def write_texts(path: Path, number: int) -> None:
     """Write `number` random texts into a file, in the format that its suffix names."""
-    rng = random.Random(0)
-    texts = [" ".join(rng.choices(SENTENCES, k=3)) for _ in range(number)]
+    texts = random_texts(number)
     if path.suffix == ".parquet":
         pq.write_table(pa.table({"id": list(range(number)), "text": texts}), path)
         return
@@ -42,15 +33,20 @@ def write_texts(path: Path, number: int) -> None:
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
+def swapped_at_once(folder: Path, suffix: str, number: int) -> tuple[Path, Path, Path, FileReport]:
+    """A file of texts, its counterfactual made in one go, a path for another counterfactual, and the report."""
+    source, whole, target = (folder / (name + suffix) for name in ("in", "whole", "out"))
+    write_texts(source, number)
+    return source, whole, target, swap_file(source, whole, OPTIONS)
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
 def test_interrupted_run_continues_to_the_same_bytes(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "_BLOCK_BYTES", 500)
     monkeypatch.setattr(stream, "_SAVE_EVERY", 2)
-    source, whole, target = tmp_path / ("in" + suffix), tmp_path / ("whole" + suffix), tmp_path / ("out" + suffix)
-    write_texts(source, 100)
-    expected = swap_file(source, whole, OPTIONS)
+    source, whole, target, expected = swapped_at_once(tmp_path, suffix, 100)
     add, calls = Counts.add, []
 
     def fails_later(self: Counts, other: Counts) -> None:
@@ -121,9 +117,7 @@ def test_killed_run_continues_to_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(stream, "_BLOCK_BYTES", 20_000)
     monkeypatch.setattr(parquet, "_ROWS_PER_BLOCK", 200)
-    source, whole, target = tmp_path / ("in" + suffix), tmp_path / ("whole" + suffix), tmp_path / ("out" + suffix)
-    write_texts(source, 3_000)
-    expected = swap_file(source, whole, OPTIONS)
+    source, whole, target, expected = swapped_at_once(tmp_path, suffix, 3_000)
     script = tmp_path / "child.py"
     script.write_text(KILLED, encoding="utf-8")
     arguments = [sys.executable, str(script), str(source), str(target), str(num_workers)]

@@ -2,32 +2,18 @@
 
 import gzip
 import json
-import random
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from texts_to_swap import OPTIONS, random_texts
 
 from augment import load_lexicon, swap
 from augment.__main__ import main
 from augment.files import stream
 from augment.files.rows import RowOptions
 from augment.files.stream import swap_file
-
-OPTIONS = RowOptions(load_lexicon())
-SENTENCES = [
-    "He met her mother.",
-    "The actress left.",
-    "Nothing here.",
-    "Ünïcode — “his” own",
-    "She gave him his book.",
-]
-
-
-def rows(number: int) -> list[str]:
-    rng = random.Random(0)
-    return [" ".join(rng.choices(SENTENCES, k=3)) for _ in range(number)]
 
 
 def write_jsonl(path: Path, texts: list[str]) -> None:
@@ -38,7 +24,7 @@ def write_jsonl(path: Path, texts: list[str]) -> None:
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
 def test_json_lines_in_order(tmp_path: Path, suffix: str) -> None:
-    texts = rows(50)
+    texts = random_texts(50)
     source, target = tmp_path / ("in" + suffix), tmp_path / ("out" + suffix)
     write_jsonl(source, texts)
     report = swap_file(source, target, OPTIONS)
@@ -59,7 +45,7 @@ def test_text_keeps_line_ends_and_unchanged_bytes(tmp_path: Path) -> None:
 
 def test_pairs_add_columns_that_replay(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    write_jsonl(source, rows(5))
+    write_jsonl(source, random_texts(5))
     swap_file(source, target, RowOptions(load_lexicon(), pairs=True))
     for line in target.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -87,7 +73,7 @@ def test_pairs_write_over_no_column_of_the_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_two_workers_write_the_same_bytes(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_BLOCK_BYTES", 2000)
-    texts = rows(300)
+    texts = random_texts(300)
     source = tmp_path / ("in" + suffix)
     if suffix == ".jsonl":
         write_jsonl(source, texts)
