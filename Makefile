@@ -26,7 +26,7 @@ OVERRIDES_equivariant_weighted := perturb.operation=equivariant_geometric pertur
 # what `evenhand train` sets on a CPU, also for train.py itself: distill/launcher.py says why
 quickstart students: export MALLOC_MMAP_MAX_ ?= 0
 quickstart students: export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
-quickstart students: export OMP_WAIT_POLICY ?= PASSIVE
+quickstart students: export GOMP_SPINCOUNT ?= 1000
 
 quickstart: install
 	$(BIN)/evenhand smallworld --out $(WORLD)/world
