@@ -24,8 +24,8 @@ from distill.shipped import check_needs, config_path, shipped_configs
 
 TRAINING = "distill.run"
 # For training on a CPU; what the user has set wins. glibc keeps the memory of large tensors, which saves a tenth of a
-# step of a small model. A thread that waits for the others soon sleeps: if it keeps its core while another program needs
-# it, a step takes up to a hundred times as long.
+# step of a small model. A thread that waits for the others soon sleeps: if it keeps its core while another program
+# needs that, a step takes up to a hundred times as long.
 CPU_ENVIRONMENT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**34), "GOMP_SPINCOUNT": "1000"}
 OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=.*", re.DOTALL)
 SETTINGS = "settings are written key.sub=value, e.g. optim.lr=1e-4"

@@ -42,9 +42,8 @@ def forget(run: Path, after: int) -> None:
     assert list((run / "checkpoints").iterdir())
 
 
-@pytest.mark.parametrize(
-    "accelerate", [pytest.param(("cpu2.yaml",), id="ddp", marks=pytest.mark.slow), pytest.param(FSDP, id="fsdp2")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2")])
 def test_two_processes_give_the_step_of_one(accelerate, tmp_path: Path, tiny_model, tokenizer):
     for name, seed in (("teacher", 1), ("student", 2)):
         tiny_model(seed=seed).save_pretrained(tmp_path / name)

@@ -112,6 +112,7 @@ def test_layers_that_know_their_place_are_kept_right_or_refused():
     assert len(by_depth.transformer.h) == 4  # the check takes layers out and puts them back
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_gpt2_small_halves_to_distilgpt2s_size_and_stays_tied(shared_data):
     tokenizer = load_tokenizer(str(shared_data / "tokenizer" / "gpt2"))
