@@ -1,14 +1,11 @@
-"""Read what is around a word: the tokens before and after a character offset. Pure functions on text."""
+"""Read what is around a word: the next and the previous word, the sentence. Pure functions on text."""
 
 import re
 
 from augment.rules.tables import word_set
+from augment.rules.tokens import PARAGRAPH
 
-# A word with inner apostrophes or hyphens, a paragraph break, or one mark. Underscores count as letters, as in code.
-TOKEN = re.compile(r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]")
-PARAGRAPH = "\n\n"
 QUOTES = frozenset("\"“”‘’'")
-_REACH = 36  # characters read on either side: enough for three ordinary words
 _OPENING = "\"'“‘«([{*_-—–"
 _CLOSING = "\"'”’»)]}*_"
 _ABBREVIATIONS = word_set(
@@ -17,24 +14,6 @@ _ABBREVIATIONS = word_set(
 _NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
 _SENTENCE_REACH = 600
 _SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]+[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n")
-
-
-def words_after(text: str, end: int) -> list[str]:
-    """Three lower-case tokens after `end`, padded with ""; a paragraph break is one token."""
-    tokens = TOKEN.findall(text, end, end + _REACH)[:3]
-    return _normal(tokens)
-
-
-def words_before(text: str, start: int) -> list[str]:
-    """Three lower-case tokens before `start`, nearest first, padded with ""."""
-    tokens = TOKEN.findall(text, start - _REACH if start > _REACH else 0, start)[:-4:-1]
-    return _normal(tokens)
-
-
-def _normal(tokens: list[str]) -> list[str]:
-    while len(tokens) < 3:
-        tokens.append("")
-    return [t.lower().replace("’", "'") if t[:1] != "\n" else PARAGRAPH for t in tokens]
 
 
 def next_word(text: str, end: int) -> str:

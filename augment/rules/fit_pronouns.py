@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from augment.files.safe import written_aside
-from augment.rules.context import words_after, words_before
 from augment.rules.pronoun_model import MAGIC, ZERO, HashedModel, hashes
+from augment.rules.tokens import words_after, words_before
 
 NUM_BUCKETS = {"her": 2**19, "his": 2**16}
 # For each task, pairs of forms: one of the first reading and one of the second. Pairs differ in how often each reading

@@ -5,8 +5,9 @@ of the frame that decides, or None if no frame does. Most frames rest on what ca
 adjective that ends its clause, a price, a second object without an article.
 """
 
-from augment.rules.context import PARAGRAPH
+from augment.lexicon import load_lexicon
 from augment.rules.tables import word_lists, word_set
+from augment.rules.tokens import PARAGRAPH
 from augment.rules.verbs import VERB_FRAMES
 
 Reading = tuple[bool, str] | None  # whether the pronoun is an object, and the frame
@@ -17,8 +18,10 @@ _ENDS = _CLAUSE_ENDS | {",", "and", "or"}
 _ENDS_OR_TO = _ENDS | {"to"}
 _LETTING = word_set("let make help")
 _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
-_COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities
+_COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _WORDS.days | _WORDS.some
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
+_COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
+_GIVEN_NAMES = frozenset(n.lower() for p in load_lexicon(["names"]).rows for n in (p.masculine, p.feminine))
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
 _OTHER_VERBS = frozenset().union(
     *(_BRINGING, _WORDS.calling, _WORDS.awarding, _WORDS.meted, _WORDS.appointing, _WORDS.pronouncing),
@@ -35,7 +38,7 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     reading = None
     if nearest in _COUNTING or nearest[:1].isdigit():
         reading = _quantified(before[0], verb, after)
-    reading = reading or _ended(frame, verb, after)
+    reading = reading or _ended(frame, before[0], verb, after)
     if reading or not (frame or before[0] in _OTHER_VERBS):
         return reading
     if before[1] == "she" and verb in _WORDS.giving and nearest in _WORDS.things and after[1] in ("to", "away"):
@@ -48,7 +51,7 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
 
 
 def _quantified(before: str, verb: str, after: list[str]) -> Reading:
-    """Read "her" before every, all, then, last or a quantity: does a noun follow that "her" could belong to?"""
+    """Read "her" before every, all, then, last, a day or a quantity: can it own what follows?"""
     nearest, second, _ = after
     if nearest == "every":
         of_time = second in _WORDS.times or verb in _WORDS.with_every
@@ -57,6 +60,11 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return False, "her all"
     if nearest == "then" and second in _WORDS.once:
         return False, "then with a noun"
+    if nearest in _WORDS.days and before not in _WORDS.in_her_last:
+        of_day = second in _WORDS.parts_of_day and after[2] in _ENDS
+        return (True, "adverb of time") if second in _ENDS_OR_TO or of_day else None
+    if nearest in _WORDS.some and second in _CLAUSE_ENDS | {","}:
+        return True, "second object"
     if nearest == "last" and before not in _WORDS.in_her_last and second in _WORDS.last:
         return True, "adverb of time"
     if nearest in _WORDS.spans and before in _WORDS.taking and second in _ENDS_OR_TO:
@@ -68,9 +76,17 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
     return None
 
 
-def _ended(frame: str, verb: str, after: list[str]) -> Reading:
+def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
     """Read "her" before an adverb or an object complement that ends the clause."""
     nearest, second = after[0], after[1]
+    if nearest == "right" and second in _WORDS.after_right:
+        return True, "adverb ends the clause"
+    if (
+        "-" in nearest
+        and nearest[-3:] in ("ing", "ted", "ned", "sed", "red", "led", "old")
+        and second not in _ENDS_OR_TO
+    ):
+        return False, "compound adjective"
     if nearest in _WORDS.adverbs and second not in ("and", "or"):
         return True, "adverb ends the clause"
     if second not in _ENDS_OR_TO:
@@ -85,6 +101,8 @@ def _ended(frame: str, verb: str, after: list[str]) -> Reading:
     joined = joined and not (verb in ("make", "drive", "render") or after[2] in _WORDS.predicative)
     if verb in _WORDS.making and not joined and (nearest in _WORDS.predicative or _has_adjective_ending(nearest)):
         return True, "object complement"
+    if before in _WORDS.parting and nearest in _WORDS.farewells:
+        return True, "farewell"
     if verb in _WORDS.taking and nearest in _WORDS.taken:
         return True, "object complement"
     if (verb in _WORDS.naming and nearest in _WORDS.roles) or (
@@ -163,6 +181,8 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
     if before in _WORDS.catching and after[0][-3:] == "ing" and len(after[0]) > 5:
         return True, "participle"
     free = after[1] in _FREE_AFTER
+    if verb == "watch" and after[0] in _WORDS.shown:
+        return False, "noun"
     if (
         verb == "watch"
         and (after[0] in _WORDS.watched or after[0] in _WORDS.actions)
@@ -175,8 +195,13 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
 
 def name_frame(before: list[str], after: list[str]) -> Reading:
     """The reading of "her" before a capitalised word: "Tell her Tom called", "They called her Maggie."."""
-    _, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
-    if after[0] in _WORDS.not_names or after[0][-3:] in ("ish", "ese", "ian", "can") or after[0].endswith("'s"):
+    frame, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
+    name, owns, _ = after[0].partition("'")
+    if name in _WORDS.not_names or name[-3:] in ("ish", "ese", "ian", "can"):
+        return None
+    if frame == "two objects" and before[1] not in _WORDS.be and (owns or (name in _GIVEN_NAMES and after[1] in _ENDS)):
+        return True, "second object"
+    if owns:
         return None
     if verb in ("tell", "remind", "reminded", "assure", "assured", "inform", "informed", "convince", "convinced"):
         return (True, "a clause follows") if after[1][-2:] == "ed" or after[1] in _WORDS.verbs else None

@@ -11,8 +11,8 @@ from math import exp
 from pathlib import Path
 
 from augment.lexicon import load_lexicon
-from augment.rules.context import PARAGRAPH
 from augment.rules.tables import word_lists, word_set
+from augment.rules.tokens import PARAGRAPH
 from augment.rules.verbs import VERB_FRAMES
 
 MAGIC = b"EVH1"

@@ -8,31 +8,19 @@ import re
 from functools import cache
 
 from augment.lexicon import WEIGHTS_DIR
-from augment.rules.context import PARAGRAPH, next_word, words_after, words_before
+from augment.rules.context import next_word
 from augment.rules.frames import her_frame, name_frame
 from augment.rules.pronoun_model import HashedModel, load_model
 from augment.rules.tables import word_lists
+from augment.rules.tokens import PARAGRAPH, words_after, words_before
 
 _WORDS = word_lists("pronouns")
 _CLOSED = _WORDS.closed | {PARAGRAPH, ""}
 _ABSOLUTE = _WORDS.absolute | {PARAGRAPH, ""}
-_CONTRACTED = (
-    "it's",
-    "he's",
-    "i'm",
-    "i've",
-    "i'll",
-    "i'd",
-    "that's",
-    "you're",
-    "they're",
-    "we're",
-    "you've",
-    "you'll",
-    "what's",
-)
 _JOINTS = frozenset({"or", "and", "nor", "/"})
 _COUNTERPART = {"him": True, "his": False}
+# Before a slash: whether the "her" behind it is an object.
+_LISTED = {"him": True, "she": True, "them": True, "me": True, "his": False, "her": False, "their": False, "my": False}
 _PARTITIVE = re.compile(
     r"\b(?:an?|some|any|no|another|this|that|these|those|two|three|four|five|six|several|many|few|every|each|old)"
     r" (?:\w+ ){0,2}?(?!part|piece|end|side|copy|bit|lot|number|kind|sort|member|photo|picture|portrait|result|matter)"
@@ -57,31 +45,34 @@ def _model(task: str) -> HashedModel:
 
 
 def _skip_bracket(text: str, start: int, end: int) -> int:
-    """Where the words after a pronoun begin: after the closing bracket in an editor's "[her]"."""
-    return end + (text[start - 1 : start] in ("(", "[") and text[end : end + 1] in (")", "]"))
+    """Where the words after a pronoun begin: after the closing bracket in an editor's "[her]" or in TeX's "{her}"."""
+    return end + (text[start - 1 : start] + text[end : end + 1] in ("()", "[]", "{}"))
 
 
 def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "her" at [start, end) must become "him"; the confidence, in [0.5, 1]; and the rule that decides."""
     after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
-    if text[start - 1 : start] == "/" and start > 3 and text[start - 4 : start - 1].lower() in _COUNTERPART:
-        return _COUNTERPART[text[start - 4 : start - 1].lower()], 0.99, "her: joined with him or his"
+    before = words_before(text, start)
+    listed = _her_beside_slash(before, after) if "/" in (before[0], nearest) else None
+    if listed is not None:
+        return listed, 0.99, "her: part of a list"
+    if before[0] in ("or", "and") and before[1] == "his" and nearest in _CLOSED:  # "his or her" and no noun
+        return False, 0.9, "her: joined with him or his"
     if nearest in _CLOSED or (nearest in ("and", "or") and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
     if text[end : end + 1] == '"' and text[start - 1 : start] != '"':
         return True, 0.9, "her: a mark follows"
-    if nearest.endswith(_CONTRACTED):
+    if nearest[1:] and nearest.partition("'")[0] in _CLOSED:  # it's, everything's
         return True, 0.99, "her: closed-class word follows"
-    before = words_before(text, start)
     if nearest in _WORDS.owned and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing")):
         return False, 0.99, "her: noun of title or own follows"
     if before[0] == "or" and before[1] in _COUNTERPART:
         return _COUNTERPART[before[1]], 0.99, "her: joined with him or his"
-    if nearest in ("or", "/") and after[1] in _COUNTERPART:
+    if nearest == "or" and after[1] in _COUNTERPART:
         return _COUNTERPART[after[1]], 0.99, "her: joined with him or his"
     frame = her_frame(before, after)
-    if frame is None and text[end + 1 : end + 2].isupper() and next_word(text, end):
+    if frame is None and text[end - 1].islower() and text[end + 1 : end + 2].isupper() and next_word(text, end):
         frame = name_frame(before, after)
     if frame:
         return frame[0], 0.95, "her: " + frame[1]
@@ -90,10 +81,29 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     return probability > 0.5, max(probability, 1 - probability), "her: model"
 
 
+def _her_beside_slash(before: list[str], after: list[str]) -> bool | None:
+    """Whether "her" beside a slash is an object (she/her/hers, him/her) or not (his/her, her/their); None: unknown."""
+    if before[0] == "/" and before[1] in _LISTED:
+        return _LISTED[before[1]]
+    if after[0] != "/":
+        return None
+    if after[1] in _WORDS.determiners:
+        return after[1] == "her" and after[2] in ("/", *_CLOSED)  # her/her/hers
+    return True
+
+
 def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) must become "hers"; the confidence, in [0.5, 1]; and the rule that decides."""
     after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
+    if text[start - 1 : start] == "/" or nearest == "/":
+        before = words_before(text, start)
+        if before[0] == "/" and before[1] in ("him", "his"):  # he/him/his, he/him/his/his
+            return after[:2] != ["/", "his"], 0.97, "his: part of a list"
+        if before[0] == "/" and before[1] == "he":
+            return False, 0.97, "his: part of a list"
+    if nearest in ("or", "/") and after[1] == "her":
+        return False, 0.99, "his: joined with another determiner"
     if nearest in _JOINTS and after[1] in _WORDS.determiners and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
     if nearest == "too" and after[1] in _ABSOLUTE:

@@ -7,8 +7,9 @@ finds the words that name ships and countries; `impersonal` tells which pronouns
 import re
 from collections.abc import Iterable
 
-from augment.rules.context import QUOTES, next_word, plain, previous_token, words_after, words_before
+from augment.rules.context import QUOTES, next_word, plain, previous_token
 from augment.rules.tables import word_lists
+from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("topics")
 # Words for ships and countries, which are called she. `scan.py` finds them together with the gendered words.

@@ -17,6 +17,7 @@ DIGESTS = {
     1: "e8a87d0e4cdceb9de9eb298677df54fd6a2ad31723c06aceeaea33822b603fc8",
     # Version 2 differs in mirrored idioms (king father) and articles (a ewe), which no hard sentence holds.
     2: "e8a87d0e4cdceb9de9eb298677df54fd6a2ad31723c06aceeaea33822b603fc8",
+    3: "c547109c65bd33f17ee6ba4b51aa9fa3200c00b8c316e7104af812057da75b46",
 }
 
 

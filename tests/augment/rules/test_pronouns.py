@@ -1,23 +1,25 @@
 """How her and his are read from their context: rules, frames, the model, and its training by self-supervision."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from augment.__main__ import main
 from augment.lexicon import WEIGHTS_DIR
-from augment.rules.context import words_after, words_before
 from augment.rules.fit_pronouns import collect, fit, save_model
 from augment.rules.frames import her_frame
 from augment.rules.pronoun_model import HashedModel, hashes, load_model
 from augment.rules.pronouns import her_is_object, his_is_absolute
+from augment.rules.tokens import words_after, words_before
 
 
 def reading(text: str) -> bool:
     """Whether the pronoun in angle brackets is read as an object (her) or as absolute (his)."""
-    start = text.index("<")
-    end = text.index(">") - 1
-    plain = text.replace("<", "").replace(">", "")
+    marked = re.search("<(her|his)>", text, re.IGNORECASE)
+    assert marked
+    start, end = marked.start(), marked.end() - 2
+    plain = text[:start] + marked.group(1) + text[marked.end() :]
     decide = her_is_object if plain[start:end].lower() == "her" else his_is_absolute
     value, confidence, rule = decide(plain, start, end)
     assert 0.5 <= confidence <= 1
@@ -61,6 +63,36 @@ def reading(text: str) -> bool:
         ("It was in <her> last year.", False),
         ("They went to [<her>] house.", False),
         ("She lost <her> keys.", False),
+        ("<p>Nobody told <her></p><p>Then", True),
+        ("They fear <i><her></i>!", True),
+        ("Who hired **<her>** last May?", True),
+        ("I borrowed <b><her></b> ladder.", False),
+        ("Miss <her> 🥲🥲", True),
+        ("so proud of <her> #mygirl #nofilter", True),
+        ("so proud of <her> #newjob today", False),
+        ("just met <her> @newscafe", True),
+        ("I can't stand <her> &amp; never could", True),
+        ("cannot stand <her> tbh", True),
+        ("call <her> bc im busy", True),
+        ("\\emph{<her>} notes", False),
+        ("I saw <her>\u200b.", True),
+        ("We visited <her> Friday.", True),
+        ("We covered <her> Friday shift.", False),
+        ("She spent <her> Sunday in bed.", False),
+        ("They hugged <her> goodnight.", True),
+        ("I lent <her> Peter's bike.", True),
+        ("They threw <her> another.", True),
+        ("Tell <her> nothing's broken.", True),
+        ("The pay of those before <her> seems low.", True),
+        ("We will watch <her> performance.", False),
+        ("He drove <her> long-suffering assistant mad.", False),
+        ("We heard <her> describe it.", True),
+        ("PLEASE PHONE <HER> AUNT.", False),
+        ("Come with his or <her>.", False),
+        ("Sing to <her>/who never sang", True),
+        ("(she/<her>/hers)", True),
+        ("she/her/<her>/hers", False),
+        ("<her>/their flat", False),
     ],
 )
 def test_her(text: str, expected: bool) -> None:
@@ -84,6 +116,10 @@ def test_her(text: str, expected: bool) -> None:
         ("A dog of <his> barks all night.", True),
         ("<His> after years were calm.", False),
         ("All [<his>] friends came.", False),
+        ("he/him/<his>", True),
+        ("he/him/<his>/his/himself", False),
+        ("he/<his>", False),
+        ("<his> or her", False),
     ],
 )
 def test_his(text: str, expected: bool) -> None:

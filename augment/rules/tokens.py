@@ -1,0 +1,83 @@
+"""Read the words around a place in a text, three on either side, as plain prose would have them. Pure functions.
+
+Mark-up, emoji, handles, hashtags and addresses are no words: they are left out where a sentence goes on, and read as
+its end where it stops. The rules and the model for her and his then need to know nothing about them.
+"""
+
+import html
+import re
+import unicodedata
+
+from augment.rules.tables import word_set
+
+# A word with inner apostrophes or hyphens, a paragraph break, or one mark. Underscores count as letters, as in code.
+_PLAIN = r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]"
+_WEB = (
+    r"</?[A-Za-z][^<>]{0,200}>|\[/?(?:[bisu]|url|color|size|quote|spoiler)(?:=[^\]\n]{0,99})?\]"
+    r"|https?://\S+|&#?\w{2,8};|[#@](?=\w*[^\W\d])\w+|'{2,5}"
+)
+_TOKEN = re.compile(_PLAIN)
+_WEB_TOKEN = re.compile(f"{_WEB}|{_PLAIN}")
+_HAS_WEB_TOKENS = re.compile("[<>&#@*~|\\\\\xad\u200b-\u200f\u2060\u2190-\U0010ffff]|\\[/?[a-z]|''|://")
+_TAG_NAME = re.compile(r"</?(\w+)")
+_TAGS_IN_SENTENCES = word_set(
+    "a abbr b big cite code del em font i ins mark q s small span strike strong sub sup tt u wbr"
+)
+PARAGRAPH = "\n\n"
+_REACH = 36  # characters read on either side: enough for three ordinary words
+_WEB_REACH = 300  # the same where tags and addresses stand between the words
+_LEFT_OUT = frozenset("*~#\\")
+_READ_AS = {"&": "and", "<": ".", ">": ".", "|": "."}
+
+
+def words_after(text: str, end: int) -> list[str]:
+    """Three lower-case tokens after `end`, padded with ""; a paragraph break is one token."""
+    if _HAS_WEB_TOKENS.search(text, end, end + _REACH):
+        return _normal(_words_of_web(text, end, end + _WEB_REACH)[:3])
+    return _normal(_TOKEN.findall(text, end, end + _REACH)[:3])
+
+
+def words_before(text: str, start: int) -> list[str]:
+    """Three lower-case tokens before `start`, nearest first, padded with ""."""
+    first = start - _REACH if start > _REACH else 0
+    if _HAS_WEB_TOKENS.search(text, first, start):
+        return _normal(_words_of_web(text, max(0, start - _WEB_REACH), start)[:-4:-1])
+    return _normal(_TOKEN.findall(text, first, start)[:-4:-1])
+
+
+def _normal(tokens: list[str]) -> list[str]:
+    while len(tokens) < 3:
+        tokens.append("")
+    return [t.lower().replace("’", "'") if t[:1] != "\n" else PARAGRAPH for t in tokens]
+
+
+def _words_of_web(text: str, start: int, end: int) -> list[str]:
+    """The tokens of a range that holds more than plain prose."""
+    words = []
+    found = _WEB_TOKEN.findall(text, start, end)
+    for token, following in zip(found, [*found[1:], PARAGRAPH], strict=True):
+        if token[0] == "#" and len(token) > 1:  # a word of the sentence, or one of the tags after its end
+            word = PARAGRAPH if _as_prose(following)[:1] in ("", "\n") else token[1:]
+        else:
+            word = _as_prose(token)
+        if word:
+            words.append(word)
+    return words
+
+
+def _as_prose(token: str) -> str:
+    """What plain prose would have for a token: a word, a mark, or "" for nothing."""
+    if len(token) == 1:
+        kind = unicodedata.category(token)
+        if kind in ("Cf", "Mn", "Me") or token in _LEFT_OUT:
+            return ""
+        return "." if kind in ("So", "Sk", "Cs", "Co", "Cn") else _READ_AS.get(token, token)
+    if token[0] == "<":
+        name = _TAG_NAME.match(token)
+        return "" if name and name.group(1).lower() in _TAGS_IN_SENTENCES else PARAGRAPH
+    if token[0] == "&":
+        character = html.unescape(token)
+        return "" if character.isspace() or len(character) > 1 else _as_prose(character)
+    if token[0] in "@#" or "://" in token:
+        return PARAGRAPH
+    return "" if token[0] == "[" or token[:2] == "''" else token
