@@ -24,6 +24,11 @@ _CHUNK_IS_CODE = re.compile(
 )
 # Prose on web pages may hold entities, footnote numbers, and dots at the start of a line.
 _WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
+# Forms of pronouns in a row, as people give theirs: she/her/hers, he/him, they/them/theirs.
+_PRONOUN_LIST = re.compile(
+    r"(?:(?:she|hers?|herself|he|him|his|himself|they|them|theirs?|themsel(?:f|ves)|it|its|any|ze|zir|xe|xem|ella|él|elle)(?:/|\Z)){2,}\Z",
+    re.IGNORECASE,
+)
 _NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
 _MENTIONED = re.compile(
     r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
@@ -60,11 +65,6 @@ _MOVES = re.compile(
     re.IGNORECASE,
 )
 PIECES = word_set("king queen kings queens")
-_INTERJECTION_BEFORE = re.compile(
-    r"(?:^|[.!?,\"“‘—] *)(?:(?:oh|hey|come on|yeah|ah|well|wow|yes|dude|thanks),?|no,) *\Z", re.I
-)
-_NOT_EXCLAIMED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
-EXCLAIMED = word_set("man boy girl woman")
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
@@ -105,7 +105,9 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     chunk = _WEB_PROSE.sub(" ", text[first:last]).strip("\"'“”‘’«»()[]{}<>*_,;:!?… ")
     if left in "-_" and chunk.startswith("--"):
         chunk = chunk.lstrip("-")
-    return "code, path or address" if _CHUNK_IS_CODE.search(chunk) else None
+    if _CHUNK_IS_CODE.search(chunk) and not _PRONOUN_LIST.match(chunk.rstrip(".")):
+        return "code, path or address"
+    return None
 
 
 def mentioned(text: str, start: int) -> bool:
@@ -162,15 +164,4 @@ def game_piece(text: str, start: int) -> str | None:
     coloured = _BLACK_QUEEN.search(text, first, last) and _MOVES.search(text, first, last)
     if coloured or _CHESS.search(text, first, last) or _CARDS.search(text, first, last):
         return "piece in a game"
-    return None
-
-
-def interjection(text: str, start: int, end: int) -> str | None:
-    """Reason to leave man, boy, girl or woman alone: an exclamation ("Man, that hurt", "Oh boy!")."""
-    if text[end : end + 1] not in (",", "!", ".") or _NOT_EXCLAIMED.match(text, end):
-        return None
-    if _INTERJECTION_BEFORE.search(text[max(0, start - 14) : start]):
-        return "interjection"
-    if text[start : start + 1].isupper() and text[end] in ",!" and starts_sentence(previous_token(text, start)):
-        return "interjection"
     return None

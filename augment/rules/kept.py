@@ -1,10 +1,11 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
-from augment.rules import guards, names, topics
+from augment.rules import guards, names, topics, vocatives
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
 _SEXES = word_set("male female males females")
+_SINGULAR = word_set("man boy girl woman")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
 _SPOKEN_OF = ("name", "mankind")
@@ -28,8 +29,10 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         reason = guards.verb(text, start, end, term)
     if reason is None and term.word in guards.PIECES:
         reason = guards.game_piece(text, start)
-    if reason is None and term.word in guards.EXCLAIMED:
-        reason = guards.interjection(text, start, end) or topics.mankind(text, start, end)
+    if reason is None and term.word in vocatives.EXCLAIMED:
+        reason = vocatives.interjection(text, start, end)
+    if reason is None and term.word in _SINGULAR:
+        reason = topics.mankind(text, start, end)
     if reason is None and term.word in ("masculine", "feminine"):
         reason = topics.grammatical(text, start, end)
     if reason is None and term.word in _SEXES:
@@ -44,5 +47,5 @@ def pronouns_follow(text: str, start: int, end: int, candidate: Candidate, reaso
     term = candidate.term
     if term.gender == "-":
         return False
-    spoken_of = (reason in _SPOKEN_OF and term.word in guards.EXCLAIMED) or reason in _SPOKEN_OF_FIRST
+    spoken_of = (reason in _SPOKEN_OF and term.word in _SINGULAR) or reason in _SPOKEN_OF_FIRST
     return term.use == "kept" or (spoken_of and names.opens_sentence(text, start, end))

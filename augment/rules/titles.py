@@ -7,23 +7,25 @@ end of the edit and the name of the rule, or None if the word must be left alone
 import re
 from collections.abc import Callable
 
-from augment.rules.context import next_word, plain, previous_token, starts_sentence, words_before
+from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.tables import word_set
+from augment.rules.tokens import words_before
+from augment.rules.vocatives import ENDS_ADDRESS, is_address
 
 Decision = tuple[str, int, str] | None
 
-_NAME_AFTER = re.compile(
+# Only Mr., Mrs., Ms. and Miss. are written with a full stop; after any other title it ends the sentence.
+_NAME_AFTER_STOP = re.compile(
     r"\.?[^\S\n]*\n?[^\S\n]+(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
 )
+_NAME_AFTER = re.compile(_NAME_AFTER_STOP.pattern.removeprefix(r"\.?"))
+# After "Yes Sir" without a mark, these begin a clause and are no name.
+_CLAUSE_BEGINS = word_set("i i'm i've i'll i'd you you're we we're they it it's he she this that the a an please can")
 _OFFICE_AFTER = re.compile(
     r"\.?\s(?:President|Vice President|(?:Deputy )?Speaker|Chief Justice|Secretary|Chairman|Chairwoman|Chair"
     r"|Chairperson|Mayor|Ambassador|Justice|Prime Minister|Minister|Attorney General|Governor|Senator|Director"
     r"|Moderator)\b"
 )
-_VOCATIVE = re.compile(
-    r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
-)
-_ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
 _MISSED = word_set("You Me Us Him Her It Them")
@@ -68,7 +70,7 @@ def _not_a_title(text: str, start: int, end: int) -> bool:
     """Whether MR or MS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company."""
     source = text[start:end]
     if source == "ms":
-        return not _NAME_AFTER.match(text, end)
+        return not _NAME_AFTER_STOP.match(text, end)
     if source == "MS":
         return not text.startswith(".", end) or not _CAPITALS_AFTER.match(text, end)
     return source == "MR" and not _CAPITALS_AFTER.match(text, end)
@@ -83,27 +85,23 @@ def miss(text: str, start: int, end: int) -> Decision:
     """Swap Miss for Mr. before a name, and for sir as a form of address; leave the verb alone."""
     source = text[start:end]
     if source.islower():
-        return ("sir", end, "title: address") if _is_address(text, start, end) and not _verb_miss(text, start) else None
+        return ("sir", end, "title: address") if is_address(text, start, end) and not _verb_miss(text, start) else None
     abbreviated = text[end : end + 1] == "."  # "Miss. Carter", but "Thank you, Miss. Now go"
     if abbreviated and _STATE.search(text, start - 30 if start > 30 else 0, start):
         return None
-    address = abbreviated and text.endswith(", ", 0, start) and _is_address(text, start, end)
-    if _NAME_AFTER.match(text, end) and not address:
+    address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
+    if _NAME_AFTER_STOP.match(text, end) and not address:
         if next_word(text, end) in _MISSED:
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None
         full_stop = "" if abbreviated or _BARE_TITLE.search(text) else "."
         return "mr" + full_stop, end, "title"
-    return ("sir", end, "title: address") if _is_address(text, start, end) else None
+    return ("sir", end, "title: address") if is_address(text, start, end) else None
 
 
 def _verb_miss(text: str, start: int) -> bool:
     return previous_token(text, start).lower() in ("you ", "me ", "i ", "we ", "they ", "to ", "not ")
-
-
-def _is_address(text: str, start: int, end: int) -> bool:
-    return bool(_ENDS_ADDRESS.match(text, end)) and bool(_VOCATIVE.search(text[max(0, start - 12) : start]))
 
 
 def madam(text: str, start: int, end: int) -> Decision:
@@ -115,9 +113,9 @@ def madam(text: str, start: int, end: int) -> Decision:
 
 def sir(text: str, start: int, end: int) -> Decision:
     """Swap Sir for Dame before a name, otherwise for madam."""
-    if text[start].isupper() and _NAME_AFTER.match(text, end) and not next_word(text, end).isupper():
-        return "dame", end, "title: before a name"
-    if text[start].isupper() and text[start:end].isupper() and _NAME_AFTER.match(text, end):
+    following = next_word(text, end)
+    named = text[start].isupper() and _NAME_AFTER.match(text, end) and following.lower() not in _CLAUSE_BEGINS
+    if named and (not following.isupper() or text[start:end].isupper()):
         return "dame", end, "title: before a name"
     return "madam", end, "title: address"
 
@@ -164,7 +162,7 @@ def lady(text: str, start: int, end: int) -> Decision:
         return "lord", end, "title: before a name"
     if (
         before in ("my", "milord")
-        and _ENDS_ADDRESS.match(text, end)
+        and ENDS_ADDRESS.match(text, end)
         and _VOCATIVE_MY.search(text[max(0, start - 14) : start])
     ):
         return "lord", end, "title: my lady"

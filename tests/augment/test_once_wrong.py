@@ -38,6 +38,31 @@ EXCLAIMED = [
     ('"No man," he said.', '"No woman," she said.'),
     ("Man, that hurt her!", "Man, that hurt him!"),
 ]
+CALLED_OUT = [
+    ("See you Monday, man. Bring her keys.", "See you Monday, man. Bring his keys."),
+    ("cheers man", "cheers man"),
+    ("I believe you man!", "I believe you man!"),
+    ("<i>Lee:</i> Ugh, man!", "<i>Lee:</i> Ugh, man!"),
+    ("Man what a week.", "Man what a week."),
+    ("Boy do I hate rain.", "Boy do I hate rain."),
+    ("Well played, guys.", "Well played, guys."),
+    ("Listen man, I asked her.", "Listen man, I asked him."),
+    ("Sit down, woman!", "Sit down, man!"),
+    ("Poor man!", "Poor woman!"),
+    ("A cat, a dog, a man.", "A cat, a dog, a woman."),
+    ("He was the right man.", "She was the right woman."),
+    ("Of course, Sir. They wait.", "Of course, Madam. They wait."),
+    ("Yes Sir I can.", "Yes Madam I can."),
+    ("Sir Alan. Dame Rose", "Dame Alan. Sir Rose"),
+    ("Help us, Lord. We are lost.", "Help us, Lord. We are lost."),
+]
+LISTED = [
+    ("Ana Ruiz (she/her/hers)", "Ana Ruiz (he/him/his)"),
+    ("Pronouns: He/Him/His.", "Pronouns: She/Her/Hers."),
+    ("they/she/he", "they/he/she"),
+    ("his/her/their vote", "her/his/their vote"),
+    ("see her/his/index.html", "see her/his/index.html"),
+]
 NAMES = [
     (
         "The officer joined His Majesty's army, leaving his wife.",
@@ -91,7 +116,8 @@ OBJECTS = [
 
 
 @pytest.mark.parametrize(
-    ("original", "counterfactual"), [*PIECES, *WEB, *OCCUPATIONS, *EXCLAIMED, *NAMES, *TITLES, *MEANINGS, *OBJECTS]
+    ("original", "counterfactual"),
+    [*PIECES, *WEB, *OCCUPATIONS, *EXCLAIMED, *CALLED_OUT, *LISTED, *NAMES, *TITLES, *MEANINGS, *OBJECTS],
 )
 def test_a_sentence_is_swapped_and_comes_back(original, counterfactual):
     assert swap(original).counterfactual == counterfactual

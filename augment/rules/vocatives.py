@@ -1,0 +1,66 @@
+"""Tell when a word is called out to somebody rather than said about somebody: "Thanks, man", "Yes, Miss".
+
+`man`, `boy` and `guys` are then said to everybody and stay; titles are swapped for another form of address.
+"""
+
+import re
+
+from augment.rules.context import previous_token, starts_sentence
+from augment.rules.tables import word_lists, word_set
+
+_WORDS = word_lists("vocatives")
+EXCLAIMED = word_set("man boy girl woman guys gals")
+_SAID_TO_EVERYBODY = word_set("man guys")
+# Where a sentence or its speech can begin: after a mark, a tag, a speaker's label, a handle.
+_START = r"(?:\A|[.!?,:;>\n\"“‘—–…(*\]-]|@\w+) *"
+
+
+def _any_of(words: frozenset[str]) -> str:
+    return "(?:" + "|".join(re.escape(word).replace("_", " ") for word in sorted(words, reverse=True)) + ")"
+
+
+_AFTER_CRY = re.compile(rf"{_START}{_any_of(_WORDS.cries)},? *\Z", re.IGNORECASE)
+_AFTER_CALL = re.compile(rf"{_START}{_any_of(_WORDS.cries | _WORDS.calls)},? *\Z", re.IGNORECASE)
+_AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z")
+_AFTER_COMMA = re.compile(r"([\w'’]+)[\"”’)*]*, *\Z")
+_CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z|\s+(?:[^\w\s&(/\[-]|(?:lol|lmao|haha)\b)")
+_CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
+_EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
+_LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
+_VOCATIVE = re.compile(
+    r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
+)
+ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
+_REACH = 30
+
+
+def interjection(text: str, start: int, end: int) -> str | None:
+    """Reason to leave man, boy or guys alone: it is called out ("Man, that hurt", "Oh boy!", "Thanks, man").
+
+    A girl or a woman is left alone where the cry is the same ("Oh woman!"), so that a second swap finds it so.
+    """
+    if _LISTED.match(text, end):
+        return None
+    word = text[start:end].lower()
+    token = previous_token(text, start)
+    opens = starts_sentence(token) or token.endswith(") ")  # after a stage direction
+    if opens and text[start].isupper() and (text[end : end + 1] in (",", "!", "…") or text.startswith("..", end)):
+        return "interjection"
+    if opens and word in ("man", "boy") and _EXCLAIMS.match(text, end):
+        return "interjection"
+    near = start - _REACH if start > _REACH else 0
+    ends = _CALL_ENDS.match(text, end)
+    if word not in _SAID_TO_EVERYBODY:
+        return "interjection" if ends and _AFTER_CRY.search(text, near, start) else None
+    if (ends or _CLAUSE_BEGINS.match(text, end)) and _AFTER_CALL.search(text, near, start):
+        return "interjection"
+    if not ends:
+        return None
+    comma = _AFTER_COMMA.search(text, near, start)
+    called = comma[1].lower() not in _WORDS.listed if comma else _AFTER_CLAUSE.search(text, near, start)
+    return "interjection" if called else None
+
+
+def is_address(text: str, start: int, end: int) -> bool:
+    """Whether a title is called out: "Yes, Miss." """
+    return bool(ENDS_ADDRESS.match(text, end)) and bool(_VOCATIVE.search(text[max(0, start - 12) : start]))
