@@ -30,6 +30,7 @@ from augment.lexicon import Lexicon
 from distill.config import AugmentConfig, DataConfig
 from distill.data import corpus
 from distill.data.batches import BlockStates
+from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack
 from distill.data.pairing import pair_all
 from distill.files import sync, write_text
@@ -60,22 +61,31 @@ class Blocks(NamedTuple):
 
 
 def prepare_blocks(
-    data: DataConfig, augmentation: AugmentConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, seed: int
+    data: DataConfig,
+    augmentation: AugmentConfig,
+    lexicon: Lexicon,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    num_ids: int | None = None,
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
-    seed: decides which documents augmentation mode `substitute` replaces; other modes do not use it. Raises ValueError
-    or OSError with one message for bad text, damaged blocks or a full disk.
+    seed: for augmentation mode `substitute`, which documents it replaces. num_ids: how many ids the models know, if the
+    tokenizer has more. Raises ValueError or OSError with one message for bad text, damaged blocks or a full disk.
     """
+    prefix, suffix = separators(tokenizer, data.separator)
+    check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
+    pairing = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
+    pairing |= {} if num_ids is None else {"num_ids": num_ids}
     Path(data.cache_dir).mkdir(parents=True, exist_ok=True)
-    identity = _identity(data, augmentation, lexicon, tokenizer, seed)
+    identity = _identity(data, augmentation, pairing, seed)
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     folder = Path(data.cache_dir) / key
     if not folder.exists():
         with FileLock(f"{folder}.lock"):
             if not folder.exists():  # another process may have built it while this one waited for the lock
                 _announce(folder, data)
-                _build(folder, data, augmentation, lexicon, tokenizer, seed)
+                _build(folder, data, augmentation, pairing, seed)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
@@ -120,20 +130,19 @@ def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tup
     return [bos], [eos]
 
 
-def _identity(
-    data: DataConfig, augmentation: AugmentConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, seed: int
-) -> dict[str, Any]:
-    """Everything that determines the blocks, including the version of the code that makes them."""
+def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Everything that determines the blocks, including the version of the code. pairing: arguments of `pair_texts`."""
     substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
     return {
-        **sources(data, lexicon),
+        **sources(data, pairing["lexicon"]),
         "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
         "reading": [data.text_field, data.txt_document, data.max_documents],
-        "tokenizer": tokenizer.backend_tokenizer.to_str(),
-        "separators": separators(tokenizer, data.separator),
+        "tokenizer": pairing["tokenizer"].backend_tokenizer.to_str(),
+        "separators": [pairing["prefix_ids"], pairing["suffix_ids"]],
         "seq_len": data.seq_len,
         "substitution": substitution,
         "version": BLOCKS_VERSION,
+        **{name: value for name, value in pairing.items() if name == "num_ids"},
     }
 
 
@@ -165,14 +174,7 @@ def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
 # -- building --------------------------------------------------------------------------------------------------------
 
 
-def _build(
-    folder: Path,
-    data: DataConfig,
-    augmentation: AugmentConfig,
-    lexicon: Lexicon,
-    tokenizer: PreTrainedTokenizerFast,
-    seed: int,
-) -> None:
+def _build(folder: Path, data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> None:
     """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
     Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
@@ -183,14 +185,12 @@ def _build(
         train = islice(corpus.read_documents(data), data.max_documents)
         heldout = corpus.read_documents(data, heldout=True)
     fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
-    prefix, suffix = separators(tokenizer, data.separator)
-    settings = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)
     try:
         info = {}
         for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
-            info[name] = _write_part(aside / name, part, partial(_is_drawn, seed, drawn), settings, data)
+            info[name] = _write_part(aside / name, part, partial(_is_drawn, seed, drawn), pairing, data)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -209,16 +209,16 @@ def _write_part(
     stem: Path,
     texts: Iterator[str],
     is_substituted: Callable[[str], bool],
-    settings: dict[str, Any],
+    pairing: dict[str, Any],
     data: DataConfig,
 ) -> dict[str, int]:
     """Write the shards (stem-00000.arrow and so on) of one side of the split, after those that exist; returns counts.
 
-    settings: the arguments of `pair_texts`. Raises ValueError if there is not a single block.
+    pairing: the arguments of `pair_texts`. Raises ValueError if there is not a single block.
     """
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
-    with closing(pair_all(islice(texts, num_done, None), settings, data.num_proc)) as documents:
+    with closing(pair_all(islice(texts, num_done, None), pairing, data.num_proc)) as documents:
         for shard in _shards(_show(documents, stem.name, num_done)):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from augment.align import align_tokens, inside_edits, invert
 from augment.lexicon import Lexicon
 from augment.swap import CounterfactualPair, swap
+from distill.data.known_ids import check_ids
 
 IntArray = npt.NDArray[np.int64]
 
@@ -54,15 +55,22 @@ def pair_texts(
     lexicon: Lexicon,
     prefix_ids: Sequence[int] = (),
     suffix_ids: Sequence[int] = (),
+    num_ids: int | None = None,
 ) -> list[PairedDocument]:
-    """Swap, tokenise and align a batch of documents. prefix_ids, suffix_ids: the separators around each document."""
+    """Swap, tokenise and align a batch of documents. prefix_ids, suffix_ids: the separators around each document.
+
+    num_ids: how many ids the models know, if the tokenizer has more. Raises ValueError for a document with another id.
+    """
     pairs = [swap(text, lexicon) for text in texts]
     own = _encode(tokenizer, [pair.original for pair in pairs])
     other = _encode(tokenizer, [pair.counterfactual for pair in pairs if pair.edits])
-    return [
+    documents = [
         _paired_document(pair, encoded, next(other) if pair.edits else encoded, prefix_ids, suffix_ids)
         for pair, encoded in zip(pairs, own, strict=True)
     ]
+    for document in documents:
+        check_ids(document.example.input_ids, num_ids, tokenizer, f"the document {document.pair.original[:60]!r}")
+    return documents
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], IntArray]]:

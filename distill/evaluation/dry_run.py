@@ -27,7 +27,7 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.suite import model_key
 from distill.evaluation.task import Failure, Task
 from distill.models.identity import model_fingerprint
-from distill.models.loading import num_parameters
+from distill.models.sizes import num_parameters
 
 PROBE_ROW_TOKENS = 32
 PROBE_NEW_TOKENS = 8

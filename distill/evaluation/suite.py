@@ -27,7 +27,7 @@ from distill.evaluation.scoring.texts import num_continuation_tokens
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.task import Failure, Records, Task, Work, tokenizer_hash
 from distill.models.identity import model_fingerprint
-from distill.models.loading import num_parameters
+from distill.models.sizes import num_parameters
 
 PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
 

@@ -15,6 +15,7 @@ from distill.loss.divergences import hidden_distance
 from distill.loss.fused import Objective, PairLoss, pair_loss
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Positions
+from distill.models.sizes import num_predicted_ids
 from distill.settings import replace
 
 
@@ -42,8 +43,9 @@ class Distiller(nn.Module):
         """
         (teacher,) = self._teacher
         teacher_logits = None
-        if teacher is not None and self.training:
-            teacher_logits = _lazy_logits(teacher, teacher_states(teacher, batch, positions.swapped))
+        if teacher is not None and self.training:  # the teacher may have more rows, of ids that no text holds
+            table = teacher_states(teacher, batch, positions.swapped)
+            teacher_logits = _lazy_logits(teacher, table).first(num_predicted_ids(self.student))
         num_views = len(positions.is_gendered) // batch.input_ids.numel()
         input_ids = torch.cat([batch.input_ids, batch.cf_input_ids][:num_views])
         hidden = _last_hidden(self.student, input_ids).flatten(0, 1)

@@ -21,6 +21,10 @@ class LazyLogits(NamedTuple):
     weight: Tensor
     bias: Tensor | None = None
 
+    def first(self, num_ids: int) -> LazyLogits:
+        """The logits of the first `num_ids` ids; a softmax over them is renormalised."""
+        return LazyLogits(self.hidden, self.weight[:num_ids], None if self.bias is None else self.bias[:num_ids])
+
 
 class ChunkedLogits:
     """Computes the logits of some rows at a time, and takes their gradient back to hidden states and output layer.

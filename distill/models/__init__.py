@@ -3,6 +3,7 @@
 loading.py          how is a tokenizer or a model loaded?
 identity.py         what identifies a model, on this disk or on the hub?
 checks.py           is it one that this project can distill and score?
+sizes.py            how many ids and positions does a model have, how wide are its states?
 probe.py            how is a model run on a few tokens, to see what it does?
 reached_weights.py  which weights does text reach?
 student.py          where do the student's first weights come from?

@@ -5,15 +5,17 @@ No check goes by a list of model types. Each one runs the model on a few tokens,
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from distill.models.probe import last_states, num_ids_of, probe_ids, probing
+from distill.models.probe import last_states, probe_ids, probing
+from distill.models.sizes import num_ids_of
 
 # Masked attention has a gradient of exactly 0 in every precision; convolutions by FFT leave rounding errors.
 MAX_GRADIENT = 1e-6
@@ -46,11 +48,11 @@ def check_causal_lm(model: PreTrainedModel, name: str) -> None:
     check_causal(model, name)
 
 
-def check_head(model: PreTrainedModel, name: str) -> None:
+def check_head(model: PreTrainedModel, name: str, remedy: str = "use another model") -> None:
     """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
-    scaled.
+    scaled. The logits are asked for as users do it, with a cache.
     """
-    with probing(model, name), torch.no_grad():
+    with probing(model, name, remedy), torch.no_grad():
         probe = probe_ids(model)
         hidden, logits = last_states(model, probe), model(probe).logits
         same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
@@ -60,6 +62,24 @@ def check_head(model: PreTrainedModel, name: str) -> None:
         raise ValueError(
             f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "
             "from hidden states does not support; use a model without logit scaling or soft-capping"
+        )
+
+
+def check_reload(model: PreTrainedModel, name: str, remedy: str = "use another model") -> None:
+    """Raise ValueError unless what `save_pretrained` would write of the configuration makes a model with these weights.
+
+    Weights take no memory here.
+    """
+    with probing(model, name, remedy):
+        written = type(model.config).from_dict(json.loads(model.config.to_json_string()))
+        with torch.device("meta"):
+            again = AutoModelForCausalLM.from_config(written)
+    theirs, mine = ({key: weight.shape for key, weight in each.state_dict().items()} for each in (again, model))
+    different = sorted(key for key in {*theirs, *mine} if theirs.get(key) != mine.get(key))
+    if different:
+        raise ValueError(
+            f"{name}: {type(model).__name__} would not be the same model when it is loaded again ({different[0]} "
+            f"differs); {remedy}"
         )
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 import transformers
-from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -28,7 +27,7 @@ from transformers import (
 from distill.config import TeacherConfig
 from distill.models.checks import check_causal_lm, check_weights
 from distill.models.identity import hub_snapshot
-from distill.models.probe import num_ids_of
+from distill.models.sizes import num_known_ids
 
 # -- loading ---------------------------------------------------------------------------------------------------------
 
@@ -92,33 +91,42 @@ def load_teacher(config: TeacherConfig) -> PreTrainedModel:
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Set every dropout probability of a configuration, in place. LayerDrop, which skips whole layers, is set to 0."""
+    """Set every dropout probability of a configuration and its parts, in place. LayerDrop, which skips whole layers, is
+    set to 0.
+    """
     for key, value in vars(config).items():
-        if "drop" in key and isinstance(value, int | float) and not isinstance(value, bool):
-            setattr(config, key, 0.0 if "layerdrop" in key else dropout)
+        if isinstance(value, PretrainedConfig):
+            set_dropout(value, dropout)
+        elif "drop" in key and isinstance(value, int | float) and not isinstance(value, bool):
+            chosen = 0.0 if "layerdrop" in key else dropout
+            try:
+                setattr(config, key, chosen if chosen else type(value)(0))  # some settings must be an int
+            except Exception as error:  # transformers checks types with exceptions of its own
+                raise ValueError(
+                    f"student.dropout = {dropout}: {config.model_type or type(config).__name__} does not accept it as "
+                    f"{key} ({' '.join(str(error).split())}); set it to 0"
+                ) from error
 
 
 def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:
-    """Raise ValueError unless every token id has a row in the model's embeddings.
+    """Raise ValueError unless the model knows every token id, but for tokens that were added to the tokenizer.
 
-    More rows than tokens are fine (padding of the matrix).
+    A token for images or padding may have no row in the model's embeddings, because no text holds it (`known_ids.py`
+    looks). More rows than tokens are fine too (padding of the matrix).
     """
-    num_rows = num_ids_of(model)
-    if max(tokenizer.get_vocab().values()) >= num_rows:
+    known = num_known_ids(model)
+    beyond = {token for token, token_id in tokenizer.get_vocab().items() if token_id >= known}
+    if beyond - tokenizer.get_added_vocab().keys():
         raise ValueError(
-            f"tokenizer mismatch: {name} has a vocabulary of {num_rows}, but the tokenizer has "
-            f"{len(tokenizer)} tokens; use the tokenizer that the model was trained with (data.tokenizer)"
+            f"tokenizer mismatch: {name} has a vocabulary of {known}, but the tokenizer has {len(tokenizer)} tokens; "
+            "give the model its own tokenizer"
         )
 
 
-def num_parameters(model: nn.Module) -> int:
-    """The number of parameters; tied parameters count once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def num_positions(model: PreTrainedModel) -> int | None:
-    """The longest input in tokens, or None if the model's configuration does not say."""
-    return getattr(model.config, "max_position_embeddings", None)
+def id_limit(tokenizer: PreTrainedTokenizerFast, *models: PreTrainedModel) -> int | None:
+    """How many ids all models know, if the tokenizer has more; otherwise None."""
+    known = min(num_known_ids(model) for model in models)
+    return known if max(tokenizer.get_vocab().values()) >= known else None
 
 
 def _snapshot(path: str, gguf_file: str | None) -> Path | None:

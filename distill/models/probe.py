@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from distill.models.sizes import num_ids_of, num_positions
+
 NUM_PROBE_TOKENS = 12  # at most
 
 
 @contextlib.contextmanager
-def probing(model: PreTrainedModel, name: str) -> Iterator[None]:
+def probing(model: PreTrainedModel, name: str, remedy: str = "use another model") -> Iterator[None]:
     """Run a probe in evaluation mode, because with dropout no two passes are alike. Any failure is one ValueError."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -23,7 +25,7 @@ def probing(model: PreTrainedModel, name: str) -> Iterator[None]:
     except Exception as error:  # a model that is used in another way fails in a way of its own
         raise ValueError(
             f"{name}: {type(model).__name__} ({model.config.model_type}) cannot be read as a causal language model "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); use another model"
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); {remedy}"
         ) from error
     finally:
         for module in training:
@@ -37,12 +39,6 @@ def last_states(model: PreTrainedModel, ids: Tensor) -> Tensor:
 
 def probe_ids(model: PreTrainedModel) -> Tensor:
     """A row of different token ids from all parts of the vocabulary [1, T], as long as the model allows."""
-    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0
-    length = min(NUM_PROBE_TOKENS, longest) if longest > 1 else NUM_PROBE_TOKENS
+    length = min(NUM_PROBE_TOKENS, num_positions(model) or NUM_PROBE_TOKENS)
     num_ids = num_ids_of(model)
     return (torch.arange(1, length + 1) * max(1, num_ids // (length + 1)) % num_ids)[None].to(model.device)
-
-
-def num_ids_of(model: PreTrainedModel) -> int:
-    """The number of token ids that the model can read."""
-    return model.get_input_embeddings().weight.shape[0]

@@ -10,8 +10,11 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
+from distill.models.checks import check_head
 from distill.models.identity import model_fingerprint
-from distill.models.loading import check_vocabulary, load_teacher, load_tokenizer, num_positions
+from distill.models.loading import check_vocabulary, id_limit, load_teacher, load_tokenizer
+from distill.models.probe import probing
+from distill.models.sizes import num_known_ids, num_positions, num_predicted_ids, state_width
 from distill.models.student import build_student, read_settings
 
 # A folder with a tokenizer holds one of these files. From a folder without them transformers makes an empty tokenizer.
@@ -35,6 +38,11 @@ class RunModels(NamedTuple):
     teacher: PreTrainedModel | None
     student: PreTrainedModel
 
+    @property
+    def num_ids(self) -> int | None:
+        """How many ids all models know, if the tokenizer has more; otherwise None."""
+        return id_limit(self.tokenizer, *(model for model in (self.teacher, self.student) if model is not None))
+
 
 def load_run_models(config: RunConfig) -> RunModels:
     """Load tokenizer and teacher, build the student, and check that they fit each other.
@@ -43,7 +51,7 @@ def load_run_models(config: RunConfig) -> RunModels:
     tokenizers, hidden sizes or lengths do not fit, FileNotFoundError if a model or tokenizer is missing.
     """
     teacher = None if config.teacher is None else load_teacher(config.teacher)
-    tokenizer = _load_common_tokenizer(config)
+    tokenizer = _load_common_tokenizer(config, teacher)
     if teacher is not None:
         check_vocabulary(teacher, tokenizer, "the teacher")
     set_seed(config.seed)
@@ -54,7 +62,9 @@ def load_run_models(config: RunConfig) -> RunModels:
         if longest is not None and config.data.seq_len > longest:
             raise ValueError(f"data.seq_len = {config.data.seq_len}, but the {name} has {longest} positions; lower it")
     if teacher is not None:
-        check_same_size(teacher, student, config.loss.hidden_weight > 0)
+        match_vocabularies(teacher, student)
+        if config.loss.hidden_weight > 0:
+            check_same_width(teacher, student)
     return RunModels(tokenizer, teacher, student)
 
 
@@ -80,11 +90,11 @@ def fingerprints(config: RunConfig, models: RunModels) -> dict[str, Any]:
 # -- do they fit each other? -----------------------------------------------------------------------------------------
 
 
-def _load_common_tokenizer(config: RunConfig) -> PreTrainedTokenizerFast:
+def _load_common_tokenizer(config: RunConfig, teacher: PreTrainedModel | None) -> PreTrainedTokenizerFast:
     """Load the tokenizer of data.tokenizer, the teacher or the student checkpoint: the first that is set.
 
-    The others must have the same tokenizer. A folder of weights without a tokenizer is not compared here;
-    `check_vocabulary` compares its size.
+    The others must have the same tokenizer, but for tokens that the teacher does not know. A folder of weights without
+    a tokenizer is not compared here; `check_vocabulary` compares its size.
     """
     sources: list[tuple[str, str | None, str | None]] = [("data.tokenizer", config.data.tokenizer, None)]
     if config.teacher is not None:
@@ -95,10 +105,11 @@ def _load_common_tokenizer(config: RunConfig) -> PreTrainedTokenizerFast:
         raise ValueError("data.tokenizer is not set, and there is no teacher or checkpoint to take one from")
     (first_name, first_path, first_gguf_file), *others = given
     tokenizer = load_tokenizer(first_path, first_gguf_file)
+    num_ids = None if teacher is None else num_known_ids(teacher)
     for name, path, gguf_file in others:
         other = _load_tokenizer_if_present(path, gguf_file)
         if other is not None:
-            check_same_tokenizer(tokenizer, other, first_name, name)
+            check_same_tokenizer(tokenizer, other, first_name, name, num_ids)
     return tokenizer
 
 
@@ -112,20 +123,24 @@ def _load_tokenizer_if_present(path: str, gguf_file: str | None) -> PreTrainedTo
         return None
 
 
-def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_hidden: bool) -> None:
-    """Raise ValueError unless both models predict over the same number of ids: distillation compares them id by id.
+def match_vocabularies(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
+    """Cut the student's rows to as many as the teacher has, in place, if it has more.
 
-    With `compare_hidden` their hidden states must have the same width too.
+    Distillation compares the models id by id. They have the same tokenizer, so the rows that only one of them has are
+    padding, and no text holds those ids. A student with fewer rows stays as it is: the loss then leaves out the
+    teacher's other rows.
     """
-    (num_ids, width), (num_teacher_ids, teacher_width) = (
-        model.get_output_embeddings().weight.shape for model in (student, teacher)
-    )
-    if num_ids != num_teacher_ids:
-        raise ValueError(
-            f"vocabulary mismatch: the teacher predicts over {num_teacher_ids} ids, the student over {num_ids}; set "
-            f"the student's vocab_size to {num_teacher_ids}"
-        )
-    if compare_hidden and teacher_width != width:
+    num_ids = num_predicted_ids(teacher)
+    if num_predicted_ids(student) > num_ids:
+        with probing(student, "the student", f"set its vocab_size to {num_ids}"):
+            student.resize_token_embeddings(num_ids)
+        check_head(student, "the student")
+
+
+def check_same_width(teacher: PreTrainedModel, student: PreTrainedModel) -> None:
+    """Raise ValueError unless the last hidden states of both models have the same width."""
+    width, teacher_width = state_width(student), state_width(teacher)
+    if teacher_width != width:
         raise ValueError(
             f"loss.hidden_weight compares hidden states, but the teacher's are {teacher_width} wide and the student's "
             f"{width}; set loss.hidden_weight to 0"
@@ -133,11 +148,20 @@ def check_same_size(teacher: PreTrainedModel, student: PreTrainedModel, compare_
 
 
 def check_same_tokenizer(
-    first: PreTrainedTokenizerFast, second: PreTrainedTokenizerFast, first_name: str, second_name: str
+    first: PreTrainedTokenizerFast,
+    second: PreTrainedTokenizerFast,
+    first_name: str,
+    second_name: str,
+    num_ids: int | None = None,
 ) -> None:
-    """Raise ValueError unless two tokenizers have the same vocabulary and encode a probe text alike."""
+    """Raise ValueError unless two tokenizers have the same vocabulary and encode a probe text alike.
+
+    num_ids: ids from there on are not compared, if it is given.
+    """
     first_ids, second_ids = (t(PROBE, add_special_tokens=False)["input_ids"] for t in (first, second))
-    if first.get_vocab() != second.get_vocab() or first_ids != second_ids:
+    vocabularies = [t.get_vocab().items() for t in (first, second)]
+    own, other = ({(token, i) for token, i in items if num_ids is None or i < num_ids} for items in vocabularies)
+    if own != other or first_ids != second_ids:
         raise ValueError(
             f"tokenizer mismatch: {first_name} ({first.name_or_path}, {len(first)} tokens) and {second_name} "
             f"({second.name_or_path}, {len(second)} tokens) are not the same, so their predictions cannot be compared; "

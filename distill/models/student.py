@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import StudentConfig
-from distill.models.checks import check_causal_lm
+from distill.models.checks import check_causal_lm, check_head, check_reload
 from distill.models.loading import load_causal_lm, set_dropout
+from distill.models.probe import last_states, probe_ids
 from distill.models.reached_weights import freeze_unreached
+from distill.models.sizes import text_config
 
 
 def build_student(
@@ -40,32 +43,32 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
     """A float32 model of the teacher's architecture with only these of its layers, in the given order.
 
     Embeddings, final norm and output layer are copied too. Raises ValueError for a layer that does not exist, or if the
-    result does not compute what these layers compute in the teacher.
+    result does not compute what these layers compute in the teacher, or cannot be used like other models.
     """
-    num_layers = teacher.config.num_hidden_layers
-    if not layers or max(layers) >= num_layers:
-        raise ValueError(f"student.layers = {list(layers)}, but the teacher has layers 0 to {num_layers - 1}")
+    prefix = _layers_prefix(teacher)
+    count = len(teacher.get_submodule(prefix[:-1]))
+    if not layers or max(layers) >= count:
+        raise ValueError(f"student.layers = {list(layers)}, but the teacher has layers 0 to {count - 1}")
     config = _config_of_layers(teacher.config, layers)
     config.dtype = torch.float32
     is_tied = teacher.get_output_embeddings().weight is teacher.get_input_embeddings().weight
-    for part in (config, config.get_text_config()):  # whatever it says: the checkpoint may have an output layer
+    for part in (config, text_config(config)):  # whatever it says: the checkpoint may have an output layer
         part.tie_word_embeddings = is_tied
     set_dropout(config, dropout)
-    student = AutoModelForCausalLM.from_config(config).float()
-    student.generation_config = copy.deepcopy(teacher.generation_config)
-
-    prefix = _layers_prefix(teacher)
-    weights = {}
-    for name, weight in teacher.state_dict().items():
-        inside = re.match(re.escape(prefix) + r"(\d+)\.(.*)", name)
-        if inside is None:
-            weights[name] = weight
-        else:
-            for index, layer in enumerate(layers):
-                if int(inside[1]) == layer:
-                    weights[f"{prefix}{index}.{inside[2]}"] = weight
-    student.load_state_dict(weights, strict=True)
-    _check_layers(teacher, student, layers)
+    try:
+        student = AutoModelForCausalLM.from_config(config).float()
+        student.generation_config = copy.deepcopy(teacher.generation_config)
+        _copy_weights(teacher, student, layers, prefix)
+        _check_layers(teacher, student, layers, prefix)
+    except Exception as error:  # settings that count layers or name them by number do not fit any more
+        raise ValueError(
+            f"student.layers = {list(layers)}: the layers of {type(teacher).__name__} depend on their place, so a "
+            f"subset of them is not a model ({' '.join(str(error).split())[:200]}); give student.config or "
+            "student.checkpoint"
+        ) from error
+    remedy = "choose other layers, or give student.config or student.checkpoint"
+    check_head(student, f"student.layers = {list(layers)}", remedy)
+    check_reload(student, f"student.layers = {list(layers)}", remedy)
     return student
 
 
@@ -85,7 +88,7 @@ def _random_student(
         settings = read_settings(source)
     if "model_type" not in settings:
         raise ValueError("student.config has no model_type; name the architecture, e.g. model_type: gpt2")
-    settings.setdefault("vocab_size", len(tokenizer))
+    settings.setdefault("vocab_size", max(tokenizer.get_vocab().values()) + 1)  # there may be gaps between the ids
     for token in ("bos", "eos"):  # not pad: the embedding of a pad token stays 0, and often EOS is the pad token
         settings[f"{token}_token_id"] = getattr(tokenizer, f"{token}_token_id")
     try:
@@ -97,6 +100,7 @@ def _random_student(
         # each architecture refuses settings in its own way
         raise ValueError(f"student.config does not make a model: {' '.join(str(error).split())}") from error
     check_causal_lm(student, "student.config")
+    check_reload(student, "student.config")
     return student
 
 
@@ -114,54 +118,75 @@ def read_settings(source: str) -> dict[str, Any]:
 def _config_of_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> PretrainedConfig:
     """The configuration with only these layers. Settings with one entry per layer keep the entries of these layers."""
     config = copy.deepcopy(config)
-    num_layers = config.num_hidden_layers
-    for key, value in list(vars(config).items()):
-        if isinstance(value, list) and len(value) == num_layers:
-            setattr(config, key, [value[layer] for layer in layers])
-    config.num_hidden_layers = len(layers)
+    text = text_config(config)
+    count = text.num_hidden_layers
+    for key, value in list(vars(text).items()):
+        # a list of tokens, or of architectures, may be as long by chance
+        if isinstance(value, list) and len(value) == count and "token" not in key and key != "architectures":
+            setattr(text, key, [value[layer] for layer in layers])
+    text.num_hidden_layers = len(layers)
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # the weights have been dequantised
     return config
 
 
+def _copy_weights(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...], prefix: str) -> None:
+    """Copy the teacher's weights, each layer's to its new place. Raises ValueError unless they are all of them."""
+    weights = {}
+    for name, weight in teacher.state_dict().items():
+        inside = re.match(re.escape(prefix) + r"(\d+)\.(.*)", name)
+        if inside is None:
+            weights[name] = weight
+        else:
+            for index, layer in enumerate(layers):
+                if int(inside[1]) == layer:
+                    weights[f"{prefix}{index}.{inside[2]}"] = weight
+    theirs, mine = ({name: w.shape for name, w in state.items()} for state in (weights, student.state_dict()))
+    for name in sorted({*theirs, *mine}):
+        if theirs.get(name) != mine.get(name):
+            inside = re.match(re.escape(prefix) + r"(\d+)\.", name)
+            place = int(inside[1]) if inside else len(layers)
+            which = f"layer {layers[place]} is of another kind than layer {place}: " if place < len(layers) else ""
+            has, needs = (list(shapes.get(name, ())) or "missing" for shapes in (theirs, mine))
+            raise ValueError(f"{which}{name} is {has}, and would have to be {needs}")
+    student.load_state_dict(weights, strict=True)
+
+
 @torch.no_grad()
-def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...]) -> None:
+def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...], prefix: str) -> None:
     """Raise ValueError unless the student computes what the teacher computes without its other layers.
 
     That fails if layers depend on their place, as with alternating attention or scaling by depth.
     """
-    path, _, name = _layers_prefix(teacher)[:-1].rpartition(".")
-    parent, config = teacher.get_submodule(path), teacher.config
-    whole = getattr(parent, name)
-    probe = torch.tensor([[0, 1, 2]], device=teacher.device)
-    training = student.training
+    *above, name = prefix[:-1].split(".")
+    places = [".".join(above[:depth]) for depth in range(len(above) + 1)]  # the modules around the layers
+    modules = [teacher.get_submodule(place) for place in places]
+    configs = [getattr(module, "config", None) for module in modules]
+    whole, probe, training = getattr(modules[-1], name), probe_ids(teacher), student.training
     student.eval()
     try:
-        setattr(parent, name, nn.ModuleList([whole[layer] for layer in layers]))
-        for module in (teacher, teacher.base_model, parent):
-            module.config = student.config
-        theirs = teacher.base_model(probe, use_cache=False).last_hidden_state.float()
+        setattr(modules[-1], name, nn.ModuleList([whole[layer] for layer in layers]))
+        for module, place in zip(modules, places, strict=True):  # they look up there how many layers they have
+            module.config = getattr(student.get_submodule(place), "config", None)
+        theirs = last_states(teacher, probe).float()
     finally:
-        setattr(parent, name, whole)
-        for module in (teacher, teacher.base_model, parent):
+        setattr(modules[-1], name, whole)
+        for module, config in zip(modules, configs, strict=True):
             module.config = config
-    mine = student.base_model(probe.to(student.device), use_cache=False).last_hidden_state.float()
+    mine = last_states(student, probe.to(student.device)).float()
     student.train(training)
     tolerance = 1e-3 if teacher.dtype == torch.float32 else 0.05
-    if (mine - theirs.to(mine.device)).norm() > tolerance * mine.norm():
-        raise ValueError(
-            f"student.layers: the layers of {type(teacher).__name__} depend on their place, so a subset of them is not "
-            "a model; give student.config or student.checkpoint"
-        )
+    if not (mine - theirs.to(mine.device)).norm() <= tolerance * mine.norm():
+        raise ValueError("they compute something else in another place")
 
 
 def _layers_prefix(model: PreTrainedModel) -> str:
     """The state-dict prefix of the decoder layers, such as `transformer.h.` or `model.layers.`."""
-    prefixes = [
-        f"{name}."
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers
-    ]
+    count = getattr(text_config(model.config), "num_hidden_layers", None)
+    lists = [(f"{name}.", module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
+    lists = [(prefix, module) for prefix, module in lists if module and len(module) == count]
+    read = _called_for_text(model, [module[0] for _, module in lists])
+    prefixes = [prefix for prefix, module in lists if module[0] in read]  # not those of a tower for images
     outermost = [name for name in prefixes if not any(name != p and name.startswith(p) for p in prefixes)]
     if len(outermost) != 1:
         raise ValueError(
@@ -169,3 +194,16 @@ def _layers_prefix(model: PreTrainedModel) -> str:
             "student.config or student.checkpoint instead of student.layers"
         )
     return outermost[0]
+
+
+@torch.no_grad()
+def _called_for_text(model: PreTrainedModel, modules: Sequence[nn.Module]) -> set[nn.Module]:
+    """Those of the modules that the model calls when it reads text."""
+    called: set[nn.Module] = set()
+    hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in modules]
+    try:
+        last_states(model, probe_ids(model))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return called

@@ -33,6 +33,7 @@ from distill.config import RunConfig
 from distill.data.batches import BlockStates, batches
 from distill.files import sync
 from distill.loss.distiller import teacher_states
+from distill.models.sizes import state_width
 from distill.run.launch import on_main
 from distill.run.setup import Setup
 
@@ -125,17 +126,13 @@ def states_folder(setup: Setup) -> CachedStates:
     ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
     path = Path(config.data.cache_dir) / f"states-{key}"
-    return CachedStates(path, config.data.seq_len, _width(teacher), config.teacher.dtype)
+    return CachedStates(path, config.data.seq_len, state_width(teacher), config.teacher.dtype)
 
 
 def size_bytes(num_blocks: int, config: RunConfig, teacher: PreTrainedModel) -> int:
     """The largest size of the states of `num_blocks` blocks: every block has a swap."""
     assert config.teacher is not None
-    return 2 * num_blocks * config.data.seq_len * _width(teacher) * DTYPES[config.teacher.dtype].itemsize
-
-
-def _width(teacher: PreTrainedModel) -> int:
-    return teacher.get_output_embeddings().weight.shape[1]
+    return 2 * num_blocks * config.data.seq_len * state_width(teacher) * DTYPES[config.teacher.dtype].itemsize
 
 
 def _check_space(path: Path, needed: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from distill.data.batches import batches
 from distill.data.corpus import corpus_size_bytes
 from distill.loss.distiller import Distiller
-from distill.models.loading import num_parameters
+from distill.models.sizes import num_parameters
 from distill.run.cached_states import size_bytes
 from distill.run.export import loss_line
 from distill.run.learner import build_distiller, place_teacher

@@ -10,7 +10,8 @@ from accelerate import Accelerator
 from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.models.loading import num_positions
+from distill.data.known_ids import check_ids
+from distill.models.sizes import num_known_ids, num_positions
 
 NUM_NEW_TOKENS = 40
 
@@ -18,12 +19,14 @@ NUM_NEW_TOKENS = 40
 def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> None:
     """Raise ValueError for a prompt that the student cannot continue: an empty one, or one that fills its context."""
     for prompt in prompts:
-        num_tokens = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        num_tokens = len(ids)
         if not 0 < num_tokens < _num_positions(student):
             raise ValueError(
                 f"train.sample_prompts: {prompt!r} has {num_tokens} tokens; give at least one, and fewer than the "
                 f"student's {_num_positions(student)} positions"
             )
+        check_ids(ids, num_known_ids(student), tokenizer, f"train.sample_prompts: {prompt!r}")
 
 
 def _num_positions(student: PreTrainedModel) -> int:

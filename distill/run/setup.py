@@ -57,7 +57,7 @@ def set_up(config: RunConfig) -> Setup:
     check_prompts(models.student, models.tokenizer, config.train.sample_prompts)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = _find_classes(config, models, lexicon)
-    blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed)
+    blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids)
     if config.data.mask_documents:
         start_id = separators(models.tokenizer, config.data.separator)[0][0]
         for model in filter(None, (models.teacher, models.student)):

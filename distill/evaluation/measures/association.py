@@ -28,6 +28,7 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
+from distill.models.sizes import state_width
 
 SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
 KEY = "benchmarks.association"
@@ -188,7 +189,7 @@ def represent(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
 
     Raises ValueError for a text without a token or longer than the model's context, and for states that are not finite.
     """
-    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    encoded = scorer.encode(texts)["input_ids"]
     rows = [scorer.start + ids for ids in encoded]
     for text, row in zip(texts, rows, strict=True):
         if not row or (scorer.context is not None and len(row) > scorer.context):
@@ -196,7 +197,7 @@ def represent(scorer: Scorer, texts: Sequence[str]) -> FloatArray:
                 f"{scorer.label}: {text[:60]!r} has {len(row)} tokens; it needs at least one and at most the model's "
                 f"context of {scorer.context}"
             )
-    result = np.empty((len(rows), scorer.model.config.hidden_size))
+    result = np.empty((len(rows), state_width(scorer.model)))
     for batch in batches([len(row) for row in rows], scorer.max_batch_tokens):
         hidden = hidden_states(scorer, [rows[index] for index in batch])
         last = torch.tensor([len(rows[index]) - 1 for index in batch], device=hidden.device)

@@ -49,7 +49,7 @@ def task(inputs: Inputs) -> Task | None:
     def prepare(scorer: Scorer) -> Work:
         tokenizer = tokenizer_hash(scorer)
         if (tokenizer, scorer.start_id) not in prepared:
-            swapped = swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start)
+            swapped = swapped_pairs(documents, scorer.tokenizer, lexicon, scorer.start, scorer.num_ids)
             prepared[tokenizer, scorer.start_id] = swapped, gender_classes(scorer.tokenizer, lexicon)
         pairs, classes = prepared[tokenizer, scorer.start_id]
         context = scorer.context or sys.maxsize
@@ -63,15 +63,19 @@ def task(inputs: Inputs) -> Task | None:
 
 
 def swapped_pairs(
-    documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon, start: Sequence[int]
+    documents: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    lexicon: Lexicon,
+    start: Sequence[int],
+    num_ids: int | None = None,
 ) -> list[tuple[int, PairedExample]]:
     """The documents that have a counterfactual, tokenised after `start`, each with its number.
 
-    Raises ValueError when none has one.
+    num_ids: how many ids the model knows, if the tokenizer has more. Raises ValueError when none has one, or for a
+    document with another id.
     """
-    pairs = [
-        (number, document.example) for number, document in enumerate(pair_texts(documents, tokenizer, lexicon, start))
-    ]
+    paired = pair_texts(documents, tokenizer, lexicon, start, num_ids=num_ids)
+    pairs = enumerate(document.example for document in paired)
     swapped = [(n, pair) for n, pair in pairs if not np.array_equal(pair.input_ids, pair.cf_input_ids)]
     if not swapped:
         raise ValueError("none of the documents holds a gendered term, so there is no counterfactual; check text.path")

@@ -24,6 +24,7 @@ from distill.evaluation.config import FineTuningConfig
 from distill.evaluation.scoring.logprobs import batches, padded
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Records, Task, about_num_tokens, items_task
+from distill.models.sizes import state_width
 
 WARMUP = 0.1
 MAX_GRAD_NORM = 1.0
@@ -60,7 +61,7 @@ def fine_tuned_predictions(
 
     Texts are cut at the model's context. Raises ValueError when the loss is not finite.
     """
-    hidden_size, device = scorer.model.config.hidden_size, scorer.model.device
+    hidden_size, device = state_width(scorer.model), scorer.model.device
     with torch.inference_mode(False), torch.enable_grad():  # the caller may have switched gradients off
         classifier = Classifier(scorer.model.base_model, hidden_size, num_classes).to(device)
         classifier.requires_grad_(True)
@@ -134,7 +135,7 @@ def _steps(num_texts: int, config: FineTuningConfig) -> Iterator[Tensor]:
 
 def _token_rows(scorer: Scorer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids after the start token, cut at the model's context. Raises ValueError for a text without a token."""
-    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    encoded = scorer.encode(texts)["input_ids"]
     rows = [(scorer.start + ids)[: scorer.context] for ids in encoded]
     for text, row in zip(texts, rows, strict=True):
         if not row:

@@ -83,7 +83,7 @@ def score(
     """
     window, stride = window_and_stride(scorer, config)
     if config.separator is None:
-        encoded = scorer.tokenizer(list(documents), add_special_tokens=False, verbose=False)["input_ids"]
+        encoded = scorer.encode(documents)["input_ids"]
         texts = [(ids, np.full(len(ids), number)) for number, ids in enumerate(encoded)]
     else:
         texts = [_joined(scorer, documents, config.separator)]
@@ -181,12 +181,10 @@ def windows(start: Sequence[int], ids: Sequence[int], window: int, stride: int) 
 
 def _joined(scorer: Scorer, documents: Sequence[str], separator: str) -> tuple[list[int], np.ndarray]:
     """The ids of the joined text, and the number of the document to which each belongs."""
-    encoded = scorer.tokenizer(
-        separator.join(documents), add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )
+    encoded = scorer.encode([separator.join(documents)], return_offsets_mapping=True)
     starts = np.cumsum([0, *(len(document) + len(separator) for document in documents)])[:-1]
-    last = np.array([end - 1 for _, end in encoded["offset_mapping"]], dtype=np.int64)
-    return encoded["input_ids"], np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)
+    last = np.array([end - 1 for _, end in encoded["offset_mapping"][0]], dtype=np.int64)
+    return encoded["input_ids"][0], np.maximum(np.searchsorted(starts, last, side="right") - 1, 0)
 
 
 MEASURE = Measure(

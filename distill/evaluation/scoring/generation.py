@@ -45,7 +45,7 @@ def sample(
     context. Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value
     cache.
     """
-    encoded = scorer.tokenizer([text for _, text in prompts], add_special_tokens=False, verbose=False)["input_ids"]
+    encoded = scorer.encode([text for _, text in prompts])["input_ids"]
     inputs = [scorer.start + ids for ids in encoded]
     for (name, _), ids in zip(prompts, inputs, strict=True):
         if not ids or (scorer.context is not None and len(ids) >= scorer.context):

@@ -20,6 +20,7 @@ from distill.evaluation.scoring.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 from distill.loss.matmul import bfloat16_matmul
+from distill.models.sizes import num_predicted_ids
 
 MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
 
@@ -163,7 +164,7 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
 
 def max_positions(scorer: Scorer) -> int:
     """How many distributions over the vocabulary may be held at a time."""
-    return max(1, MAX_LOGITS // scorer.model.get_output_embeddings().weight.shape[0])
+    return max(1, MAX_LOGITS // num_predicted_ids(scorer.model))
 
 
 def target_logprobs(scorer: Scorer, hidden: Tensor, where: Tensor, targets: Tensor) -> FloatArray:

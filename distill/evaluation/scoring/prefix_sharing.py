@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from distill.models.loading import num_positions
-from distill.models.probe import num_ids_of
+from distill.models.sizes import num_ids_of, num_positions
 
 MIN_SHARED = 4  # sequences that share fewer tokens are not worth a common tree
 MAX_TREE_TOKENS = 256  # attention looks at the whole tree: a larger one costs more than it saves

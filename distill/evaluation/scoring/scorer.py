@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from distill.data.known_ids import check_ids
 from distill.evaluation.processes import ALONE, Processes
-from distill.models.loading import num_positions
+from distill.models.loading import id_limit
+from distill.models.sizes import num_positions
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,24 @@ class Scorer:
     def context(self) -> int | None:
         """The longest input in tokens; None if the model does not say."""
         return num_positions(self.model)
+
+    def __post_init__(self) -> None:
+        check_ids(self.start, self.num_ids, self.tokenizer, f"{self.label}: what stands before each text")
+
+    def encode(self, texts: Sequence[str], **options: Any) -> dict[str, Any]:
+        """What the tokenizer gives for these texts, without special tokens: `input_ids`, one list for each text.
+
+        Raises ValueError for a text with a token that the model does not know.
+        """
+        encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, **options)
+        for text, ids in zip(texts, encoded["input_ids"], strict=True):
+            check_ids(ids, self.num_ids, self.tokenizer, f"{self.label}: the text {text[:60]!r}")
+        return encoded
+
+    @cached_property
+    def num_ids(self) -> int | None:
+        """How many ids the model knows, if the tokenizer has more; otherwise None."""
+        return id_limit(self.tokenizer, self.model)
 
     @cached_property
     def head_weight(self) -> Tensor:

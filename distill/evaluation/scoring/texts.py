@@ -57,12 +57,7 @@ def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[li
     A token across the boundary belongs to the continuation. Raises ValueError for a prompt that ends in a space, and
     for a continuation without a token of its own.
     """
-    encoded = scorer.tokenizer(
-        [prompt + continuation for prompt, continuation in pairs],
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-        verbose=False,
-    )
+    encoded = scorer.encode([prompt + continuation for prompt, continuation in pairs], return_offsets_mapping=True)
     divided = []
     for (prompt, continuation), ids, offsets in zip(
         pairs, encoded["input_ids"], encoded["offset_mapping"], strict=True
@@ -90,7 +85,7 @@ def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
     Raises ValueError for a text that is longer than the model's context, or that has no token to score.
     """
     rows = []
-    encoded = scorer.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    encoded = scorer.encode(texts)["input_ids"]
     for text, ids in zip(texts, encoded, strict=True):
         whole = scorer.start + ids
         if len(whole) < 2:

@@ -23,7 +23,7 @@ from distill.models.loading import (
     load_teacher,
     load_tokenizer,
 )
-from distill.models.run_models import check_same_size, load_run_models
+from distill.models.run_models import check_same_width, load_run_models
 from distill.settings import validate
 
 
@@ -110,11 +110,6 @@ def test_a_bf16_checkpoint_gives_float32_weights(tiny_model, tmp_path):
             {"student": {"config": {"model_type": "gpt2", "vocab_size": 300}}},
             ValueError,
             "the student has a vocabulary",
-        ),
-        (
-            {"student": {"config": {"model_type": "gpt2", "vocab_size": 5000}}},
-            ValueError,
-            "vocabulary mismatch: the tea",
         ),
         ({"teacher": {"path": "./no/teacher"}}, FileNotFoundError, "model folder ./no/teacher does not exist"),
         ({"teacher": {"path": "no-such/hub-name"}}, FileNotFoundError, "cannot load a model from no-such/hub-name"),
@@ -231,9 +226,8 @@ def test_hidden_states_are_compared_by_the_width_that_the_output_layer_reads(tin
         settings = {**sizes, "hidden_size": 32, "word_embed_proj_dim": width, "vocab_size": 300}
         return AutoModelForCausalLM.from_config(AutoConfig.for_model("opt", **settings))
 
-    check_same_size(projected(16), tiny_model("gpt2", vocab_size=300), compare_hidden=True)
-    check_same_size(tiny_model("llama", vocab_size=300), projected(16), compare_hidden=True)
+    check_same_width(projected(16), tiny_model("gpt2", vocab_size=300))
+    check_same_width(tiny_model("llama", vocab_size=300), projected(16))
     for teacher, student in ((16, 8), (8, 32)):
         with pytest.raises(ValueError, match=f"the teacher's are {teacher} wide and the student's {student}; set"):
-            check_same_size(projected(teacher), projected(student), compare_hidden=True)
-        check_same_size(projected(teacher), projected(student), compare_hidden=False)
+            check_same_width(projected(teacher), projected(student))

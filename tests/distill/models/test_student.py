@@ -7,7 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config, OPTConfig, SmolLM3Config
 
 from distill.config import StudentConfig
-from distill.models.loading import load_causal_lm, load_tokenizer, num_parameters
+from distill.models.loading import load_causal_lm, load_tokenizer
+from distill.models.sizes import num_parameters
 from distill.models.student import build_student, student_from_layers
 
 
