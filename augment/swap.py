@@ -5,19 +5,18 @@
 words after them (`titles.py`).
 """
 
-import re
 from collections.abc import Callable
 from operator import attrgetter
 
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pair import CounterfactualPair, Edit, KeptTerm, apply_edits
-from augment.rules import guards, names, reference, topics
+from augment.rules import capitals, guards, line_ends, markup, reference, topics
 from augment.rules.agreement import append_edit, with_possessive
 from augment.rules.case import recase
 from augment.rules.context import QUOTES
 from augment.rules.kept import kept_reason, pronouns_follow
 from augment.rules.pronouns import her_is_object, his_is_absolute
-from augment.rules.scan import CAPITALISED, FEMININE, MASCULINE, TOPIC, Candidate, find_candidates, scanner
+from augment.rules.scan import FEMININE, MASCULINE, TOPIC, Candidate, find_candidates, scanner
 from augment.rules.titles import SPECIAL, generic_masculine
 
 __all__ = ["CounterfactualPair", "Edit", "KeptTerm", "Reader", "apply_edits", "kept_terms", "swap"]
@@ -30,8 +29,6 @@ _DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}
 _TITLE_CONFIDENCE = 0.97  # of a rule of titles.py; a plain lexicon swap has 1.0
 _READER_CONFIDENCE = 0.97  # a small tagger's accuracy on human-annotated text
 _MENTIONS = ("n ", "s ")  # how "pronoun" ends, which topics.gloss looks for
-# Underscores around words, which mark emphasis in plain text. Those inside the identifiers of code are left alone.
-_EMPHASIS = re.compile(r"(?<!\w)_(?=[^\W_])([^_\n]{1,300}?)(?<=[^\s_])_(?!\w)")
 
 
 def swap(text: str, lexicon: Lexicon | None = None, reader: Reader | None = None) -> CounterfactualPair:
@@ -54,16 +51,17 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     """The edits of a text in order, and the recognised words that a swap leaves alone."""
     tables = scanner(lexicon if lexicon is not None else load_lexicon())
     table = tables.table
-    if "_" in text:
-        text = _EMPHASIS.sub(r" \1 ", text)  # the length stays, and with it every offset
+    original, text = text, markup.unmarked(text)
     edits: list[Edit] = []
     kept: list[_Kept] = []
     candidates = find_candidates(text, tables)
     if not candidates:
         return edits, kept
     spans = guards.code_spans(text)
+    view = markup.sentence_view(text, spans)
     kept_names: list[tuple[int, str]] = []  # start and gender of names whose pronouns stay
     named_topics: list[tuple[int, str]] = []  # start and word of ships and countries
+    is_broken = "\n" in text and any(mark in text for mark in line_ends.BREAKS)
     padded = text + "\n"  # every word has a character after it, and the first one has padded[-1] before it
     for start, end, source in candidates:
         candidate = table.get(source) or table[" ".join(source.split())]
@@ -73,26 +71,30 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             decision = "code"
         elif left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER:
             decision = guards.odd_neighbour(text, start, end, spans)
-        if decision is None and right in QUOTES and left in QUOTES and guards.mentioned(text, start):
+        if decision is None and right in QUOTES and left in QUOTES and guards.mentioned(view, start):
             decision = "word spoken about"
+        if is_broken and decision is None:
+            decision = line_ends.rejoined(text, start, end, candidate, table)
         if candidate.plain_rule == TOPIC:
             if decision is None:
                 named_topics.append((start, source))
             continue
         if decision is None:
-            decision = _decide(text, start, end, source, candidate, reader, kept_names)
+            decision = _decide(view, start, end, source, candidate, reader, kept_names)
         if isinstance(decision, str):
             kept.append((start, end, source, decision))
         else:
-            append_edit(text, decision, candidate.term, edits)
+            append_edit(view, decision, candidate.term, edits)
     edits.sort(key=attrgetter("start"))  # in "the heroine and her hero" the two nouns are edited before the pronoun
     if kept_names:
         edits = _without(
-            reference.pronouns_of_kept_names(text, edits, kept_names), "refers to a kept name", edits, kept
+            reference.pronouns_of_kept_names(view, edits, kept_names), "refers to a kept name", edits, kept
         )
     if named_topics:
-        impersonal = reference.pronouns_of_ships_and_countries(text, edits, named_topics)
+        impersonal = reference.pronouns_of_ships_and_countries(view, edits, named_topics)
         edits = _without(impersonal, "ship or country", edits, kept)
+    if view != original:  # a term of several words, or its possessive ending, may reach across mark-up
+        edits = _without([e for e in edits if original[e.start : e.end] != e.source], "code", edits, kept)
     return edits, kept
 
 
@@ -138,10 +140,10 @@ def _decide_pronoun(
     """The edit of her, his, or a capitalised he or she, or the reason to leave it alone ("She Loves You")."""
     direction = _DIRECTION[candidate.term.gender]
     if source[0].isupper():
-        reason = "name" if names.in_title(text, start, end, source) else topics.reverent(text, start, end)
-        if reason:
+        reason = capitals.pronoun_in_name(text, start, end, source) or topics.reverent(text, start, end)
+        if reason and not capitals.headline(text, start):
             return reason
-    if source in CAPITALISED:
+    if candidate.term.word not in ("her", "his"):
         return Edit(start, end, source, candidate.target, direction + "pronouns", 1.0)
     if text[start - 2 : start] in _MENTIONS:
         reason = topics.gloss(text, start, end)

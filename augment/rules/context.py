@@ -6,6 +6,7 @@ from augment.rules.tables import word_set
 from augment.rules.tokens import PARAGRAPH
 
 QUOTES = frozenset("\"“”‘’'")
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u2060\ufeff"  # zero-width characters
 _OPENING = "\"'“‘«([{*_-—–"
 _CLOSING = "\"'”’»)]}*_"
 _ABBREVIATIONS = word_set(

@@ -5,8 +5,10 @@ a term and its counterpart alike, so that a second swap leaves alone what the fi
 """
 
 import re
+from bisect import bisect_right
+from operator import itemgetter
 
-from augment.rules.context import plain, previous_token, sentence_span, starts_sentence
+from augment.rules.context import INVISIBLE, plain, previous_token, sentence_span, starts_sentence
 from augment.rules.phrases import fixed_phrases, mirrored_phrases
 from augment.rules.scan import Term
 from augment.rules.tables import word_set
@@ -16,11 +18,11 @@ SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
 SAFE_AFTER = frozenset(" \n\t\r\"'’”»),;!?—–…")
 _CODE = re.compile(
     r"```.*?```|(?<!`)`(?![\s`])[^`\n]*(?<![\s`])`(?!`)|<[A-Za-z/!][^<>\n]{0,400}>|\{\{[^{}]{0,400}\}\}"
-    r"|(?<!\w)[A-Za-z][\w+.-]{0,20}://[^\s<>\"']+|\bwww\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
+    r"|(?<!\w)[A-Za-z][\w+-]{0,20}://[^\s<>\"']+|\bwww\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
     re.DOTALL,
 )
 _CHUNK_IS_CODE = re.compile(
-    r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|\d/|\w[+*]"
+    r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|::|\d/|\w[+*]"
 )
 # Prose on web pages may hold entities, footnote numbers, and dots at the start of a line.
 _WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
@@ -29,6 +31,16 @@ _PRONOUN_LIST = re.compile(
     r"(?:(?:she|hers?|herself|he|him|his|himself|they|them|theirs?|themsel(?:f|ves)|it|its|any|ze|zir|xe|xem|ella|él|elle)(?:/|\Z)){2,}\Z",
     re.IGNORECASE,
 )
+_MARKS_OF_PROSE = "\"'“”‘’«»()[]{}<>*_,;:!?… "
+_CHUNK_REACH = 200
+# Among words, these marks glue words together that a writer of prose would have parted: him&his wife, her:In heaven.
+_WORD_BEFORE = re.compile(r"(?<!\S)[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*\s\Z")
+_WORD_AFTER = re.compile(r"\s[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*(?!\S)")
+_GLUED_BEFORE = re.compile(r"^(?:.*[A-Za-z.,!?]{2})?&+\Z|^.*[a-z]{2}:\Z|^[@#]\w+[:,;.!?…-]+(?=[^@#]*\Z)")
+_GLUED_AFTER = re.compile(r"^&+(?:[A-Za-z]{2}.*)?\Z|^:[A-Z][a-z]?[^:]*\Z|[.,;!?…]+[@#]\w+\Z")
+_NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
+# Not the call of a function: an age, a name, or words.
+_BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-]+ [\w'’])")
 _NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/)\Z", re.IGNORECASE)
 _MENTIONED = re.compile(
     r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
@@ -77,7 +89,8 @@ def code_spans(text: str) -> list[tuple[int, int]]:
 
 def inside(spans: list[tuple[int, int]], start: int) -> bool:
     """Whether `start` lies in one of the spans."""
-    return any(first <= start < last for first, last in spans)
+    index = bisect_right(spans, start, key=itemgetter(0))
+    return index > 0 and start < spans[index - 1][1]
 
 
 def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> str | None:
@@ -87,27 +100,46 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     """
     left = text[start - 1] if start else " "
     right = text[end] if end < len(text) else " "
-    if right == "(" and text[end : end + 3].lower() not in ("(s)", "(wo", "(he", "(hi"):
-        return "code"
     if right == "." and not text[end + 1 : end + 2].isalnum() and left in SAFE_BEFORE:
         return None
-    if right in "\u00ad\u200d\u2060" or left in "\u00ad\u200d\u2060" or "\u0300" <= right <= "\u036f":
+    if _continues(text[end : end + 9]) or _continues(text[max(0, start - 9) : start][::-1]):
         return "part of a longer word"
     if _NEUTRAL_STUMP.search(text, max(0, start - 4), start):
         return "neutral form"
-    first = max(text.rfind(" ", 0, start), text.rfind("\n", 0, start), text.rfind("\t", 0, start)) + 1
-    last = min((p for p in (text.find(c, end) for c in " \n\t") if p >= 0), default=len(text))
-    for opening, closing in tags:
-        if first < closing <= start:
-            first = closing
-        if end <= opening < last:
-            last = opening
-    chunk = _WEB_PROSE.sub(" ", text[first:last]).strip("\"'“”‘’«»()[]{}<>*_,;:!?… ")
+    first, last = _chunk(text, start, end, tags)
+    before, after = text[first:start], text[end:last]
+    among_words = _WORD_BEFORE.search(text, max(0, first - 40), first) or _WORD_AFTER.match(text, last)
+    if right == "(" and not _NEUTRAL_BRACKET.match(text, end):
+        if not (among_words and _BRACKET_OF_PROSE.match(text, end)):
+            return "code"
+        after = ""
+    if among_words:
+        before, after = _GLUED_BEFORE.sub("", before), _GLUED_AFTER.sub("", after)
+    chunk = _WEB_PROSE.sub(" ", before + text[start:end] + after).strip(_MARKS_OF_PROSE).rstrip(_MARKS_OF_PROSE + ".")
     if left in "-_" and chunk.startswith("--"):
         chunk = chunk.lstrip("-")
     if _CHUNK_IS_CODE.search(chunk) and not _PRONOUN_LIST.match(chunk.rstrip(".")):
         return "code, path or address"
     return None
+
+
+def _continues(beside: str) -> bool:
+    """Whether a word goes on beside itself: a combining mark follows, or a letter behind zero-width characters."""
+    rest = beside.lstrip(INVISIBLE)
+    return "\u0300" <= rest[:1] <= "\u036f" or (rest != beside and rest[:1].isalnum())
+
+
+def _chunk(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> tuple[int, int]:
+    """The range of characters around a word up to the nearest blank or tag on either side."""
+    near = start - _CHUNK_REACH if start > _CHUNK_REACH else 0
+    first = max(near - 1, *(text.rfind(blank, near, start) for blank in " \n\t")) + 1
+    last = min(
+        (p for p in (text.find(blank, end, end + _CHUNK_REACH) for blank in " \n\t") if p >= 0), default=len(text)
+    )
+    index = bisect_right(tags, start, key=itemgetter(0))
+    if index and tags[index - 1][1] <= start:
+        first = max(first, tags[index - 1][1])
+    return first, min(last, tags[index][0]) if index < len(tags) else last
 
 
 def mentioned(text: str, start: int) -> bool:

@@ -4,7 +4,6 @@ from augment.rules import guards, names, topics, vocatives
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
-_SEXES = word_set("male female males females")
 _SINGULAR = word_set("man boy girl woman")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
@@ -35,7 +34,7 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         reason = topics.mankind(text, start, end)
     if reason is None and term.word in ("masculine", "feminine"):
         reason = topics.grammatical(text, start, end)
-    if reason is None and term.word in _SEXES:
+    if reason is None and term.word in names.SEXES:
         reason = topics.animal(text, start, end)
     if reason is None and text[start - 1 : start] in _BEFORE_GLOSS:
         reason = topics.gloss(text, start, end)

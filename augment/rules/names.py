@@ -6,14 +6,14 @@ a term and its counterpart alike, so that a second swap leaves alone what the fi
 
 import re
 
+from augment.rules import capitals
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.scan import Term
 from augment.rules.tables import word_lists, word_set
-from augment.rules.topics import is_honour
 
 _WORDS = word_lists("names")
 _BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
-_PLURAL = re.compile(r"(?:s|men)\Z")
+_PLURAL = re.compile(r".*(?:s|men)(?!\w)")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
 _CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD"})
@@ -27,12 +27,23 @@ _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
+_JOINED = re.compile(r",? (?:and|or|&) (\w+)")
+_PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
+_PLACE_AFTER = re.compile(
+    r"(?:, |,? (?:and|or|&) )([A-Z]\w*)| (?:borough|resident|native|neighbou?rhood|apartment|home)\b"
+)
 _OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
 _ALBUM = re.compile(
     r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
 )
 _PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
 _PLACES = word_set("king queen prince")
+SEXES = word_set("male female males females")  # a capital makes no name of them: Male and Female officers
+# A Lady Grey tea, a King Charles spaniel; not "a King Charles who".
+_NAMED_THING = re.compile(
+    r"(?: [A-Z]\w+){1,2} (?!(?:who|and|or|of|is|was|had|has|in|to|the|with|from|that)\b)[a-z]{3,}(?<!ed)(?<!s)\b"
+)
+_BRANDED = word_set("lord lady king queen prince princess duke duchess")
 _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
 _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
 _BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
@@ -60,36 +71,57 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a capitalised word alone: it is part of the name of a work, group, place or institution."""
     source = text[start:end]
     if source.isupper() and len(source) > 1:
+        if capitals.acronym(text, start, end):
+            return "acronym"
         shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
         # an acronym's counterpart is left alone too: GUY swapped for GAL would not come back
-        return "acronym" if {source, term.target.upper()} & _ACRONYMS and not shouted else None
+        told = shouted or capitals.label(text, start, end)
+        return "acronym" if {source, term.target.upper()} & _ACRONYMS and not told else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         return "name"
     following = next_word(text, end)
-    capital_next = following[:1].isupper() and following not in _WORDS.not_a_name
+    capital_next = following[:1].isupper() and following not in _WORDS.not_a_name and following not in _WORDS.numbering
     capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
     if text[end : end + 1] == "-" and capital_next:
         return "name"
     before = plain(token)
-    detached = token.endswith(" ") and token[-2:-1].isalnum()
-    capital_before = detached and before[:1].isupper() and before not in _WORDS.not_a_name
-    initial = starts_sentence(token)
-    if before in ("the", "only", "begotten", "beloved") and source in ("Son", "Daughter") and not capital_next:
+    if before in _WORDS.holy_before and term.word in _WORDS.holy and source.istitle() and not capital_next:
+        return "name"
+    if before == "the" and source in ("Father", "Mother") and not capital_next:
         return "name"
     if term.word not in _WORDS.addresses and _in_quoted_title(text, start, end):
         return "name of a work"
-    if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
-        return "name of a work"
+    if term.word in SEXES:
+        return "name" if capital_next and _run_ends_in_institution(text, end) else None
     if before.lower() in _WORDS.titles:
         return "surname"
-    if before == "The" and detached and not _opens(text, start, token):
-        return "name of a work"
-    if initial and _PLURAL.search(source) and _SINGULAR_VERB.match(text, end):
-        return "name of a work"
     religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
     if term.word in _WORDS.firm and not religious and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
         return "name"
+    reason = _beside_capitals(text, start, end, term, token, capital_next)
+    if reason is None or term.tier == "titles" or term.word in _TEAMS:
+        return reason
+    return (
+        None if capitals.headline(text, start) or capitals.label(text, start, end) else reason
+    )  # capitals say nothing
+
+
+def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, capital_next: bool) -> str | None:
+    """Reason to leave a capitalised word alone: the capitals and the words beside it make it part of a name.
+
+    `token` is the one before the word.
+    """
+    before = plain(token)
+    detached = token.endswith(" ") and token[-2:-1].isalnum()
+    capital_before = detached and before[:1].isupper() and before not in _WORDS.not_a_name
+    initial = starts_sentence(token)
+    if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
+        return "name of a work"
+    if before == "The" and detached and not _opens(text, start, token):
+        return "name of a work"
+    if initial and _PLURAL.match(text, start, end) and _SINGULAR_VERB.match(text, end):
+        return "name of a work"
     if term.tier == "titles" and (capital_next or term.word not in ("lady", "ladies")):
         return _part_of_titled_name(text, start, end, term, before if detached else "", initial, capital_next)
     if term.word in _WORDS.family_names:
@@ -102,7 +134,15 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return None
     if capital_before and not (before.lower() in _WORDS.function_words and _opens(text, start, token)):
         return "name"
-    return "name" if (_OF_THE.match(text, end) if initial else _NAME_TAIL.match(text, end)) else None
+    if initial:
+        return "name" if _OF_THE.match(text, end) else None
+    return "name" if _NAME_TAIL.match(text, end) and not _joined_with_its_counterpart(text, end, term) else None
+
+
+def _joined_with_its_counterpart(text: str, end: int, term: Term) -> bool:
+    """Whether "and" and the counterpart follow: Boys and Girls are no name."""
+    joined = _JOINED.match(text, end)
+    return joined is not None and joined.group(1).lower() == term.target.lower()
 
 
 def _in_quoted_title(text: str, start: int, end: int) -> bool:
@@ -142,27 +182,11 @@ def opens_sentence(text: str, start: int, end: int) -> bool:
     return False
 
 
-def in_title(text: str, start: int, end: int, source: str) -> bool:
-    """Whether a capitalised pronoun is part of a name: "She Loves You", What Her Mother Saw, She-Ra."""
-    if text[end : end + 1] == "-":
-        return text[end + 1 : end + 2].isupper()
-    if source not in ("He", "She"):
-        between = text[start - 1 : start] == " " and plain(previous_token(text, start))[:1].isupper()
-        following = next_word(text, end)
-        return between and following[:1].isupper() and not is_honour(following) and not source.isupper()
-    if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
-        return False
-    following = next_word(text, end)
-    return following not in _WORDS.not_a_name and not (following.isupper() and len(following) > 1)
-
-
 def _part_of_family_name(
     text: str, end: int, before: str, capital_before: bool, initial: bool, capital_next: bool, opens: bool
 ) -> str | None:
     """Reason to leave a capitalised Father, Sister, Madam or the like alone: it is part of a name (Big Mama)."""
     if capital_next and _run_ends_in_institution(text, end):
-        return "name"
-    if before == "the" and not capital_next and text[end - 6 : end] in ("Father", "Mother"):
         return "name"
     if not capital_before or initial or opens:
         return None
@@ -179,16 +203,22 @@ def _part_of_titled_name(
         return "name"
     if _CLASS_OF_SHIPS.match(text, end):
         return "name"
+    if before in ("a", "an") and term.word in _BRANDED and _NAMED_THING.match(text, end):
+        return "name"
+    if term.word in ("lord", "lady") and _team_follows(text, end, before):
+        return "name"
     if _ALBUM.match(text, end) and (term.word in _WORDS.ranks or term.target in _WORDS.ranks):
         return "name"
     if term.word in _WORDS.many_ranks:
-        return _many_ranks(text, end, term, before, initial, capital_next)
+        return _many_ranks(text, start, end, term, before, initial, capital_next)
     if term.word == "earl" and capital_next and before.lower() not in _WORDS.determiners:
         return "given name"
     if term.word not in _WORDS.ranks and term.target not in _WORDS.ranks:
         return None
     if before in _SHIPS:
         return "name"
+    if before.lower() in _WORDS.stage_before:
+        return "surname"
     if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
         return "name"
     personal = not before[:1].isupper() or before.lower() in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
@@ -215,8 +245,12 @@ def _is_determined(before: list[str]) -> bool:
     return False
 
 
-def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, capital_next: bool) -> str | None:
+def _many_ranks(
+    text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
+) -> str | None:
     """Reason to leave a capitalised plural title alone, such as the name of a team: the Sacramento Kings."""
+    if term.word in ("kings", "queens") and _is_place(text, start, end, before):
+        return "name"
     if initial:
         return "name" if capital_next or text[end : end + 1] == "," else None
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
@@ -224,6 +258,22 @@ def _many_ranks(text: str, end: int, term: Term, before: str, initial: bool, cap
     if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
         return "name"
     return "name" if before.lower() in _WORDS.place_before and {term.word, term.target} == {"kings", "queens"} else None
+
+
+def _team_follows(text: str, end: int, before: str) -> bool:
+    """Whether the name of a team follows: the Lady Eagles, Tennessee Lady Vols."""
+    following = next_word(text, end)
+    named = before in ("the", "The") or (before[:1].isupper() and before.lower() not in _WORDS.function_words)
+    return following.lower() in _WORDS.teams or (named and following[-1:] == "s" and following[-2:-1] not in "'’s")
+
+
+def _is_place(text: str, start: int, end: int, before: str) -> bool:
+    """Whether Kings or Queens is a place: in a list (Brooklyn and Queens), or by the words beside it."""
+    listed = _PLACES_BEFORE.search(text, start - 30 if start > 30 else 0, start)
+    after = _PLACE_AFTER.match(text, end)
+    neighbours = [match.group(1) for match in (listed, after) if match]
+    ranks = [name for name in neighbours if name and name.lower().removesuffix("s") in _WORDS.ranks]
+    return before in ("a", "A") or (bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners)
 
 
 def _run_ends_in_institution(text: str, end: int) -> bool:

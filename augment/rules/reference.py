@@ -13,9 +13,28 @@ _SAME_PERSON = 200  # characters: a feminine pronoun refers to a woman who is na
 
 
 def pronouns_of_kept_names(text: str, edits: list[Edit], kept_names: list[tuple[int, str]]) -> list[Edit]:
-    """The edits of pronouns in a sentence with a kept name of their gender; `kept_names` holds (start, gender)."""
-    zones = [(*sentence_span(text, start), gender) for start, gender in kept_names]
-    return [e for e in edits if any(a <= e.start < b and _is_pronoun(e.source, gender) for a, b, gender in zones)]
+    """The edits to leave out because a name stays; `kept_names` holds (start, gender).
+
+    A pronoun after a name in the same sentence refers to it if it has its gender, unless a person of that gender comes
+    before the name (He played Batman). A sentence that speaks of a person of the other gender too stays whole:
+    otherwise two persons would become one gender.
+    """
+    left_out: dict[int, Edit] = {}
+    sentences = []
+    for start, gender in kept_names:
+        first, last = sentence_span(text, start)
+        sentence = [e for e in edits if first <= e.start < last]
+        opens_clause = text[first:start].rstrip().endswith(",")  # In his cave, Batman slept
+        if not opens_clause and any(e.start < start and e.rule[0] == gender for e in sentence):
+            continue
+        pronouns = [e for e in sentence if _is_pronoun(e.source, gender) and (opens_clause or e.start > start)]
+        left_out |= {e.start: e for e in pronouns}
+        if pronouns:
+            sentences.append((sentence, gender))
+    for sentence, gender in sentences:
+        if any(e.start not in left_out and e.rule[0] in _PRONOUNS and e.rule[0] != gender for e in sentence):
+            left_out |= {e.start: e for e in sentence}
+    return list(left_out.values())
 
 
 def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tuple[int, str]]) -> list[Edit]:

@@ -65,11 +65,12 @@ def scanner(lexicon: Lexicon) -> Scanner:
         for form, other in styled_forms(term.word, term.target).items():
             if term.tier == "names" and form.islower():
                 continue  # grace, mark, amber
-            # A capitalised pronoun can belong to a title or mean God, so its context matters.
-            table.setdefault(form, Candidate(term, other, "" if form in CAPITALISED else plain))
+            # A capitalised pronoun can belong to a title or mean God, and one in capitals be an acronym.
+            alone = form in CAPITALISED or (form.isupper() and len(form) < 4)
+            table.setdefault(form, Candidate(term, other, "" if alone else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
-        for form in (name, name.replace("'", "’")):
+        for form in (name, name.replace("'", "’"), name.upper()):
             table.setdefault(form, kept)
     for name in (*SHIPS, *LANDS):
         table.setdefault(name, Candidate(Term(name, "", "-", TOPIC, TOPIC), "", TOPIC))

@@ -1,12 +1,14 @@
 """Read the words around a place in a text, three on either side, as plain prose would have them. Pure functions.
 
 Mark-up, emoji, handles, hashtags and addresses are no words: they are left out where a sentence goes on, and read as
-its end where it stops. The rules and the model for her and his then need to know nothing about them.
+its end where it stops. The rules and the model for her and his then need to know nothing about them. Long blanks stand
+for mark-up too (`markup.sentence_view`).
 """
 
 import html
 import re
 import unicodedata
+from itertools import zip_longest
 
 from augment.rules.tables import word_set
 
@@ -18,7 +20,7 @@ _WEB = (
 )
 _TOKEN = re.compile(_PLAIN)
 _WEB_TOKEN = re.compile(f"{_WEB}|{_PLAIN}")
-_HAS_WEB_TOKENS = re.compile("[<>&#@*~|\\\\\xad\u200b-\u200f\u2060\u2190-\U0010ffff]|\\[/?[a-z]|''|://")
+_HAS_WEB_TOKENS = re.compile(" {4}|[<>&#@*~|\\\\\xad\u200b-\u200f\u2060\u2190-\U0010ffff]|\\[/?[a-z]|''|://")
 _TAG_NAME = re.compile(r"</?(\w+)")
 _TAGS_IN_SENTENCES = word_set(
     "a abbr b big cite code del em font i ins mark q s small span strike strong sub sup tt u wbr"
@@ -55,7 +57,7 @@ def _words_of_web(text: str, start: int, end: int) -> list[str]:
     """The tokens of a range that holds more than plain prose."""
     words = []
     found = _WEB_TOKEN.findall(text, start, end)
-    for token, following in zip(found, [*found[1:], PARAGRAPH], strict=True):
+    for token, following in zip_longest(found, found[1:], fillvalue=PARAGRAPH):
         if token[0] == "#" and len(token) > 1:  # a word of the sentence, or one of the tags after its end
             word = PARAGRAPH if _as_prose(following)[:1] in ("", "\n") else token[1:]
         else:
@@ -73,11 +75,16 @@ def _as_prose(token: str) -> str:
             return ""
         return "." if kind in ("So", "Sk", "Cs", "Co", "Cn") else _READ_AS.get(token, token)
     if token[0] == "<":
-        name = _TAG_NAME.match(token)
-        return "" if name and name.group(1).lower() in _TAGS_IN_SENTENCES else PARAGRAPH
+        return PARAGRAPH if ends_sentence(token) else ""
     if token[0] == "&":
         character = html.unescape(token)
         return "" if character.isspace() or len(character) > 1 else _as_prose(character)
     if token[0] in "@#" or "://" in token:
         return PARAGRAPH
     return "" if token[0] == "[" or token[:2] == "''" else token
+
+
+def ends_sentence(tag: str) -> bool:
+    """Whether a tag such as <p> or </td> ends a sentence, as <b> and </a> do not."""
+    name = _TAG_NAME.match(tag)
+    return name is None or name.group(1).lower() not in _TAGS_IN_SENTENCES

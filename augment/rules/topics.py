@@ -56,6 +56,7 @@ _GLOSS_BEFORE = re.compile(
     r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
     r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
     r"|(?<![\w-])(?<!\bI )(?<!\b[Yy]ou )(?<!\b[Hh]e )(?<!\b[Ss]he )(?<!\bdo )"
+    r"(?<!\b[Aa] )(?<!\b[Tt]he )(?<!\b[Tt]hat )(?<!\b[Tt]his )(?<!\bone )(?<!\bso )(?<!\bvery )"
     r"(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
@@ -165,6 +166,8 @@ def reverent(text: str, start: int, end: int) -> str | None:
     last = text[start - 2]
     if not (last.islower() or (last == "," and text[start - 3 : start - 2].islower())):
         return None
+    if previous_token(text, start)[:1] in ("@", "#"):
+        return None  # a handle or hashtag is no word of the sentence
     return None if is_honour(next_word(text, end)) else "God"
 
 

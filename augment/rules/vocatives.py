@@ -11,8 +11,8 @@ from augment.rules.tables import word_lists, word_set
 _WORDS = word_lists("vocatives")
 EXCLAIMED = word_set("man boy girl woman guys gals")
 _SAID_TO_EVERYBODY = word_set("man guys")
-# Where a sentence or its speech can begin: after a mark, a tag, a speaker's label, a handle.
-_START = r"(?:\A|[.!?,:;>\n\"“‘—–…(*\]-]|@\w+) *"
+# Where a sentence or its speech can begin: after a mark, a tag (blanks here), a speaker's label, a handle.
+_START = r"(?:\A| {3}|[.!?,:;>|\n\"“‘—–…(*\]-]|@\w+) *"
 
 
 def _any_of(words: frozenset[str]) -> str:

@@ -39,6 +39,24 @@ PIECES = st.one_of(
     st.sampled_from(" .,;:!?'’\"“”-_/@<>`\n\r\t"),
 )
 TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=12).map("".join), st.lists(PIECES, max_size=12).map(" ".join))
+# What stands around words in tweets, web pages, chats, TeX, and scanned text.
+MARKS = st.sampled_from(
+    [
+        *"@#&()[]{}<>*_~|\\/:;.,!?-=\"'`$…’“” \n\u200b\u200d\ufeff\u00ad\ufe0f\U0001f602",
+        *sorted(
+            word_set(
+                r"""@kim #sad https://t.co/a \u2019 \u201c \n \" &amp; {{ ** ]( [b] [/b] [quote=kim] '' ''' `` [[ ]] <b>
+</p> \emph{"""
+            )
+        ),
+        *("RT ", "-\n", "\n\n", "{\\bf ", "  ", "   "),
+    ]
+)
+CASED = st.builds(lambda form, style: style(form), st.sampled_from(FORMS), st.sampled_from([str, str.upper, str.title]))
+STYLES_OF_CASE = (str, str.title, str.upper)
+PRONOUNS = st.sampled_from([style(word) for word in ("he", "she", "her", "his", "him") for style in STYLES_OF_CASE])
+WORDS_OR_MARKS = st.one_of(MARKS, MARKS, PRONOUNS, CASED, st.sampled_from(NEUTRAL))
+MARKED = st.lists(WORDS_OR_MARKS, max_size=16).map("".join)
 TERM_LISTS = st.lists(st.sampled_from(ONE_TO_ONE + NEUTRAL), max_size=12)
 STYLES = st.sampled_from([str.lower, str.upper])
 COUNTERPARTS = {t.word: t.target for t in TERMS}
@@ -87,6 +105,21 @@ def test_terms_among_anything_replay(pieces: list[str], glue: str) -> None:
 @given(TEXTS)
 @settings(max_examples=100_000, derandomize=False)
 def test_a_hundred_thousand_random_texts_replay(text: str) -> None:
+    check(text)
+
+
+@given(MARKED)
+@settings(max_examples=500)
+def test_terms_among_marks_replay(text: str) -> None:
+    check(text)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("random_search")
+@seed(SEED)
+@given(MARKED)
+@settings(max_examples=100_000, derandomize=False)
+def test_a_hundred_thousand_random_texts_with_marks_replay(text: str) -> None:
     check(text)
 
 

@@ -23,6 +23,17 @@ from augment import swap
         "The Dowager Countess frowned.",
         "A group (GAL) is unknown to us.",
         "Yet\nDr. Monk left.",
+        "The Lady Tigers won their match.",
+        "Texas Lady Mustangs and the LSU Lady Hornets",
+        "We drank a Lady Baker tea.",
+        "They own a King Charles spaniel.",
+        "Trains run to Brooklyn and Queens.",
+        "They moved from Queens, New York, to Maine.",
+        "The singer Prince sang; the rock band Queen played.",
+        "QUEEN OF THE DAMNED, WONDER WOMAN",
+        "Batman fans cheer that she won and he lost.",
+        "She likes Iron Man better than he does.",
+        "In his cave, Batman slept.",
     ],
 )
 def test_left_alone(text: str) -> None:
@@ -45,6 +56,10 @@ def test_left_alone(text: str) -> None:
         ('<b class="his">her</b> room', '<b class="his">his</b> room'),
         ("a woman-owned firm", "a man-owned firm"),
         ("HEY GAL, LOOK!", "HEY GUY, LOOK!"),
+        ("Lady Hastings met the Kings and Queens of Spain.", "Lord Hastings met the Queens and Kings of Spain."),
+        ("He played Batman and won his first prize.", "She played Batman and won her first prize."),
+        ("His film about Superman bored him.", "Her film about Superman bored her."),
+        ("Batman left. He and she fought.", "Batman left. She and he fought."),
     ],
 )
 def test_persons_are_swapped(text: str, expected: str) -> None:

@@ -1,0 +1,128 @@
+"""What capitals say: nothing in a headline, elsewhere that a pronoun belongs to a name or that a word is an acronym.
+
+Functions take a text and the place of a candidate.
+"""
+
+import re
+from functools import lru_cache
+
+from augment.rules.context import next_word, plain, previous_token
+from augment.rules.pronouns import her_is_object
+from augment.rules.tables import word_lists
+from augment.rules.tokens import words_after
+from augment.rules.topics import is_honour
+
+_WORDS = word_lists("capitals")
+_VERBS = word_lists("pronouns").irregular | word_lists("frames").verbs | _WORDS.after_subject
+_WORD = re.compile(r"[A-Za-z][\w'’-]*")
+_PART = re.compile(r"(?:[^.!?|\n]|\.(?=\S)|(?<=\b[A-Z])\.)+[.!?|]*")
+_NOT_A_NAME = word_lists("names").not_a_name
+_SENTENCE_ENDS = frozenset('.!?:;…)]"”’')
+_LONGEST = 300  # characters of a line that may be a headline
+_LARGE_PER_LOWER = 6  # larger words of a headline for each one without a capital
+_REACH = 60
+_LABEL_START = re.compile(r"(?:^|\n)[ \t]*(?:[A-Z][\w.'’-]*[ ]){0,3}\Z")
+_LABEL_END = re.compile(r"(?: ?#?\d{1,2})?(?: ?\([^()\n]{1,40}\))?\s?:")
+_PRONOUN = re.compile(r"(?<![\w'’-])(?:HE|SHE|HIM|HER)(?![\w'’])")
+_TAIL = re.compile(r"-(?:\d|[a-z]{2})")
+_DEFINED = re.compile(r"(?<=[\w)] )\(([A-Z]{2,6})\)|(?<![\w-])([A-Z]{2,6}) \(((?:[\w-]+ ){1,7}[\w-]+)\)")
+_NUMBERED = re.compile(r"(?<!\w)(HIS|HER|HE|HIM)-?\d")
+_HISTIDINE = re.compile(r"His-?\d")  # begins with letters, so that the search is fast
+
+
+def headline(text: str, start: int) -> bool:
+    """Whether nearly all words of the sentence around `start` have a capital, as in a headline on a line of its own."""
+    near = max(0, start - _LONGEST)
+    first = text.rfind("\n", near, start) + 1 or near
+    last = text.find("\n", start, first + _LONGEST)
+    last = min(first + _LONGEST, len(text)) if last < 0 else last
+    if last - first >= _LONGEST:
+        return False
+    parts = list(_PART.finditer(text, first, last))
+    line = next((part.group() for part in parts if start < part.end()), "")
+    words = _WORD.findall(line)[1:]
+    large = {word for word in words if word not in _WORDS.small}
+    lower = {word for word in large if not word[0].isupper()}
+    commas = line.count(",")
+    is_list = commas * (3 if commas < 3 else 4) > len(words) + 1
+    fewest = 4 if line.rstrip().endswith((".", "!", "?")) else 3  # beside the first word
+    return (
+        len(large) >= fewest and len(lower) * _LARGE_PER_LOWER <= len(large) and not (lower & _WORDS.lower or is_list)
+    )
+
+
+def label(text: str, start: int, end: int) -> bool:
+    """Whether the word ends the name of a speaker at the beginning of a line: "Pizza Guy: Hello"."""
+    near = start - _REACH if start > _REACH else 0
+    return bool(_LABEL_END.match(text, end) and _LABEL_START.search(text, near, start))
+
+
+def acronym(text: str, start: int, end: int) -> bool:
+    """Whether the gendered word in capitals at [start, end) is an acronym: HE staff, HER-2."""
+    source = text[start:end]
+    if next_word(text, end)[:2].isupper() and text[end : end + 1] != "-":
+        return False
+    if _TAIL.match(text, end) and (text[end + 1].isdigit() or _PRONOUN.match(source)):
+        return True
+    return _no_pronoun(text, start, end) or source in _acronyms(text)
+
+
+def pronoun_in_name(text: str, start: int, end: int, source: str) -> str | None:
+    """Reason to leave a capitalised pronoun alone: "She Loves You", What Her Mother Saw, She-Ra, HER-2."""
+    if source.isupper() and len(source) > 1:
+        return "acronym" if acronym(text, start, end) else None
+    if source == "His" and _about_histidine(text):
+        return "acronym"
+    if text[end : end + 1] == "-":
+        return "name" if text[end + 1 : end + 2].isupper() else None
+    following = next_word(text, end)
+    if source not in ("He", "She"):
+        token = previous_token(text, start)
+        between = text[start - 1 : start] == " " and plain(token)[:1].isupper() and token[-2] not in _SENTENCE_ENDS
+        return "name" if between and following[:1].isupper() and not is_honour(following) else None
+    if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
+        return None
+    if following in _NOT_A_NAME or (following.isupper() and len(following) > 1):
+        return None
+    return "name"
+
+
+@lru_cache(maxsize=4)
+def _about_histidine(text: str) -> bool:
+    """Whether the text writes "His" with a number (His57), so that it is the abbreviation of an amino acid."""
+    return bool(_HISTIDINE.search(text))
+
+
+@lru_cache(maxsize=4)
+def _acronyms(text: str) -> frozenset[str]:
+    """The acronyms that a text explains in brackets, or uses where no pronoun can stand."""
+    known = set(_NUMBERED.findall(text))
+    for match in _DEFINED.finditer(text):
+        short = match.group(1) or match.group(2)
+        words = match.group(3) or text[max(0, match.start() - 80) : match.start()]
+        initials = "".join(word[0] for word in _WORD.findall(words) if word not in _WORDS.small).upper()
+        if initials.endswith(short) if match.group(1) else initials == short:
+            known.add(short)
+    known |= {m.group() for m in _PRONOUN.finditer(text) if _no_pronoun(text, m.start(), m.end())}
+    return frozenset(known | {"HIS"} if known else known)
+
+
+def _no_pronoun(text: str, start: int, end: int) -> bool:
+    """Whether no pronoun can stand here: behind an article; HE before a noun; HIM before a noun."""
+    source = text[start:end]
+    if source not in ("HE", "SHE", "HIM", "HER", "HIS"):
+        return False
+    before = plain(previous_token(text, start))
+    if before.lower() in _WORDS.articles:
+        return True
+    following = next_word(text, end)
+    is_word = text[end : end + 1] == " " and following.isalpha() and following.islower()
+    if source == "HIM":
+        return is_word and not her_is_object(text, start, end)[0]
+    if source not in ("HE", "SHE"):
+        return False
+    if before.lower() in _WORDS.before_noun:
+        return True
+    if not is_word or len(following) < 3 or following in _VERBS or following.endswith(("ed", "ly")):
+        return False
+    return not following.endswith("s") or words_after(text, end)[1] in _WORDS.finite

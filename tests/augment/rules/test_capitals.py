@@ -1,0 +1,57 @@
+"""What capitals say: nothing at the start of a sentence or in a headline, and that a word is an acronym elsewhere."""
+
+import pytest
+
+from augment import swap
+
+SENTENCE_STARTS = [
+    ("She moved to Ohio. Her Polish mother stayed.", "He moved to Ohio. His Polish father stayed."),
+    ("Ask Jim! His Honda is new.", "Ask Jim! Her Honda is new."),
+    ("They live in Oslo.[3] Her English is good.", "They live in Oslo.[3] His English is good."),
+    ('"We love Rome." His French friend left.', '"We love Rome." Her French friend left.'),
+    ("He works at N.A.S.A. His PhD helps.", "She works at N.A.S.A. Her PhD helps."),
+    ("We saw Maria and Her Friends.", "We saw Maria and Her Friends."),
+]
+HEADLINES = [
+    ("When She Met Her Husband", "When He Met His Wife"),
+    ("Singer Says He Will Sell His House", "Singer Says She Will Sell Her House"),
+    ("Texas Woman Finds Her Lost Dog After Storm", "Texas Man Finds His Lost Dog After Storm"),
+    ("Son of Two Teachers Wins Chess Prize", "Daughter of Two Teachers Wins Chess Prize"),
+    ("France Beats U.S. Women's Relay Team", "France Beats U.S. Men's Relay Team"),
+    ("Mayor Defends Her Record", "Mayor Defends His Record"),
+    ("Superman Loses His Cape Again", "Superman Loses His Cape Again"),
+    ("Hu Wen, Li Bo, He Guo, Jia Lin, Wu Fei", "Hu Wen, Li Bo, He Guo, Jia Lin, Wu Fei"),
+    ("Jesus is the Son of God.", "Jesus is the Son of God."),
+    ("We sang The Girl Next Door to him.", "We sang The Girl Next Door to her."),
+]
+SEXES = [
+    ("A choir of Male and Female voices.", "A choir of Female and Male voices."),
+    ("Male Dutch nurses met a Female Cook.", "Female Dutch nurses met a Male Cook."),
+    ("Suspect: White Male, 30", "Suspect: White Female, 30"),
+    ("The Boys and Girls sang.", "The Girls and Boys sang."),
+    ("Troy Female Seminary closed.", "Troy Female Seminary closed."),
+]
+ACRONYMS = [
+    ("HE colleges are few. The HE budget fell.", "HE colleges are few. The HE budget fell."),
+    ("HIM staff run the HIS servers.", "HIM staff run the HIS servers."),
+    ("HER-2 and HER2 tests, a HIS-tag", "HER-2 and HER2 tests, a HIS-tag"),
+    ("The Money Order Machine (MOM) broke; MOM is old.", "The Money Order Machine (MOM) broke; MOM is old."),
+    ("It is HIS turn, HE said, so tell HIM now!", "It is HER turn, SHE said, so tell HER now!"),
+    ("my MOM said SHE did it", "my DAD said HE did it"),
+    ("HE WROTE TO HIS MOTHER.", "SHE WROTE TO HER FATHER."),
+    ("His12 and His are histidines.", "His12 and His are histidines."),
+]
+LABELS = [
+    ("GUY: Stop! GIRL: No.", "GAL: Stop! BOY: No."),
+    ("GAL 2 (angry): Stop!", "GUY 2 (angry): Stop!"),
+    ("<b>Man No. 2:</b> Hi", "<b>Woman No. 2:</b> Hi"),
+    ("Tall Girl: Hi\nCoffee Guy: Bye", "Tall Boy: Hi\nCoffee Gal: Bye"),
+    ("Then Woman Two sat beside Man B.", "Then Man Two sat beside Woman B."),
+]
+
+
+@pytest.mark.parametrize(("original", "counterfactual"), [*SENTENCE_STARTS, *HEADLINES, *SEXES, *ACRONYMS, *LABELS])
+def test_capitals_are_read(original, counterfactual):
+    pair = swap(original)
+    assert pair.counterfactual == counterfactual
+    assert pair.reverse().counterfactual == original
