@@ -118,6 +118,12 @@ def load_lexicon(tiers: Sequence[str] | None = None, path: str | Path | None = N
     return Lexicon((*own, *kept), (*names, "user") if extend else ("user",))
 
 
+@cache
+def given_names() -> frozenset[str]:
+    """The names of the `names` tier in lower case, by which rules know that a capitalised word is a person."""
+    return frozenset(name.lower() for pair in _shipped(("names",)).rows for name in (pair.masculine, pair.feminine))
+
+
 def read_terms(path: Path, tier: str) -> list[TermPair]:
     """Read one file of term pairs. Raises FileNotFoundError, or ValueError naming the line and the remedy."""
     if not path.is_file():

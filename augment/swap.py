@@ -10,14 +10,14 @@ from operator import attrgetter
 
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pair import CounterfactualPair, Edit, KeptTerm, apply_edits
-from augment.rules import capitals, guards, line_ends, markup, reference, topics
+from augment.rules import capitals, guards, line_ends, markup, reference, senses, titles, topics
 from augment.rules.agreement import append_edit, with_possessive
 from augment.rules.case import recase
 from augment.rules.context import QUOTES
 from augment.rules.kept import kept_reason, pronouns_follow
 from augment.rules.pronouns import her_is_object, his_is_absolute
 from augment.rules.scan import FEMININE, MASCULINE, TOPIC, Candidate, find_candidates, scanner
-from augment.rules.titles import SPECIAL, generic_masculine
+from augment.rules.senses import generic_masculine
 
 __all__ = ["CounterfactualPair", "Edit", "KeptTerm", "Reader", "apply_edits", "kept_terms", "swap"]
 
@@ -25,6 +25,8 @@ __all__ = ["CounterfactualPair", "Edit", "KeptTerm", "Reader", "apply_edits", "k
 Reader = Callable[[str, int, int], bool | None]
 _Kept = tuple[int, int, str, str]  # start, end, source, reason
 
+# Words whose counterpart depends on the context, each with the function that decides.
+_SPECIAL = titles.SPECIAL | senses.SPECIAL
 _DIRECTION = {MASCULINE: "m->f ", FEMININE: "f->m "}
 _TITLE_CONFIDENCE = 0.97  # of a rule of titles.py; a plain lexicon swap has 1.0
 _READER_CONFIDENCE = 0.97  # a small tagger's accuracy on human-annotated text
@@ -71,7 +73,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             decision = "code"
         elif left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER:
             decision = guards.odd_neighbour(text, start, end, spans)
-        if decision is None and right in QUOTES and left in QUOTES and guards.mentioned(view, start):
+        if decision is None and right in QUOTES and left in QUOTES and guards.mentioned(view, start, end):
             decision = "word spoken about"
         if is_broken and decision is None:
             decision = line_ends.rejoined(text, start, end, candidate, table)
@@ -83,8 +85,10 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             decision = _decide(view, start, end, source, candidate, reader, kept_names)
         if isinstance(decision, str):
             kept.append((start, end, source, decision))
+            if source in topics.SEXED:  # the Lord
+                named_topics.append((start, source))
         else:
-            append_edit(view, decision, candidate.term, edits)
+            append_edit(view, decision, candidate.term, edits, table)
     edits.sort(key=attrgetter("start"))  # in "the heroine and her hero" the two nouns are edited before the pronoun
     if kept_names:
         edits = _without(
@@ -93,6 +97,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     if named_topics:
         impersonal = reference.pronouns_of_ships_and_countries(view, edits, named_topics)
         edits = _without(impersonal, "ship or country", edits, kept)
+        edits = _without(reference.pronouns_of_animals_and_god(view, edits, named_topics), "animal or God", edits, kept)
     if view != original:  # a term of several words, or its possessive ending, may reach across mark-up
         edits = _without([e for e in edits if original[e.start : e.end] != e.source], "code", edits, kept)
     return edits, kept
@@ -150,6 +155,8 @@ def _decide_pronoun(
         if reason:
             return reason
     is_her = candidate.term.word == "her"
+    if is_her and topics.of_a_machine(text, start, end):
+        return "fixed phrase"
     answer = reader(text, start, end) if reader is not None else None
     if answer is None:
         answer, confidence, rule = (her_is_object if is_her else his_is_absolute)(text, start, end)
@@ -164,7 +171,7 @@ def _decide_noun(text: str, start: int, end: int, source: str, candidate: Candid
     term, target, _ = candidate
     direction = _DIRECTION.get(term.gender, "")
     rule, confidence = term.tier, 1.0
-    special = SPECIAL.get(term.word)
+    special = _SPECIAL.get(term.word)
     if special is not None:
         decision = special(text, start, end)
         if decision is None:

@@ -1,9 +1,11 @@
 """Change what depends on a swapped word: its article, its possessive ending, a counterpart joined with it."""
 
 import re
+from collections.abc import Mapping
 
 from augment.pair import Edit
 from augment.rules.case import recase
+from augment.rules.context import previous_token, sentence_span, starts_sentence
 from augment.rules.scan import Term
 
 _VOWELS = tuple("aeiou")
@@ -11,18 +13,20 @@ _VOWEL_SOUNDS = ("heir", "honour", "honor", "honest")  # the h is silent
 _CONSONANT_SOUNDS = ("ewe", "uter")  # these begin like "you"
 _ARTICLE = re.compile(r"(?<!\w)(an?)\s+\Z", re.IGNORECASE)
 _OWNER = re.compile(r"['’](?![sS]\b) ?[\w-]")
-_JOINED_BEFORE = re.compile(r"(?<![\w-])([A-Za-z]+),? (?:and|or|nor|&|to) (?:the |an? |his |her |their )?\Z")
-_JOINED_AFTER = re.compile(r",? (?:and|or|nor|&|to) (?:the |an? |his |her |their )?([A-Za-z]+)(?![\w-])")
+# Before god these make an exclamation: oh my god.
+_EXCLAIMED = re.compile(r"\b(?:my|oh|o|thank|good|dear|by|to|for) \Z", re.IGNORECASE)
 
 
-def append_edit(text: str, edit: Edit, term: Term, edits: list[Edit]) -> None:
-    """Append an edit of `term` to `edits`, with the edits of its article and of a counterpart joined with it."""
+def append_edit(text: str, edit: Edit, term: Term, edits: list[Edit], table: Mapping[str, object]) -> None:
+    """Append an edit of `term` to `edits`, with the edits of its article and of counterparts in the same sentence.
+
+    table: the surface forms that are swapped by themselves.
+    """
     if edit.target[0] in "aeiouAEIOU" or edit.source[0] in "aeiouAEIOU":
         _append_article(text, edit, edits)
+    edits.append(edit)
     if term.use == "feminine" or term.target == "count":
-        _append_coordinated(text, edit, term, edits)
-    else:
-        edits.append(edit)
+        _append_counterparts(text, edit, term, edits, table)
 
 
 def _append_article(text: str, edit: Edit, edits: list[Edit]) -> None:
@@ -45,25 +49,35 @@ def _starts_with_vowel(word: str) -> bool:
     return lower.startswith(_VOWEL_SOUNDS) or (lower.startswith(_VOWELS) and not lower.startswith(_CONSONANT_SOUNDS))
 
 
-def _append_coordinated(text: str, edit: Edit, term: Term, edits: list[Edit]) -> None:
-    """Append an edit; also swap a counterpart joined with the word: "hero and heroine" -> "heroine and hero".
+def _append_counterparts(text: str, edit: Edit, term: Term, edits: list[Edit], table: Mapping[str, object]) -> None:
+    """Append an edit of each masculine counterpart beside the word: "a hero and a heroine" -> "a heroine and a hero".
 
-    A masculine counterpart that is not joined with it is left alone, because it is said of men and women (`use` is
-    `feminine`).
+    A masculine counterpart that stands alone is left alone, because it is said of men and women (`use` is `feminine`).
     """
-    before = _JOINED_BEFORE.search(text, max(0, edit.start - 40), edit.start)
-    after = _JOINED_AFTER.match(text, edit.end)
-    for match, comes_first in ((before, True), (after, False)):
-        if match is None or match.group(1).lower() != term.target or match.group(1).istitle():
+    first, last = sentence_span(text, edit.start)
+    for masculine, feminine in _in_both_numbers(term).items():
+        if masculine in table and masculine != "count":
             continue
-        start, end = match.span(1)
-        if comes_first and any(earlier.start < end and start < earlier.end for earlier in edits[-2:]):
-            continue
-        target = recase(match.group(1), term.word)
-        other = Edit(start, end, match.group(1), target, "m->f joined with its counterpart", 1.0)
-        edits += [other, edit] if comes_first else [edit, other]
-        return
-    edits.append(edit)
+        for match in re.finditer(rf"(?<![\w-]){masculine}(?![\w-])", text[first:last], re.IGNORECASE):
+            source = match.group()
+            start, end = first + match.start(), first + match.end()
+            named = source.istitle() and not starts_sentence(previous_token(text, start))
+            if named or any(e.start == start for e in edits) or _EXCLAIMED.search(text, max(0, start - 8), start):
+                continue
+            target = recase(source, feminine)
+            edits.append(Edit(start, end, source, target, "m->f joined with its counterpart", 1.0))
+
+
+def _in_both_numbers(term: Term) -> dict[str, str]:
+    """The masculine counterpart of a feminine term in singular and plural, each with its feminine form."""
+    masculine, feminine = term.target, term.word
+    if not masculine.isalpha():
+        return {}
+    if masculine[-1] == "s" and feminine[-1] == "s":
+        one = masculine[: -2 if masculine.endswith("oes") else -1], feminine[: -2 if feminine.endswith("sses") else -1]
+        return {masculine: feminine, one[0]: one[1]}
+    many = masculine + ("es" if masculine[-1] == "o" else "s"), feminine + ("es" if feminine.endswith("ss") else "s")
+    return {masculine: feminine, many[0]: many[1]}
 
 
 def with_possessive(text: str, end: int, source: str, target: str) -> tuple[int, str]:

@@ -5,7 +5,7 @@ of the frame that decides, or None if no frame does. Most frames rest on what ca
 adjective that ends its clause, a price, a second object without an article.
 """
 
-from augment.lexicon import load_lexicon
+from augment.lexicon import given_names
 from augment.rules.tables import word_lists, word_set
 from augment.rules.tokens import PARAGRAPH
 from augment.rules.verbs import VERB_FRAMES
@@ -21,7 +21,6 @@ _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
 _COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _WORDS.days | _WORDS.some
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
 _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
-_GIVEN_NAMES = frozenset(n.lower() for p in load_lexicon(["names"]).rows for n in (p.masculine, p.feminine))
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
 _OTHER_VERBS = frozenset().union(
     *(_BRINGING, _WORDS.calling, _WORDS.awarding, _WORDS.meted, _WORDS.appointing, _WORDS.pronouncing),
@@ -199,7 +198,11 @@ def name_frame(before: list[str], after: list[str]) -> Reading:
     name, owns, _ = after[0].partition("'")
     if name in _WORDS.not_names or name[-3:] in ("ish", "ese", "ian", "can"):
         return None
-    if frame == "two objects" and before[1] not in _WORDS.be and (owns or (name in _GIVEN_NAMES and after[1] in _ENDS)):
+    if (
+        frame == "two objects"
+        and before[1] not in _WORDS.be
+        and (owns or (name in given_names() and after[1] in _ENDS))
+    ):
         return True, "second object"
     if owns:
         return None
@@ -210,3 +213,9 @@ def name_frame(before: list[str], after: list[str]) -> Reading:
     if before[0] in _WORDS.appointing or (before[0] in _WORDS.calling and after[1] in _ENDS):
         return True, "object complement"
     return None
+
+
+def phone_frame(before: list[str], after: list[str]) -> Reading:
+    """The reading of "her" between a call and whom it reaches: "Call her mom." (not "Call her Mom.")."""
+    phoned = before[0] in _WORDS.phoning and after[0] in _WORDS.phoned
+    return (False, "whom a call reaches") if phoned and after[1] in _ENDS else None

@@ -9,7 +9,7 @@ from functools import cache
 
 from augment.lexicon import WEIGHTS_DIR
 from augment.rules.context import next_word
-from augment.rules.frames import her_frame, name_frame
+from augment.rules.frames import her_frame, name_frame, phone_frame
 from augment.rules.pronoun_model import HashedModel, load_model
 from augment.rules.tables import word_lists
 from augment.rules.tokens import PARAGRAPH, words_after, words_before
@@ -72,8 +72,9 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     if nearest == "or" and after[1] in _COUNTERPART:
         return _COUNTERPART[after[1]], 0.99, "her: joined with him or his"
     frame = her_frame(before, after)
-    if frame is None and text[end - 1].islower() and text[end + 1 : end + 2].isupper() and next_word(text, end):
-        frame = name_frame(before, after)
+    if frame is None:
+        is_name = text[end - 1].islower() and text[end + 1 : end + 2].isupper() and next_word(text, end)
+        frame = name_frame(before, after) if is_name else phone_frame(before, after)
     if frame:
         return frame[0], 0.95, "her: " + frame[1]
     probability = _model("her").probability(before, after)

@@ -1,4 +1,6 @@
-"""Find the pronouns that refer to what a swap leaves alone: a kept name, or a ship or country called she."""
+"""Find the pronouns that refer to what a swap leaves alone: a kept name, a ship or country called she, a cow, God."""
+
+import re
 
 from augment.pair import Edit
 from augment.rules import topics
@@ -9,6 +11,7 @@ _PRONOUNS = {
     MASCULINE: frozenset({"he", "him", "his", "himself"}),
     FEMININE: frozenset({"she", "her", "hers", "herself"}),
 }
+_OPENS_SENTENCE = re.compile(r"[\W\d]*(?:\w+ )?")  # She ...; Then she ...
 _SAME_PERSON = 200  # characters: a feminine pronoun refers to a woman who is named this close before it
 
 
@@ -43,6 +46,10 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
     `named` holds (start, word) of the words that name ships and countries.
     """
     women = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
+    named = [(start, word) for start, word in named if word not in topics.SEXED]
+    if not named:
+        return []
+    nouns = {e.start for e in edits if not _is_pronoun(e.source, e.rule[0])}
     is_about_a_ship = topics.about_a_ship(text, named)
     impersonal = []
     previous_end = -1  # of the last pronoun that means no person
@@ -50,6 +57,7 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
         if e.rule[0] != FEMININE or not _is_pronoun(e.source, FEMININE):
             continue
         same_sentence = previous_end >= 0 and "." not in text[previous_end : e.start]
+        same_sentence = same_sentence and e.end + 1 not in nouns  # no ship has a husband
         same_topic = same_sentence and not any(previous_end <= place < e.start for place in women)
         no_woman_near = not any(e.start - _SAME_PERSON < place < e.start for place in women)
         if (
@@ -58,6 +66,33 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
             or topics.impersonal(text, named, e.start, e.source, women)
         ):
             previous_end = e.end
+            impersonal.append(e)
+    return impersonal
+
+
+def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[int, str]]) -> list[Edit]:
+    """The edits of pronouns that mean an animal of one sex or God, and of the son of God.
+
+    `named` holds (start, word). Such a pronoun stands after the word, in the same sentence or at the beginning of the
+    next one, and no person of that gender is named before it.
+    """
+    impersonal = []
+    nouns = {e.start for e in edits if not _is_pronoun(e.source, e.rule[0])}
+    for start, word in named:
+        gender = topics.SEXED.get(word, "")
+        first, last = sentence_span(text, start)
+        if not gender or not topics.antecedent(text, first, start, word):
+            continue
+        for e in edits:
+            if e.start < first or e.rule[0] != gender:
+                continue
+            opens_next = e.start > last and _OPENS_SENTENCE.fullmatch(text, last, e.start)
+            if opens_next:
+                last = sentence_span(text, e.start)[1]
+            divine_son = e.source in ("son", "Son") and topics.his_son(text, e.start)
+            has_relative = e.end + 1 in nouns and word not in topics.DIVINE
+            if not start <= e.start <= last or has_relative or not (_is_pronoun(e.source, gender) or divine_son):
+                break  # somebody else of that gender
             impersonal.append(e)
     return impersonal
 

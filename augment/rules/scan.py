@@ -13,7 +13,7 @@ from typing import NamedTuple
 from augment.lexicon import Lexicon
 from augment.rules.case import styled_forms
 from augment.rules.tables import read_table
-from augment.rules.topics import LANDS, SHIPS
+from augment.rules.topics import LANDS, SEXED, SHIPS
 
 MASCULINE, FEMININE = "m", "f"
 CAPITALISED = frozenset({"He", "She", "Him", "Himself", "Herself"})
@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
     """One surface form: its term and the counterpart in the same letter case. A kept name has no target.
 
     `plain_rule` is set for pronouns with a single counterpart, whose context does not matter. It is `TOPIC` for words
-    that are not gendered but name a ship or a country.
+    that are not swapped but name a ship, a country, an animal or God.
     """
 
     term: Term
@@ -72,7 +72,7 @@ def scanner(lexicon: Lexicon) -> Scanner:
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
         for form in (name, name.replace("'", "’"), name.upper()):
             table.setdefault(form, kept)
-    for name in (*SHIPS, *LANDS):
+    for name in (*SHIPS, *LANDS, *SEXED):
         table.setdefault(name, Candidate(Term(name, "", "-", TOPIC, TOPIC), "", TOPIC))
     heads = {form: form.translate(BLANKS).split()[0] for form in table}
     longer = frozenset(head for form, head in heads.items() if head != form)

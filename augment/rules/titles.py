@@ -1,4 +1,4 @@
-"""Swap terms of address, words that only sometimes name a person, and words with several counterparts.
+"""Swap terms of address and titles, whose counterpart depends on what follows.
 
 Functions take a text and the place of a candidate. They return the counterpart (in lower case or already cased), the
 end of the edit and the name of the rule, or None if the word must be left alone.
@@ -8,8 +8,7 @@ import re
 from collections.abc import Callable
 
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
-from augment.rules.tables import word_set
-from augment.rules.tokens import words_before
+from augment.rules.tables import word_lists, word_set
 from augment.rules.vocatives import ENDS_ADDRESS, is_address
 
 Decision = tuple[str, int, str] | None
@@ -33,28 +32,10 @@ _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 _AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
 _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
 _OF_PLACE = re.compile(r" of [A-Z]")
-_NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
-_AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
-_CLAUSE_END = re.compile(r"[.;!?\n]|\Z")
-_HORSES = re.compile(
-    r"\b(?:horses?|stables?|mares?|saddles?|saddled|carriages?|pon(?:y|ies)|stallions?|bridles?|reins|harness|stirrups?"
-    r"|coach(?:man)?|livery|gallop\w*|riding|mounted|kennels?)\b",
-    re.IGNORECASE,
-)
-_NOT_DESCRIBING = word_set("to will would can could must shall should may might stable head who men women people horse")
-_DEGREE = re.compile(r"(?:['’]s?|\s+of\b|\s+degrees?\b|['’]?s?\s+(?:degrees?|program|in)\b|-level)", re.I)
-GENERIC = word_set("actor actors waiter waiters landlord chairman businessman fireman policeman craftsman foreman")
-_SAID_OF_A_WOMAN = re.compile(
-    r"\b(?:she['’]s|(?:she|her|herself|woman|women|girl|mother|sister|daughter|wife|aunt|lady|female|actresses)"
-    r"(?: (?:who|also|later|soon|first|has|had|have))* (?:is|was|were|are|be|been|became|becomes|become))"
-    r"(?: also| not| still| now)?(?: (?:an?|the|one of the))?"
-    r"(?: (?!(?:of|to|by|with|opposite|dating|married|engaged)\b)[\w-]+){0,2} \Z"
-    r"|\b(?:she|her)\b(?:(?!\b(?:who|he|husband|son|brother|father)\b)[^.;:!?]){0,40} as(?: an?)?(?: [\w-]+)? \Z",
-    re.IGNORECASE,
-)
-_WEDDING = re.compile(
-    r"\b(?:brides?\w*|groom\w*|weddings?|marr(?:y|ied|iage)|speech|toast|rings?|altar|ushers?)\b", re.I
-)
+_WORDS = word_lists("titles")
+_FUNCTION_WORDS = word_lists("names").function_words
+_CALL_ENDS = re.compile(r"\s*[,.!?]")
+_LOWER_NAME = re.compile(r"\.?[^\S\n]*\n?[^\S\n]+([a-z][a-z'’-]+)(?: +([a-z]+)|(['’]s))?")
 
 
 def mister(text: str, start: int, end: int) -> Decision:
@@ -70,7 +51,7 @@ def _not_a_title(text: str, start: int, end: int) -> bool:
     """Whether MR or MS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company."""
     source = text[start:end]
     if source == "ms":
-        return not _NAME_AFTER_STOP.match(text, end)
+        return not (_NAME_AFTER_STOP.match(text, end) or _before_lower_name(text, start, end))
     if source == "MS":
         return not text.startswith(".", end) or not _CAPITALS_AFTER.match(text, end)
     return source == "MR" and not _CAPITALS_AFTER.match(text, end)
@@ -85,6 +66,8 @@ def miss(text: str, start: int, end: int) -> Decision:
     """Swap Miss for Mr. before a name, and for sir as a form of address; leave the verb alone."""
     source = text[start:end]
     if source.islower():
+        if _before_lower_name(text, start, end):
+            return "mr" + "." * (text[end] != "."), end, "title"
         return ("sir", end, "title: address") if is_address(text, start, end) and not _verb_miss(text, start) else None
     abbreviated = text[end : end + 1] == "."  # "Miss. Carter", but "Thank you, Miss. Now go"
     if abbreviated and _STATE.search(text, start - 30 if start > 30 else 0, start):
@@ -98,6 +81,28 @@ def miss(text: str, start: int, end: int) -> Decision:
         full_stop = "" if abbreviated or _BARE_TITLE.search(text) else "."
         return "mr" + full_stop, end, "title"
     return ("sir", end, "title: address") if is_address(text, start, end) else None
+
+
+def _before_lower_name(text: str, start: int, end: int) -> bool:
+    """Whether ms or miss stands before a name, all in lower case: "ms. brown", "hi miss brown", "miss brown is".
+
+    Ms could be the unit, and miss the verb, so there must be evidence: a full stop, or the words around.
+    """
+    match = _LOWER_NAME.match(text, end)
+    if match is None or match[1] in _FUNCTION_WORDS or match[1] in _WORDS.no_lower_names:
+        return False
+    token = previous_token(text, start)
+    before = plain(token).lower()
+    if before in _WORDS.greetings:
+        return True
+    if text[start:end] == "ms" and text[end] == ".":
+        return not before[-1:].isdigit() and before not in _WORDS.before_units
+    if before in _WORDS.before_names and text[start:end] != "ms":
+        return True
+    opens = starts_sentence(token) or token.endswith(", ")
+    if match[2] in _WORDS.after_names or match[3]:
+        return opens or before in _WORDS.before_clauses
+    return (opens or before in _WORDS.before_calls) and _CALL_ENDS.match(text, match.end(1)) is not None
 
 
 def _verb_miss(text: str, start: int) -> bool:
@@ -208,61 +213,6 @@ def _before_name(text: str, start: int, end: int, target: str) -> Decision:
     return None
 
 
-def groom(text: str, start: int, end: int) -> Decision:
-    """Swap groom for bride after a determiner or before "and bride"; leave the verb and stable hands alone."""
-    first, second, _ = words_before(text, start)
-    first_of_clause = max(text.rfind(mark, 0, start) for mark in ".;!?\n") + 1
-    clause_end = _CLAUSE_END.search(text, end)
-    if _HORSES.search(text, first_of_clause, clause_end.start() if clause_end else len(text)):
-        return None
-    described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
-    joined = _AND_BRIDE.match(text, end)
-    return ("bride", end, "kinship") if first in _NOUN_BEFORE or described or joined else None
-
-
-def grooms(text: str, start: int, end: int) -> Decision:
-    """Swap grooms for brides if brides is near; leave stable hands and the verb alone."""
-    near = text[max(0, start - 24) : end + 24].lower()
-    return ("brides", end, "kinship") if "brides" in near else None
-
-
-def mummy(text: str, start: int, end: int) -> Decision:
-    """Swap mummy for daddy if it means a parent (my mummy, Mummy said); leave the Egyptian kind alone."""
-    token = previous_token(text, start)
-    before = plain(token).lower()
-    if before in ("my", "your", "his", "her", "our", "their", "and", "dear") and token.endswith(" "):
-        return "daddy", end, "kinship"
-    if text[start:end] == "Mummy" and before not in ("the", "a", "an") and not text.startswith(" of", end):
-        return "daddy", end, "kinship"
-    return None
-
-
-def bachelor(text: str, start: int, end: int) -> Decision:
-    """Swap bachelor for bachelorette if it means a person; leave degrees alone."""
-    if text[start].isupper() and not starts_sentence(previous_token(text, start)):
-        return None
-    if _DEGREE.match(text, end):
-        return None
-    return "bachelorette" + "s" * (text[end - 1] in "sS"), end, "kinship"
-
-
-def generic_masculine(text: str, start: int, word: str) -> bool:
-    """Whether a masculine occupation is said of a woman ("She is an actor"): swapping it would reverse the sense."""
-    return word in GENERIC and bool(_SAID_OF_A_WOMAN.search(text[start - 60 if start > 60 else 0 : start]))
-
-
-def best_man(text: str, start: int, end: int) -> Decision:
-    """Swap best man for maid of honour at a wedding, otherwise for best woman (the best man for the job).
-
-    Words about weddings nearby, or a missing article (as best man), tell that it is a wedding.
-    """
-    near = text[start - 80 if start > 80 else 0 : end + 80]
-    if text[end - 3 : end].lower() == "men":
-        return "maids of honour" if _WEDDING.search(near) else "best women", end, "kinship"
-    determined = plain(previous_token(text, start)).lower() in ("the", "a", "that", "this", "no", "very")
-    return "best woman" if determined and not _WEDDING.search(near) else "maid of honour", end, "kinship"
-
-
 SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "mr": mister,
     "ms": ms,
@@ -277,11 +227,4 @@ SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "count": count,
     "sultan": sultan,
     "sultana": sultana,
-    "groom": groom,
-    "grooms": grooms,
-    "mummy": mummy,
-    "bachelor": bachelor,
-    "bachelors": bachelor,
-    "best man": best_man,
-    "best men": best_man,
 }

@@ -7,14 +7,28 @@ finds the words that name ships and countries; `impersonal` tells which pronouns
 import re
 from collections.abc import Iterable
 
-from augment.rules.context import QUOTES, next_word, plain, previous_token
+from augment.lexicon import given_names
+from augment.rules.context import QUOTES, next_word, plain, previous_token, sentence_span
 from augment.rules.tables import word_lists
 from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("topics")
-# Words for ships and countries, which are called she. `scan.py` finds them together with the gendered words.
+# Words for ships and countries, which are called she, and for animals of one sex and God, of whom the lexicon changes
+# nothing but the pronoun. `scan.py` finds them together with the gendered words.
 SHIPS = _WORDS.ships
 LANDS = _WORDS.lands
+DIVINE = _WORDS.divine
+SEXED = dict.fromkeys(_WORDS.she_animals, "f") | dict.fromkeys(_WORDS.he_animals | DIVINE, "m")
+_ANIMAL_BEFORE = re.compile(
+    r"(?:\A|(?<=[\s(\"“‘>]))(?:the|an?|this|that|each|every|our|my|your|their|one|another|old|some|no)\s(?:[\w-]+\s){0,2}\Z",
+    re.IGNORECASE,
+)
+_DIVINE_EXCLAIMED = re.compile(r"\b(?:my|oh|o|thank|good|dear|by|to|swear|for) (?:the )?\Z", re.IGNORECASE)
+_DIVINE_EXCLAIMS = re.compile(
+    r"['’]?s? ?(?:sake|forbid|knows|bless|damn|willing|help)\b|[!]|,(?! (?:for|who|because)\b)"
+)
+_HIS_SON = re.compile(r"\b[Hh]is (?:(?:one|and|only|own|begotten|beloved) )*\Z")
+_SOMEBODY = re.compile(r"\b[A-Z][a-z]+")
 _SHIP_VERBS = re.compile(
     r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
     r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
@@ -33,6 +47,11 @@ _GENERIC_TAIL = _WORDS.generic_tail | {
     "\n\n",
 }
 _BEFORE_MANKIND = _WORDS.before_mankind | {"", "\n\n"}
+# In the whole sentence, and the weaker signs near the word.
+_GRAMMAR_OF_SENTENCE = re.compile(
+    r"\b(?:pro)?nouns?\b|\b(?:grammatical|masculine|feminine|neuter)(?: \w+)? genders?\b|\bdeclension|\bneuter\b",
+    re.IGNORECASE,
+)
 _GRAMMAR = re.compile(
     r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
     re.IGNORECASE,
@@ -96,6 +115,33 @@ def about_a_ship(text: str, named: list[tuple[int, str]]) -> bool:
     return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in named[:3])
 
 
+def of_a_machine(text: str, start: int, end: int) -> bool:
+    """Whether "her" means a car or an engine: Fill her up, let her rip."""
+    phrase = "_".join((plain(previous_token(text, start)), "her", next_word(text, end)))
+    return phrase.lower() in _WORDS.of_machines
+
+
+def antecedent(text: str, first: int, start: int, word: str) -> bool:
+    """Whether a word of `SEXED` at `start` is what a pronoun after it means: nobody else stands before it.
+
+    first: where the sentence begins.
+    """
+    before = text[first:start]
+    if any(
+        i > 0 or name in given_names() for i, name in ((m.start(), m[0].lower()) for m in _SOMEBODY.finditer(before))
+    ):
+        return False
+    if word in DIVINE:
+        exclaimed = _DIVINE_EXCLAIMED.search(before) and not before.endswith("the ")
+        return not exclaimed and not _DIVINE_EXCLAIMS.match(text, start + len(word))
+    return bool(_ANIMAL_BEFORE.search(before))
+
+
+def his_son(text: str, start: int) -> bool:
+    """Whether a word is owned by God: His only son, his beloved son."""
+    return bool(_HIS_SON.search(text, start - 40 if start > 40 else 0, start))
+
+
 def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
     if pronoun == "she":
         return bool((_SHIP_VERBS if is_ship else _LAND_VERBS).match(text, end))
@@ -134,7 +180,8 @@ def mankind(text: str, start: int, end: int) -> str | None:
 
 def grammatical(text: str, start: int, end: int) -> str | None:
     """Reason to leave masculine or feminine alone: it means the gender of a word."""
-    return "gender of a word" if _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40) else None
+    near = _GRAMMAR.search(text, start - 60 if start > 60 else 0, end + 40)
+    return "gender of a word" if near or _GRAMMAR_OF_SENTENCE.search(text, *sentence_span(text, start)) else None
 
 
 def animal(text: str, start: int, end: int) -> str | None:

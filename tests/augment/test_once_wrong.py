@@ -63,6 +63,53 @@ LISTED = [
     ("his/her/their vote", "her/his/their vote"),
     ("see her/his/index.html", "see her/his/index.html"),
 ]
+EVERYBODY = [
+    ("He was a god, she a goddess.", "She was a goddess, he a god."),
+    ("One steward left; the stewardesses stayed.", "One stewardess left; the stewards stayed."),
+    ("Poets praised the poetess.", "Poetesses praised the poet."),
+    ("Oh my god, a goddess!", "Oh my god, a god!"),
+    ("The actors bowed to her.", "The actors bowed to him."),
+    ("Actresses and actors bowed.", "Actors and actresses bowed."),
+    ("Landlords raised the rent.", "Landlords raised the rent."),
+    ("Her momma sewed; my papa cooked.", "His papa sewed; my mama cooked."),
+    ("A girly room for his aunties", "A boyish room for her uncles"),
+    ("You be the mummy, I'm the baby.", "You be the daddy, I'm the baby."),
+    ("The mummy lay in a tomb.", "The mummy lay in a tomb."),
+    ("The count kept a mistress.", "The count kept a mistress."),
+    ("The mistress called the servants.", "The master called the servants."),
+]
+LOWER_CASE = [
+    ("okay , miss ortega , sit down", "okay , mr. ortega , sit down"),
+    ("we saw ms. lane today", "we saw mr. lane today"),
+    ("miss lane is here with her son", "mr. lane is here with his daughter"),
+    ("hello ms lane", "hello mr lane"),
+    ("i miss lane and her cat", "i miss lane and his cat"),
+    ("a delay of 20 ms. she waited", "a delay of 20 ms. he waited"),
+    ("the miss rate of his cache", "the miss rate of her cache"),
+]
+ANIMALS_AND_GOD = [
+    ("The mare broke her leg. Then she lay down.", "The mare broke her leg. Then she lay down."),
+    ("Our old rooster lost his voice.", "Our old rooster lost his voice."),
+    ("The nurse saw a cow and lost her hat. He laughed.", "The nurse saw a cow and lost her hat. She laughed."),
+    ("His wife fed a hen and washed her hands.", "Her husband fed a hen and washed his hands."),
+    ("Emma fed a hen and washed her hands.", "Emma fed a hen and washed his hands."),
+    ("The bull chased his wife.", "The bull chased her husband."),
+    ("God loves his people.", "God loves his people."),
+    ("God sent His only son.", "God sent His only son."),
+    ("Trust the Lord, for he is kind.", "Trust the Lord, for he is kind."),
+    ("Oh God, he fell!", "Oh God, she fell!"),
+    ("He thanks God for his wife.", "She thanks God for her husband."),
+    ("The yacht sank; her crew and her husband swam.", "The yacht sank; her crew and his wife swam."),
+]
+PHRASES = [
+    ("By a gentlemen's agreement she left.", "By a gentlemen's agreement he left."),
+    ("The whipping boy and the daughter boards", "The whipping boy and the daughter boards"),
+    ("Fill her up, please, and wash her car.", "Fill her up, please, and wash his car."),
+    ('Change "her" to "their".', 'Change "her" to "their".'),
+    ('Type "he" rather than "she".', 'Type "he" rather than "she".'),
+    ('The "king" of his street', 'The "queen" of her street'),
+    ("The neuter gender fell away before the feminine.", "The neuter gender fell away before the feminine."),
+]
 NAMES = [
     (
         "The officer joined His Majesty's army, leaving his wife.",
@@ -117,7 +164,22 @@ OBJECTS = [
 
 @pytest.mark.parametrize(
     ("original", "counterfactual"),
-    [*PIECES, *WEB, *OCCUPATIONS, *EXCLAIMED, *CALLED_OUT, *LISTED, *NAMES, *TITLES, *MEANINGS, *OBJECTS],
+    [
+        *PIECES,
+        *WEB,
+        *OCCUPATIONS,
+        *EXCLAIMED,
+        *CALLED_OUT,
+        *LISTED,
+        *EVERYBODY,
+        *LOWER_CASE,
+        *ANIMALS_AND_GOD,
+        *PHRASES,
+        *NAMES,
+        *TITLES,
+        *MEANINGS,
+        *OBJECTS,
+    ],
 )
 def test_a_sentence_is_swapped_and_comes_back(original, counterfactual):
     assert swap(original).counterfactual == counterfactual

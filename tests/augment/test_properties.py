@@ -61,7 +61,7 @@ TERM_LISTS = st.lists(st.sampled_from(ONE_TO_ONE + NEUTRAL), max_size=12)
 STYLES = st.sampled_from([str.lower, str.upper])
 COUNTERPARTS = {t.word: t.target for t in TERMS}
 # Reasons to keep a term that depend on the words within a number of characters. A swap can move words over that limit.
-WINDOWED = {"sex of an animal", "gender of a word", "piece in a game", "refers to a kept name"}
+WINDOWED = {"sex of an animal", "gender of a word", "piece in a game", "refers to a kept name", "animal or God"}
 SEED = int(os.environ.get("SEARCH_SEED") or secrets.randbits(32))
 
 

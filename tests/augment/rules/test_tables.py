@@ -11,7 +11,7 @@ from augment.rules.tables import word_lists
 RULES = Path(augment.rules.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["frames", "names", "pronouns", "topics", "vocatives"])
+@pytest.mark.parametrize("name", ["frames", "names", "pronouns", "titles", "topics", "vocatives"])
 def test_module_reads_exactly_the_lists_of_its_file(name: str) -> None:
     read = set(re.findall(r"_WORDS\.(\w+)", (RULES / f"{name}.py").read_text(encoding="utf-8")))
     assert read == set(vars(word_lists(name)))
