@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distill.config import RunConfig
-from distill.settings import load_config
+from distill.settings import load_config, read_settings
 from distill.shipped import check_needs, config_path, shipped_configs
 
 TRAINING = "distill.run"
@@ -70,6 +70,7 @@ def launcher_options(words: Sequence[str], training: Sequence[str]) -> Any:
         raise ValueError(f"unexpected word {options.training_script!r}; {SETTINGS}")
     if options.config_file is not None:
         options.config_file = str(config_path("accelerate", options.config_file))
+        read_settings(options.config_file)
     return options
 
 

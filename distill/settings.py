@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os.path
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_type_hints
@@ -51,9 +52,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"config file {path} does not exist; pass an existing YAML file with --config")
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+        settings = load_yaml(path)
+    except ValueError as error:
+        raise ValueError(f"config file {path} is not valid YAML: {error}") from error
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
         raise ValueError(f"config file {path} holds a {type(settings).__name__}, not `key: value` lines")
@@ -74,10 +75,15 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             where = ".".join(parents[: depth + 1])
             raise ValueError(f"override {override!r}: {where} is a single value, it has no keys below it")
+    if re.match(r"[^\"'\[{]*(?<!\S)#", value):  # in a file this begins a comment; here it is a part of a name
+        node[last] = value
+        return
     try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"override {override!r}: the value is not valid YAML") from error
+        node[last] = _parse_yaml(value)
+    except ValueError as error:
+        raise ValueError(
+            f"override {override!r}: the value is not valid YAML ({error}); write text in quotes: {key}='\"...\"'"
+        ) from error
 
 
 def validate(schema: type[T], settings: dict[str, Any]) -> T:
@@ -103,9 +109,31 @@ def dump_yaml(settings: dict[str, Any]) -> str:
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120)
 
 
-def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a file that `dump_yaml` wrote."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+def load_yaml(path: str | Path) -> Any:
+    """The content of a YAML file. Raises ValueError, with the reason, for a file that is not YAML in UTF-8."""
+    return _parse_yaml(Path(path).read_text(encoding="utf-8"))
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader takes the last value of a key that stands twice, and drops the others without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # keys of `<<` are not merged yet
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen: dict[tuple[str, str], yaml.Node] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            first = seen.setdefault((key.tag, key.value), key)
+            if first is not key:
+                lines = f"lines {first.start_mark.line + 1} and {key.start_mark.line + 1}"
+                raise ValueError(f"the key {key.value} stands twice, in {lines}; keep one of them")
+        return node
+
+
+def _parse_yaml(text: str) -> Any:
+    """The value of a YAML document. Raises ValueError for anything else, and for a key that stands twice."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _explain(schema: type, fault: Any) -> str:

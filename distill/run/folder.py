@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from yaml import YAMLError
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
@@ -227,7 +226,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
         written = load_yaml(file)
         if not isinstance(written, dict):
             raise ValueError(f"it holds a {type(written).__name__}, not `key: value` lines")
-    except (OSError, ValueError, YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{file} cannot be read ({' '.join(str(error).split())}); choose another run_dir") from error
     try:
         return to_dict(validate(RunConfig, written))  # a setting that did not exist yet gets its default

@@ -65,6 +65,8 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
         ("optim", "override 'optim' is not of the form key.sub=value"),
         ("run_dir.x=3", "override 'run_dir.x=3': run_dir is a single value"),
         ("optim.lr=[1", "override 'optim.lr=[1': the value is not valid YAML"),
+        ("data.path=*.txt", "write text in quotes: data.path='\"...\"'"),
+        ("student.config={n_layer: 2, n_layer: 3}", "the key n_layer stands twice, in lines 1 and 1; keep one of them"),
     ],
 )
 def test_faults_are_one_line_with_path_value_and_remedy(minimal, override, message):
@@ -94,3 +96,32 @@ def test_files_that_are_missing_or_not_yaml(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"run_dir: caf\xe9\n")
     with pytest.raises(ValueError, match="is not valid YAML"):
         load_config(RunConfig, tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("seed: 1\nrun_dir: a\nseed: 2\n", "seed stands twice, in lines 1 and 3"),
+        ("seed: 1\n\n# again\nseed: 1\n", "seed stands twice, in lines 1 and 4"),
+        ("optim:\n  lr: 1\n  eps: 2\n  lr: 1\n", "lr stands twice, in lines 2 and 4"),
+        ("data: {path: a,\n  path: b}\n", "path stands twice, in lines 1 and 2"),
+        ("'seed': 1\nseed: 2\n", "seed stands twice, in lines 1 and 2"),
+        ("- {of: [a], of: [b]}\n", "of stands twice, in lines 1 and 1"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  y: 1\n  y: 2\n", "y stands twice, in lines 4 and 5"),
+        ("0: a\n0: b\n", "0 stands twice, in lines 1 and 2"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path, text, fault):
+    (tmp_path / "twice.yaml").write_text(text)
+    with pytest.raises(ValueError, match=f"^config file .*twice.yaml is not valid YAML: the key {fault}; keep one of"):
+        load_config(RunConfig, tmp_path / "twice.yaml")
+
+
+def test_a_key_may_stand_in_two_sections_and_replace_a_merged_one(tmp_path):
+    (tmp_path / "once.yaml").write_text("a: &a {x: 1, y: 1}\nb: {<<: *a, y: 2}\n")
+    assert load_yaml(tmp_path / "once.yaml") == {"a": {"x": 1, "y": 1}, "b": {"x": 1, "y": 2}}
+
+
+@pytest.mark.parametrize("name", ["part #2.jsonl", "#3", "C#/notes", "a # b # c"])
+def test_an_override_has_no_comments(minimal, name):
+    assert load_config(RunConfig, minimal, [f"data.path={name}"]).data.path == name

@@ -94,6 +94,12 @@ def test_bad_arguments_start_nothing(words, message, launched):
         launched(*words)
 
 
+def test_a_key_that_stands_twice_in_accelerates_file_is_refused(launched, tmp_path):
+    (tmp_path / "two.yaml").write_text("num_processes: 2\nmixed_precision: bf16\nnum_processes: 4\n")
+    with pytest.raises(ValueError, match="two.yaml .* the key num_processes stands twice, in lines 1 and 3"):
+        launched("--config_file", str(tmp_path / "two.yaml"))
+
+
 def test_one_process_becomes_the_training(launched, monkeypatch, config_file):
     options = launched("train.max_steps=2")
     called = []
