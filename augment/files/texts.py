@@ -50,6 +50,8 @@ def read_texts(
 ) -> Iterator[str]:
     """The texts of a file or folder in order. A .txt file is a text per line; with `whole_files` it is one text.
 
+    Whether the lines of a file end as on Windows or as on Unix makes no difference.
+
     Raises ValueError or OSError naming the line that cannot be read: text that is not UTF-8, a row that is not JSON, a
     missing or non-text field, a damaged file.
     """
@@ -61,10 +63,15 @@ def read_texts(
             if format_of(file) == ".jsonl":
                 yield from _read_jsonl(file, stream, text_field, field_setting)
             elif whole_files:
-                yield _placed(file, stream.read())
+                yield plain_line_ends(_placed(file, stream.read()))
             else:
                 for number, line in enumerate(stream, 1):
                     yield _placed(f"{file}:{number}", line).rstrip("\r\n")
+
+
+def plain_line_ends(text: str) -> str:
+    """The text of a file with `\\n` for every end of a line, also where another system wrote `\\r\\n` or `\\r`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from distill.files import sync, write_text
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
 # cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.
-BLOCKS_VERSION = 1
+BLOCKS_VERSION = 2
 SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in PairedExample._fields])
 BLOCKS_PER_RECORD_BATCH = 256
 CHARACTERS_PER_SHARD = 2**26

@@ -17,6 +17,8 @@ from typing import Any
 
 from datasets import load_dataset
 
+from augment.files.texts import plain_line_ends
+
 HUB = "hub"
 HUB_PREFIX = "hub:"
 
@@ -51,7 +53,9 @@ def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str
 
 
 def read_text(path: str | Path, key: str, source: str) -> str:
-    """The UTF-8 text of a file, gzipped or not. key: the setting that names it; source: the command that gets it.
+    """The UTF-8 text of a file, gzipped or not, with `\\n` at the end of every line, whichever system wrote it.
+
+    key: the setting that names the file; source: the command that gets it.
 
     Raises FileNotFoundError, or ValueError for a file that is empty or not text, with the remedy.
     """
@@ -68,7 +72,7 @@ def read_text(path: str | Path, key: str, source: str) -> str:
         raise ValueError(f"{key}: {file} is not readable text ({error}). To get it again: {source}") from error
     if not text.strip():
         raise ValueError(f"{key}: {file} is empty. To get it again: {source}")
-    return text
+    return plain_line_ends(text)
 
 
 def read_json(path: str | Path, key: str, source: str) -> Any:

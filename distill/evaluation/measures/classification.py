@@ -100,7 +100,7 @@ def _read_file(file: Path, data_set: DataSet) -> list[tuple[str, int]]:
     """(sentence, class) of each line; a first line whose class is no number is a header."""
     pairs = []
     for number, line in enumerate(read_text(file, data_set.key, data_set.source).rstrip("\n").split("\n"), 1):
-        cells = line.rstrip("\r").split("\t")
+        cells = line.split("\t")
         well_formed = len(cells) == data_set.num_columns and cells[data_set.text_column].strip()
         if well_formed and cells[data_set.label_column] in ("0", "1"):
             pairs.append((cells[data_set.text_column].strip(), int(cells[data_set.label_column])))

@@ -33,7 +33,7 @@ def test_a_text_file_holds_a_text_per_line_or_one_text(tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     file.write_bytes("\ufeffFirst.\r\n\nThird.".encode())
     assert list(read_texts(file)) == ["First.", "", "Third."]
-    assert list(read_texts(file, whole_files=True)) == ["First.\r\n\nThird."]
+    assert list(read_texts(file, whole_files=True)) == ["First.\n\nThird."]
 
 
 def test_blank_lines_are_no_rows_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ DIGESTS = {
     (1, 1): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
     (1, 2): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
     (1, 3): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
+    (2, 3): "1792757f9f8480cb7d1bc62aec492c2628e74af9fe81b8c7a3072ef4d6ef33b2",
 }
 DOCUMENTS = (
     "The woman said that she lost her keys.\nMy father went home because he was tired.",
