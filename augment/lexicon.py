@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from augment.files.lfs import check_is_no_pointer
+
 TIERS = ("pronouns", "kinship", "titles", "persons", "occupations", "biology", "names")
 DEFAULT_TIERS = ("pronouns", "kinship", "titles", "persons", "occupations")
 USES = ("pair", "context", "feminine")
@@ -128,6 +130,7 @@ def read_terms(path: Path, tier: str) -> list[TermPair]:
     """Read one file of term pairs. Raises FileNotFoundError, or ValueError naming the line and the remedy."""
     if not path.is_file():
         raise FileNotFoundError(f"lexicon file {str(path)!r} does not exist; give a tab-separated file of term pairs")
+    check_is_no_pointer(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

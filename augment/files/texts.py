@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from augment.files.lfs import check_is_no_pointer
+
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
 _ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -76,7 +78,10 @@ def plain_line_ends(text: str) -> str:
 
 @contextmanager
 def open_bytes(file: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, a .gz file decompressed. Raises ValueError, naming the file, when that is damaged."""
+    """Open a file for reading, a .gz file decompressed. Raises ValueError, naming the file, when that is damaged or a
+    Git LFS pointer.
+    """
+    check_is_no_pointer(file)
     try:
         with gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb") as stream:
             yield cast(BinaryIO, stream)
@@ -88,6 +93,7 @@ def open_parquet(file: Path, text_field: str, field_setting: str) -> Any:
     """A `pyarrow.parquet.ParquetFile` with the column. Raises ValueError for another file or without the column."""
     from pyarrow import parquet  # slow to import
 
+    check_is_no_pointer(file)
     try:
         table = parquet.ParquetFile(file)
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
+from augment.files.lfs import check_is_no_pointer
 from augment.files.texts import SUFFIXES, check_column, encodable_text_of, read_texts, text_files
 from distill.config import DataConfig
 
@@ -112,6 +113,8 @@ def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Ite
     if local is None:
         yield from _column(_hub_dataset(config, path, split), path, config.text_field, names)
     elif _is_saved_dataset(local):
+        for file in _all_files(local):
+            check_is_no_pointer(file)
         dataset = load_from_disk(str(local))
         if isinstance(dataset, DatasetDict):
             if split not in dataset:

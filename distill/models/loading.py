@@ -26,6 +26,7 @@ from transformers import (
 
 from distill.config import TeacherConfig
 from distill.models.checks import check_causal_lm, check_weights
+from distill.models.files import check_files, check_pointers
 from distill.models.identity import hub_snapshot
 from distill.models.sizes import num_known_ids
 
@@ -160,13 +161,18 @@ def _without_load_report() -> Iterator[None]:
 
 
 def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
-    """Call `loader.from_pretrained`; any failure is one FileNotFoundError. A local folder needs no network."""
+    """Call `loader.from_pretrained`; any failure is one FileNotFoundError. A local folder needs no network.
+
+    Raises ValueError for files that `check_files` refuses.
+    """
     local = Path(path).exists()
     if not local and _looks_local(path):
         raise FileNotFoundError(f"{kind} folder {path} does not exist; give an existing folder or a hub name")
+    check_files(path, kind, options.get("gguf_file"))
     try:
         return loader.from_pretrained(path, local_files_only=local, **options)
     except Exception as error:
+        check_pointers(Path(path), options.get("gguf_file"))
         # damaged and foreign files fail in a different way for each format; to the user all mean the same
         reason = " ".join(str(error).split())
         raise FileNotFoundError(f"cannot load a {kind} from {path}: {reason}") from error

@@ -11,22 +11,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
 from distill.models.checks import check_head
+from distill.models.files import VOCABULARIES
 from distill.models.identity import model_fingerprint
 from distill.models.loading import check_vocabulary, id_limit, load_teacher, load_tokenizer
 from distill.models.probe import probing
 from distill.models.sizes import num_known_ids, num_positions, num_predicted_ids, state_width
 from distill.models.student import build_student, read_settings
 
-# A folder with a tokenizer holds one of these files. From a folder without them transformers makes an empty tokenizer.
-VOCABULARIES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.json",
-    "vocab.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tekken.json",
-)
 # Tokenizers with the same vocabulary that encode differently give other ids for this text.
 PROBE = "The woman said that he's 42 — naïve, isn't it?\n\tHer reply: NO."
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from augment.files.lfs import check_is_no_pointer
 from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_head, check_reload
 from distill.models.loading import load_causal_lm, set_dropout
@@ -109,6 +110,7 @@ def read_settings(source: str) -> dict[str, Any]:
     path = Path(source) / "config.json" if Path(source).is_dir() else Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"student.config: {path} does not exist; give a folder with a config.json, or settings")
+    check_is_no_pointer(path, "student.config")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from datasets import load_dataset
 
+from augment.files.lfs import check_is_no_pointer
 from augment.files.texts import plain_line_ends
 
 HUB = "hub"
@@ -65,6 +66,7 @@ def read_text(path: str | Path, key: str, source: str) -> str:
             f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH ({HUB_PREFIX}OWNER/NAME names a "
             "data set of the hub)"
         )
+    check_is_no_pointer(file, key)
     try:
         raw = file.read_bytes()
         text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8-sig")

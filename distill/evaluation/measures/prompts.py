@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from augment.files.lfs import check_is_no_pointer
 from distill.evaluation.config import AgreementConfig, LogOddsConfig
 from distill.smallworld.world import share_log_odds
 
@@ -157,6 +158,7 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
     elif not Path(path).is_file():
         raise FileNotFoundError(f"{key}: {path} does not exist; give a TSV file, or null for the built-in list")
     else:
+        check_is_no_pointer(Path(path), key)
         try:
             text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
         except UnicodeDecodeError as error:

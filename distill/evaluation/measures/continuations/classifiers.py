@@ -19,6 +19,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from distill.evaluation.measures.benchmark_files import hub_name
+from distill.models.files import check_files
 from distill.models.loading import load_weights
 
 Classify = Callable[[Sequence[str]], list[list[dict[str, Any]]]]  # texts -> for each, the list of {label, score}
@@ -67,6 +68,7 @@ def load_classifier(name: str, path: str, toxic_label: str = "") -> Classifier:
 def _text_classifier(folder: str) -> Classify:
     """A local classifier of transformers. Raises ValueError if its checkpoint lacks weights, such as the head."""
     model = load_weights(AutoModelForSequenceClassification, folder)
+    check_files(folder, "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     return lambda texts: classifier(list(texts), truncation=True) if texts else []

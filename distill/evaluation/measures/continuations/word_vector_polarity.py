@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from augment.files.lfs import check_is_no_pointer
 from augment.lexicon import Lexicon, load_lexicon
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Inputs, Measure
@@ -66,6 +67,7 @@ def read(path: str, lexicon: Lexicon | None) -> dict[str, float]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"{KEY}: {file} does not exist. To get vectors: {SOURCE}; then set {KEY}=PATH")
+    check_is_no_pointer(file, KEY)
     pairs = [] if lexicon is None else definitional_pairs(lexicon)
     gendered = {word for pair in pairs for word in pair}
     try:
