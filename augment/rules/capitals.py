@@ -20,6 +20,7 @@ _NOT_A_NAME = word_lists("names").not_a_name
 _SENTENCE_ENDS = frozenset('.!?:;…)]"”’')
 _LONGEST = 300  # characters of a line that may be a headline
 _LARGE_PER_LOWER = 6  # larger words of a headline for each one without a capital
+_FEWEST = 4  # words of a sentence that may be a headline
 _REACH = 60
 _LABEL_START = re.compile(r"(?:^|\n)[ \t]*(?:[A-Z][\w.'’-]*[ ]){0,3}\Z")
 _LABEL_END = re.compile(r"(?: ?#?\d{1,2})?(?: ?\([^()\n]{1,40}\))?\s?:")
@@ -39,16 +40,21 @@ def headline(text: str, start: int) -> bool:
     if last - first >= _LONGEST:
         return False
     parts = list(_PART.finditer(text, first, last))
-    line = next((part.group() for part in parts if start < part.end()), "")
+    sentence = next((part.group() for part in parts if start < part.end()), "")
+    is_short = len(_WORD.findall(sentence)) <= _FEWEST and len(parts) > 1
+    return _has_large_words(text[first:last] if is_short else sentence)
+
+
+def _has_large_words(line: str) -> bool:
+    """Whether nearly all words of a line or sentence, apart from the first and from small ones, have a capital."""
     words = _WORD.findall(line)[1:]
     large = {word for word in words if word not in _WORDS.small}
     lower = {word for word in large if not word[0].isupper()}
     commas = line.count(",")
     is_list = commas * (3 if commas < 3 else 4) > len(words) + 1
-    fewest = 4 if line.rstrip().endswith((".", "!", "?")) else 3  # beside the first word
-    return (
-        len(large) >= fewest and len(lower) * _LARGE_PER_LOWER <= len(large) and not (lower & _WORDS.lower or is_list)
-    )
+    fewest = _FEWEST if line.rstrip().endswith((".", "!", "?")) else _FEWEST - 1  # beside the first word
+    per_lower = _LARGE_PER_LOWER + 2 * bool(lower & _WORDS.lower)
+    return len(large) >= fewest and len(lower) * per_lower <= len(large) and not is_list
 
 
 def label(text: str, start: int, end: int) -> bool:

@@ -6,6 +6,7 @@ a term and its counterpart alike, so that a second swap leaves alone what the fi
 
 import re
 
+from augment.lexicon import given_names
 from augment.rules import capitals
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.scan import Term
@@ -222,6 +223,7 @@ def _part_of_titled_name(
     if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
         return "name"
     personal = not before[:1].isupper() or before.lower() in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
+    personal = personal or _names_a_royal(text, start, end, before)
     if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
         return None
     if capital_next and text[end : end + 1] in "'’":
@@ -233,6 +235,12 @@ def _part_of_titled_name(
     if determined or capital_next or text.startswith(" of ", end):
         return None
     return "name without a determiner"
+
+
+def _names_a_royal(text: str, start: int, end: int, before: str) -> bool:
+    """Whether a given name follows the rank in a headline, whose capitals make no surname of it: Met Prince Harry."""
+    follows = next_word(text, end).removesuffix("'s").removesuffix("’s").lower() in given_names()
+    return follows and before.lower() not in given_names() and capitals.headline(text, start)
 
 
 def _is_determined(before: list[str]) -> bool:

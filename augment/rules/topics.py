@@ -27,6 +27,9 @@ _DIVINE_EXCLAIMED = re.compile(r"\b(?:my|oh|o|thank|good|dear|by|to|swear|for) (
 _DIVINE_EXCLAIMS = re.compile(
     r"['’]?s? ?(?:sake|forbid|knows|bless|damn|willing|help)\b|[!]|,(?! (?:for|who|because)\b)"
 )
+_RELIGION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.divine | _WORDS.religion))})(?!\w)", re.IGNORECASE)
+_LARGE_PRONOUN = re.compile(r"(?<=[a-z,] )(?:He|Hi[ms]|Himself|She|Hers?|Herself)\b")
+_SMALL_PRONOUN = re.compile(r"\b(?:he|hi[ms]|himself|she|hers?|herself)\b")
 _HIS_SON = re.compile(r"\b[Hh]is (?:(?:one|and|only|own|begotten|beloved) )*\Z")
 _SOMEBODY = re.compile(r"\b[A-Z][a-z]+")
 _SHIP_VERBS = re.compile(
@@ -207,7 +210,11 @@ def gloss(text: str, start: int, end: int) -> str | None:
 
 
 def reverent(text: str, start: int, end: int) -> str | None:
-    """Reason to leave He, His or Him alone: a capital in the middle of a sentence means God (God gave His only son)."""
+    """Reason to leave He, His or Him alone: a capital in mid-sentence means God (He gave His only son).
+
+    The text around it must speak of religion, or give all its pronouns a capital (He sees us and keeps His word).
+    Otherwise the capital is chat or a headline, and says nothing.
+    """
     if text[start - 1 : start] != " " or start < 2 or text[start + 1 : end].isupper():
         return None
     last = text[start - 2]
@@ -215,7 +222,14 @@ def reverent(text: str, start: int, end: int) -> str | None:
         return None
     if previous_token(text, start)[:1] in ("@", "#"):
         return None  # a handle or hashtag is no word of the sentence
-    return None if is_honour(next_word(text, end)) else "God"
+    following = next_word(text, end)
+    if is_honour(following):
+        return None
+    if following[:1].isupper() and text[start] == "H":
+        return "name"  # Maria and Her Friends
+    around = text[start - _REACH if start > _REACH else 0 : end + _REACH]
+    revered = len(_LARGE_PRONOUN.findall(around)) > 1 and not _SMALL_PRONOUN.search(around)
+    return "God" if revered or _RELIGION.search(around) else None
 
 
 def is_honour(word: str) -> bool:
