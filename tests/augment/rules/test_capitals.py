@@ -22,7 +22,7 @@ HEADLINES = [
     ("Promoter Don King Says He Is Done", "Promoter Don King Says She Is Done"),
     ("Be My Wife! Clerk Begs His Boss To Say Yes", "Be My Husband! Clerk Begs Her Boss To Say Yes"),
     ("Is She Late? Two Judges Doubt Their Own Clocks", "Is He Late? Two Judges Doubt Their Own Clocks"),
-    ("Cook Swears by this Oven Glove She Bought in Rome", "Cook Swears by this Oven Glove He Bought in Rome"),
+    ("Star Cook Says this Oven Glove Is the One She Got", "Star Cook Says this Oven Glove Is the One He Got"),
     ("Mayor Defends Her Record", "Mayor Defends His Record"),
     ("Superman Loses His Cape Again", "Superman Loses His Cape Again"),
     ("Hu Wen, Li Bo, He Guo, Jia Lin, Wu Fei", "Hu Wen, Li Bo, He Guo, Jia Lin, Wu Fei"),
