@@ -1,6 +1,6 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
-from augment.rules import guards, names, topics, vocatives
+from augment.rules import capitals, guards, names, topics, vocatives
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
@@ -30,7 +30,7 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         reason = guards.game_piece(text, start)
     if reason is None and term.word in vocatives.EXCLAIMED:
         reason = vocatives.interjection(text, start, end)
-    if reason is None and term.word in _SINGULAR:
+    if reason is None and term.word in _SINGULAR and not (text[start].isupper() and capitals.headline(text, start)):
         reason = topics.mankind(text, start, end)
     if reason is None and term.word in ("masculine", "feminine"):
         reason = topics.grammatical(text, start, end)

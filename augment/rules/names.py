@@ -28,6 +28,7 @@ _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
+_OF_OR_AND = re.compile(r" (?:of|and) ")
 _JOINED = re.compile(r",? (?:and|or|&) (\w+)")
 _PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
 _PLACE_AFTER = re.compile(
@@ -80,7 +81,9 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "acronym" if {source, term.target.upper()} & _ACRONYMS and not told else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
-        return "name"
+        return None if plain(token).rstrip("-").lower() in _WORDS.kin_before else "name"
+    if token.lower().endswith("-old "):
+        return None  # a 9-year-old Boy
     following = next_word(text, end)
     capital_next = following[:1].isupper() and following not in _WORDS.not_a_name and following not in _WORDS.numbering
     capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
@@ -103,9 +106,10 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     reason = _beside_capitals(text, start, end, term, token, capital_next)
     if reason is None or term.tier == "titles" or term.word in _TEAMS:
         return reason
-    return (
-        None if capitals.headline(text, start) or capitals.label(text, start, end) else reason
-    )  # capitals say nothing
+    if plain(token).lower() in given_names():
+        return reason  # George Foreman
+    # in these places capitals say nothing
+    return None if capitals.headline(text, start) or capitals.label(text, start, end) else reason
 
 
 def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, capital_next: bool) -> str | None:
@@ -223,7 +227,11 @@ def _part_of_titled_name(
     if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
         return "name"
     personal = not before[:1].isupper() or before.lower() in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
-    personal = personal or _names_a_royal(text, start, end, before)
+    royal = _names_a_royal(text, start, end, before)
+    bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
+    if term.word == "duke" and bare and capitals.headline(text, start):
+        return "name"  # Duke Routs Maryland
+    personal = personal or royal
     if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
         return None
     if capital_next and text[end : end + 1] in "'’":
@@ -232,7 +240,7 @@ def _part_of_titled_name(
     determined = _is_determined(near)
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
         return None if determined and before.endswith(_PEOPLE_ENDINGS) else "surname"
-    if determined or capital_next or text.startswith(" of ", end):
+    if determined or capital_next or text.startswith(" of ", end) or _joined_with_its_counterpart(text, end, term):
         return None
     return "name without a determiner"
 
@@ -287,6 +295,5 @@ def _is_place(text: str, start: int, end: int, before: str) -> bool:
 def _run_ends_in_institution(text: str, end: int) -> bool:
     """Whether the capitalised words after `end` include that of an institution: Queen Mary University."""
     run = _CAPITAL_RUN.match(text, end)
-    return run is not None and any(
-        w.lower().rstrip(".,;:!?'’") in _WORDS.institution for w in run.group().replace("'s", "").split()
-    )
+    words = re.sub(r"(['’]s \S+).*", r"\1", run.group()).split() if run else []  # one word at most after a possessive
+    return any(word.lower().rstrip(".,;:!?'’") in _WORDS.institution for word in words)

@@ -28,6 +28,7 @@ _OFFICE_AFTER = re.compile(
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
 _MISSED = word_set("You Me Us Him Her It Them")
+_MISSERS = word_set("you i we they to will would can could may might must should don't didn't won't can't never")
 _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 _AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
 _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
@@ -74,7 +75,7 @@ def miss(text: str, start: int, end: int) -> Decision:
         return None
     address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
     if _NAME_AFTER_STOP.match(text, end) and not address:
-        if next_word(text, end) in _MISSED:
+        if next_word(text, end) in _MISSED or plain(previous_token(text, start)).lower() in _MISSERS:
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None

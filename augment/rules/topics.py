@@ -158,6 +158,9 @@ def mankind(text: str, start: int, end: int) -> str | None:
     """Reason to leave man or woman alone: it means the species (man is mortal, the rights of man)."""
     before, after = words_before(text, start), words_after(text, end)
     is_a_person = before[0] == "that" and after[2] in _WORDS.of_one  # he saved that woman's life
+    aged_or_owning = (after[0] == "," and after[1].isdigit()) or (after[0] == "and" and after[1] in ("his", "her"))
+    if aged_or_owning or (after[0] in ("is", "was", "has") and {after[1], after[2]} & _WORDS.happens):
+        return None  # as news has it: a dream dies for man, 63; Woman is arrested
     if after[1] == "s" and after[2] in _WORDS.of_mankind and before[0] in _BEFORE_MANKIND and not is_a_person:
         return "mankind"
     if text[start].isupper():

@@ -35,6 +35,8 @@ def test_left_alone(text: str) -> None:
         ("The captain's wife left the ship with her son.", "The captain's husband left the ship with his daughter."),
         ("She loved France and her mother.", "He loved France and his father."),
         ("She came from England with her brother.", "He came from England with his sister."),
+        ("Woman is arrested, and a prize waits for man, 63.", "Man is arrested, and a prize waits for woman, 63."),
+        ("Room denied to man and his dog", "Room denied to woman and her dog"),
         ("That man is a kind of man I like.", "That woman is a kind of woman I like."),
         ("He came to a man who knew.", "She came to a woman who knew."),
         ("However, He Ping left.", "However, He Ping left."),
