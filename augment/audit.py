@@ -1,21 +1,24 @@
 """Count how gendered a corpus is, before and after augmentation, with confidence intervals.
 
-The gendered words are those that `swap` edits, so names, works and idioms do not count. `augmented` is the corpus
-together with its counterfactual, `substituted` the counterfactual alone.
+The gendered words are those that `swap` edits, and those that it leaves alone though they are no name and no code: a
+man called out, you guys, God's he. `substituted` is the counterfactual of the corpus, `augmented` both together. A word
+that stays counts for its own gender in both. Hence the feminine share of `augmented` is one half only where no word
+stays, and tells how far from one half the rules leave a corpus.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from augment.files.safe import write_text
-from augment.lexicon import Lexicon
+from augment.lexicon import Lexicon, load_lexicon
+from augment.rules.scan import Candidate, scanner
 from augment.rules.tables import word_set
-from augment.swap import CounterfactualPair, Edit, swap
+from augment.swap import CounterfactualPair, Edit, KeptTerm, kept_terms, swap
 
 # The audit counts the gendered words near these occupations, which men and women have, in singular and plural.
 OCCUPATIONS = word_set(
@@ -25,6 +28,10 @@ OCCUPATIONS = word_set(
     soldier surgeon teacher therapist writer"""
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+# How the reasons to leave a word alone begin that say that it is no gendered word there.
+_NO_GENDERED_WORD = (
+    *("code", "name", "given name", "surname", "acronym", "verb", "no title", "neutral form", "part of a longer"),
+)
 _NUM_SHOWN_TERMS = 60  # of the most frequent ones, in the page
 _NEAR = 120  # characters: a gendered word this close to an occupation counts as near it
 
@@ -33,7 +40,8 @@ _NEAR = 120  # characters: a gendered word this close to an occupation counts as
 class Audit:
     """Counts over a corpus.
 
-    terms: how often each gendered word occurs. genders: its gender, m or f. occupations: the numbers of masculine and
+    num_masculine, num_feminine: words that are swapped. num_kept: the masculine and feminine words that stay.
+    terms: how often each of them occurs. genders: its gender, m or f. occupations: the numbers of masculine and
     feminine words near each occupation. substituted_occupations: the same in the counterfactual texts.
     """
 
@@ -41,6 +49,7 @@ class Audit:
     num_words: int = 0
     num_masculine: int = 0
     num_feminine: int = 0
+    num_kept: list[int] = field(default_factory=lambda: [0, 0])
     terms: Counter[str] = field(default_factory=Counter)
     genders: dict[str, str] = field(default_factory=dict)
     occupations: dict[str, list[int]] = field(default_factory=dict)
@@ -50,18 +59,27 @@ class Audit:
 def audit(texts: Iterable[str], lexicon: Lexicon | None = None) -> Audit:
     """Count the gendered words of some texts, and those near occupations."""
     result = Audit()
+    lexicon = lexicon if lexicon is not None else load_lexicon()
+    table = scanner(lexicon).table
     for text in texts:
         pair = swap(text, lexicon)
         result.num_texts += 1
         result.num_words += len(text.split())
-        for e in _gendered(pair):
-            result.terms[e.source.lower()] += 1
-            result.genders[e.source.lower()] = e.rule[0]
+        words = [(e.start, e.source, e.rule[0]) for e in _gendered(pair)]
+        stay = [
+            (k.start, k.source, table[k.source].term.gender) for k in kept_terms(text, lexicon) if _counts(k, table)
+        ]
+        for _, source, gender in words + stay:
+            result.terms[source.lower()] += 1
+            result.genders[source.lower()] = gender
+        for _, _, gender in stay:
+            result.num_kept[gender == "f"] += 1
         result.num_masculine += pair.num_masculine_to_feminine
         result.num_feminine += pair.num_feminine_to_masculine
-        if pair.edits:
-            _count_occupations(pair, result.occupations)
-            _count_occupations(pair.reverse(), result.substituted_occupations)
+        if words or stay:
+            marks = [(start, gender) for start, _, gender in stay]
+            _count_occupations(pair, marks, result.occupations)
+            _count_occupations(pair.reverse(), _moved(marks, pair.edits), result.substituted_occupations)
     return result
 
 
@@ -69,8 +87,18 @@ def _gendered(pair: CounterfactualPair) -> list[Edit]:
     return [e for e in pair.edits if e.rule != "article"]
 
 
-def _count_occupations(pair: CounterfactualPair, counts: dict[str, list[int]]) -> None:
-    marks = [(e.start, e.rule[0]) for e in _gendered(pair)]
+def _counts(term: KeptTerm, table: Mapping[str, Candidate]) -> bool:
+    """Whether a word that stays is a gendered word of the lexicon, rather than a name or code."""
+    return term.source in table and not term.reason.startswith(_NO_GENDERED_WORD)
+
+
+def _moved(marks: list[tuple[int, str]], edits: Sequence[Edit]) -> list[tuple[int, str]]:
+    """Where the marks of words that stay are in the counterfactual."""
+    return [(p + sum(len(e.target) - len(e.source) for e in edits if e.end <= p), gender) for p, gender in marks]
+
+
+def _count_occupations(pair: CounterfactualPair, kept: list[tuple[int, str]], counts: dict[str, list[int]]) -> None:
+    marks = [(e.start, e.rule[0]) for e in _gendered(pair)] + kept
     for match in _WORD.finditer(pair.original.lower()):
         word = match.group()
         word = word if word in OCCUPATIONS else word[:-1]
@@ -94,7 +122,6 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 def summary(result: Audit) -> dict[str, Any]:
     """The figures of audit.json: gendered words per 1,000 words and feminine shares, overall and by occupation."""
-    total = result.num_masculine + result.num_feminine
 
     def view(masculine: int, feminine: int, words: int) -> dict[str, Any]:
         return {
@@ -105,12 +132,14 @@ def summary(result: Audit) -> dict[str, Any]:
         }
 
     words, m, f = result.num_words, result.num_masculine, result.num_feminine
+    kept_m, kept_f = result.num_kept
     return {
         "num_texts": result.num_texts,
         "num_words": words,
-        "original": view(m, f, words),
-        "substituted": view(f, m, words),
-        "augmented": view(total, total, 2 * words),
+        "num_kept": {"masculine": kept_m, "feminine": kept_f},
+        "original": view(m + kept_m, f + kept_f, words),
+        "substituted": view(f + kept_m, m + kept_f, words),
+        "augmented": view(m + f + 2 * kept_m, m + f + 2 * kept_f, 2 * words),
         "terms": [
             {"term": t, "gender": result.genders[t], "count": c, "per_1000_words": 1000 * c / max(words, 1)}
             for t, c in result.terms.most_common()
@@ -156,6 +185,7 @@ def audit_table(result: Audit) -> str:
             f"feminine {view['feminine_per_1000_words']:.2f}; feminine share {view['feminine_share']:.3f} "
             f"[{low:.3f}, {high:.3f}]"
         )
+    lines.append(f"left as they are: {result.num_kept[0]:,} masculine and {result.num_kept[1]:,} feminine words")
     for name, views in sorted(figures["occupations"].items(), key=lambda item: -sum(result.occupations[item[0]]))[:8]:
         low, high = views["original"]["feminine_share_interval"]
         lines.append(

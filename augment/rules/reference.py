@@ -76,12 +76,15 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
     `named` holds (start, word). Such a pronoun stands after the word, in the same sentence or at the beginning of the
     next one, and no person of that gender is named before it.
     """
-    impersonal = []
+    impersonal: list[Edit] = []
+    named = [(start, word) for start, word in named if word in topics.SEXED]
+    if not named:
+        return impersonal
     nouns = {e.start for e in edits if not _is_pronoun(e.source, e.rule[0])}
     for start, word in named:
-        gender = topics.SEXED.get(word, "")
+        gender = topics.SEXED[word]
         first, last = sentence_span(text, start)
-        if not gender or not topics.antecedent(text, first, start, word):
+        if not topics.antecedent(text, first, start, word):
             continue
         for e in edits:
             if e.start < first or e.rule[0] != gender:

@@ -7,7 +7,7 @@ end of the edit and the name of the rule, or None if the word must be left alone
 import re
 from collections.abc import Callable
 
-from augment.rules.context import plain, previous_token, sentence_span, starts_sentence
+from augment.rules.context import next_word, plain, previous_token, sentence_span, starts_sentence
 from augment.rules.tables import word_set
 from augment.rules.titles import Decision
 from augment.rules.tokens import words_before
@@ -36,6 +36,8 @@ _WEDDING = re.compile(
 )
 _PARENTS = re.compile(r"\b(?:dadd(?:y|ies)|papa|parents?|bab(?:y|ies)|kids?)\b", re.IGNORECASE)
 _TOMBS = re.compile(r"\b(?:egypt\w*|tombs?|pyramids?|pharaohs?|curses?|wrapped|museum|ancient|undead)\b", re.IGNORECASE)
+_OWNERS = word_set("my your ur his her their our ya yer ex new mah")
+_FREE_OF_GLUTEN = word_set("bread pasta flour pizza diet beer cake cookies oats food foods options recipe recipes menu")
 # Beside these a mistress is the head of a house, a school or an animal, elsewhere mostly a lover.
 _HOUSEHOLD = re.compile(
     r"\bmistress of (?:the (?!(?:king|queen|prince|duke|emperor|president)\b)|h(?:er|is) (?:own )?\w|it|all|itself)"
@@ -114,6 +116,15 @@ def mistress(text: str, start: int, end: int) -> Decision:
     )
 
 
+def sweetheart(text: str, start: int, end: int) -> Decision:
+    """Swap bf and gf in lower case behind a possessive (my bf); leave other abbreviations alone (gf bread)."""
+    owner, _, _ = words_before(text, start)
+    owned = owner in _OWNERS or owner.endswith("'s")
+    if not (text[start:end].islower() and owned) or next_word(text, end) in _FREE_OF_GLUTEN:
+        return None
+    return ("g" if text[start] == "b" else "b") + text[start + 1 : end], end, "persons"
+
+
 SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "groom": groom,
     "grooms": grooms,
@@ -123,6 +134,10 @@ SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "bachelors": bachelor,
     "best man": best_man,
     "best men": best_man,
+    "bf": sweetheart,
+    "gf": sweetheart,
+    "bfs": sweetheart,
+    "gfs": sweetheart,
     "mistress": mistress,
     "mistresses": mistress,
 }

@@ -29,6 +29,17 @@ def test_summary_of_three_corpora() -> None:
     assert figures["augmented"]["masculine_per_1000_words"] == pytest.approx(2000 / words)
 
 
+def test_words_that_stay_keep_the_union_from_one_half() -> None:
+    texts = ["Thanks, man, she left.", "Come on, guys, ask the engineer.", "Queen Street is long, man."]
+    result = audit(texts)
+    assert (result.num_masculine, result.num_feminine, result.num_kept) == (0, 1, [3, 0])
+    figures = summary(result)
+    assert figures["original"]["feminine_share"] == 1 / 4
+    assert figures["substituted"]["feminine_share"] == 0
+    assert figures["augmented"]["feminine_share"] == 1 / 8
+    assert figures["occupations"]["engineer"]["augmented"]["masculine"] == 2
+
+
 def test_occupations_before_and_after() -> None:
     engineer = summary(audit(TEXTS))["occupations"]["engineer"]
     assert (engineer["original"]["masculine"], engineer["original"]["feminine"]) == (1, 0)
