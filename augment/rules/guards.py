@@ -41,7 +41,9 @@ _GLUED_AFTER = re.compile(r"^&+(?:[A-Za-z]{2}.*)?\Z|^:[A-Z][a-z]?[^:]*\Z|[.,;!?�
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
 # Not the call of a function: an age, a name, or words.
 _BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-]+ [\w'’])")
-_NEUTRAL_STUMP = re.compile(r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE)
+_NEUTRAL_STUMP = re.compile(
+    r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
+)
 _MENTIONED = re.compile(
     r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
     r"|put|puts|write|writes|wrote|type|types|typed|spell|spells|spelled|spelt|insert|delete|replace[sd]?|replacing"
