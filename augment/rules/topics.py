@@ -66,6 +66,7 @@ _ANIMALS = re.compile(
     r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
     re.IGNORECASE,
 )
+_PATIENT = re.compile(r"\b(?:years?|months?|weeks?|days?)[- ]old\b|\bpatient|\bTanner\b|\bdenie[sd]\b", re.IGNORECASE)
 _PERSON_NEXT = re.compile(
     r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
     r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
@@ -194,7 +195,8 @@ def animal(text: str, start: int, end: int) -> str | None:
     """Reason to leave male or female alone: the text speaks of animals or plants, and no word for a person follows."""
     if _PERSON_NEXT.match(text, end):
         return None
-    return "sex of an animal" if _ANIMALS.search(text, start - 80 if start > 80 else 0, end + 80) else None
+    first, last = start - 80 if start > 80 else 0, end + 80
+    return "sex of an animal" if _ANIMALS.search(text, first, last) and not _PATIENT.search(text, first, last) else None
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
