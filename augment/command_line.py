@@ -1,16 +1,25 @@
 """How a command line ends: its exit code, and one line on stderr for an error. The commands of distill use this too."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
 
 
+def print_any_text() -> None:
+    """Let stdout and stderr write a character that their encoding does not have as an escape such as \\xfc."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def exit_code(command: Callable[[], int | None], interrupted: str = "interrupted") -> int:
-    """Run a command and return its exit code; None counts as 0.
+    """Run a command, whose output `print_any_text` lets through, and return its exit code; None counts as 0.
 
     A ValueError or OSError gives 1, and Ctrl-C gives 130 with the message `interrupted`. If the reader of stdout stops
     reading, as `head` does, the code is 141 without a message.
     """
+    print_any_text()
     try:
         return int(command() or 0)
     except BrokenPipeError:

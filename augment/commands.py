@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augment.files.rows import RowOptions
+from augment.files.safe import writing
 from augment.files.stream import swap_file
 from augment.files.texts import SUFFIXES, read_texts
 from augment.lexicon import DEFAULT_TIERS, TIERS, Lexicon, load_lexicon
@@ -117,7 +118,8 @@ def run_swap(options: argparse.Namespace) -> int:
     )
     if options.spacy:
         load_reader(options.spacy)  # a missing model is reported before any row is read
-    report = swap_file(options.input, options.out, row_options, options.workers)
+    with writing("the rows", options.out, "--out", "; the same command continues"):
+        report = swap_file(options.input, options.out, row_options, options.workers)
     counts = report.counts
     print(
         f"{counts.num_rows:,} rows, {counts.num_changed:,} changed, {counts.num_unsure:,} left out as uncertain, "
@@ -146,7 +148,8 @@ def run_fit(options: argparse.Namespace) -> int:
     """Train both models, and print how many labels each had."""
     from augment.rules.fit_pronouns import fit
 
-    counts = fit((text for path in options.corpus for text in read_texts(path, options.field)), options.out)
+    with writing("the models", options.out, "--out"):
+        counts = fit((text for path in options.corpus for text in read_texts(path, options.field)), options.out)
     print(
         ", ".join(f"{task}.bin from {number:,} free labels" for task, number in counts.items()) + f" -> {options.out}"
     )
@@ -173,7 +176,8 @@ def run_audit(options: argparse.Namespace) -> int:
     texts = read_texts(options.corpus, options.field)
     result = audit(islice(texts, options.max_rows) if options.max_rows else texts, chosen_lexicon(options))
     print(audit_table(result))
-    write_audit(result, options.out, options.corpus.name)
+    with writing("the figures", options.out, "--out"):
+        write_audit(result, options.out, options.corpus.name)
     return 0
 
 

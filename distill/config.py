@@ -252,7 +252,10 @@ class RunConfig:
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
         if self.loss.kd_weight + self.loss.ce_weight + self.loss.hidden_weight == 0:
-            raise ValueError("loss: kd_weight, ce_weight and hidden_weight are all 0: nothing would be learned")
+            raise ValueError(
+                "loss: kd_weight, ce_weight and hidden_weight are all 0: without them most predictions would not be "
+                "learned, or none; give one of them a weight"
+            )
         has_target = self.loss.kd_weight + self.loss.counterpart_weight > 0
         if not self.loss.ce_counterparts and not (has_target and self.loss.ce_weight > 0):
             raise ValueError(

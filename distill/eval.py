@@ -31,6 +31,7 @@ from typing import Any
 from rich.console import Console
 from transformers.utils import logging
 
+from augment.command_line import print_any_text
 from distill.evaluation import results
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.config import EvalConfig
@@ -44,7 +45,7 @@ from distill.evaluation.report.lm_eval_layout import export
 from distill.evaluation.report.markdown import render_markdown
 from distill.evaluation.scoring.model_specs import parse_models, split_arguments
 from distill.evaluation.suite import Evaluation, evaluate
-from distill.files import write_text
+from distill.files import write_text, writing
 from distill.run.launch import leave
 from distill.settings import load_config
 from distill.shipped import check_needs, config_path
@@ -55,6 +56,7 @@ NOT_MEASURED, NOT_STARTED, ABOVE_LIMIT, INTERRUPTED = 1, 2, 3, 130  # exit codes
 def main(arguments: Sequence[str] | None = None, prog: str = "eval.py") -> int:
     """Evaluate models, or `compare` or `export` earlier evaluations. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    print_any_text()
     command = {"compare": _compare, "export": _export}.get(words[0]) if words else None
     try:
         return _evaluate(words, prog) if command is None else command(words[1:], f"{prog} {words[0]}")
@@ -115,10 +117,11 @@ def _evaluate(words: list[str], prog: str) -> int:
         _print_tables(tables)
         return _report_failures([asdict(failure) for failure in failures])
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        if options.fresh and processes.is_main:
-            for path in options.out.glob("examples-*.jsonl"):
-                path.unlink()
+        with writing("the records", options.out, "--out"):
+            options.out.mkdir(parents=True, exist_ok=True)
+            if options.fresh and processes.is_main:
+                for path in options.out.glob("examples-*.jsonl"):
+                    path.unlink()
     processes.gather(None)
     evaluation = evaluate(specs, config, options.out)
     leave()
@@ -153,8 +156,9 @@ def _export(words: list[str], prog: str) -> int:
     parser.add_argument("--out", required=True, type=Path, help="folder, in which each model gets a folder")
     options = parser.parse_args(words)
     _check_folder(options.out)
-    for path in export(options.results, options.out):
-        print(path)
+    with writing("the results", options.out, "--out"):
+        for path in export(options.results, options.out):
+            print(path)
     return 0
 
 
@@ -170,12 +174,10 @@ def _report(evaluation: Evaluation, config: EvalConfig, out: Path | None, limits
         result.info["label"]: {name: run.records for name, run in result.tasks.items()} for result in evaluation.results
     }
     if out is not None:
-        try:
+        with writing("the results", out, "--out"):
             results.write(out, summary, evaluation)
             write_text(out / "report.html", render_html(summary, records))
             write_text(out / "report.md", render_markdown(summary))
-        except OSError as error:
-            raise OSError(f"cannot write to {out}: {error}") from error
     _print_tables(console_tables(summary))
     Console().print(console_legend(summary), markup=False, highlight=False)
     for sentence in findings(summary, records):

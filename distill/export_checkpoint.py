@@ -20,6 +20,7 @@ from transformers.utils import logging
 
 from augment.command_line import exit_code
 from distill.config import RunConfig
+from distill.files import writing
 from distill.models.run_models import fingerprints, load_run_models
 from distill.run.checkpoint import best_checkpoint, checkpoints, does_not_fit, quiet
 from distill.run.export import model_card, write_student
@@ -65,7 +66,8 @@ def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     state = load_weights(checkpoint, models.student)
     loss = state.heldout_nats_per_token
     results = {} if loss is None else heldout_results(loss)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing("the model's files", out, "--out"):
+        out.parent.mkdir(parents=True, exist_ok=True)
     write_student(out, models.student, models.tokenizer, card=model_card(config, state, results))
     return state
 

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from augment.files.safe import sync, write_text
+from augment.files.safe import sync, write_text, writing
 
-__all__ = ["git_revision", "read_jsonl", "sync", "write_text"]
+__all__ = ["git_revision", "read_jsonl", "sync", "write_text", "writing"]
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:

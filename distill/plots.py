@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from augment.command_line import exit_code
-from distill.files import read_jsonl
+from distill.files import read_jsonl, writing
 from distill.run.folder import read_metrics
 from distill.templates import render
 
@@ -54,10 +54,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     options = parser.parse_args(arguments)
     runs = {_label(run, options.runs): load_curves(run) for run in options.runs}
     out = options.out or options.runs[0]
-    out.mkdir(parents=True, exist_ok=True)
+    with writing("the plots", out, "--out"):
+        out.mkdir(parents=True, exist_ok=True)
     image = draw(runs)
-    (out / "plots.png").write_bytes(image)
-    (out / "plots.html").write_text(page(runs, options.runs, image), encoding="utf-8")
+    with writing("the plots", out, "--out"):
+        (out / "plots.png").write_bytes(image)
+        (out / "plots.html").write_text(page(runs, options.runs, image), encoding="utf-8")
     print(f"{out / 'plots.png'} and {out / 'plots.html'}")
 
 

@@ -145,6 +145,8 @@ def _explain(schema: type, fault: Any) -> str:
         return f"unknown config key {where} (value {fault['input']!r}); known keys here: {', '.join(known)}"
     if fault["type"] in ("missing", "missing_argument"):
         return f"config key {where} is missing; set it in the YAML file or pass {where}=VALUE"
+    if fault["type"] == "tuple_type" and isinstance(fault["input"], str | int | float):
+        return f"config key {where} = {fault['input']!r} is not a list; write {where}=[{fault['input']}]"
     if fault["type"] == "value_error":
         return f"config{' ' * bool(where)}{where}: {message}"
     return f"config key {where} = {fault['input']!r}: {message}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
+from augment.command_line import print_any_text
 from distill.config import RunConfig
 from distill.run.cached_states import add_cached_states
 from distill.run.dry_run import describe
@@ -78,6 +79,7 @@ def program(arguments: Sequence[str] | None = None) -> int:
     transformers_logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns about tied weights at every checkpoint
     process = int(os.environ.get("RANK", "0"))
+    print_any_text()
     try:
         main(arguments)
     except Stopped as stopped:

@@ -18,6 +18,20 @@ from typing import Any, BinaryIO, cast
 from augment.files.lfs import check_is_no_pointer
 
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
+_TO_UTF8 = "convert the file, e.g. iconv -f {} -t UTF-8"
+# What a file begins with that is often met in place of UTF-8 text, and the remedy.
+_OTHER_KINDS = {
+    b"\xff\xfe\0\0": "it is UTF-32; " + _TO_UTF8.format("UTF-32"),
+    b"\0\0\xfe\xff": "it is UTF-32; " + _TO_UTF8.format("UTF-32"),
+    b"\xff\xfe": "it is UTF-16; " + _TO_UTF8.format("UTF-16"),
+    b"\xfe\xff": "it is UTF-16; " + _TO_UTF8.format("UTF-16"),
+    b"\x1f\x8b": "it is gzipped; add .gz to its name",
+    b"\x28\xb5\x2f\xfd": "it is packed with zstd; unpack it",
+    b"BZh": "it is packed with bzip2; unpack it",
+    b"\xfd7zXZ": "it is packed with xz; unpack it",
+    b"PK\x03\x04": "it is a zip archive; unpack it",
+    b"PAR1": "it is a Parquet file; add .parquet to its name",
+}
 _ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPAIR = "repair or remove the row"
@@ -67,7 +81,7 @@ def read_texts(
             elif whole_files:
                 yield plain_line_ends(_placed(file, stream.read()))
             else:
-                for number, line in enumerate(stream, 1):
+                for number, line in enumerate(_lines(stream), 1):
                     yield _placed(f"{file}:{number}", line).rstrip("\r\n")
 
 
@@ -146,7 +160,8 @@ def decode(raw: bytes) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = f"byte 0x{raw[error.start]:02x} at position {error.start}"
-        raise ValueError(f"is not UTF-8 ({byte}); convert the file, e.g. iconv -f LATIN1 -t UTF-8") from None
+        found = (remedy for start, remedy in _OTHER_KINDS.items() if raw.startswith(start))
+        raise ValueError(f"is not UTF-8 ({byte}); {next(found, _TO_UTF8.format('LATIN1'))}") from None
 
 
 def parse_row(raw: bytes) -> Any:
@@ -180,6 +195,16 @@ def encodable_text_of(row: Any, text_field: str, field_setting: str) -> str:
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file. If it has no line feed, a carriage return ends each line, as on old Macs."""
+    first = stream.readline()
+    if first.endswith(b"\n"):
+        yield first
+    elif first:
+        yield from first.rstrip(b"\r").split(b"\r")
+    yield from stream
 
 
 def _placed(where: object, raw: bytes) -> str:

@@ -7,7 +7,6 @@ does not grow with it, and an interrupted build continues after its last whole s
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -33,7 +32,7 @@ from distill.data.batches import BlockStates
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack
 from distill.data.pairing import pair_all
-from distill.files import sync, write_text
+from distill.files import sync, write_text, writing
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
 # cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.
@@ -77,15 +76,16 @@ def prepare_blocks(
     check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
     pairing = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
     pairing |= {} if num_ids is None else {"num_ids": num_ids}
-    Path(data.cache_dir).mkdir(parents=True, exist_ok=True)
-    identity = _identity(data, augmentation, pairing, seed)
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    folder = Path(data.cache_dir) / key
-    if not folder.exists():
-        with FileLock(f"{folder}.lock"):
-            if not folder.exists():  # another process may have built it while this one waited for the lock
-                _announce(folder, data)
-                _build(folder, data, augmentation, pairing, seed)
+    cache = Path(data.cache_dir)
+    with writing("the blocks", cache, "data.cache_dir", "; finished shards are kept"):
+        cache.mkdir(parents=True, exist_ok=True)
+        identity = _identity(data, augmentation, pairing, seed)
+        folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+        if not folder.exists():
+            with FileLock(f"{folder}.lock"):
+                if not folder.exists():  # another process may have built it while this one waited for the lock
+                    _announce(folder, data)
+                    _build(folder, data, augmentation, pairing, seed)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
@@ -93,7 +93,7 @@ def prepare_blocks(
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
-    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, key)
+    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, folder.name)
 
 
 def _announce(folder: Path, data: DataConfig) -> None:
@@ -115,13 +115,14 @@ def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tup
     """The token ids before and after each document.
 
     By default BOS comes before and EOS after. If both are the same token or only one exists, that token comes before. A
-    named `separator` replaces both. Raises ValueError if there is no such token.
+    named `separator`, a token or the text of one, replaces both. Raises ValueError if there is no such token.
     """
     if separator is not None:
-        token_id = tokenizer.get_vocab().get(separator)
-        if token_id is None:
+        named = tokenizer.get_vocab().get(separator)
+        ids = [named] if named is not None else tokenizer(separator, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1 or ids[0] == tokenizer.unk_token_id != named:
             raise ValueError(f"data.separator {separator!r} is not a token of the tokenizer; give one that is")
-        return [token_id], []
+        return ids, []
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     if bos is None and eos is None:
         raise ValueError("the tokenizer has neither a BOS nor an EOS token; name one of its tokens in data.separator")
@@ -196,13 +197,6 @@ def _build(folder: Path, data: DataConfig, augmentation: AugmentConfig, pairing:
     except ValueError:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # a full disk or quota
-            raise
-        raise OSError(
-            f"the blocks cannot be written into {aside} ({error.strerror}); make room, or set data.cache_dir; "
-            "finished shards are kept"
-        ) from error
 
 
 def _write_part(

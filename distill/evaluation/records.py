@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.evaluation.task import Records
-from distill.files import write_text
+from distill.files import write_text, writing
 
 ById = dict[str, dict[str, Any]]
 Known = dict[str, ById]  # by key
@@ -76,7 +76,7 @@ class PartFile:
 
     def append(self, task: str, key: str, records: Records) -> None:
         """Add the records of a chunk."""
-        with self.path.open("ab") as stream:
+        with writing("the records", self.path.parent, "--out"), self.path.open("ab") as stream:
             stream.write(_dump(task, key, records).encode())
 
 

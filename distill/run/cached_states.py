@@ -31,7 +31,7 @@ from transformers import PreTrainedModel
 
 from distill.config import RunConfig
 from distill.data.batches import BlockStates, batches
-from distill.files import sync
+from distill.files import sync, writing
 from distill.loss.distiller import teacher_states
 from distill.models.sizes import state_width
 from distill.run.launch import on_main
@@ -86,7 +86,8 @@ def cache_states(setup: Setup) -> CachedStates:
     accelerator, teacher = setup.accelerator, setup.models.teacher
     assert teacher is not None
     folder = states_folder(setup)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    with writing("the teacher's states", folder.path, "data.cache_dir"):
+        folder.path.mkdir(parents=True, exist_ok=True)
     num_blocks = len(setup.blocks.train)
     missing = [number for number in range(-(-num_blocks // BLOCKS_PER_SHARD)) if not folder.shard(number).exists()]
     needed = size_bytes(min(len(missing) * BLOCKS_PER_SHARD, num_blocks), setup.config, teacher)
@@ -102,7 +103,9 @@ def cache_states(setup: Setup) -> CachedStates:
         bar.total = len(mine) * BLOCKS_PER_SHARD * folder.seq_len
         for patience in (NO_WAIT, UNTIL_FREE):  # first the free shards, then those that another run was storing
             for number in mine:
-                with contextlib.suppress(Timeout), FileLock(f"{folder.shard(number)}.lock", patience):
+                lock = FileLock(f"{folder.shard(number)}.lock", patience)
+                named = writing("the teacher's states", folder.path, "data.cache_dir")
+                with contextlib.suppress(Timeout), named, lock:
                     if not folder.shard(number).exists():
                         _store_shard(folder, number, setup, bar)
     teacher.to("cpu")  # only its output layer is needed from now on

@@ -70,7 +70,8 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, learner: Learner, k
         newest = [path.name for path in checkpoints(run_dir)][-1:]
         raise OSError(
             f"checkpoint {final} cannot be written ({error}; {shutil.disk_usage(run_dir).free / 1e6:,.1f} MB free); "
-            f"make room and give the same command again: it continues from {newest[0] if newest else 'the start'}"
+            "make room in run_dir and give the same command again: it continues from "
+            f"{newest[0] if newest else 'the start'}"
         ) from error
     _together(accelerator, lambda: _prune(run_dir, keep) if main else None)
 

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
-from distill.files import git_revision, read_jsonl, write_text
+from distill.files import git_revision, read_jsonl, write_text, writing
 from distill.models.identity import is_unidentified
 from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
@@ -93,7 +93,8 @@ def open_run(config: RunConfig) -> Iterator[None]:
         else:
             if file.exists():
                 _begin_again(file, settings)
-            write_text(file, dump_yaml(settings))
+            with writing("the files of the run", run_dir, "run_dir"):
+                write_text(file, dump_yaml(settings))
         yield
 
 

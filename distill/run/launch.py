@@ -67,6 +67,8 @@ def check_supported(accelerator: Accelerator) -> None:
             f"accelerate is configured to accumulate {accelerator.gradient_accumulation_steps} gradients; unset "
             "ACCELERATE_GRADIENT_ACCUMULATION_STEPS: train.global_batch_size and train.micro_batch_size say how many"
         )
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise ValueError("accelerate computes in float32 on a CPU, not in fp16; give --mixed_precision no, or bf16")
     kind = accelerator.distributed_type.value
     if kind not in SUPPORTED:
         raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(SUPPORTED)}")

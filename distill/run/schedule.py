@@ -77,6 +77,22 @@ def training_indices(
 
 def build_scheduler(optim: OptimConfig, optimizer: Any, max_steps: int) -> Any:
     """The schedule of the learning rate. Accelerate must not prepare it: then it would advance once per process."""
-    warmup = optim.warmup_steps
-    num_warmup_steps = round(warmup * max_steps if warmup < 1 else warmup)
-    return get_scheduler(optim.schedule, optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=max_steps)
+    warmup = num_warmup_steps(optim, max_steps)
+    return get_scheduler(optim.schedule, optimizer, num_warmup_steps=warmup, num_training_steps=max_steps)
+
+
+def num_warmup_steps(optim: OptimConfig, max_steps: int) -> int:
+    """The steps in which the learning rate rises from 0; the step after them is the first with optim.lr."""
+    return round(optim.warmup_steps * max_steps if optim.warmup_steps < 1 else optim.warmup_steps)
+
+
+def warmup_warning(optim: OptimConfig, max_steps: int) -> str | None:
+    """What to say if the run ends before its learning rate has reached optim.lr."""
+    warmup = num_warmup_steps(optim, max_steps)
+    if warmup < max_steps:
+        return None
+    highest = optim.lr * (max_steps - 1) / warmup
+    return (
+        f"warning: the learning rate reaches at most {highest:g}, not optim.lr = {optim.lr:g}, because the run has "
+        f"{max_steps} steps and {warmup} steps of warm-up; lower optim.warmup_steps"
+    )

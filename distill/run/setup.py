@@ -19,7 +19,7 @@ from distill.models.run_models import RunModels, fingerprints, load_run_models
 from distill.run.folder import open_run, provenance
 from distill.run.launch import build_accelerator, on_main
 from distill.run.samples import check_prompts
-from distill.run.schedule import Schedule, accumulation_steps, plan_schedule, training_indices
+from distill.run.schedule import Schedule, accumulation_steps, plan_schedule, training_indices, warmup_warning
 from distill.run.tracking import check_trackers
 from distill.settings import replace
 
@@ -63,6 +63,8 @@ def set_up(config: RunConfig) -> Setup:
         for model in filter(None, (models.teacher, models.student)):
             mask_documents(model, start_id)
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
+    if warning := warmup_warning(config.optim, schedule.max_steps):
+        accelerator.print(warning)
     return Setup(config, accelerator, models, classes, blocks, schedule)
 
 

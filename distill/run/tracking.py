@@ -52,7 +52,8 @@ def tracker_options(accelerator: Accelerator, config: RunConfig) -> dict[str, An
         return {}
     file = Path(config.run_dir) / WANDB_ID_FILE
     if not file.exists():
-        write_text(file, uuid.uuid4().hex)
+        with _writing(file):
+            write_text(file, uuid.uuid4().hex)
     return {"wandb": {"id": file.read_text(encoding="utf-8"), "resume": "allow", "name": Path(config.run_dir).name}}
 
 
@@ -81,8 +82,10 @@ class RunLog:
             for file in (metrics_file, self.samples_file):
                 if file.exists():
                     kept = [line for line in read_jsonl(file) if line["step"] <= step] if step > 0 else []
-                    write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
-            self.file = metrics_file.open("a", encoding="utf-8")
+                    with _writing(file):
+                        write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+            with _writing(metrics_file):
+                self.file = metrics_file.open("a", encoding="utf-8")
 
     def __enter__(self) -> RunLog:
         return self
@@ -138,4 +141,4 @@ def _writing(file: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(f"{file} cannot be written ({error.strerror}); make room to continue") from error
+        raise OSError(f"{file} cannot be written ({error.strerror}); make room to continue (run_dir)") from error

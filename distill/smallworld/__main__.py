@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augment.command_line import exit_code
+from augment.files.safe import writing
 from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
 
@@ -29,7 +30,8 @@ def _write(args: argparse.Namespace) -> None:
     parameters = CorpusParameters(
         num_documents=args.documents, num_heldout=args.heldout, seed=args.seed, vocab_size=args.vocab_size
     )
-    written = build_corpus(args.out, default_world(), parameters)
+    with writing("the texts", args.out, "--out"):
+        written = build_corpus(args.out, default_world(), parameters)
     print(f"{args.out}: written" if written else f"{args.out}: exists with the same parameters, nothing to do")
 
 

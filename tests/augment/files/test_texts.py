@@ -36,6 +36,39 @@ def test_a_text_file_holds_a_text_per_line_or_one_text(tmp_path: Path) -> None:
     assert list(read_texts(file, whole_files=True)) == ["First.\n\nThird."]
 
 
+def test_carriage_returns_end_the_lines_of_a_file_without_line_feeds(tmp_path: Path) -> None:
+    file = tmp_path / "x.txt"
+    for raw, texts in {
+        b"One.\rTwo.\r\rFour.\r": ["One.", "Two.", "", "Four."],
+        b"One.\rTwo.": ["One.", "Two."],
+        b"One.\r\nTwo\rstill two.\r\n": ["One.", "Two\rstill two."],
+        b"One.\nTwo\rstill two.": ["One.", "Two\rstill two."],
+        b"One.": ["One."],
+        b"": [],
+    }.items():
+        file.write_bytes(raw)
+        assert list(read_texts(file)) == texts
+
+
+@pytest.mark.parametrize(
+    ("raw", "remedy"),
+    [
+        ("Café".encode("utf-16"), "it is UTF-16; convert the file, e.g. iconv -f UTF-16 -t UTF-8"),
+        ("\ufeffCafé".encode("utf-16-be"), "it is UTF-16; convert"),
+        ("Café".encode("utf-32"), "it is UTF-32; convert the file, e.g. iconv -f UTF-32"),
+        (gzip.compress(b"text"), "it is gzipped; add .gz to its name"),
+        (b"\x28\xb5\x2f\xfd\x04", "it is packed with zstd; unpack it"),
+        (b"PK\x03\x04\xff", "it is a zip archive; unpack it"),
+        ("Café".encode("latin-1"), "convert the file, e.g. iconv -f LATIN1 -t UTF-8"),
+    ],
+)
+def test_what_a_file_begins_with_says_how_to_convert_it(raw: bytes, remedy: str, tmp_path: Path) -> None:
+    for name in ("x.txt", "x.jsonl"):
+        (tmp_path / name).write_bytes(raw)
+        with pytest.raises(ValueError, match=rf"{name}.* is not UTF-8 \(byte 0x.. at position \d+\); {remedy}"):
+            list(read_texts(tmp_path / name))
+
+
 def test_blank_lines_are_no_rows_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     file.write_bytes('\ufeff{"body": "Zoë"}\n\n  \n{"body": "b"}'.encode())

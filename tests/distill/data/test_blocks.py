@@ -23,6 +23,10 @@ LEXICON = load_lexicon()
 def test_separators_by_default_and_by_name(tokenizer):
     assert separators(tokenizer, None) == ([tokenizer.bos_token_id], [])
     assert separators(tokenizer, "Ġshe") == ([tokenizer.get_vocab()["Ġshe"]], [])
+    assert separators(tokenizer, " she") == separators(tokenizer, "Ġshe")
+    assert separators(tokenizer, "\n") == ([tokenizer.get_vocab()["Ċ"]], [])
+    with pytest.raises(ValueError, match=r"data.separator '' is not a token"):
+        separators(tokenizer, "")
     with pytest.raises(ValueError, match=r"data.separator '<nope>' is not a token of the tokenizer"):
         separators(tokenizer, "<nope>")
 
@@ -163,6 +167,29 @@ def test_a_full_disk_keeps_the_finished_shards(settings, tokenizer, tmp_path, mo
     with pytest.raises(OSError, match=r"cannot be written into .*\(No space left.*; make room, or set data.cache_dir"):
         prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
     assert len(list((tmp_path / "cache").glob("*.partial"))) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_its_setting(settings, tokenizer, tmp_path, monkeypatch):
+    def prepare() -> None:
+        prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(
+        OSError, match=r"blocks cannot be written into .*cache \(File exists\); set data.cache_dir to a"
+    ):
+        prepare()
+    (tmp_path / "cache").unlink()
+    for code, message in (
+        (errno.ENOSPC, "No space left.*; make room"),
+        (errno.EROFS, "Read-only.*; set data.cache_dir"),
+    ):
+
+        def fail(path: Path, *_: object, code: int = code) -> None:
+            raise OSError(code, os.strerror(code), str(path))
+
+        monkeypatch.setattr(data_module, "write_text", fail)  # of the corpus's fingerprint
+        with pytest.raises(OSError, match=rf"blocks cannot be written into .*cache \({message}"):
+            prepare()
 
 
 def _prepare_in_child(settings, folder, queue):

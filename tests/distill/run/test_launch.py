@@ -120,3 +120,11 @@ def test_settings_of_fsdp_that_give_wrong_students_are_refused(name, value, mess
         monkeypatch.setenv(key, given)
     with pytest.raises(ValueError, match=message):
         build_accelerator(validate(RunConfig, settings | {"train": {"max_steps": 1}}))
+
+
+def test_fp16_on_a_cpu_is_refused(monkeypatch, fresh_state):
+    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    with pytest.raises(ValueError, match="in float32 on a CPU, not in fp16; give --mixed_precision no, or bf16"):
+        build_accelerator(validate(RunConfig, settings | {"train": {"max_steps": 1}}))

@@ -3,9 +3,10 @@
 import itertools
 
 import pytest
+import torch
 
-from distill.config import RunConfig
-from distill.run.schedule import Schedule, plan_schedule, training_indices
+from distill.config import OptimConfig, RunConfig
+from distill.run.schedule import Schedule, build_scheduler, plan_schedule, training_indices, warmup_warning
 from distill.settings import validate
 
 
@@ -19,6 +20,33 @@ def test_accumulation_is_derived_and_must_divide_exactly():
     assert plan_schedule(run, 100, 2) == Schedule(1, None, 32, 8, 2)
     with pytest.raises(ValueError, match=r"32 is not a multiple of train.micro_batch_size 8 x 3 processes"):
         plan_schedule(run, 100, 3)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "max_steps", "highest"),
+    [
+        (1, 1, "0"),
+        (10, 3, "0.02"),
+        (3, 3, "0.0666667"),
+        (0.9, 3, "0.0666667"),
+        (2, 3, None),
+        (0.05, 1, None),
+        (0, 1, None),
+    ],
+)
+def test_a_run_that_ends_before_its_learning_rate_is_reached_is_warned_of(warmup, max_steps, highest):
+    optim = OptimConfig(lr=0.1, warmup_steps=warmup)
+    scheduler = build_scheduler(optim, torch.optim.SGD([torch.zeros(1)], lr=0.1), max_steps)
+    rates = []
+    for _ in range(max_steps):
+        rates += scheduler.get_last_lr()
+        scheduler.optimizer.step()
+        scheduler.step()
+    warning = warmup_warning(optim, max_steps)
+    assert (warning is None) == (max(rates) == 0.1)
+    if highest is not None:
+        assert f"reaches at most {highest}, not optim.lr = 0.1, because" in warning
+        assert float(highest) == pytest.approx(max(rates), rel=1e-5)
 
 
 def test_epochs_end_with_a_short_step_and_pairs_count_twice():
