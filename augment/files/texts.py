@@ -48,9 +48,14 @@ def format_of(path: Path) -> str:
 def text_files(path: Path) -> list[Path]:
     """The file itself, or the text files of a folder and its subfolders, in the order of their names.
 
-    Raises FileNotFoundError when none exists, and ValueError for a file of an unknown kind.
+    Raises FileNotFoundError when none exists, or for a link to nowhere, and ValueError for a file of an unknown kind.
     """
     if path.is_dir():
+        for link in path.rglob("[!.]*"):
+            if link.is_symlink() and not link.exists():
+                raise FileNotFoundError(
+                    f"{link} is a link to {link.readlink()}, which does not exist; repair or remove it"
+                )
         files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
         if not files:
             raise FileNotFoundError(f"folder {path} holds no {', '.join(SUFFIXES)} file")

@@ -29,6 +29,19 @@ def test_files_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path) -> N
         text_files(tmp_path / "none.txt")
 
 
+def test_a_link_to_nowhere_in_a_folder_is_refused_unless_it_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "a.txt").write_text("A whole text.\n")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / ".#a.txt").symlink_to("me@host.1234")  # an editor's lock
+    assert len(text_files(tmp_path)) == 2
+    for name in ("part/c.jsonl", "part/more"):
+        (tmp_path / name).symlink_to("gone")
+        with pytest.raises(FileNotFoundError, match=f"{name} is a link to gone, which does not exist; repair or"):
+            text_files(tmp_path)
+        (tmp_path / name).unlink()
+
+
 def test_a_text_file_holds_a_text_per_line_or_one_text(tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     file.write_bytes("\ufeffFirst.\r\n\nThird.".encode())
