@@ -111,7 +111,8 @@ def items_table(results: Results, arms: Sequence[str], reference: str) -> str:
         measure = results.measures[name]
         tested = [arm for arm in families(measure, reference)[0] if arm in arms]
         errors = [difference(measure, arm, reference).standard_error for arm in tested]
-        effect = f"{minimum_detectable_effect(median(errors)):.2g}" if errors else "–"
+        detectable = minimum_detectable_effect(median(errors)) if errors else math.nan
+        effect = "–" if math.isnan(detectable) else f"{detectable:.2g}"
         rows.append(
             [f"`{name}`", f"{stored['num_items']:,}", str(stored["num_clusters"]), effect, f"`{stored['convention']}`"]
         )

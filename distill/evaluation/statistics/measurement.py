@@ -10,15 +10,18 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.statistics.estimators import FloatArray, Statistic, difference_of, ratio, removed_share
-from distill.evaluation.statistics.resampling import Interval, bootstrap_interval
+from distill.evaluation.statistics.resampling import Interval, bootstrap_interval, unvaried_interval
 from distill.evaluation.statistics.significance import holm, mcnemar_p, minimum_detectable_effect, paired_permutation_p
+
+WHOLES = {"proportion": 1.0, "percent": 100.0}  # the units of shares, and the share of all in each
 
 
 @dataclass(frozen=True)
 class Measurement:
     """One number about one model, with everything needed to read it.
 
-    low, high, standard_error: from the bootstrap; NaN if it gives none. num_items: how many items were scored.
+    low, high, standard_error: from the bootstrap; NaN if it gives none. For a share that is the same in every cluster,
+    low and high are exact instead. num_items: how many items were scored.
     higher_is_better: None if neither direction is better (a signed quantity, a shape). convention: how the number was
     computed, as `key:value` parts joined by `|`; numbers with equal conventions can be compared.
     """
@@ -50,8 +53,9 @@ class Comparison:
 
     p_value: two-sided, from swapping the labels of the two models; McNemar's exact test if every cluster is one item
     that counts or does not. p_holm: adjusted over all comparisons of the report. minimum_detectable_effect: the
-    smallest true difference that a test without adjustment detects with a probability of 0.8. discordant: how many
-    items count for the model only and for the reference only; None for another test than McNemar's.
+    smallest true difference that a test without adjustment detects with a probability of 0.8; NaN if the difference is
+    the same in every cluster. discordant: how many items count for the model only and for the reference only; None for
+    another test than McNemar's.
     """
 
     difference: Interval
@@ -79,6 +83,7 @@ def estimate(
         raise ValueError(f"{name}: a cluster occurs twice; sum its rows, so that its items are resampled together")
     columns = np.asarray(columns, dtype=np.float64)
     interval = estimated_interval(columns, statistic, settings)
+    interval = _share_interval(interval, statistic, unit, len(columns), settings)
     measurement = Measurement(
         name,
         interval.value,
@@ -106,6 +111,7 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
     num_columns = model.columns.shape[1]
     both = np.concatenate([model.columns, reference.columns], axis=1)
     difference = estimated_interval(both, difference_of(model.statistic, num_columns), settings)
+    difference = _share_interval(difference, model.statistic, mine.unit, len(both), settings, of_differences=True)
     discordant = _discordant(model, reference)
     if discordant is not None:
         p_value = mcnemar_p(*discordant)
@@ -157,6 +163,28 @@ def estimated_interval(columns: FloatArray, statistic: Statistic, settings: Stat
         method=settings.method,
         seed=settings.seed,
     )
+
+
+def _share_interval(
+    interval: Interval,
+    statistic: Statistic,
+    unit: str,
+    num_clusters: int,
+    settings: StatisticsConfig,
+    *,
+    of_differences: bool = False,
+) -> Interval:
+    """The interval of a share, such as an accuracy, or of a difference of two shares, also where no cluster differs.
+
+    If every item counts, or none, the bootstrap gives an interval of no width. It is then replaced by an exact one if
+    the share is a mean over clusters, and by NaN otherwise.
+    """
+    if unit not in WHOLES or interval.standard_error != 0:
+        return interval
+    if statistic is not ratio:
+        return Interval(interval.value, math.nan, math.nan, math.nan)
+    least = -WHOLES[unit] if of_differences else 0.0
+    return unvaried_interval(interval.value, least, WHOLES[unit], num_clusters, settings.confidence)
 
 
 def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:

@@ -40,7 +40,8 @@ def bootstrap_interval(
     in Efron and Tibshirani 1993, section 14.3). A strongly biased statistic, such as the ratio of the smaller to the
     larger count, can move the corrected interval off the median of the resamples. It is then widened to hold the value
     and the percentile interval. The same seed and number of clusters give the same resamples. The ends are NaN if the
-    statistic is undefined on any resample, or with fewer than two clusters.
+    statistic is undefined on any resample, or with fewer than two clusters. If no resample differs, the interval has no
+    width, and the standard error is 0; see `unvaried_interval`.
     """
     columns = np.asarray(columns, dtype=np.float64)
     value = float(statistic(columns.sum(axis=0)))
@@ -58,7 +59,20 @@ def bootstrap_interval(
         # do not trust the correction alone if it leaves the median of the resamples outside the interval
         trusted = corrected[0] <= 0.5 <= corrected[1]
         low, high = (bca_low, bca_high) if trusted else (min(low, bca_low, value), max(high, bca_high, value))
-    return Interval(value, float(low), float(high), float(resampled.std(ddof=1)))
+    varies = np.ptp(resampled) > 1e-12 * np.abs(resampled).max()  # rounding may leave a little of nothing
+    return Interval(value, float(low), float(high), float(resampled.std(ddof=1)) if varies else 0.0)
+
+
+def unvaried_interval(value: float, least: float, most: float, num_clusters: int, confidence: float) -> Interval:
+    """An interval of a mean of scores between `least` and `most`, of which every cluster has the same: `value`.
+
+    Resamples of such clusters all give `value`, and say nothing about the clusters that were not drawn. Of all
+    clusters, an unknown proportion scores otherwise. Its exact upper limit, given none of `num_clusters` (Clopper and
+    Pearson 1934), bounds how far the mean can be from `value`. For 0 or N of N items the result is therefore the exact
+    binomial interval. The standard error is NaN.
+    """
+    others = 1 - ((1 - confidence) / 2) ** (1 / num_clusters)
+    return Interval(value, value + (least - value) * others, value + (most - value) * others, math.nan)
 
 
 def two_way_interval(

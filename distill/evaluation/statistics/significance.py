@@ -72,8 +72,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def minimum_detectable_effect(standard_error: float, *, confidence: float = 0.95, power: float = 0.8) -> float:
     """The smallest true difference that a two-sided test at this level detects with probability `power`.
 
-    It is (z_{1 - alpha/2} + z_power) times the standard error of the paired difference, in the difference's unit.
+    It is (z_{1 - alpha/2} + z_power) times the standard error of the paired difference, in the difference's unit. NaN
+    for a standard error of 0: differences that do not vary within the sample say nothing about the noise of another.
     """
+    if standard_error == 0:
+        return math.nan
     return float(stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power)) * standard_error
 
 
