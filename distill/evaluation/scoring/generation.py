@@ -41,8 +41,7 @@ def sample(
 ) -> list[list[str]]:
     """`num_samples` continuations of each prompt (id, text), without special tokens; `pick` chooses each token.
 
-    A continuation ends at the tokenizer's EOS or start token, after max_new_tokens, or at the end of the model's
-    context. Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value
+    A continuation ends at one of the `end_ids`, after max_new_tokens, or at the end of the model's context. Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value
     cache.
     """
     encoded = scorer.encode([text for _, text in prompts])["input_ids"]
@@ -61,6 +60,21 @@ def sample(
         for (row, number), text in zip(batch, _texts(scorer, batch_inputs, generated), strict=True):
             continuations[row][number] = text
     return continuations
+
+
+def end_ids(scorer: Scorer) -> set[int]:
+    """The ids that end a continuation: the tokenizer's EOS, the start token, and the end tokens of the model's settings.
+
+    A chat model ends its turn with a token that only its generation_config.json lists. Without that file the setting is
+    config.json's, or the default of the architecture. The default may be a word of this tokenizer, so then a token
+    that is read as ordinary text does not count.
+    """
+    settings = scorer.model.generation_config
+    listed = settings.eos_token_id
+    ids = set(listed) if isinstance(listed, list | tuple) else {listed}
+    if settings._from_model_config:
+        ids &= scorer.tokenizer.added_tokens_decoder.keys()
+    return (ids | {scorer.tokenizer.eos_token_id, scorer.start_id}) - {None}
 
 
 def pick(logprobs: Tensor, uniforms: Tensor, top_p: float, top_k: int | None = None) -> Tensor:
@@ -116,7 +130,7 @@ def _continue(
     """The new ids of rows of equal length, up to their end token, which is left out."""
     device = scorer.model.device
     numbers = torch.from_numpy(uniforms).to(device)
-    stops = {scorer.tokenizer.eos_token_id, scorer.start_id} - {None}
+    ends = end_ids(scorer)
     room = numbers.shape[1] if scorer.context is None else min(numbers.shape[1], scorer.context - len(inputs[0]))
     generated: list[list[int]] = [[] for _ in inputs]
     running = list(range(len(inputs)))  # rows that have not ended, in the order of the batch
@@ -132,7 +146,7 @@ def _continue(
         ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p, top_k)
         kept = []
         for place, (row, token) in enumerate(zip(running, ids.tolist(), strict=True)):
-            if token not in stops:
+            if token not in ends:
                 generated[row].append(token)
                 kept.append(place)
         if not kept:

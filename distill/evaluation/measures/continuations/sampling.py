@@ -23,7 +23,7 @@ def sampling_task(name: str, prompts: list[Prompt], config: GenerationConfig) ->
     prompts = prompts[:: math.ceil(len(prompts) / (config.max_prompts or len(prompts)))]
     key = f"unigram|tie:apart|{config.scored}|data:{data_hash(prompts)}|k:{config.num_samples}|top-p:{config.top_p:g}"
     key += f"|top-k:{config.top_k}" if config.top_k is not None else ""
-    key += f"|new-tokens:{config.max_new_tokens}|seed:{config.seed}"
+    key += f"|new-tokens:{config.max_new_tokens}|ends:listed|seed:{config.seed}"
 
     def score(scorer: Scorer, part: Sequence[Prompt]) -> Records:
         continuations = sample(

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from distill.evaluation.config import ScoringConfig
-from distill.evaluation.scoring.generation import MOST_LIKELY, WIDENING, pick, sample
+from distill.evaluation.scoring.generation import MOST_LIKELY, WIDENING, end_ids, pick, sample
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 
 HOW = {"num_samples": 3, "max_new_tokens": 6, "top_p": 0.9, "seed": 1}
@@ -94,6 +95,32 @@ def test_continuations_keep_the_space_before_their_first_word(shared_data):
         for text in continuations:
             ids = scorer.tokenizer(prompt + text, add_special_tokens=False)["input_ids"]
             assert scorer.tokenizer.decode(ids) == prompt + text
+
+
+def test_tokens_that_the_generation_settings_list_end_a_continuation(tiny_scorer):
+    scorer = tiny_scorer()
+    own = {scorer.tokenizer.eos_token_id, scorer.start_id}
+    assert end_ids(scorer) == own
+    (usual,) = sample(scorer, PROMPTS[:1], **{**HOW, "num_samples": 1, "top_p": 1e-9})[0]
+    ids = scorer.tokenizer(usual, add_special_tokens=False)["input_ids"]
+    third = ids[2]
+    for listed in ([third], [own.pop(), third], third):
+        scorer.model.generation_config = GenerationConfig(eos_token_id=listed)
+        (text,) = sample(scorer, PROMPTS[:1], **{**HOW, "num_samples": 1, "top_p": 1e-9})[0]
+        assert text == scorer.tokenizer.decode(ids[: ids.index(third)])
+
+
+def test_an_end_token_of_config_json_ends_a_continuation_unless_it_is_a_word(tiny_scorer):
+    scorer = tiny_scorer()
+    own, word = end_ids(scorer), scorer.tokenizer("nurse", add_special_tokens=False)["input_ids"][-1]
+    scorer.tokenizer.add_tokens(["<turn>"], special_tokens=True)
+    turn = scorer.tokenizer.convert_tokens_to_ids("<turn>")
+    scorer.model.generation_config = GenerationConfig.from_model_config(
+        scorer.model.config.__class__(eos_token_id=[word, turn])
+    )
+    assert end_ids(scorer) == own | {turn}
+    scorer.model.generation_config = GenerationConfig()
+    assert end_ids(scorer) == own
 
 
 def test_a_continuation_ends_at_the_end_token_and_at_the_context(tiny_scorer):
