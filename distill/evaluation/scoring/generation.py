@@ -41,8 +41,8 @@ def sample(
 ) -> list[list[str]]:
     """`num_samples` continuations of each prompt (id, text), without special tokens; `pick` chooses each token.
 
-    A continuation ends at one of the `end_ids`, after max_new_tokens, or at the end of the model's context. Raises ValueError for a prompt that leaves no room in the context, and for a model without a key-value
-    cache.
+    A continuation ends at one of the `end_ids`, after max_new_tokens, or at the end of the model's context. Raises
+    ValueError for a prompt that leaves no room in the context, and for a model without a key-value cache.
     """
     encoded = scorer.encode([text for _, text in prompts])["input_ids"]
     inputs = [scorer.start + ids for ids in encoded]
@@ -63,7 +63,7 @@ def sample(
 
 
 def end_ids(scorer: Scorer) -> set[int]:
-    """The ids that end a continuation: the tokenizer's EOS, the start token, and the end tokens of the model's settings.
+    """The ids that end a continuation: the tokenizer's EOS, the start token, and those that the model's settings list.
 
     A chat model ends its turn with a token that only its generation_config.json lists. Without that file the setting is
     config.json's, or the default of the architecture. The default may be a word of this tokenizer, so then a token

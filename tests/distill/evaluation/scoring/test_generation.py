@@ -1,5 +1,8 @@
 """Sampling: its distribution, and that it does not depend on batches."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -111,7 +114,7 @@ def test_tokens_that_the_generation_settings_list_end_a_continuation(tiny_scorer
 
 
 def test_an_end_token_of_config_json_ends_a_continuation_unless_it_is_a_word(tiny_scorer):
-    scorer = tiny_scorer()
+    scorer = replace(tiny_scorer(), tokenizer=copy.deepcopy(tiny_scorer().tokenizer))
     own, word = end_ids(scorer), scorer.tokenizer("nurse", add_special_tokens=False)["input_ids"][-1]
     scorer.tokenizer.add_tokens(["<turn>"], special_tokens=True)
     turn = scorer.tokenizer.convert_tokens_to_ids("<turn>")
