@@ -1,5 +1,6 @@
 """Regard and toxicity by local classifiers, by measurements of evaluate, and the message if there is none."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,6 +76,29 @@ def test_the_key_of_scores_is_the_content_of_a_local_classifier_not_its_path(cla
 def test_a_classifier_that_cannot_be_loaded_is_one_message(load, tmp_path):
     with pytest.raises(ValueError, match=r"continuations\.(regard|toxicity): .* could not be loaded .*`hub`"):
         load(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "message"),
+    [
+        (["fine", "insult"], {"toxicity": True, "toxic_label": "poison"}, r"labels \['fine', 'insult'\], not 'poison'"),
+        (["LABEL_0", "LABEL_1"], {"toxicity": True}, r"labels \['LABEL_0', 'LABEL_1'\], not 'hate'"),
+        (["good", "bad"], {"regard": True}, r"labels \['bad', 'good'\], not positive and negative"),
+        (["positive", "neutral"], {"regard": True}, r"not positive and negative"),
+    ],
+)
+def test_a_classifier_without_the_label_is_refused_before_anything_is_sampled(
+    classifier, tmp_path, labels, settings, message
+):
+    prompts = tmp_path / "bold.json"
+    prompts.write_text('{"nursing": {"Nurse": ["A nurse "]}}')
+    folder = classifier(labels)
+    chosen = {key: folder if value is True else value for key, value in settings.items()} | {"sentiment": False}
+    config = {"benchmarks": {"bold": str(prompts)}, "log_odds": {"enabled": False}, "continuations": chosen}
+    tasks, failures = plan_tasks(validate(EvalConfig, config))
+    assert [failure.task for failure in failures] == [next(iter(settings))]
+    assert re.search(message, failures[0].message)
+    assert "bold" in [task.name for task in tasks]
 
 
 def test_a_missing_classifier_uses_no_network(monkeypatch):
