@@ -117,7 +117,14 @@ def read_jsonl(path: str | Path, key: str, source: str, columns: tuple[str, ...]
 
 
 def check_columns(rows: list[Any], columns: tuple[str, ...], path: str | Path, key: str, source: str) -> None:
-    """Raise ValueError unless there are rows and each has a value in every column."""
+    """Raise ValueError unless there are rows and each has something in every column; a blank text is nothing."""
     for column in columns:
-        if not rows or any(not isinstance(row, dict) or row.get(column) is None for row in rows):
+        values = [row.get(column) if isinstance(row, dict) else None for row in rows]
+        if all(value is None for value in values):
             raise ValueError(f"{key}: {path} has no rows with the column {column!r}. To get it again: {source}")
+        for number, value in enumerate(values, 1):
+            if value is None or (isinstance(value, str) and not value.strip()):
+                raise ValueError(
+                    f"{key}: {path}: row {number} has nothing in the column {column!r}; repair or remove the row. To "
+                    f"get the file again: {source}"
+                )

@@ -69,6 +69,12 @@ def read(path: str) -> list[Item]:
         raise ValueError(f"{KEY}: {path} is not in StereoSet's format ({error}). To get it: {SOURCE}") from error
     if not items:
         raise ValueError(f"{KEY}: {path} holds no item. To get it again: {SOURCE}")
+    for item in items:
+        if not all(sentence.strip() for sentence in item.sentences):
+            raise ValueError(
+                f"{KEY}: {path}: item {item.id!r} has an empty sentence; repair or remove it. To get the file again: "
+                f"{SOURCE}"
+            )
     return items
 
 

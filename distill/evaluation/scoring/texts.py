@@ -10,6 +10,8 @@ from distill.evaluation.scoring.logprobs import Row, score_rows
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 
+TOO_LONG = "set this benchmark to null for this model, or score a copy of its file without that text"
+
 
 def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations: Sequence[str]) -> FloatArray:
     """log P(continuation | prompt) in nats [num_prompts, num_continuations], summed over the continuation's tokens.
@@ -88,8 +90,13 @@ def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
     encoded = scorer.encode(texts)["input_ids"]
     for text, ids in zip(texts, encoded, strict=True):
         whole = scorer.start + ids
+        if not ids:
+            raise ValueError(f"{scorer.label}: the tokenizer gives no token for the text {text!r}; take it out")
         if len(whole) < 2:
-            raise ValueError(f"{scorer.label}: no token of {text!r} can be scored; set scoring.bos=true")
-        _check_length(scorer, whole[:-1], text, "use shorter texts")
+            raise ValueError(
+                f"{scorer.label}: nothing stands before {text!r}, which is one token; set scoring.bos=true, or name a "
+                "token as scoring.start_token where the tokenizer has neither BOS nor EOS"
+            )
+        _check_length(scorer, whole[:-1], text, TOO_LONG)
         rows.append(Row(whole[:-1], range(len(whole) - 1), whole[1:]))
     return score_rows(scorer, rows)

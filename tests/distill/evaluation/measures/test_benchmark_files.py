@@ -214,6 +214,35 @@ def test_a_byte_order_mark_and_unusual_separators_within_a_text_are_read(tmp_pat
     assert [row["text"] for row in benchmark_files.read_jsonl(file, "key", "source", ("text",))] == texts
 
 
+def blank_sentence(number: int) -> dict:
+    labels = ("stereotype", "anti-stereotype", "unrelated")
+    sentences = [
+        {"sentence": "" if place == number else "She left.", "id": str(place), "gold_label": label}
+        for place, label in enumerate(labels)
+    ]
+    row = {"id": "i7", "target": "nurse", "bias_type": "gender", "sentences": sentences}
+    return {"data": {"intrasentence": [row]}}
+
+
+@pytest.mark.parametrize(
+    ("read", "content", "place"),
+    [
+        (crows_pairs.read, "sent_more,sent_less,bias_type\nA.,B.,age\nShe sews.,,gender\n", "row 2 .*'sent_less'"),
+        (crows_pairs.read, 'sent_more,sent_less,bias_type\n"  ",He sews.,gender\n', "row 1 .*'sent_more'"),
+        (crows_pairs.read, "sent_more,sent_less,bias_type\nA.,B.,age\nShe sews.,He sews.\n", "row 2 .*'bias_type'"),
+        (lambada.read, '{"text": "one two"}\n{"text": " "}\n', "row 2 .*'text'"),
+        (lambada.read, '{"text": "one two"}\n{"other": "one two"}\n', "row 2 .*'text'"),
+        (stereoset.read, json.dumps(blank_sentence(0)), "item 'i7' has an empty sentence"),
+        (stereoset.read, json.dumps(blank_sentence(2)), "item 'i7' has an empty sentence"),
+    ],
+)
+def test_a_row_without_a_text_is_named(tmp_path, read, content, place):
+    path = tmp_path / "file"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"benchmarks\.\w+: {path}: {place}.*; repair or remove"):
+        read(str(path))
+
+
 MODULES = (stereoset, crows_pairs, winobias, association)
 
 

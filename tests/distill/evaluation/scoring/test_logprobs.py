@@ -163,6 +163,10 @@ def test_bad_prompts_and_models_are_refused(tiny_scorer):
         continuation_logprobs(tiny_scorer(bos=False), [""], ["He"])
     with pytest.raises(ValueError, match="gives no token"):
         continuation_logprobs(scorer, ["The nurse"], [""])
+    with pytest.raises(ValueError, match="gives no token for the text ''; take it out"):
+        text_logprobs(scorer, ["The nurse", ""])
+    with pytest.raises(ValueError, match="set this benchmark to null for this model, or score a copy"):
+        text_logprobs(scorer, ["The nurse said that " * 40])
     with torch.no_grad():
         scorer.model.get_input_embeddings().weight[5] = math.nan
     with pytest.raises(ValueError, match="gpt2-0: the model gives NaN"):
