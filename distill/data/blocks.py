@@ -80,6 +80,7 @@ def prepare_blocks(
     with writing("the blocks", cache, "data.cache_dir", "; finished shards are kept"):
         cache.mkdir(parents=True, exist_ok=True)
         identity = _identity(data, augmentation, pairing, seed)
+        corpus.check_heldout(data, identity["corpus"], identity["heldout_corpus"])
         folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
@@ -133,7 +134,6 @@ def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tup
 
 def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> dict[str, Any]:
     """Everything that determines the blocks, including the version of the code. pairing: arguments of `pair_texts`."""
-    substitution = [augmentation.fraction, seed] if augmentation.mode == "substitute" else None
     return {
         **sources(data, pairing["lexicon"]),
         "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
@@ -141,7 +141,7 @@ def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, 
         "tokenizer": pairing["tokenizer"].backend_tokenizer.to_str(),
         "separators": [pairing["prefix_ids"], pairing["suffix_ids"]],
         "seq_len": data.seq_len,
-        "substitution": substitution,
+        "substitution": [augmentation.fraction, seed] if augmentation.mode == "substitute" else None,
         "version": BLOCKS_VERSION,
         **{name: value for name, value in pairing.items() if name == "num_ids"},
     }

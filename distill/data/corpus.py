@@ -63,6 +63,15 @@ def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
     return digest.hexdigest()
 
 
+def check_heldout(config: DataConfig, corpus: str, heldout: str | None) -> None:
+    """Raise ValueError if the fingerprints of the corpus and of the held-out corpus are the same."""
+    if corpus == heldout:
+        raise ValueError(
+            f"data.heldout_path {config.heldout_path} holds the text of data.path {config.path}; name other text, or "
+            "set it to null, so that a part of data.path is held out"
+        )
+
+
 def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
     """SHA-256 over the names, sizes and times of a local corpus's files; None for a hub name.
 

@@ -5,6 +5,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,23 @@ def test_duplicate_documents_fall_on_one_side_of_the_split(tmp_path, tokenizer):
     ]
     assert len(sides[0]) + len(sides[1]) >= 50
     assert len(sides[0] & sides[1]) <= 2  # pieces cut at the end of a block, at most
+
+
+def test_training_text_that_is_also_held_out_is_refused(tmp_path, tokenizer):
+    """By another spelling, behind a link, as a copy, and as the only file of a folder."""
+    corpus, folder = tmp_path / "c.jsonl", tmp_path / "copies"
+    corpus.write_text("".join(json.dumps({"text": f"She met him {number} times."}) + "\n" for number in range(30)))
+    folder.mkdir()
+    copy = Path(shutil.copy(corpus, folder / "copy.jsonl"))
+    (tmp_path / "link.jsonl").symlink_to(corpus)
+    shared = {"path": str(corpus), "seq_len": 16, "cache_dir": str(tmp_path / "cache")}
+    for heldout in (f"{tmp_path}/./c.jsonl", tmp_path / "link.jsonl", copy, folder):
+        settings = DataConfig(**shared, heldout_path=str(heldout))
+        with pytest.raises(ValueError, match="data.heldout_path .* holds the text of data.path .*set it to null"):
+            prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
+    copy.write_text(json.dumps({"text": "She met others."}) + "\n")
+    settings = DataConfig(**shared, heldout_path=str(copy))
+    assert len(prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0).heldout) == 1
 
 
 def test_an_empty_side_of_the_split_is_refused_and_leaves_nothing(tmp_path, tokenizer):
