@@ -16,15 +16,20 @@ from distill.models.sizes import num_known_ids, num_positions
 NUM_NEW_TOKENS = 40
 
 
-def check_prompts(student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> None:
-    """Raise ValueError for a prompt that the student cannot continue: an empty one, or one that fills its context."""
+def check_prompts(
+    student: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], prefix_ids: Sequence[int]
+) -> None:
+    """Raise ValueError for a prompt that the student cannot continue: an empty one, or one that fills its context.
+
+    prefix_ids: what stands before each document, and so before each prompt.
+    """
+    room = _num_positions(student) - len(prefix_ids)
     for prompt in prompts:
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        num_tokens = len(ids)
-        if not 0 < num_tokens < _num_positions(student):
+        if not 0 < len(ids) < room:
             raise ValueError(
-                f"train.sample_prompts: {prompt!r} has {num_tokens} tokens; give at least one, and fewer than the "
-                f"student's {_num_positions(student)} positions"
+                f"train.sample_prompts: {prompt!r} has {len(ids)} tokens; give at least one, and fewer than the "
+                f"student's {_num_positions(student)} positions less the {len(prefix_ids)} before each text"
             )
         check_ids(ids, num_known_ids(student), tokenizer, f"train.sample_prompts: {prompt!r}")
 
@@ -40,10 +45,12 @@ def samples(
     distiller: torch.nn.Module,
     tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[str],
+    prefix_ids: Sequence[int],
 ) -> list[dict[str, str]]:
     """The student's greedy continuation of each prompt: at most NUM_NEW_TOKENS tokens, within its positions.
 
-    Uses no random state. Call on all processes: a sharded student needs them all.
+    prefix_ids: what stands before each training document; the student reads it before each prompt too. Uses no random
+    state. Call on all processes: a sharded student needs them all.
     """
     student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
     sharded = isinstance(distiller, FSDPModule)
@@ -52,7 +59,8 @@ def samples(
         distiller.unshard()  # type: ignore[operator]  # weights outside of the layers; the layers gather their own
     rows = []
     for prompt in prompts:
-        ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"].to(accelerator.device)
+        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor([[*prefix_ids, *prompt_ids]], device=accelerator.device)
         with accelerator.autocast():
             written = student.generate(
                 ids,

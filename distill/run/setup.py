@@ -54,14 +54,14 @@ def set_up(config: RunConfig) -> Setup:
     accelerator = build_accelerator(config)
     accumulation_steps(config.train, accelerator.num_processes)
     models = load_run_models(config)
-    check_prompts(models.student, models.tokenizer, config.train.sample_prompts)
+    prefix_ids, _ = separators(models.tokenizer, config.data.separator)
+    check_prompts(models.student, models.tokenizer, config.train.sample_prompts, prefix_ids)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = _find_classes(config, models, lexicon)
     blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids)
     if config.data.mask_documents:
-        start_id = separators(models.tokenizer, config.data.separator)[0][0]
         for model in filter(None, (models.teacher, models.student)):
-            mask_documents(model, start_id)
+            mask_documents(model, prefix_ids[0])
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if warning := warmup_warning(config.optim, schedule.max_steps):
         accelerator.print(warning)

@@ -8,6 +8,7 @@ from pathlib import Path
 from accelerate.utils import set_seed
 
 from distill.data.batches import batches, prefetched
+from distill.data.blocks import separators
 from distill.files import write_text
 from distill.run.checkpoint import load_newest_checkpoint, save_checkpoint
 from distill.run.export import model_card, push_student, save_student
@@ -93,7 +94,9 @@ def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     state.heldout_nats_per_token = results["heldout_nats_per_token"]
     log.log(state.step, results)
     if prompts:
-        log.log_samples(state.step, samples(accelerator, learner.model, setup.models.tokenizer, prompts))
+        tokenizer = setup.models.tokenizer
+        prefix_ids, _ = separators(tokenizer, setup.config.data.separator)
+        log.log_samples(state.step, samples(accelerator, learner.model, tokenizer, prompts, prefix_ids))
     log.restart_clock()
     return results
 
