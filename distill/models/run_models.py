@@ -74,8 +74,12 @@ def fingerprints(config: RunConfig, models: RunModels) -> dict[str, Any]:
         start = model_fingerprint(student.checkpoint, models.student)
     elif isinstance(student.config, str):
         start = read_settings(student.config)
-    tokenizer_hash = hashlib.sha256(models.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
-    return {"tokenizer": tokenizer_hash, "teacher": teacher_hash, "student": start}
+    return {"tokenizer": tokenizer_fingerprint(models.tokenizer), "teacher": teacher_hash, "student": start}
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
+    """SHA-256 of a tokenizer's full definition."""
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
 # -- do they fit each other? -----------------------------------------------------------------------------------------

@@ -29,32 +29,12 @@ from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.files import git_revision, read_jsonl, write_text, writing
 from distill.models.identity import is_unidentified
+from distill.run.differences import differences_of, flatten
 from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
 WANDB_ID_FILE = "wandb_id"
-# Settings that change how a run is watched or executed, not what it computes. A resumed run may change them.
-FREE_SETTINGS = {
-    "run_dir",
-    "data.path",  # its content is compared instead
-    "data.heldout_path",
-    "data.cache_dir",
-    "data.num_proc",
-    "teacher.shard",
-    "teacher.targets",
-    "optim.grad_norm_limit",
-    "train.micro_batch_size",
-    "train.log_every",
-    "train.eval_every",
-    "train.save_every",
-    "train.keep_checkpoints",
-    "train.on_nonfinite",
-    "train.gradient_checkpointing",
-    "train.sample_prompts",
-    "train.push_to_hub",
-    "train.trackers",
-}
 
 
 # -- what a run is ---------------------------------------------------------------------------------------------------
@@ -151,7 +131,7 @@ def _begin_again(file: Path, settings: dict[str, Any]) -> None:
     before = _read_settings(file)
     if before["provenance"] is None:
         raise ValueError(f"{file} was not written by a run, and would be overwritten; choose another run_dir")
-    differences = _differences(before, settings)
+    differences = differences_of(before, settings)
     if differences:
         print(f"{file.parent} has no checkpoint; it begins again with other settings:\n  " + "\n  ".join(differences))
         (file.parent / WANDB_ID_FILE).unlink(missing_ok=True)  # on wandb, too, it is a new run
@@ -198,10 +178,9 @@ def _check_same(file: Path, settings: dict[str, Any]) -> None:
     Provenance is compared only if `settings` has one.
     """
     resolved = _read_settings(file)
-    if settings["provenance"] is None:
-        resolved["provenance"] = None
-    check_identified(file, resolved["provenance"], settings["provenance"])
-    differences = _differences(resolved, settings)
+    if settings["provenance"] is not None:
+        check_identified(file, resolved["provenance"], settings["provenance"])
+    differences = differences_of(resolved, settings)
     if differences:
         raise ValueError(
             f"{file.parent} holds a run with other settings:\n  " + "\n  ".join(differences) + "\n"
@@ -236,32 +215,6 @@ def _read_settings(file: Path) -> dict[str, Any]:
             f"{file} is not the configuration of a run of this version ({'; '.join(str(error).splitlines())}); "
             "continue with the version that wrote it (see git_revision there), or choose another run_dir"
         ) from error
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line for each difference between two configurations that can change the result."""
-    before, after = flatten(old), flatten(new)
-    compared = [
-        key
-        for key in sorted(before.keys() | after.keys())
-        if key not in FREE_SETTINGS and not key.startswith(("provenance.versions", "provenance.git_revision"))
-    ]
-    return [
-        f"{key}: {before.get(key)!r} there, {after.get(key)!r} now"
-        for key in compared
-        if before.get(key) != after.get(key)
-    ]
-
-
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _version(package: str) -> str | None:

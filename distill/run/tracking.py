@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from distill.config import RunConfig
 from distill.files import read_jsonl, write_text
-from distill.run.folder import WANDB_ID_FILE, flatten
+from distill.run.differences import flatten
+from distill.run.folder import WANDB_ID_FILE
 from distill.run.throughput import peak_flops_per_second, peak_memory_bytes
 from distill.settings import replace, to_dict
 
