@@ -49,7 +49,7 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
     named = [(start, word) for start, word in named if word not in topics.SEXED]
     if not named:
         return []
-    nouns = {e.start for e in edits if not _is_pronoun(e.source, e.rule[0])}
+    nouns = _nouns(edits)
     is_about_a_ship = topics.about_a_ship(text, named)
     impersonal = []
     previous_end = -1  # of the last pronoun that means no person
@@ -80,7 +80,7 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
     named = [(start, word) for start, word in named if word in topics.SEXED]
     if not named:
         return impersonal
-    nouns = {e.start for e in edits if not _is_pronoun(e.source, e.rule[0])}
+    nouns = _nouns(edits)
     for start, word in named:
         gender = topics.SEXED[word]
         first, last = sentence_span(text, start)
@@ -98,6 +98,11 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
                 break  # somebody else of that gender
             impersonal.append(e)
     return impersonal
+
+
+def _nouns(edits: list[Edit]) -> set[int]:
+    """Where the edited nouns start; an article that follows its noun (an earl -> a countess) has no gender."""
+    return {e.start for e in edits if e.rule[0] in _PRONOUNS and not _is_pronoun(e.source, e.rule[0])}
 
 
 def _is_pronoun(source: str, gender: str) -> bool:

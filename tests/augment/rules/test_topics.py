@@ -33,6 +33,7 @@ def test_left_alone(text: str) -> None:
     ("text", "expected"),
     [
         ("The captain's wife left the ship with her son.", "The captain's husband left the ship with his daughter."),
+        ("A ship met an earl and the hen met an heiress.", "A ship met a countess and the hen met an heir."),
         ("She loved France and her mother.", "He loved France and his father."),
         ("She came from England with her brother.", "He came from England with his sister."),
         ("Woman is arrested, and a prize waits for man, 63.", "Man is arrested, and a prize waits for woman, 63."),
