@@ -60,6 +60,7 @@ _OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)
 _LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
 _BEFORE_VERB = word_set(
     "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
+    " he she never ever gone gon gonna gotta finna tryna wanna bouta ima imma lets let's"
 )
 _VERB_OBJECT = re.compile(
     r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you"

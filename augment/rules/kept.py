@@ -5,6 +5,7 @@ from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
 _SINGULAR = word_set("man boy girl woman")
+_SPECIES = word_set("man woman")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
 _SPOKEN_OF = ("name", "mankind")
@@ -30,7 +31,7 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
         reason = guards.game_piece(text, start)
     if reason is None and term.word in vocatives.EXCLAIMED:
         reason = vocatives.interjection(text, start, end)
-    if reason is None and term.word in _SINGULAR and not (text[start].isupper() and capitals.headline(text, start)):
+    if reason is None and term.word in _SPECIES and not (text[start].isupper() and capitals.headline(text, start)):
         reason = topics.mankind(text, start, end)
     if reason is None and term.word in ("masculine", "feminine"):
         reason = topics.grammatical(text, start, end)

@@ -91,6 +91,9 @@ _GLOSS_ENDINGS = (
     *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
 )
 _QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
+# Here the word is the subject of a clause: "which means she is late".
+_MEANS = re.compile(r"mean[st]? \Z|meant \Z")
+_CLAUSE = re.compile(r" (?:is|comes) ")
 _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|and|or|is|comes) )")
 HONOURS = _WORDS.honours
 
@@ -209,6 +212,10 @@ def gloss(text: str, start: int, end: int) -> str | None:
     if _PRONOUN_BEFORE.search(text, near, start):
         return "word spoken about"
     meaning = _GLOSS_BEFORE.search(text, near, start)
+    if meaning and _MEANS.search(text, near, start):
+        is_pronoun = text[start:end].lower() in _WORDS.pronouns
+        if _CLAUSE.match(text, end) or (is_pronoun and text[end : end + 1] == " "):
+            return None
     if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
         return "word spoken about"
     return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None

@@ -9,7 +9,7 @@ from augment.rules.context import previous_token, starts_sentence
 from augment.rules.tables import word_lists, word_set
 
 _WORDS = word_lists("vocatives")
-EXCLAIMED = word_set("man boy girl woman guys gals")
+EXCLAIMED = word_set("man boy girl woman guys gals bro sis")
 _SAID_TO_EVERYBODY = word_set("man guys")
 # Where a sentence or its speech can begin: after a mark, a tag (blanks here), a speaker's label, a handle.
 _START = r"(?:\A| {3}|[.!?,:;>|\n\"“‘—–…(*\]-]|@\w+) *"
@@ -27,6 +27,13 @@ _CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z|\s+(?:[^\w\s&(/\[-]|(?:lol
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
 _LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
+# In chat without a comma before it: "tired of this job man, I left", "send me links guys".
+_CALLS_THE_READER = re.compile(rf", *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
+_WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z][a-z]*) \Z")
+_DETERMINED = re.compile(rf"(?<![\w-]){_any_of(_WORDS.determiners)} (?:([\w'’-]+) )?\Z", re.IGNORECASE)
+_SINGULAR = re.compile(r"\b(?:an?|this|every)(?: (?!few|couple|lot|bunch|dozen|hundred|thousand|million)\w+)? \Z")
+_JOINED = re.compile(r" (?:and|or|&) \w| of ")
+_PLURAL = re.compile(r"[A-Za-z]{2,}(?<!ou)(?<!s)(?<!u)(?<!i)s")
 _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
 )
@@ -35,7 +42,7 @@ _REACH = 30
 
 
 def interjection(text: str, start: int, end: int) -> str | None:
-    """Reason to leave man, boy or guys alone: it is called out ("Man, that hurt", "Oh boy!", "Thanks, man").
+    """Reason to leave man, boy, bro or guys alone: it is called out ("Man, that hurt", "Oh boy!", "Thanks, man").
 
     A girl or a woman is left alone where the cry is the same ("Oh woman!"), so that a second swap finds it so.
     """
@@ -43,12 +50,14 @@ def interjection(text: str, start: int, end: int) -> str | None:
         return None
     word = text[start:end].lower()
     token = previous_token(text, start)
-    opens = starts_sentence(token) or token.endswith(") ")  # after a stage direction
+    opens = starts_sentence(token) or token.endswith(") ") or token[:1] == "@"  # after a stage direction or handle
     if opens and text[start].isupper() and (text[end : end + 1] in (",", "!", "…") or text.startswith("..", end)):
         return "interjection"
     if opens and word in ("man", "boy") and _EXCLAIMS.match(text, end):
         return "interjection"
     near = start - _REACH if start > _REACH else 0
+    if word == "bro" and text[end : end + 1] not in ("'", "’") and not _of_somebody(text, near, start, end):
+        return "interjection"
     ends = _CALL_ENDS.match(text, end)
     if word not in _SAID_TO_EVERYBODY:
         return "interjection" if ends and _AFTER_CRY.search(text, near, start) else None
@@ -56,9 +65,32 @@ def interjection(text: str, start: int, end: int) -> str | None:
         return "interjection"
     if not ends:
         return None
+    if _without_comma(text, near, start, end, word):
+        return "interjection"
     comma = _AFTER_COMMA.search(text, near, start)
     called = comma[1].lower() not in _WORDS.listed if comma else _AFTER_CLAUSE.search(text, near, start)
     return "interjection" if called else None
+
+
+def _without_comma(text: str, near: int, start: int, end: int, word: str) -> bool:
+    """Whether man or guys, though no comma comes before it, cannot belong to the noun before it."""
+    before = _WORD_BEFORE.search(text, near, start)
+    if before is None or not text[start].islower():
+        return False
+    is_plural = _PLURAL.fullmatch(before[1]) and before[1] not in _WORDS.plural_compounds
+    if is_plural or before[1] in _WORDS.no_compounds:
+        return word == "guys" or bool(_CALLS_THE_READER.match(text, end))
+    if word == "guys":
+        return bool(_SINGULAR.search(text, near, start))
+    return bool(_CALLS_THE_READER.match(text, end)) and not _DETERMINED.search(text, near, start)
+
+
+def _of_somebody(text: str, near: int, start: int, end: int) -> bool:
+    """Whether bro tells of somebody: "my big bro", "bro and sis"; not "this week bro, I ran"."""
+    determined = _DETERMINED.search(text, near, start)
+    if determined is None:
+        return bool(_JOINED.match(text, end))
+    return determined[1] not in _WORDS.no_compounds
 
 
 def is_address(text: str, start: int, end: int) -> bool:

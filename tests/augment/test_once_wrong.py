@@ -154,6 +154,15 @@ MEANINGS = [
         "The captain asked for volunteers to man\nthe lifeboat.",
     ),
 ]
+PHRASES_IN_TWO_WORDS = [
+    ("They dug a man made pond.", "They dug a man made pond."),
+    ("The reef is man made, he says.", "The reef is man made, she says."),
+    ("The man made soup.", "The woman made soup."),
+    ("what a mother fucker", "what a mother fucker"),
+    ("I would never wife a girl I met there", "I would never wife a boy I met there"),
+    ("he gonna wife her up", "she gonna wife him up"),
+    ("His wife, a judge, left.", "Her husband, a judge, left."),
+]
 OBJECTS = [
     ("We met her online.", "We met him online."),
     ("The officers escorted her inside.", "The officers escorted him inside."),
@@ -178,6 +187,7 @@ OBJECTS = [
         *NAMES,
         *TITLES,
         *MEANINGS,
+        *PHRASES_IN_TWO_WORDS,
         *OBJECTS,
     ],
 )
