@@ -8,9 +8,11 @@ stays, and tells how far from one half the rules leave a corpus.
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -94,20 +96,23 @@ def _counts(term: KeptTerm, table: Mapping[str, Candidate]) -> bool:
 
 def _moved(marks: list[tuple[int, str]], edits: Sequence[Edit]) -> list[tuple[int, str]]:
     """Where the marks of words that stay are in the counterfactual."""
-    return [(p + sum(len(e.target) - len(e.source) for e in edits if e.end <= p), gender) for p, gender in marks]
+    ends = [e.end for e in edits]
+    shifts = [0, *accumulate(len(e.target) - len(e.source) for e in edits)]
+    return [(p + shifts[bisect_right(ends, p)], gender) for p, gender in marks]
 
 
 def _count_occupations(pair: CounterfactualPair, kept: list[tuple[int, str]], counts: dict[str, list[int]]) -> None:
-    marks = [(e.start, e.rule[0]) for e in _gendered(pair)] + kept
+    marks = sorted([(e.start, e.rule[0]) for e in _gendered(pair)] + kept)
+    places = [place for place, _ in marks]
     for match in _WORD.finditer(pair.original.lower()):
         word = match.group()
         word = word if word in OCCUPATIONS else word[:-1]
         if word not in OCCUPATIONS:
             continue
         row = counts.setdefault(word, [0, 0])
-        for place, gender in marks:
-            if abs(place - match.start()) <= _NEAR:
-                row[gender == "f"] += 1
+        near = slice(bisect_left(places, match.start() - _NEAR), bisect_right(places, match.start() + _NEAR))
+        for _, gender in marks[near]:
+            row[gender == "f"] += 1
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -20,16 +20,18 @@ def spacy_reader(nlp: Callable[[str], Any]) -> Reader:
     "her" tagged PRP is an object; "his" is absolute when it is tagged PRP or does not depend on a noun as `poss`. If
     the pipeline has no token at the pronoun's place, or gives it another tag, the built-in rules decide.
     """
-    parse = lru_cache(maxsize=4)(nlp)
+
+    @lru_cache(maxsize=4)
+    def tokens(text: str) -> dict[int, Any]:
+        return {token.idx: token for token in nlp(text)}
 
     def read(text: str, start: int, end: int) -> bool | None:
-        for token in parse(text):
-            if token.idx == start and len(token.text) == end - start:
-                if token.text.lower() == "his" and token.dep_:
-                    return token.tag_ == _OBJECT_TAG or token.dep_ != "poss"
-                if token.tag_ in (_OBJECT_TAG, _DETERMINER_TAG):
-                    return bool(token.tag_ == _OBJECT_TAG)
-        return None
+        token = tokens(text).get(start)
+        if token is None or len(token.text) != end - start:
+            return None
+        if token.text.lower() == "his" and token.dep_:
+            return token.tag_ == _OBJECT_TAG or token.dep_ != "poss"
+        return bool(token.tag_ == _OBJECT_TAG) if token.tag_ in (_OBJECT_TAG, _DETERMINER_TAG) else None
 
     return read
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 
 from augment.pair import Edit
 from augment.rules.case import recase
@@ -12,6 +13,7 @@ _VOWELS = tuple("aeiou")
 _VOWEL_SOUNDS = ("heir", "honour", "honor", "honest")  # the h is silent
 _CONSONANT_SOUNDS = ("ewe", "uter")  # these begin like "you"
 _ARTICLE = re.compile(r"(?<!\w)(an?)\s+\Z", re.IGNORECASE)
+_FAR = 1500  # characters: edits that begin so far before a sentence are not followed by others of that sentence
 _OWNER = re.compile(r"['’](?![sS]\b) ?[\w-]")
 # Before god these make an exclamation: oh my god.
 _EXCLAIMED = re.compile(r"\b(?:my|oh|o|thank|good|dear|by|to|for) \Z", re.IGNORECASE)
@@ -55,6 +57,7 @@ def _append_counterparts(text: str, edit: Edit, term: Term, edits: list[Edit], t
     A masculine counterpart that stands alone is left alone, because it is said of men and women (`use` is `feminine`).
     """
     first, last = sentence_span(text, edit.start)
+    edited = {e.start for e in takewhile(lambda e: e.start > first - _FAR, reversed(edits))}
     for masculine, feminine in _in_both_numbers(term).items():
         if masculine in table and masculine != "count":
             continue
@@ -62,9 +65,10 @@ def _append_counterparts(text: str, edit: Edit, term: Term, edits: list[Edit], t
             source = match.group()
             start, end = first + match.start(), first + match.end()
             named = source.istitle() and not starts_sentence(previous_token(text, start))
-            if named or any(e.start == start for e in edits) or _EXCLAIMED.search(text, max(0, start - 8), start):
+            if named or start in edited or _EXCLAIMED.search(text, max(0, start - 8), start):
                 continue
             target = recase(source, feminine)
+            edited.add(start)
             edits.append(Edit(start, end, source, target, "m->f joined with its counterpart", 1.0))
 
 

@@ -12,7 +12,7 @@ _CLOSING = "\"'”’»)]}*_"
 _ABBREVIATIONS = word_set(
     "mr. mrs. ms. dr. st. prof. rev. hon. gen. col. capt. lt. sgt. sr. jr. vs. no. e.g. i.e. etc. cf. vol. ed."
 )
-_NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]*\n?[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
+_NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]+|[^\S\n]*\n[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
 _SENTENCE_REACH = 600
 _SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?]+[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n")
 

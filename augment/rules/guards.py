@@ -144,9 +144,8 @@ def _chunk(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> tupl
     """The range of characters around a word up to the nearest blank or tag on either side."""
     near = start - _CHUNK_REACH if start > _CHUNK_REACH else 0
     first = max(near - 1, *(text.rfind(blank, near, start) for blank in " \n\t")) + 1
-    last = min(
-        (p for p in (text.find(blank, end, end + _CHUNK_REACH) for blank in " \n\t") if p >= 0), default=len(text)
-    )
+    far = end + _CHUNK_REACH
+    last = min((p for p in (text.find(blank, end, far) for blank in " \n\t") if p >= 0), default=far)
     index = bisect_right(tags, start, key=itemgetter(0))
     if index and tags[index - 1][1] <= start:
         first = max(first, tags[index - 1][1])

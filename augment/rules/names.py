@@ -16,7 +16,7 @@ _WORDS = word_lists("names")
 _BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
 _PLURAL = re.compile(r".*(?:s|men)(?!\w)")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
-_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*)+[ -]class\b")
+_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*){1,6}[ -]class\b")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
@@ -50,7 +50,8 @@ _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
 _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
 _BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
 _PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
-_CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+))+")
+# a name has few words; without a limit a text in capitals would be read to its end for each of its words
+_CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+)){1,12}")
 
 
 def surname(text: str, start: int) -> str | None:

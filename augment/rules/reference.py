@@ -1,6 +1,10 @@
 """Find the pronouns that refer to what a swap leaves alone: a kept name, a ship or country called she, a cow, God."""
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import takewhile
+from operator import attrgetter
 
 from augment.pair import Edit
 from augment.rules import topics
@@ -13,6 +17,7 @@ _PRONOUNS = {
 }
 _OPENS_SENTENCE = re.compile(r"[\W\d]*(?:\w+ )?")  # She ...; Then she ...
 _SAME_PERSON = 200  # characters: a feminine pronoun refers to a woman who is named this close before it
+_SAME_SENTENCE = 600  # characters between two pronouns of a sentence, at most
 
 
 def pronouns_of_kept_names(text: str, edits: list[Edit], kept_names: list[tuple[int, str]]) -> list[Edit]:
@@ -26,7 +31,7 @@ def pronouns_of_kept_names(text: str, edits: list[Edit], kept_names: list[tuple[
     sentences = []
     for start, gender in kept_names:
         first, last = sentence_span(text, start)
-        sentence = [e for e in edits if first <= e.start < last]
+        sentence = list(takewhile(lambda e: e.start < last, _edits_from(edits, first)))  # noqa: B023  # used at once
         opens_clause = text[first:start].rstrip().endswith(",")  # In his cave, Batman slept
         if not opens_clause and any(e.start < start and e.rule[0] == gender for e in sentence):
             continue
@@ -56,14 +61,14 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
     for e in edits:
         if e.rule[0] != FEMININE or not _is_pronoun(e.source, FEMININE):
             continue
-        same_sentence = previous_end >= 0 and "." not in text[previous_end : e.start]
+        woman = women[bisect_left(women, e.start) - 1] if women and women[0] < e.start else -_SAME_PERSON
+        same_sentence = previous_end >= 0 and e.start - previous_end < _SAME_SENTENCE
+        same_sentence = same_sentence and "." not in text[previous_end : e.start]
         same_sentence = same_sentence and e.end + 1 not in nouns  # no ship has a husband
-        same_topic = same_sentence and not any(previous_end <= place < e.start for place in women)
-        no_woman_near = not any(e.start - _SAME_PERSON < place < e.start for place in women)
         if (
-            same_topic
-            or (is_about_a_ship and no_woman_near)
-            or topics.impersonal(text, named, e.start, e.source, women)
+            (same_sentence and woman < previous_end)
+            or (is_about_a_ship and e.start - woman >= _SAME_PERSON)
+            or topics.impersonal(text, named, e.start, e.source, woman)
         ):
             previous_end = e.end
             impersonal.append(e)
@@ -86,8 +91,10 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
         first, last = sentence_span(text, start)
         if not topics.antecedent(text, first, start, word):
             continue
-        for e in edits:
-            if e.start < first or e.rule[0] != gender:
+        for e in _edits_from(edits, first):
+            if e.start - last > _SAME_SENTENCE:
+                break
+            if e.rule[0] != gender:
                 continue
             opens_next = e.start > last and _OPENS_SENTENCE.fullmatch(text, last, e.start)
             if opens_next:
@@ -103,6 +110,12 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
 def _nouns(edits: list[Edit]) -> set[int]:
     """Where the edited nouns start; an article that follows its noun (an earl -> a countess) has no gender."""
     return {e.start for e in edits if e.rule[0] in _PRONOUNS and not _is_pronoun(e.source, e.rule[0])}
+
+
+def _edits_from(edits: list[Edit], first: int) -> Iterator[Edit]:
+    """The edits at `first` and after it; those before are not looked at."""
+    for number in range(bisect_left(edits, first, key=attrgetter("start")), len(edits)):
+        yield edits[number]
 
 
 def _is_pronoun(source: str, gender: str) -> bool:

@@ -14,7 +14,8 @@ from augment.rules.tokens import words_before
 
 _NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
 _AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
-_CLAUSE_END = re.compile(r"[.;!?\n]|\Z")
+_CLAUSE_MARK = re.compile(r"[.;!?\n]")
+_CLAUSE_REACH = 300  # characters of a clause that are read on either side of a word
 _HORSES = re.compile(
     r"\b(?:horses?|stables?|mares?|saddles?|saddled|carriages?|pon(?:y|ies)|stallions?|bridles?|reins|harness|stirrups?"
     r"|coach(?:man)?|livery|gallop\w*|riding|mounted|kennels?)\b",
@@ -50,9 +51,9 @@ _HOUSEHOLD = re.compile(
 def groom(text: str, start: int, end: int) -> Decision:
     """Swap groom for bride after a determiner or before "and bride"; leave the verb and stable hands alone."""
     first, second, _ = words_before(text, start)
-    first_of_clause = max(text.rfind(mark, 0, start) for mark in ".;!?\n") + 1
-    clause_end = _CLAUSE_END.search(text, end)
-    if _HORSES.search(text, first_of_clause, clause_end.start() if clause_end else len(text)):
+    clause = _CLAUSE_MARK.split(text[max(0, start - _CLAUSE_REACH) : start])[-1] + text[start:end]
+    clause += _CLAUSE_MARK.split(text[end : end + _CLAUSE_REACH], maxsplit=1)[0]
+    if _HORSES.search(clause):
         return None
     described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
     joined = _AND_BRIDE.match(text, end)

@@ -6,6 +6,7 @@ end of the edit and the name of the rule, or None if the word must be left alone
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.tables import word_lists, word_set
@@ -15,7 +16,8 @@ Decision = tuple[str, int, str] | None
 
 # Only Mr., Mrs., Ms. and Miss. are written with a full stop; after any other title it ends the sentence.
 _NAME_AFTER_STOP = re.compile(
-    r"\.?[^\S\n]*\n?[^\S\n]+(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
+    r"\.?(?:[^\S\n]+|[^\S\n]*\n[^\S\n]+)"
+    r"(?:(?:de|di|da|du|von|van|della|la|le|ten|der|al|el)[ ]|d['’]|O['’])*[A-Z](?:\w|\.|['’])"
 )
 _NAME_AFTER = re.compile(_NAME_AFTER_STOP.pattern.removeprefix(r"\.?"))
 # After "Yes Sir" without a mark, these begin a clause and are no name.
@@ -36,7 +38,7 @@ _OF_PLACE = re.compile(r" of [A-Z]")
 _WORDS = word_lists("titles")
 _FUNCTION_WORDS = word_lists("names").function_words
 _CALL_ENDS = re.compile(r"\s*[,.!?]")
-_LOWER_NAME = re.compile(r"\.?[^\S\n]*\n?[^\S\n]+([a-z][a-z'’-]+)(?: +([a-z]+)|(['’]s))?")
+_LOWER_NAME = re.compile(r"\.?(?:[^\S\n]+|[^\S\n]*\n[^\S\n]+)([a-z][a-z'’-]+)(?: +([a-z]+)|(['’]s))?")
 
 
 def mister(text: str, start: int, end: int) -> Decision:
@@ -79,7 +81,7 @@ def miss(text: str, start: int, end: int) -> Decision:
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None
-        full_stop = "" if abbreviated or _BARE_TITLE.search(text) else "."
+        full_stop = "" if abbreviated or _has_bare_titles(text) else "."
         return "mr" + full_stop, end, "title"
     return ("sir", end, "title: address") if is_address(text, start, end) else None
 
@@ -106,6 +108,11 @@ def _before_lower_name(text: str, start: int, end: int) -> bool:
     return (opens or before in _WORDS.before_calls) and _CALL_ENDS.match(text, match.end(1)) is not None
 
 
+@lru_cache(maxsize=1)  # of the whole text, which must not be searched again for each of its words
+def _has_bare_titles(text: str) -> bool:
+    return bool(_BARE_TITLE.search(text))
+
+
 def _verb_miss(text: str, start: int) -> bool:
     return previous_token(text, start).lower() in ("you ", "me ", "i ", "we ", "they ", "to ", "not ")
 
@@ -113,7 +120,7 @@ def _verb_miss(text: str, start: int) -> bool:
 def madam(text: str, start: int, end: int) -> Decision:
     """Swap Madam for Mr. before an office, otherwise for sir."""
     if _OFFICE_AFTER.match(text, end):
-        return "mr" + ("" if _BARE_TITLE.search(text) else "."), end, "title: before an office"
+        return "mr" + ("" if _has_bare_titles(text) else "."), end, "title: before an office"
     return "sir", end, "title: address"
 
 

@@ -5,7 +5,7 @@ finds the words that name ships and countries; `impersonal` tells which pronouns
 """
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
 
 from augment.lexicon import given_names
 from augment.rules.context import QUOTES, next_word, plain, previous_token, sentence_span
@@ -98,23 +98,22 @@ _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|
 HONOURS = _WORDS.honours
 
 
-def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str, persons: Iterable[int]) -> bool:
+def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str, woman: int) -> bool:
     """Whether the feminine pronoun at `place` means the ship or country named shortly before it.
 
-    named: (start, word) of words of SHIPS and LANDS. persons: starts of words that name a woman. The words after the
-    pronoun must be evidence: a part of a ship, what ships do, what countries have.
+    named: ascending (start, word) of words of SHIPS and LANDS. woman: start of the last word before `place` that names
+    a woman. The words after the pronoun must be evidence: a part of a ship, what ships do, what countries have.
     """
-    for start, word in reversed(named):
-        if not 0 < place - start < _REACH:
-            continue
-        between = text[start + len(word) : place]
-        if any(start < p < place for p in persons) or between.count(".") + between.count("\n\n") > 1:
-            return False
-        is_ship = word.lower() in SHIPS or word in SHIPS
-        if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _WORDS.in_or_to):
-            return False
-        return _evidence(text, place + len(source), source.lower(), is_ship)
-    return False
+    start, word = named[bisect_left(named, (place,)) - 1]  # the last one before, or one after it
+    if not 0 < place - start < _REACH:
+        return False
+    between = text[start + len(word) : place]
+    if woman > start or between.count(".") + between.count("\n\n") > 1:
+        return False
+    is_ship = word.lower() in SHIPS or word in SHIPS
+    if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _WORDS.in_or_to):
+        return False
+    return _evidence(text, place + len(source), source.lower(), is_ship)
 
 
 def about_a_ship(text: str, named: list[tuple[int, str]]) -> bool:

@@ -31,7 +31,7 @@ from distill.data import corpus
 from distill.data.batches import BlockStates
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack
-from distill.data.pairing import pair_all
+from distill.data.pairing import in_parts, pair_all
 from distill.files import sync, write_text, writing
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
@@ -191,7 +191,7 @@ def _build(folder: Path, data: DataConfig, augmentation: AugmentConfig, pairing:
     try:
         info = {}
         for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
-            info[name] = _write_part(aside / name, part, partial(_is_drawn, seed, drawn), pairing, data)
+            info[name] = _write_part(aside / name, in_parts(part), partial(_is_drawn, seed, drawn), pairing, data)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:

@@ -160,7 +160,8 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
 def _last_cut_that_fits(align: IntArray, cuts: IntArray, start: int, room: int) -> int | None:
     """The last cut point c such that tokens start..c fit into `room` in both views, or None."""
     cf_start = align[start - 1] + 1 if start else 0
-    cuts = cuts[np.searchsorted(cuts, start) :]
+    first = np.searchsorted(cuts, start)
+    cuts = cuts[first : first + room]  # no later one fits
     lengths = np.maximum(cuts + 1 - start, align[cuts] + 1 - cf_start)
     fits = np.searchsorted(lengths, room, side="right")
     return int(cuts[fits - 1]) if fits else None

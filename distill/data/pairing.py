@@ -12,6 +12,31 @@ from augment.files.workers import in_order
 from distill.data.packing import PairedDocument, pair_texts
 
 DOCUMENTS_PER_CHUNK, CHARACTERS_PER_CHUNK = 256, 2**20  # a worker gets texts until either limit is reached
+LONGEST_DOCUMENT = 2**20  # characters
+
+
+def in_parts(texts: Iterable[str], longest: int = LONGEST_DOCUMENT) -> Iterator[str]:
+    """The texts, with each of more than `longest` characters in parts: a file of a gigabyte may be one line.
+
+    A part ends after a paragraph, else after a line, a sentence or a word, if one ends in its second half. Joined, the
+    parts are the text.
+    """
+    for text in texts:
+        start = 0
+        while len(text) - start > longest:
+            end = _last_end(text, start + longest // 2, start + longest)
+            yield text[start:end]
+            start = end
+        yield text[start:]
+
+
+def _last_end(text: str, first: int, last: int) -> int:
+    """Where the last paragraph of text[first:last] ends, or else the last line, sentence or word; or else `last`."""
+    for mark in ("\n\n", "\n", ". ", " "):
+        found = text.rfind(mark, first, last)
+        if found >= 0:
+            return found + len(mark.rstrip(" "))  # a blank belongs to the word after it, as in most tokenizers
+    return last
 
 
 def pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Generator[PairedDocument]:

@@ -61,3 +61,21 @@ def test_a_worker_that_dies_is_reported_and_nothing_hangs(tokenizer):
     settings = {"tokenizer": tokenizer, "lexicon": LEXICON, "prefix_ids": [0], "suffix_ids": []}
     with pytest.raises(OSError, match=r"one of 2 workers has died, .*; lower data.num_proc \(2\)"):
         list(pairing.pair_all(texts(), settings, num_proc=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("short\n", ["short\n"]),
+        ("", [""]),
+        ("One line.\n\nTwo.\nThree.", ["One line.\n\n", "Two.\nThree."]),  # a paragraph goes before a later line
+        ("One here.\nTwo. Three.", ["One here.\n", "Two. Three."]),
+        ("It rained. She slept on", ["It rained.", " She slept on"]),
+        ("to be or not to be or", ["to be or not", " to be or"]),
+        ("x" * 30, ["x" * 14, "x" * 14, "xx"]),
+        ("a. " + "x" * 20, ["a. " + "x" * 11, "x" * 9]),  # a part is never shorter than half
+    ],
+)
+def test_a_long_text_is_divided_where_a_part_of_it_ends(text, parts):
+    assert list(pairing.in_parts([text], longest=14)) == parts
+    assert list(pairing.in_parts(["a", text, "b"], longest=14)) == ["a", *parts, "b"]
