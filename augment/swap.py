@@ -63,7 +63,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     view = markup.sentence_view(text, spans)
     kept_names: list[tuple[int, str]] = []  # start and gender of names whose pronouns stay
     named_topics: list[tuple[int, str]] = []  # start and word of ships and countries
-    is_broken = "\n" in text and any(mark in text for mark in line_ends.BREAKS)
+    is_broken = line_ends.has_broken_words(text)
     padded = text + "\n"  # every word has a character after it, and the first one has padded[-1] before it
     for start, end, source in candidates:
         candidate = table.get(source) or table[" ".join(source.split())]

@@ -81,13 +81,13 @@ def pronoun_in_name(text: str, start: int, end: int, source: str) -> str | None:
         return "acronym"
     if text[end : end + 1] == "-":
         return "name" if text[end + 1 : end + 2].isupper() else None
+    if source in ("He", "She") and not (text[end : end + 1] == " " and text[end + 1 : end + 2].isupper()):
+        return None
     following = next_word(text, end)
     if source not in ("He", "She"):
         token = previous_token(text, start)
         between = text[start - 1 : start] == " " and plain(token)[:1].isupper() and token[-2] not in _SENTENCE_ENDS
         return "name" if between and following[:1].isupper() and not is_honour(following) else None
-    if text[end : end + 1] != " " or not text[end + 1 : end + 2].isupper():
-        return None
     if following in _NOT_A_NAME or (following.isupper() and len(following) > 1):
         return None
     return "name"

@@ -6,11 +6,15 @@ from augment.pair import Edit
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
-BREAKS = ("-\n", "-\r", "¬\n", "\u00ad\n", "\u2010\n")
 _HYPHEN = "[-¬\u00ad\u2010]\r?\n[^\\S\n]{0,40}"
 _FIRST_PART = re.compile(rf"(?<![\w-])([A-Za-z]+){_HYPHEN}\Z")
 _SECOND_PART = re.compile(rf"{_HYPHEN}([a-z]+)(?!\w)")
 _PREFIXES = word_set("ex half co great grand step non pro anti self vice then")  # a hyphen follows these anyway
+
+
+def has_broken_words(text: str) -> bool:
+    """Whether a line of the text may end in the middle of a word."""
+    return "-\n" in text or "-\r" in text or "¬" in text or "\u00ad" in text or "\u2010" in text
 
 
 def rejoined(text: str, start: int, end: int, candidate: Candidate, table: dict[str, Candidate]) -> Edit | str | None:
