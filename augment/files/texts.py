@@ -161,12 +161,19 @@ def _readable(file: Path, first_row: int) -> Iterator[None]:
 
 def decode(raw: bytes) -> str:
     """The text of UTF-8 bytes."""
+    check_bytes(raw)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = f"byte 0x{raw[error.start]:02x} at position {error.start}"
         found = (remedy for start, remedy in _OTHER_KINDS.items() if raw.startswith(start))
         raise ValueError(f"is not UTF-8 ({byte}); {next(found, _TO_UTF8.format('LATIN1'))}") from None
+
+
+def check_bytes(raw: bytes) -> None:
+    """Raise ValueError for bytes of UTF-16 or UTF-32 text, which may pass for UTF-8 with zero bytes."""
+    if b"\0" in raw or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("holds zero bytes, as UTF-16 text does; convert the file, e.g. iconv -f UTF-16 -t UTF-8")
 
 
 def parse_row(raw: bytes) -> Any:

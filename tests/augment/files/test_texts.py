@@ -99,6 +99,7 @@ def test_blank_lines_are_no_rows_and_a_byte_order_mark_is_no_text(tmp_path: Path
         (b'{"text": 3}\n', "x.jsonl:2 has 3 in field 'text', which is not text; repair or remove the row"),
         (b'{"text": "\\ud83d"}\n', r"x.jsonl:2 has half a character \(a lone surrogate\) in field 'text'; repair"),
         (b'{"text": "\xe9"}\n', r"x.jsonl:2 is not UTF-8 \(byte 0xe9 at position 10\); convert the file"),
+        ("{}\n".encode("utf-16-le"), "x.jsonl:2 holds zero bytes, as UTF-16 text does; convert the file"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(row: bytes, message: str, tmp_path: Path) -> None:
