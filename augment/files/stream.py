@@ -15,11 +15,10 @@ from typing import BinaryIO
 
 from augment.files.progress import REMEDY_FOR_DEAD_WORKERS, FileReport, Journal, open_truncated
 from augment.files.rows import Block, RowOptions, swap_json_lines, swap_text_lines
-from augment.files.texts import SUFFIXES, check_bytes, format_of, open_bytes
+from augment.files.texts import SUFFIXES, check_beginning, format_of, open_bytes
 from augment.files.workers import in_order
 
 _BLOCK_BYTES = 1 << 19
-_SAMPLE_BYTES = 1 << 12  # of the beginning of a file, to recognise its encoding
 _SAVE_EVERY = 8  # blocks between two notes of progress
 
 
@@ -50,7 +49,7 @@ def swap_file(source: Path, target: Path, options: RowOptions, num_workers: int 
 
 
 def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: int) -> FileReport:
-    _check_encoding(source)
+    check_beginning(source)
     job = partial(
         swapped_block,
         options=options,
@@ -70,15 +69,6 @@ def _swap_lines(source: Path, target: Path, options: RowOptions, num_workers: in
             journal.save(out)
         part.replace(target)
     return journal.report()
-
-
-def _check_encoding(source: Path) -> None:
-    """Raise ValueError for a file that begins with UTF-16 text: it would be split into lines in the wrong places."""
-    with open_bytes(source) as stream:
-        try:
-            check_bytes(stream.read(_SAMPLE_BYTES))
-        except ValueError as error:
-            raise ValueError(f"{source} {error}") from None
 
 
 def swapped_block(

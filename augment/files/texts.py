@@ -19,6 +19,7 @@ from augment.files.lfs import check_is_no_pointer
 
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
 _TO_UTF8 = "convert the file, e.g. iconv -f {} -t UTF-8"
+_BEGINNING = 4096  # bytes that tell the kind of a file
 # What a file begins with that is often met in place of UTF-8 text, and the remedy.
 _OTHER_KINDS = {
     b"\xff\xfe\0\0": "it is UTF-32; " + _TO_UTF8.format("UTF-32"),
@@ -35,6 +36,7 @@ _OTHER_KINDS = {
 _ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPAIR = "repair or remove the row"
+_ZERO_BYTES = f"holds zero bytes, as UTF-16 text does; {_TO_UTF8.format('UTF-16')}"
 
 
 def format_of(path: Path) -> str:
@@ -161,19 +163,28 @@ def _readable(file: Path, first_row: int) -> Iterator[None]:
 
 def decode(raw: bytes) -> str:
     """The text of UTF-8 bytes."""
-    check_bytes(raw)
     try:
-        return raw.decode("utf-8")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = f"byte 0x{raw[error.start]:02x} at position {error.start}"
-        found = (remedy for start, remedy in _OTHER_KINDS.items() if raw.startswith(start))
-        raise ValueError(f"is not UTF-8 ({byte}); {next(found, _TO_UTF8.format('LATIN1'))}") from None
+        raise ValueError(f"is not UTF-8 ({byte}); {_other_kind(raw) or _TO_UTF8.format('LATIN1')}") from None
+    if "\0" in text:
+        raise ValueError(_ZERO_BYTES)
+    return text
 
 
-def check_bytes(raw: bytes) -> None:
-    """Raise ValueError for bytes of UTF-16 or UTF-32 text, which may pass for UTF-8 with zero bytes."""
-    if b"\0" in raw or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError("holds zero bytes, as UTF-16 text does; convert the file, e.g. iconv -f UTF-16 -t UTF-8")
+def _other_kind(raw: bytes) -> str:
+    """What to do with a file that begins with these bytes and is of another kind than UTF-8 text; "" if it is not."""
+    return next((remedy for start, remedy in _OTHER_KINDS.items() if raw.startswith(start)), "")
+
+
+def check_beginning(file: Path) -> None:
+    """Raise ValueError, naming the file, if it begins as UTF-16 text does: its lines would end in the wrong places."""
+    with open_bytes(file) as stream:
+        beginning = stream.read(_BEGINNING)
+    remedy = "" if beginning.isascii() else _other_kind(beginning)
+    if remedy or b"\0" in beginning:
+        raise ValueError(f"{file} is not UTF-8; {remedy}" if remedy else f"{file} {_ZERO_BYTES}")
 
 
 def parse_row(raw: bytes) -> Any:

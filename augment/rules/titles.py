@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from augment.rules.capitals import headline
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.tables import word_lists, word_set
 from augment.rules.vocatives import ENDS_ADDRESS, is_address
@@ -30,7 +31,7 @@ _OFFICE_AFTER = re.compile(
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
 _MISSED = word_set("You Me Us Him Her It Them")
-_MISSERS = word_set("you i we they to will would can could may might must should don't didn't won't can't never")
+_MISSERS = word_set("you i we they will would can could may might must should don't didn't won't can't never")
 _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 _AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
 _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
@@ -77,7 +78,10 @@ def miss(text: str, start: int, end: int) -> Decision:
         return None
     address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
     if _NAME_AFTER_STOP.match(text, end) and not address:
-        if next_word(text, end) in _MISSED or plain(previous_token(text, start)).lower() in _MISSERS:
+        before = plain(previous_token(text, start)).lower()
+        if next_word(text, end) in _MISSED or before in _MISSERS:
+            return None
+        if before == "to" and headline(text, start):  # Cole Set to Miss Opener, but bowed to Miss Hill
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None

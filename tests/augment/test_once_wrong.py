@@ -125,6 +125,7 @@ TITLES = [
     ('"Thank you, Miss. Now go home."', '"Thank you, Sir. Now go home."'),
     ('"Yes, Miss. I will."', '"Yes, Sir. I will."'),
     ("She was born in Jackson, Miss. Her father left.", "He was born in Jackson, Miss. His mother left."),
+    ("We gave his hat to Miss Hill.", "We gave her hat to Mr. Hill."),
     ("Miss. Carter lost her keys.", "Mr. Carter lost his keys."),
     ('He sang "Miss You" to her.', 'She sang "Miss You" to him.'),
     ("Mr.\nPresident, she is here.", "Madam\nPresident, he is here."),

@@ -137,11 +137,11 @@ def test_output_folder_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".txt.gz"])
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
 def test_a_file_in_utf_16_is_refused(suffix: str, encoding: str, tmp_path: Path) -> None:
     source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
     raw = '{"text": "He left."}\n'.encode(encoding)
     source.write_bytes(gzip.compress(raw) if suffix == ".txt.gz" else raw)
-    with pytest.raises(ValueError, match=r"in.* holds zero bytes.*iconv -f UTF-16 -t UTF-8"):
+    with pytest.raises(ValueError, match=r"in\..* (?:holds zero bytes|is not UTF-8).*iconv -f UTF-(?:16|32)"):
         swap_file(source, target, OPTIONS)
     assert list(tmp_path.iterdir()) == [source]
