@@ -79,11 +79,12 @@ def pronoun_in_name(text: str, start: int, end: int, source: str) -> str | None:
         return "acronym" if acronym(text, start, end) else None
     if source == "His" and _about_histidine(text):
         return "acronym"
+    following = next_word(text, end)
     if text[end : end + 1] == "-":
-        return "name" if text[end + 1 : end + 2].isupper() else None
+        stammered = re.split("['’]", following)[0] == source  # She-She's late
+        return "name" if text[end + 1 : end + 2].isupper() and not stammered else None
     if source in ("He", "She") and not (text[end : end + 1] == " " and text[end + 1 : end + 2].isupper()):
         return None
-    following = next_word(text, end)
     if source not in ("He", "She"):
         token = previous_token(text, start)
         between = text[start - 1 : start] == " " and plain(token)[:1].isupper() and token[-2] not in _SENTENCE_ENDS

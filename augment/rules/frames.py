@@ -38,6 +38,7 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     if nearest in _COUNTING or nearest[:1].isdigit():
         reading = _quantified(before[0], verb, after)
     reading = reading or _ended(frame, before[0], verb, after)
+    reading = reading or _wanted(before[0], after)
     if reading or not (frame or before[0] in _OTHER_VERBS):
         return reading
     if before[1] == "she" and verb in _WORDS.giving and nearest in _WORDS.things and after[1] in ("to", "away"):
@@ -109,6 +110,15 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
     ):
         return True, "object complement"
     return None
+
+
+def _wanted(before: str, after: list[str]) -> Reading:
+    """Read "her" before a participle, after a verb of wish: "want her painted blue"; not "want her painted vase"."""
+    nearest, second = after[0], after[1]
+    regular = nearest[-2:] == "ed" and len(nearest) > 4 and nearest not in _WORDS.not_participles
+    is_participle = regular or nearest in _WORDS.participles
+    ends = second in _FREE_AFTER or second in _ENDS_OR_TO or second in _WORDS.result or second[-2:] == "ly"
+    return (True, "object complement") if before in _WORDS.wishing and is_participle and ends else None
 
 
 def _has_adjective_ending(word: str) -> bool:

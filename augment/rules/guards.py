@@ -36,8 +36,13 @@ _CHUNK_REACH = 200
 # Among words, these marks glue words together that a writer of prose would have parted: him&his wife, her:In heaven.
 _WORD_BEFORE = re.compile(r"(?<!\S)[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*\s\Z")
 _WORD_AFTER = re.compile(r"\s[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*(?!\S)")
-_GLUED_BEFORE = re.compile(r"^(?:.*[A-Za-z.,!?]{2})?&+\Z|^.*[a-z]{2}:\Z|^[@#]\w+[:,;.!?…-]+(?=[^@#]*\Z)")
+_GLUED_BEFORE = re.compile(
+    r"^(?:.*[A-Za-z.,!?]{2})?&+\Z|^.*[a-z]{2}:\Z|^[@#]\w+[:,;.!?…-]+(?=[^@#]*\Z)|^\*?[A-Za-z]{3,}\*\Z"
+)
 _GLUED_AFTER = re.compile(r"^&+(?:[A-Za-z]{2}.*)?\Z|^:[A-Z][a-z]?[^:]*\Z|[.,;!?…]+[@#]\w+\Z")
+# A writer of chat may forget the blank after a full stop: fast.he left. Nothing in code is called so before a word.
+_STOP_BEFORE = re.compile(r"^[\"'“‘(]*[A-Za-z][a-z'’]+\.\Z")
+_AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
 # Not the call of a function: an age, a name, or words.
 _BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-]+ [\w'’])")
@@ -126,6 +131,9 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
         after = ""
     if among_words:
         before, after = _GLUED_BEFORE.sub("", before), _GLUED_AFTER.sub("", after)
+        begins = first == 0 or _WORD_BEFORE.search(text, max(0, first - 40), first)
+        if begins and text[start:end] in _AFTER_STOP and _WORD_AFTER.match(text, last):
+            before = _STOP_BEFORE.sub("", before)
     chunk = _WEB_PROSE.sub(" ", before + text[start:end] + after).strip(_MARKS_OF_PROSE).rstrip(_MARKS_OF_PROSE + ".")
     if left in "-_" and chunk.startswith("--"):
         chunk = chunk.lstrip("-")

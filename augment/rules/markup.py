@@ -12,9 +12,10 @@ from augment.rules.tables import word_lists
 from augment.rules.tokens import PARAGRAPH, ends_sentence
 
 _WORDS = word_lists("markup")
-# Emphasis in plain text. Underscores inside the identifiers of code, and two of them, are left alone.
+# Emphasis in plain text. Underscores inside the identifiers of code, and two of them around one, are left alone.
 _EMPHASIS = re.compile(
-    r"(?<![\w*~])(_|\*{1,3}|~~)(?=[\"'“‘(]?[^\W_])((?:(?!\1)[^\n]){1,300}?)(?<=[^\s_*~])\1(?![\w*~])"
+    r"(?<![\w*~])(_|__(?=(?:(?!__)[^\n]){1,300}?['’ ])|\*{1,3}|~~)"
+    r"(?=[\"'“‘(]?[^\W_])((?:(?!\1)[^\n]){1,300}?)(?<=[^\s_*~])\1(?![\w*~])"
 )
 _ESCAPE = re.compile(
     r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(n(?=[^a-z])|(?<=[.!?…\"”)]\\)n|[rt](?![a-z]))|([\"']))"

@@ -18,6 +18,9 @@ _WORDS = word_lists("pronouns")
 _CLOSED = _WORDS.closed | {PARAGRAPH, ""}
 _ABSOLUTE = _WORDS.absolute | {PARAGRAPH, ""}
 _JOINTS = frozenset({"or", "and", "nor", "/"})
+_OPENS = frozenset({"", PARAGRAPH, ".", "!", "?", ":", '"', "“"})
+_STAMMER = frozenset({",", "-", "—", "–", "…"})
+_QUOTED_TWEET = re.compile(r" (?:[\"“] ?(?:RT )?|RT )@\w+(?![\w\"”])")  # not that of her "@ann" account
 _COUNTERPART = {"him": True, "his": False}
 # Before a slash: whether the "her" behind it is an object.
 _LISTED = {"him": True, "she": True, "them": True, "me": True, "his": False, "her": False, "their": False, "my": False}
@@ -57,6 +60,10 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     listed = _her_beside_slash(before, after) if "/" in (before[0], nearest) else None
     if listed is not None:
         return listed, 0.99, "her: part of a list"
+    if _QUOTED_TWEET.match(text, end):
+        return True, 0.99, "her: a quoted message follows"
+    if before[0] in _OPENS and after[0] in _STAMMER and after[1] == "her" and after[2] not in _CLOSED:
+        return False, 0.9, "her: said twice"
     if before[0] in ("or", "and") and before[1] == "his" and nearest in _CLOSED:  # "his or her" and no noun
         return False, 0.9, "her: joined with him or his"
     if nearest in _CLOSED or (nearest in ("and", "or") and after[1] in _WORDS.new_phrase):

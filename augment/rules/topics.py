@@ -198,7 +198,21 @@ def animal(text: str, start: int, end: int) -> str | None:
     if _PERSON_NEXT.match(text, end):
         return None
     first, last = start - 80 if start > 80 else 0, end + 80
-    return "sex of an animal" if _ANIMALS.search(text, first, last) and not _PATIENT.search(text, first, last) else None
+    if _PATIENT.search(text, first, last):
+        return None
+    for found in _ANIMALS.finditer(text, first, last):
+        if not _is_slang(text, found):
+            return "sex of an animal"
+    return None
+
+
+def _is_slang(text: str, found: re.Match[str]) -> bool:
+    """Whether the word for an animal means people in chat: males love chicks, females are snakes."""
+    word = found[0]
+    before = words_before(text, found.start())[0]
+    if word in _WORDS.slang_unless_determined:
+        return before not in _WORDS.determines_animals
+    return word in _WORDS.slang_animals and before in _WORDS.before_slang
 
 
 def gloss(text: str, start: int, end: int) -> str | None:

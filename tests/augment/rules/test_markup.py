@@ -27,6 +27,9 @@ GLUED = [
     ("A kind woman.https://t.co/x1 said", "A kind man.https://t.co/x1 said"),
     ("call her!http://x.org", "call him!http://x.org"),
     ("Read man(1), f(he) and woman(x, y).", "Read man(1), f(she) and woman(x, y)."),
+    ("They were slow.she ran ahead", "They were slow.he ran ahead"),
+    ("*yawns*girl: good night", "*yawns*boy: good night"),
+    ("x = node.she and 5*guy, see http://x.org/a.he now", "x = node.she and 5*guy, see http://x.org/a.he now"),
     ("a=1&his=2 and std::man and C&A", "a=1&his=2 and std::man and C&A"),
 ]
 ESCAPES = [
@@ -45,6 +48,7 @@ MARKS = [
     ("'''His''' coat; ''she'' left", "'''Her''' coat; ''he'' left"),
     ("[[Queen Anne|her]] coat, [[king]]s", "[[Queen Anne|his]] coat, [[queen]]s"),
     ("We found *her*. **She** hid; ~~his~~ coat", "We found *him*. **He** hid; ~~her~~ coat"),
+    ("__she's__ tired, __he is__ not; __he__ and __her_id__", "__he's__ tired, __she is__ not; __he__ and __her_id__"),
     ("[his coat](her.html) and [her](http://x.org/he)", "[her coat](her.html) and [him](http://x.org/he)"),
     ("ever\\women came, his\\coat", "ever\\men came, her\\coat"),
     ("<p>We know</p><p>He left</p>", "<p>We know</p><p>She left</p>"),
