@@ -1,6 +1,6 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
-from augment.rules import capitals, guards, names, topics, vocatives
+from augment.rules import capitals, guards, names, titled_names, topics, vocatives
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
@@ -22,6 +22,8 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     if term.tier == "names":
         return names.surname(text, start)
     reason = None
+    if term.word in titled_names.GIVEN_NAMES and text[start].islower():
+        reason = titled_names.lower_given_name(text, start, end)
     if text[start].isupper() and term.word.islower():
         reason = names.part_of_name(text, start, end, term)
     reason = reason or guards.idiom(text, start, end, term)

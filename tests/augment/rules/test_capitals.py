@@ -37,6 +37,19 @@ HEADLINES = [
     ("Jesus is the Son of God.", "Jesus is the Son of God."),
     ("We sang The Girl Next Door to him.", "We sang The Girl Next Door to her."),
 ]
+CHAT = [
+    ("RT Girls love rain", "RT Boys love rain"),
+    ("Real Women fish", "Real Men fish"),
+    ("The Luckiest Man on Earth", "The Luckiest Woman on Earth"),
+    ("Have you seen This Boy?", "Have you seen This Girl?"),
+    ("our Ex Husband's car", "our Ex Wife's car"),
+    ("Mum : Who ran?", "Dad : Who ran?"),
+    ("I fed the Homeless Woman.", "I fed the Homeless Man."),
+    ("We sat. Here's Queen Anne.", "We sat. Here's King Anne."),
+    ("Watch Prince Louis.", "Watch Princess Louis."),
+    ("We like Iron Man, The Invisible Man and the White Ladies.",) * 2,
+    ("We saw Real Women Have Curves and went to Burger King.",) * 2,
+]
 SEXES = [
     ("A choir of Male and Female voices.", "A choir of Female and Male voices."),
     ("Male Dutch nurses met a Female Cook.", "Female Dutch nurses met a Male Cook."),
@@ -54,6 +67,11 @@ ACRONYMS = [
     ("HE WROTE TO HIS MOTHER.", "SHE WROTE TO HER FATHER."),
     ("His12 and His are histidines.", "His12 and His are histidines."),
 ]
+STAMMERS = [
+    ("She-She's asleep", "He-He's asleep"),
+    ("He- he can't", "She- she can't"),
+    ("She-Ra sings", "She-Ra sings"),
+]
 LABELS = [
     ("GUY: Stop! GIRL: No.", "GAL: Stop! BOY: No."),
     ("GAL 2 (angry): Stop!", "GUY 2 (angry): Stop!"),
@@ -63,7 +81,9 @@ LABELS = [
 ]
 
 
-@pytest.mark.parametrize(("original", "counterfactual"), [*SENTENCE_STARTS, *HEADLINES, *SEXES, *ACRONYMS, *LABELS])
+@pytest.mark.parametrize(
+    ("original", "counterfactual"), [*SENTENCE_STARTS, *HEADLINES, *CHAT, *SEXES, *ACRONYMS, *STAMMERS, *LABELS]
+)
 def test_capitals_are_read(original, counterfactual):
     pair = swap(original)
     assert pair.counterfactual == counterfactual

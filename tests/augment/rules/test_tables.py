@@ -10,10 +10,14 @@ from augment.rules.tables import word_lists
 
 RULES = Path(augment.rules.__file__).parent
 
+SHARED = {"names": ["titled_names"]}  # other modules that read the lists of a file
+
 
 @pytest.mark.parametrize("name", ["frames", "names", "pronouns", "titles", "topics", "vocatives"])
 def test_module_reads_exactly_the_lists_of_its_file(name: str) -> None:
-    read = set(re.findall(r"_WORDS\.(\w+)", (RULES / f"{name}.py").read_text(encoding="utf-8")))
+    modules = [name, *SHARED.get(name, [])]
+    code = "".join((RULES / f"{module}.py").read_text(encoding="utf-8") for module in modules)
+    read = set(re.findall(r"_WORDS\.(\w+)", code))
     assert read == set(vars(word_lists(name)))
 
 

@@ -1,0 +1,166 @@
+"""Decide whether a capitalised title (King, Lady, Earl, Queens) is part of a name: King College, Don King, HMS Queen.
+
+Functions take a text and the place of a candidate. They treat a term and its counterpart alike.
+"""
+
+import re
+
+from augment.lexicon import given_names
+from augment.rules import capitals
+from augment.rules.context import next_word
+from augment.rules.scan import Term
+from augment.rules.tables import word_lists, word_set
+from augment.rules.tokens import words_after, words_before
+
+_WORDS = word_lists("names")
+GIVEN_NAMES = word_set("earl duke duchess")  # in small letters too
+_NOBLE = word_set("earl count countess viscount viscountess marquess marquis marchioness lord lady")
+_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*){1,6}[ -]class\b")
+_OF_OR_AND = re.compile(r" (?:of|and) ")
+_JOINED = re.compile(r",? (?:and|or|&) (\w+)")
+_PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
+_PLACE_AFTER = re.compile(
+    r"(?:, |,? (?:and|or|&) )([A-Z]\w*)| (?:borough|resident|native|neighbou?rhood|apartment|home)\b"
+)
+_OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
+_ALBUM = re.compile(
+    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
+)
+_PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
+_PLACES = word_set("king queen prince")
+# A Lady Grey tea, a King Charles spaniel; not "a King Charles who".
+_NAMED_THING = re.compile(
+    r"(?: [A-Z]\w+){1,2} (?!(?:who|and|or|of|is|was|had|has|in|to|the|with|from|that)\b)[a-z]{3,}(?<!ed)(?<!s)\b"
+)
+_BRANDED = word_set("lord lady king queen prince princess duke duchess")
+_SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
+_JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
+_BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
+_PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
+# a name has few words; without a limit a text in capitals would be read to its end for each of its words
+_CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+)){1,12}")
+
+
+def joined_with_its_counterpart(text: str, end: int, term: Term) -> bool:
+    """Whether "and" and the counterpart follow: Boys and Girls are no name."""
+    joined = _JOINED.match(text, end)
+    return joined is not None and joined.group(1).lower() == term.target.lower()
+
+
+def part_of_titled_name(
+    text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool, opens: bool
+) -> str | None:
+    """Reason to leave a capitalised title alone: King College, HMS Queen, the surname of Don King.
+
+    `opens`: whether the word before opens the sentence.
+    """
+    if (capital_next or text.startswith((" of ", " Of "), end)) and run_ends_in_institution(text, end):
+        return "name"
+    if _CLASS_OF_SHIPS.match(text, end):
+        return "name"
+    if before in ("a", "an") and term.word in _BRANDED and _NAMED_THING.match(text, end):
+        return "name"
+    if term.word in ("lord", "lady") and _team_follows(text, end, before):
+        return "name"
+    if _ALBUM.match(text, end) and (term.word in _WORDS.ranks or term.target in _WORDS.ranks):
+        return "name"
+    if term.word in _WORDS.many_ranks:
+        return _many_ranks(text, start, end, term, before, initial, capital_next)
+    if term.word == "earl" and capital_next and before.lower() not in _WORDS.determiners:
+        return "given name"
+    if term.word not in _WORDS.ranks and term.target not in _WORDS.ranks:
+        return None
+    if before in _SHIPS:
+        return "name"
+    if before.lower() in _WORDS.stage_before:
+        return "surname"
+    if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
+        return "name"
+    personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
+    royal = _names_a_royal(text, start, end, before, opens)
+    bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
+    if term.word == "duke" and bare and capitals.headline(text, start):
+        return "name"  # Duke Routs Maryland
+    personal = personal or royal
+    if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
+        return None
+    if capital_next and text[end : end + 1] in "'’":
+        return "name"
+    near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
+    determined = _is_determined(near)
+    if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        return None if determined and before.endswith(_PEOPLE_ENDINGS) else "surname"
+    if determined or capital_next or text.startswith(" of ", end) or joined_with_its_counterpart(text, end, term):
+        return None
+    return "name without a determiner"
+
+
+def lower_given_name(text: str, start: int, end: int) -> str | None:
+    """Reason to leave a title in small letters alone: without an article it is a given name (me and earl)."""
+    near = words_before(text, start)
+    others = {word.removesuffix("s") for word in (*near, *words_after(text, end))} & (_WORDS.ranks | _NOBLE)
+    if others or near[0] in _WORDS.rank_before or text.startswith((" of ", "-"), end):
+        return None
+    return None if {word.removesuffix("'s") for word in near} & _WORDS.determiners else "given name"
+
+
+def _contracted(word: str) -> str:
+    """The first word of a contraction, in lower case: there's, where's."""
+    return word.lower().replace("’", "'").partition("'")[0]
+
+
+def _names_a_royal(text: str, start: int, end: int, before: str, opens: bool) -> bool:
+    """Whether a given name follows the rank, and the capital before makes no surname of it: Meet Prince Harry.
+
+    That capital belongs to a headline or opens the sentence (`opens`).
+    """
+    follows = next_word(text, end).removesuffix("'s").removesuffix("’s").lower() in given_names()
+    return follows and before.lower() not in given_names() and (opens or capitals.headline(text, start))
+
+
+def _is_determined(before: list[str]) -> bool:
+    """Whether a determiner is among the words before (nearest first), with no other name in between."""
+    for word in before:
+        if word.lower() in _WORDS.determiners:
+            return True
+        if word[0].isupper() and word.lower() not in _BEFORE_RANK and not word.endswith(_PEOPLE_ENDINGS):
+            return word.lower() in _WORDS.ranks
+    return False
+
+
+def _many_ranks(
+    text: str, start: int, end: int, term: Term, before: str, initial: bool, capital_next: bool
+) -> str | None:
+    """Reason to leave a capitalised plural title alone, such as the name of a team: the Sacramento Kings."""
+    if term.word in ("kings", "queens") and _is_place(text, start, end, before):
+        return "name"
+    if initial:
+        return "name" if capital_next or text[end : end + 1] == "," else None
+    if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        return "name"
+    if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
+        return "name"
+    return "name" if before.lower() in _WORDS.place_before and {term.word, term.target} == {"kings", "queens"} else None
+
+
+def _team_follows(text: str, end: int, before: str) -> bool:
+    """Whether the name of a team follows: the Lady Eagles, Tennessee Lady Vols."""
+    following = next_word(text, end)
+    named = before in ("the", "The") or (before[:1].isupper() and before.lower() not in _WORDS.function_words)
+    return following.lower() in _WORDS.teams or (named and following[-1:] == "s" and following[-2:-1] not in "'’s")
+
+
+def _is_place(text: str, start: int, end: int, before: str) -> bool:
+    """Whether Kings or Queens is a place: in a list (Brooklyn and Queens), or by the words beside it."""
+    listed = _PLACES_BEFORE.search(text, start - 30 if start > 30 else 0, start)
+    after = _PLACE_AFTER.match(text, end)
+    neighbours = [match.group(1) for match in (listed, after) if match]
+    ranks = [name for name in neighbours if name and name.lower().removesuffix("s") in _WORDS.ranks]
+    return before in ("a", "A") or (bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners)
+
+
+def run_ends_in_institution(text: str, end: int) -> bool:
+    """Whether the capitalised words after `end` include that of an institution: Queen Mary University."""
+    run = _CAPITAL_RUN.match(text, end)
+    words = re.sub(r"(['’]s \S+).*", r"\1", run.group()).split() if run else []  # one word at most after a possessive
+    return any(word.lower().rstrip(".,;:!?'’") in _WORDS.institution for word in words)
