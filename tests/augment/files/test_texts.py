@@ -69,7 +69,7 @@ def test_carriage_returns_end_the_lines_of_a_file_without_line_feeds(tmp_path: P
         ("Café".encode("utf-16"), "it is UTF-16; convert the file, e.g. iconv -f UTF-16 -t UTF-8"),
         ("\ufeffCafé".encode("utf-16-be"), "it is UTF-16; convert"),
         ("Café".encode("utf-32"), "it is UTF-32; convert the file, e.g. iconv -f UTF-32"),
-        (gzip.compress(b"text"), "it is gzipped; add .gz to its name"),
+        (gzip.compress(b"text", mtime=0), "it is gzipped; add .gz to its name"),
         (b"\x28\xb5\x2f\xfd\x04", "it is packed with zstd; unpack it"),
         (b"PK\x03\x04\xff", "it is a zip archive; unpack it"),
         ("Café".encode("latin-1"), "convert the file, e.g. iconv -f LATIN1 -t UTF-8"),
