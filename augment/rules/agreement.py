@@ -64,7 +64,7 @@ def _append_counterparts(text: str, edit: Edit, term: Term, edits: list[Edit], t
         for match in re.finditer(rf"(?<![\w-]){masculine}(?![\w-])", text[first:last], re.IGNORECASE):
             source = match.group()
             start, end = first + match.start(), first + match.end()
-            named = source.istitle() and not starts_sentence(previous_token(text, start))
+            named = source == "God" or (source.istitle() and not starts_sentence(previous_token(text, start)))
             if named or start in edited or _EXCLAIMED.search(text, max(0, start - 8), start):
                 continue
             target = recase(source, feminine)

@@ -18,7 +18,8 @@ _ENDS = _CLAUSE_ENDS | {",", "and", "or"}
 _ENDS_OR_TO = _ENDS | {"to"}
 _LETTING = word_set("let make help")
 _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
-_COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _WORDS.days | _WORDS.some
+_DAYS = _WORDS.days | _WORDS.holidays
+_COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _DAYS | _WORDS.some
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
 _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
@@ -60,9 +61,10 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return False, "her all"
     if nearest == "then" and second in _WORDS.once:
         return False, "then with a noun"
-    if nearest in _WORDS.days and before not in _WORDS.in_her_last:
+    if nearest in _DAYS and before not in _WORDS.in_her_last:
         of_day = second in _WORDS.parts_of_day and after[2] in _ENDS
-        return (True, "adverb of time") if second in _ENDS_OR_TO or of_day else None
+        named = nearest in _WORDS.days and second in _ENDS_OR_TO
+        return (True, "adverb of time") if of_day or named else None
     if nearest in _WORDS.some and second in _CLAUSE_ENDS | {","}:
         return True, "second object"
     if nearest == "last" and before not in _WORDS.in_her_last and second in _WORDS.last:
@@ -91,6 +93,8 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
         return True, "adverb ends the clause"
     if second not in _ENDS_OR_TO:
         return None
+    if nearest == "home" and before in _WORDS.homeward:
+        return True, "adverb ends the clause"
     if nearest in _WORDS.places and second not in ("and", "or"):
         return True, "adverb ends the clause"
     if nearest[-2:] == "ly" and nearest not in _WORDS.in_ly:

@@ -49,18 +49,6 @@ _BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
 )
-_MENTIONED = re.compile(
-    r"\b(?:words?|terms?|nouns?|pronouns?|adjectives?|titles?|nicknames?|meaning|means|meant|literally|called|known as"
-    r"|put|puts|write|writes|wrote|type|types|typed|spell|spells|spelled|spelt|insert|delete|replace[sd]?|replacing"
-    r"|chang(?:e[sd]?|ing)|us(?:e[sd]?|ing)|substitut(?:e[sd]?|ing)|instead of|in place of|rather than|word|letters of"
-    r"|[\"”’] (?:and|or|to|with|by|for|into|versus|vs\.?|not|but))(?: (?:an?|the))? [\"“‘']\Z",
-    re.IGNORECASE,
-)
-_MENTIONED_AFTER = re.compile(
-    r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|is (?:a|an|the|spelled|spelt|short|used)"
-    r"|as (?:an?|the) (?:noun|verb|word|pronoun|adjective|term|title)"
-    r"|(?:and|or|for|to|with|versus|vs\.?) [\"“‘']\w+[\"”’'])"
-)
 _OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)|to-(?:wo)?man)\b")
 _LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
 _BEFORE_VERB = word_set(
@@ -158,12 +146,6 @@ def _chunk(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> tupl
     if index and tags[index - 1][1] <= start:
         first = max(first, tags[index - 1][1])
     return first, min(last, tags[index][0]) if index < len(tags) else last
-
-
-def mentioned(text: str, start: int, end: int) -> bool:
-    """Whether the quoted word is spoken about rather than used: the word "guy", put "his" in place of "their"."""
-    before = _MENTIONED.search(text, start - 30 if start > 30 else 0, start)
-    return bool(before or _MENTIONED_AFTER.match(text, end))
 
 
 def idiom(text: str, start: int, end: int, term: Term) -> str | None:

@@ -7,7 +7,7 @@ confidence is how often it agrees with free labels ("him", "his"; "mine", "my") 
 import re
 from functools import cache
 
-from augment.lexicon import WEIGHTS_DIR
+from augment.lexicon import WEIGHTS_DIR, given_names
 from augment.rules.context import next_word
 from augment.rules.frames import her_frame, name_frame, phone_frame
 from augment.rules.pronoun_model import HashedModel, load_model
@@ -80,7 +80,8 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return _COUNTERPART[after[1]], 0.99, "her: joined with him or his"
     frame = her_frame(before, after)
     if frame is None:
-        is_name = text[end - 1].islower() and text[end + 1 : end + 2].isupper() and next_word(text, end)
+        following = next_word(text, end) if text[end + 1 : end + 2].isupper() else ""
+        is_name = following and (text[end - 1].islower() or following.lower() in given_names())
         frame = name_frame(before, after) if is_name else phone_frame(before, after)
     if frame:
         return frame[0], 0.95, "her: " + frame[1]

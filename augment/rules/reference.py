@@ -96,7 +96,7 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
                 break
             if e.rule[0] != gender:
                 continue
-            opens_next = e.start > last and _OPENS_SENTENCE.fullmatch(text, last, e.start)
+            opens_next = e.start > last and word not in topics.DIVINE and _OPENS_SENTENCE.fullmatch(text, last, e.start)
             if opens_next:
                 last = sentence_span(text, e.start)[1]
             divine_son = e.source in ("son", "Son") and topics.his_son(text, e.start)

@@ -109,6 +109,8 @@ def best_man(text: str, start: int, end: int) -> Decision:
 
 def mistress(text: str, start: int, end: int) -> Decision:
     """Swap mistress for master in a house, a school or before an animal; leave a lover alone, whom no word pairs."""
+    title = text[start].isupper() and next_word(text, end)[:1].isupper()
+    served = plain(previous_token(text, start)).lower() in ("my", "thy", "our", "your", "their", "its")
     near = text[start - 80 if start > 80 else 0 : end + 80]
     return (
         ("master" + "s" * (text[end - 2 : end].lower() == "es"), end, "occupations")

@@ -38,6 +38,7 @@ _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ 
 _OF_PLACE = re.compile(r" of [A-Z]")
 _WORDS = word_lists("titles")
 _FUNCTION_WORDS = word_lists("names").function_words
+_TITLE_AND = re.compile(r"\b(?:mrs?|ms|dr|miss|prof)\b\.? [\w'’-]+ and \Z")
 _CALL_ENDS = re.compile(r"\s*[,.!?]")
 _LOWER_NAME = re.compile(r"\.?(?:[^\S\n]+|[^\S\n]*\n[^\S\n]+)([a-z][a-z'’-]+)(?: +([a-z]+)|(['’]s))?")
 
@@ -78,10 +79,11 @@ def miss(text: str, start: int, end: int) -> Decision:
         return None
     address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
     if _NAME_AFTER_STOP.match(text, end) and not address:
-        before = plain(previous_token(text, start)).lower()
-        if next_word(text, end) in _MISSED or before in _MISSERS:
+        token = previous_token(text, start)
+        is_verb = token[:1].isupper() and token[:-1].lower() in _MISSERS  # "I Miss Ohio", but "You, Miss Hill"
+        if is_verb or next_word(text, end) in _MISSED:
             return None
-        if before == "to" and headline(text, start):  # Cole Set to Miss Opener, but bowed to Miss Hill
+        if token == "to " and headline(text, start):  # Cole Set to Miss Opener, but bowed to Miss Hill
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None
@@ -100,7 +102,9 @@ def _before_lower_name(text: str, start: int, end: int) -> bool:
         return False
     token = previous_token(text, start)
     before = plain(token).lower()
-    if before in _WORDS.greetings:
+    if before in _WORDS.greetings or (
+        before == "and" and _TITLE_AND.search(text, start - 30 if start > 30 else 0, start)
+    ):
         return True
     if text[start:end] == "ms" and text[end] == ".":
         return not before[-1:].isdigit() and before not in _WORDS.before_units

@@ -20,7 +20,7 @@ _WEB = (
 )
 _TOKEN = re.compile(_PLAIN)
 _WEB_TOKEN = re.compile(f"{_WEB}|{_PLAIN}")
-_HAS_WEB_TOKENS = re.compile(" {4}|[<>&#@*~|\\\\\xad\u200b-\u200f\u2060\u2190-\U0010ffff]|\\[/?[a-z]|''|://")
+_HAS_WEB_TOKENS = re.compile(" {4}|[<>&+#@*~|\\\\\xad\u200b-\u200f\u2060\u2190-\U0010ffff]|\\[/?[a-z]|''|://")
 _TAG_NAME = re.compile(r"</?(\w+)")
 _TAGS_IN_SENTENCES = word_set(
     "a abbr b big cite code del em font i ins mark q s small span strike strong sub sup tt u wbr"
@@ -29,7 +29,7 @@ PARAGRAPH = "\n\n"
 _REACH = 36  # characters read on either side: enough for three ordinary words
 _WEB_REACH = 300  # the same where tags and addresses stand between the words
 _LEFT_OUT = frozenset("*~#\\")
-_READ_AS = {"&": "and", "<": ".", ">": ".", "|": "."}
+_READ_AS = {"&": "and", "+": "and", "<": ".", ">": ".", "|": "."}
 
 
 def words_after(text: str, end: int) -> list[str]:

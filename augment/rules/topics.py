@@ -23,9 +23,12 @@ _ANIMAL_BEFORE = re.compile(
     r"(?:\A|(?<=[\s(\"“‘>]))(?:the|an?|this|that|each|every|our|my|your|their|one|another|old|some|no)\s(?:[\w-]+\s){0,2}\Z",
     re.IGNORECASE,
 )
-_DIVINE_EXCLAIMED = re.compile(r"\b(?:my|oh|o|thank|good|dear|by|to|swear|for) (?:the )?\Z", re.IGNORECASE)
+_DIVINE_EXCLAIMED = re.compile(
+    r"\b(?:my|oh|o|thank|good|dear|by|to|swear|for|of|in|with|but|and|or|than|like|from|before|unto) (?:the )?\Z",
+    re.IGNORECASE,
+)
 _DIVINE_EXCLAIMS = re.compile(
-    r"['’]?s? ?(?:sake|forbid|knows|bless|damn|willing|help)\b|[!]|,(?! (?:for|who|because)\b)"
+    r"['’]?s? ?(?:sake|forbid|knows|bless|damn|willing|help|love|save|have|rest|grant)\b|[!]|,(?! (?:for|who|because)\b)"
 )
 _RELIGION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.divine | _WORDS.religion))})(?!\w)", re.IGNORECASE)
 _LARGE_PRONOUN = re.compile(r"(?<=[a-z,] )(?:He|Hi[ms]|Himself|She|Hers?|Herself)\b")
@@ -73,6 +76,17 @@ _PERSON_NEXT = re.compile(
     r"|author|character|lawyer|judge|scientist|engineer|farmer|servant|guest|protagonist|citizen|resident|passenger"
     r"|driver|pilot)s?\b"
 )
+_ANY_CUE = "|".join(sorted(re.escape(cue.replace("_", " ")) for cue in _WORDS.cues_of_mention))
+_MENTION_BEFORE = re.compile(
+    rf"(?:\b(?:{_ANY_CUE})|[\"”’] (?:and|or|to|with|by|for|into|versus|vs\.?|not|but))(?: (?:an?|the))? [\"“‘']\Z",
+    re.IGNORECASE,
+)
+_MENTION_AFTER = re.compile(
+    r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|is (?:a|an|the|spelled|spelt|short|used)"
+    r"|as (?:an?|the) (?:noun|verb|word|pronoun|adjective|term|title)"
+    r"|(?:and|or|for|to|with|versus|vs\.?) [\"“‘']\w+[\"”’'])"
+)
+_QUOTED_WORD = re.compile(r"(?<!\w)[\"“‘'][A-Za-z]+[\"”’'](?!\w)")
 _WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
 _PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
 _GLOSS_BEFORE = re.compile(
@@ -213,6 +227,17 @@ def _is_slang(text: str, found: re.Match[str]) -> bool:
     if word in _WORDS.slang_unless_determined:
         return before not in _WORDS.determines_animals
     return word in _WORDS.slang_animals and before in _WORDS.before_slang
+
+
+def mentioned(text: str, start: int, end: int) -> bool:
+    """Whether the quoted word is spoken about rather than used: the word "guy", put "his" in place of "their".
+
+    A quoted pronoun near another quoted word is.
+    """
+    if _MENTION_BEFORE.search(text, start - 30 if start > 30 else 0, start) or _MENTION_AFTER.match(text, end):
+        return True
+    near = text[start - 40 if start > 40 else 0 : start - 1] + text[end + 1 : end + 40]
+    return text[start:end].lower() in _WORDS.pronouns and _QUOTED_WORD.search(near) is not None
 
 
 def gloss(text: str, start: int, end: int) -> str | None:

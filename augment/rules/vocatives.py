@@ -53,7 +53,7 @@ def interjection(text: str, start: int, end: int) -> str | None:
     opens = starts_sentence(token) or token.endswith(") ") or token[:1] == "@"  # after a stage direction or handle
     if opens and text[start].isupper() and (text[end : end + 1] in (",", "!", "…") or text.startswith("..", end)):
         return "interjection"
-    if opens and word in ("man", "boy") and _EXCLAIMS.match(text, end):
+    if opens and word in ("man", "boy") and _EXCLAIMS.match(text, end + (text[end : end + 1] == ",")):
         return "interjection"
     near = start - _REACH if start > _REACH else 0
     if word == "bro" and text[end : end + 1] not in ("'", "’") and not _of_somebody(text, near, start, end):
