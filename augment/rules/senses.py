@@ -112,11 +112,9 @@ def mistress(text: str, start: int, end: int) -> Decision:
     title = text[start].isupper() and next_word(text, end)[:1].isupper()
     served = plain(previous_token(text, start)).lower() in ("my", "thy", "our", "your", "their", "its")
     near = text[start - 80 if start > 80 else 0 : end + 80]
-    return (
-        ("master" + "s" * (text[end - 2 : end].lower() == "es"), end, "occupations")
-        if _HOUSEHOLD.search(near)
-        else None
-    )
+    if not (title or served or _HOUSEHOLD.search(near)):
+        return None
+    return "masters" if text[end - 2 : end].lower() == "es" else "master", end, "occupations"
 
 
 def sweetheart(text: str, start: int, end: int) -> Decision:

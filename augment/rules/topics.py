@@ -23,12 +23,9 @@ _ANIMAL_BEFORE = re.compile(
     r"(?:\A|(?<=[\s(\"“‘>]))(?:the|an?|this|that|each|every|our|my|your|their|one|another|old|some|no)\s(?:[\w-]+\s){0,2}\Z",
     re.IGNORECASE,
 )
-_DIVINE_EXCLAIMED = re.compile(
-    r"\b(?:my|oh|o|thank|good|dear|by|to|swear|for|of|in|with|but|and|or|than|like|from|before|unto) (?:the )?\Z",
-    re.IGNORECASE,
-)
+_DIVINE_EXCLAIMED = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.before_divine))}) (?:the )?\Z", re.IGNORECASE)
 _DIVINE_EXCLAIMS = re.compile(
-    r"['’]?s? ?(?:sake|forbid|knows|bless|damn|willing|help|love|save|have|rest|grant)\b|[!]|,(?! (?:for|who|because)\b)"
+    rf"['’]?s? ?(?:{'|'.join(sorted(_WORDS.after_divine))})\b|[!]|,(?! (?:for|who|because)\b)"
 )
 _RELIGION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.divine | _WORDS.religion))})(?!\w)", re.IGNORECASE)
 _LARGE_PRONOUN = re.compile(r"(?<=[a-z,] )(?:He|Hi[ms]|Himself|She|Hers?|Herself)\b")
