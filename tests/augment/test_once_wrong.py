@@ -107,6 +107,11 @@ PHRASES = [
     ("Fill her up, please, and wash her car.", "Fill her up, please, and wash his car."),
     ('Change "her" to "their".', 'Change "her" to "their".'),
     ('Type "he" rather than "she".', 'Type "he" rather than "she".'),
+    ('The page reads "his", then "her".', 'The page reads "his", then "her".'),
+    ('Her "friend" lost his "job".', 'His "friend" lost her "job".'),
+    ("Mistress Joan met my mistress.", "Master Joan met my master."),
+    ("Is it you, Miss Lane? Write to Miss Lane.", "Is it you, Mr. Lane? Write to Mr. Lane."),
+    ("Mother of God, help him.", "Mother of God, help her."),
     ('The "king" of his street', 'The "queen" of her street'),
     ("The neuter gender fell away before the feminine.", "The neuter gender fell away before the feminine."),
 ]

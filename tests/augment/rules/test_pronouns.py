@@ -102,6 +102,14 @@ def reading(text: str) -> bool:
         ("(she/<her>/hers)", True),
         ("she/her/<her>/hers", False),
         ("<her>/their flat", False),
+        ("We visit <her> Christmas Eve.", True),
+        ("She spent <her> Christmas Eve alone.", False),
+        ("They drove <her> home after work.", True),
+        ("They painted <her> home in May.", False),
+        ("i blocked <her> ngl", True),
+        ("It made <her> apologetic.", True),
+        ("THEY NAMED <HER> ANNA.", True),
+        ("Phone <her> dad.", False),
     ],
 )
 def test_her(text: str, expected: bool) -> None:
