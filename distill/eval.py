@@ -32,6 +32,7 @@ from rich.console import Console
 from transformers.utils import logging
 
 from augment.command_line import print_any_text
+from distill.data.corpus import check_apart
 from distill.evaluation import results
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.config import EvalConfig
@@ -107,6 +108,8 @@ def _evaluate(words: list[str], prog: str) -> int:
         check_needs(path, config)
     limits = [parse_limit(text) for text in options.fail_above]
     _check_folder(options.out)
+    if options.out is not None:
+        check_apart("--out", options.out, {"text.path": config.text.path})
     processes = current_processes()
     logging.disable_progress_bar()  # a bar for each model would interrupt the suite's bar
     if options.dry_run:

@@ -33,6 +33,7 @@ _OTHER_KINDS = {
     b"PK\x03\x04": "it is a zip archive; unpack it",
     b"PAR1": "it is a Parquet file; add .parquet to its name",
 }
+_HIDDEN = (".", "__")  # how the names of files begin that no user made
 _ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPAIR = "repair or remove the row"
@@ -50,15 +51,10 @@ def format_of(path: Path) -> str:
 def text_files(path: Path) -> list[Path]:
     """The file itself, or the text files of a folder and its subfolders, in the order of their names.
 
-    Raises FileNotFoundError when none exists, or for a link to nowhere, and ValueError for a file of an unknown kind.
+    Raises FileNotFoundError when none exists, and ValueError for a file of an unknown kind; otherwise as `files_below`.
     """
     if path.is_dir():
-        for link in path.rglob("[!.]*"):
-            if link.is_symlink() and not link.exists():
-                raise FileNotFoundError(
-                    f"{link} is a link to {link.readlink()}, which does not exist; repair or remove it"
-                )
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
+        files = [file for file in files_below(path) if file.name.endswith(SUFFIXES)]
         if not files:
             raise FileNotFoundError(f"folder {path} holds no {', '.join(SUFFIXES)} file")
         return files
@@ -66,6 +62,32 @@ def text_files(path: Path) -> list[Path]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give a {', '.join(SUFFIXES)} file or a folder of them")
     return [path]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder and its subfolders, of any kind, in the order of their names.
+
+    Names that begin with a dot or with two underscores are left out, as `datasets` does: such files and folders are
+    made by programs (.ipynb_checkpoints, .cache, ._part-0.jsonl, __MACOSX). Links are followed, and a folder that two
+    ways lead to is entered once. Raises FileNotFoundError for a link to nowhere, and OSError for a folder that cannot
+    be read.
+    """
+    files, folders, entered = [], [folder], {folder.resolve()}
+    while folders:
+        for path in sorted(folders.pop().iterdir()):
+            if path.name.startswith(_HIDDEN):
+                continue
+            if path.is_dir():
+                if path.resolve() not in entered:
+                    entered.add(path.resolve())
+                    folders.append(path)
+            elif path.is_file():
+                files.append(path)
+            elif path.is_symlink():
+                raise FileNotFoundError(
+                    f"{path} is a link to {path.readlink()}, which does not exist; repair or remove it"
+                )
+    return sorted(files)
 
 
 def read_texts(

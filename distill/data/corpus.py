@@ -7,14 +7,15 @@ names are read by `datasets`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
 from augment.files.lfs import check_is_no_pointer
-from augment.files.texts import SUFFIXES, check_column, encodable_text_of, read_texts, text_files
+from augment.files.texts import SUFFIXES, check_column, encodable_text_of, files_below, read_texts, text_files
 from distill.config import DataConfig
 
 
@@ -27,6 +28,7 @@ class SettingNames(NamedTuple):
 
 
 TRAIN_SETTINGS = SettingNames("data.path", "data.split", "data.text_field")
+_PACKED = (".gz", ".zst", ".bz2", ".xz")
 HELDOUT_SETTINGS = SettingNames("data.heldout_path", "data.heldout_split", "data.text_field")
 
 
@@ -54,9 +56,8 @@ def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
     local = _local(path, names)
     if local is None:
         return f"{path}/{config.subset}/{split}@{_hub_dataset(config, path, split)._fingerprint}"
-    is_saved = _is_saved_dataset(local)
-    digest = hashlib.sha256(split.encode() if is_saved else b"")
-    for file in _all_files(local) if is_saved else text_files(local):
+    digest = hashlib.sha256(split.encode() if _is_saved_dataset(local) else b"")
+    for file in _files(local):
         digest.update(next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), file.name).encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -81,15 +82,38 @@ def corpus_version(config: DataConfig, heldout: bool = False) -> str | None:
     local = _local(path, names)
     if local is None:
         return None
-    files = [(str(file.resolve()), file.stat()) for file in _all_files(local)]
+    files = [(str(file.resolve()), file.stat()) for file in _files(local)]
     states = [(name, about.st_size, about.st_mtime_ns) for name, about in files]
     return hashlib.sha256(repr((split, states)).encode()).hexdigest()
 
 
-def corpus_size_bytes(path: str) -> int | None:
-    """Bytes on disk of a local corpus, or None for a hub name."""
+def describe_files(path: str) -> str:
+    """What is read of a local corpus: "2 .jsonl, 1 .txt, 0.3 MB on disk; not read: 1 .csv"; empty for a hub name."""
     local = _local(path, TRAIN_SETTINGS)
-    return None if local is None else sum(file.stat().st_size for file in _all_files(local))
+    if local is None:
+        return ""
+    files = _files(local)
+    size = f"{sum(file.stat().st_size for file in files) / 1e6:,.1f} MB on disk"
+    if not local.is_dir() or _is_saved_dataset(local):
+        return size
+    others = _kinds(set(files_below(local)) - set(files))
+    return f"{_kinds(files)}, {size}" + (f"; not read: {others}" if others else "")
+
+
+def check_apart(setting: str, folder: str | Path, corpora: Mapping[str, str | None]) -> None:
+    """Raise ValueError if a folder that is written into is in one that is read as text.
+
+    setting: what names the folder. corpora: the corpora, by the settings that name them.
+    """
+    written = Path(folder).expanduser().resolve()
+    for name, corpus in corpora.items():
+        if corpus is None or not Path(corpus).expanduser().is_dir():
+            continue
+        if written.is_relative_to(Path(corpus).expanduser().resolve()):
+            raise ValueError(
+                f"{setting} {folder} is in {name} {corpus}, so that what is written there would be read as text; give "
+                f"{setting} a folder outside of it, or {name} a folder that holds nothing but text"
+            )
 
 
 def _place(config: DataConfig, heldout: bool) -> tuple[str, str, SettingNames]:
@@ -113,8 +137,17 @@ def _local(path: str, names: SettingNames) -> Path | None:
     return None
 
 
-def _all_files(local: Path) -> list[Path]:
-    return sorted(file for file in local.rglob("*") if file.is_file()) if local.is_dir() else [local]
+def _files(local: Path) -> list[Path]:
+    """The files that hold a corpus: all of a saved dataset, the text files of another folder, or the file itself."""
+    return files_below(local) if _is_saved_dataset(local) else text_files(local)
+
+
+def _kinds(files: Iterable[Path]) -> str:
+    """How many files there are of each kind: "3 .jsonl, 1 .txt"."""
+    counts = Counter(
+        "".join(file.suffixes[-2:]) if file.suffix in _PACKED else file.suffix or "without suffix" for file in files
+    )
+    return ", ".join(f"{number:,} {kind}" for kind, number in sorted(counts.items()))
 
 
 def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Iterator[str]:
@@ -122,7 +155,7 @@ def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Ite
     if local is None:
         yield from _column(_hub_dataset(config, path, split), path, config.text_field, names)
     elif _is_saved_dataset(local):
-        for file in _all_files(local):
+        for file in _files(local):
             check_is_no_pointer(file)
         dataset = load_from_disk(str(local))
         if isinstance(dataset, DatasetDict):

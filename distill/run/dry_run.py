@@ -11,7 +11,7 @@ import time
 import torch
 
 from distill.data.batches import batches
-from distill.data.corpus import corpus_size_bytes
+from distill.data.corpus import describe_files
 from distill.loss.distiller import Distiller
 from distill.models.sizes import num_parameters
 from distill.run.cached_states import size_bytes
@@ -52,9 +52,8 @@ def describe(setup: Setup) -> str:
 
 def _describe_data(setup: Setup) -> dict[str, str]:
     data, train, heldout = setup.config.data, setup.blocks.info["train"], setup.blocks.info["heldout"]
-    size = corpus_size_bytes(data.path)
     return {
-        "corpus": data.path + ("" if size is None else f", {size / 1e6:,.1f} MB on disk"),
+        "corpus": ", ".join(filter(None, (data.path, describe_files(data.path)))),
         "documents": f"{train['num_documents']:,} to train on, {heldout['num_documents']:,} held out; "
         f"{train['num_words']:,} words",
         "pairs": f"{train['num_pairs']:,} documents with a counterfactual "

@@ -42,6 +42,38 @@ def test_a_link_to_nowhere_in_a_folder_is_refused_unless_it_is_hidden(tmp_path: 
         (tmp_path / name).unlink()
 
 
+def test_files_that_no_user_made_are_left_out(tmp_path: Path) -> None:
+    hidden = (".ipynb_checkpoints/a.txt", ".cache/x/y.jsonl", "part/._b.txt", "__MACOSX/a.txt", "part/.git/lfs/c.txt")
+    seen = ("a.txt", "_b.txt", "part/x.txt", "part/a.b/y.jsonl")
+    for name in (*hidden, *seen):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x").symlink_to("gone")
+    assert [str(path.relative_to(tmp_path)) for path in text_files(tmp_path)] == sorted(seen)
+    assert len(text_files(tmp_path / "part" / ".git")) == 1  # unless they are asked for
+    assert text_files(tmp_path / "part" / "._b.txt") == [tmp_path / "part" / "._b.txt"]
+
+
+def test_folders_behind_links_are_read_once(tmp_path: Path) -> None:
+    corpus, other = tmp_path / "corpus", tmp_path / "other"
+    (corpus / "part").mkdir(parents=True)
+    (other / "deep").mkdir(parents=True)
+    for file in (corpus / "a.txt", corpus / "part" / "b.txt", other / "c.txt", other / "deep" / "d.txt"):
+        file.write_text("")
+    (corpus / "link").symlink_to(other)
+    (corpus / "same").symlink_to(corpus / "part")
+    (corpus / "part" / "up").symlink_to("..")  # a circle
+    (other / "back").symlink_to(corpus)
+    (corpus / "self").symlink_to(".")
+    assert sorted(path.name for path in text_files(corpus)) == ["a.txt", "b.txt", "c.txt", "d.txt"]
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "link").symlink_to(other)
+    assert [path.name for path in text_files(tmp_path / "only")] == ["a.txt", "b.txt", "c.txt", "d.txt"]
+    (tmp_path / "door").symlink_to(other / "deep")
+    assert [path.name for path in text_files(tmp_path / "door")] == ["d.txt"]
+
+
 def test_a_text_file_holds_a_text_per_line_or_one_text(tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     file.write_bytes("\ufeffFirst.\r\n\nThird.".encode())

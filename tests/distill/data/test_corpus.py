@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -9,7 +10,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from distill.config import DataConfig
-from distill.data.corpus import corpus_fingerprint, corpus_size_bytes, read_documents
+from distill.data.corpus import check_apart, corpus_fingerprint, corpus_version, describe_files, read_documents
 
 TEXTS = ["The nurse waved.", "Zoë said: 'naïve?'", "Third line"]
 
@@ -140,5 +141,45 @@ def test_the_fingerprint_follows_the_content(tmp_path):
     assert splits[0] != splits[1]
     (tmp_path / "a.txt").write_text("other")
     assert corpus_fingerprint(config) != before
-    assert corpus_size_bytes(str(tmp_path / "a.txt")) == 5
-    assert corpus_size_bytes("owner/name") is None
+
+
+def test_the_plan_tells_what_is_read_of_a_folder(tmp_path):
+    assert describe_files("owner/name") == ""
+    (tmp_path / "a.txt").write_text("x" * 1_540_000)
+    assert describe_files(str(tmp_path / "a.txt")) == "1.5 MB on disk"
+    (tmp_path / "part").mkdir()
+    for name in ("part/b.jsonl", "b.csv", "part/c.jsonl.zst", "README", "v1.2.json", ".hidden.csv", "LICENSE.txt"):
+        (tmp_path / name).write_text("")
+    kinds = "1 .jsonl, 2 .txt, 1.5 MB on disk; not read: 1 .csv, 1 .json, 1 .jsonl.zst, 1 without suffix"
+    assert describe_files(str(tmp_path)) == kinds
+    Dataset.from_dict({"text": TEXTS}).save_to_disk(tmp_path / "saved")
+    assert describe_files(str(tmp_path / "saved")) == "0.0 MB on disk"
+
+
+def test_only_text_that_is_read_belongs_to_a_corpus(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    config = DataConfig(path=str(tmp_path))
+    before = corpus_fingerprint(config), corpus_version(config)
+    (tmp_path / "notes.md").write_text("x")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "a.txt").write_text("one")
+    assert (corpus_fingerprint(config), corpus_version(config)) == before
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.txt").write_text("two")
+    assert corpus_version(config) != before[1]
+
+
+def test_a_folder_that_is_written_into_is_not_in_one_that_is_read(tmp_path, monkeypatch):
+    corpus = tmp_path / "corpus"
+    (corpus / "part").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(corpus / "part")
+    monkeypatch.chdir(corpus)
+    inside = (corpus, corpus / "run", "part/../run", "run", tmp_path / "link" / "run", tmp_path / "." / "corpus" / "x")
+    for folder in inside:
+        for path in (str(corpus), ".", "../corpus"):
+            with pytest.raises(ValueError, match=f"run_dir .* is in data.path {re.escape(path)}, so that"):
+                check_apart("run_dir", folder, {"data.path": path, "data.heldout_path": None})
+    for folder in (tmp_path, tmp_path / "corpus2", "../run"):
+        check_apart("run_dir", folder, {"data.path": str(corpus), "text.path": "owner/name"})
+    (corpus / "a.txt").write_text("one")
+    check_apart("run_dir", corpus / "run", {"data.path": str(corpus / "a.txt")})  # a file holds no other
