@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 _OPPOSITE = {"m->f": "f->m", "f->m": "m->f"}
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):  # a tuple is made three times as fast as a frozen dataclass, and every text makes many
     """Replace the characters [start, end) of the original text, which read `source`, by `target`.
 
     `rule` names what decided; `confidence` is in [0, 1].

@@ -6,6 +6,7 @@ words after them (`titles.py`).
 """
 
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 
 from augment.lexicon import Lexicon, load_lexicon
@@ -16,7 +17,7 @@ from augment.rules.case import recase
 from augment.rules.context import QUOTES
 from augment.rules.kept import kept_reason, pronouns_follow
 from augment.rules.pronouns import her_is_object, his_is_absolute
-from augment.rules.scan import FEMININE, MASCULINE, TOPIC, Candidate, find_candidates, scanner
+from augment.rules.scan import FEMININE, MASCULINE, TOPIC, Candidate, Scanner, find_candidates, scanner
 from augment.rules.senses import generic_masculine
 
 __all__ = ["CounterfactualPair", "Edit", "KeptTerm", "Reader", "apply_edits", "kept_terms", "swap"]
@@ -49,9 +50,14 @@ def kept_terms(text: str, lexicon: Lexicon | None = None, reader: Reader | None 
     return tuple(KeptTerm(*term) for term in sorted(kept))
 
 
+@cache
+def _default_scanner() -> Scanner:
+    return scanner(load_lexicon())
+
+
 def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tuple[list[Edit], list[_Kept]]:
     """The edits of a text in order, and the recognised words that a swap leaves alone."""
-    tables = scanner(lexicon if lexicon is not None else load_lexicon())
+    tables = scanner(lexicon) if lexicon is not None else _default_scanner()
     table = tables.table
     original, text = text, markup.unmarked(text)
     edits: list[Edit] = []

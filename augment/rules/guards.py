@@ -46,6 +46,7 @@ _AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
 # Not the call of a function: an age, a name, or words.
 _BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-]+ [\w'’])")
+_ENDS_PHRASE = frozenset(".,;:!?")  # no phrase goes on behind these
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
 )
@@ -156,10 +157,13 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
         patterns = phrases.get(word)
         if patterns is None:
             continue
-        after, before_any, around = patterns
-        if after.match(text, end):
+        after, endings, around = patterns
+        if text[end : end + 1] not in _ENDS_PHRASE and after.match(text, end):
             return "fixed phrase"
-        if before_any is None or not before_any.search(text, start - 24 if start > 24 else 0, start):
+        if not endings:
+            continue
+        before_word = text[start - 24 if start > 24 else 0 : start].lower().rstrip(" \n\t\r-")
+        if not before_word.endswith(endings):
             continue
         for before, following in around:
             if before.search(text, start - 24 if start > 24 else 0, start) and following.match(text, end):

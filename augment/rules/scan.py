@@ -46,14 +46,25 @@ class Candidate(NamedTuple):
 class Scanner(NamedTuple):
     """What `find_candidates` needs.
 
-    table: what each surface form is. heads: the first word of every form. longer: the first words of the forms of
-    several words. pattern: matches these forms.
+    table: what each surface form is. heads: the first word of every form. longer: for the first word of a form of
+    several words, what matches the forms that begin with it.
     """
 
     table: dict[str, Candidate]
     heads: frozenset[str]
-    longer: frozenset[str]
-    pattern: re.Pattern[str]
+    longer: "_FormsByHead"
+
+
+class _FormsByHead(dict[str, re.Pattern[str]]):
+    """For each first word the pattern of the forms that begin with it, compiled when a text first needs it."""
+
+    def __init__(self, forms: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.forms = forms
+
+    def __missing__(self, head: str) -> re.Pattern[str]:
+        self[head] = re.compile(r"(?<!\w)" + trie_pattern(self.forms[head]) + r"(?!\w)")
+        return self[head]
 
 
 @cache
@@ -74,10 +85,11 @@ def scanner(lexicon: Lexicon) -> Scanner:
             table.setdefault(form, kept)
     for name in (*SHIPS, *LANDS, *SEXED):
         table.setdefault(name, Candidate(Term(name, "", "-", TOPIC, TOPIC), "", TOPIC))
-    heads = {form: form.translate(BLANKS).split()[0] for form in table}
-    longer = frozenset(head for form, head in heads.items() if head != form)
-    pattern = re.compile(r"(?<!\w)" + trie_pattern(form for form in table if heads[form] in longer) + r"(?!\w)")
-    return Scanner(table, frozenset(heads.values()), longer, pattern)
+    by_head: dict[str, list[str]] = {}
+    for form in table:
+        by_head.setdefault(form.translate(BLANKS).split()[0], []).append(form)
+    longer = {head: forms for head, forms in by_head.items() if forms != [head]}
+    return Scanner(table, frozenset(by_head), _FormsByHead(longer))
 
 
 class _Blanks(dict[int, str]):
@@ -92,21 +104,28 @@ class _Blanks(dict[int, str]):
 BLANKS = _Blanks()
 
 
+def _blanked(text: str) -> str:
+    """The text with a blank for every mark. Lines of ASCII characters alone are translated much faster."""
+    if text.isascii() or "\n" not in text:
+        return text.translate(BLANKS)
+    return " ".join([line.translate(BLANKS) for line in text.split("\n")])
+
+
 def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
     """(start, end, surface form) of every candidate, ascending and disjoint."""
-    blanked = f" {text.translate(BLANKS)} "
-    heads, longer, match = tables.heads, tables.longer, tables.pattern.match
+    blanked = f" {_blanked(text)} "
+    heads, longer, has_longer = tables.heads, tables.longer, tables.longer.forms
     candidates = []
     place = last = 0
-    for word in [w for w in blanked.split() if w in heads]:
+    for word in filter(heads.__contains__, blanked.split()):
         # `blanked` begins with one more blank, so the index of the blank before a word is the word's index in the text.
         start = blanked.find(f" {word} ", place)
         place = start + 1 + len(word)
-        if word not in longer:
+        if word not in has_longer:
             if start >= last:
                 candidates.append((start, place - 1, word))
         elif start >= last:
-            whole = match(text, start)
+            whole = longer[word].match(text, start)
             if whole:
                 last = whole.end()
                 candidates.append((start, last, whole.group()))

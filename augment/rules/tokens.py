@@ -20,7 +20,8 @@ _WEB = (
 )
 _TOKEN = re.compile(_PLAIN)
 _WEB_TOKEN = re.compile(f"{_WEB}|{_PLAIN}")
-_HAS_WEB_TOKENS = re.compile(" {4}|[<>&+#@*~|\\\\\xad\u200b-\u200f\u2060\u2190-\U0010ffff]|\\[/?[a-z]|''|://")
+# One class of characters, because an alternative would be tried at every place of the text.
+_WEB_CHARACTERS = re.compile("[<>&+#@*~|\\\\[/\xad\u200b-\u200f\u2060\u2190-\U0010ffff]")
 _TAG_NAME = re.compile(r"</?(\w+)")
 _TAGS_IN_SENTENCES = word_set(
     "a abbr b big cite code del em font i ins mark q s small span strike strong sub sup tt u wbr"
@@ -34,27 +35,31 @@ _READ_AS = {"&": "and", "+": "and", "<": ".", ">": ".", "|": "."}
 
 def words_after(text: str, end: int) -> list[str]:
     """Three lower-case tokens after `end`, padded with ""; a paragraph break is one token."""
-    if _HAS_WEB_TOKENS.search(text, end, end + _REACH):
-        return _normal(_words_of_web(text, end, end + _WEB_REACH)[:3])
-    return _normal(_TOKEN.findall(text, end, end + _REACH)[:3])
+    piece = text[end : end + _REACH]
+    words = _words_of_web(text, end, end + _WEB_REACH) if _is_web(piece) else _plain_words(piece)
+    return words[:3] if len(words) > 2 else [*words, "", "", ""][:3]
 
 
 def words_before(text: str, start: int) -> list[str]:
     """Three lower-case tokens before `start`, nearest first, padded with ""."""
-    first = start - _REACH if start > _REACH else 0
-    if _HAS_WEB_TOKENS.search(text, first, start):
-        return _normal(_words_of_web(text, max(0, start - _WEB_REACH), start)[:-4:-1])
-    return _normal(_TOKEN.findall(text, first, start)[:-4:-1])
+    piece = text[start - _REACH if start > _REACH else 0 : start]
+    words = _words_of_web(text, max(0, start - _WEB_REACH), start) if _is_web(piece) else _plain_words(piece)
+    return words[:-4:-1] if len(words) > 2 else [*reversed(words), "", "", ""][:3]
 
 
-def _normal(tokens: list[str]) -> list[str]:
-    while len(tokens) < 3:
-        tokens.append("")
-    return [t.lower().replace("’", "'") if t[:1] != "\n" else PARAGRAPH for t in tokens]
+def _is_web(piece: str) -> bool:
+    """Whether a piece of text may hold more than plain prose."""
+    return "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece) is not None
+
+
+def _plain_words(piece: str) -> list[str]:
+    """The tokens of plain prose, in lower case."""
+    words = _TOKEN.findall(piece.lower().replace("’", "'"))
+    return [PARAGRAPH if word[0] == "\n" else word for word in words] if "\n" in piece else words
 
 
 def _words_of_web(text: str, start: int, end: int) -> list[str]:
-    """The tokens of a range that holds more than plain prose."""
+    """The tokens of a range that holds more than plain prose, in lower case."""
     words = []
     found = _WEB_TOKEN.findall(text, start, end)
     for token, following in zip_longest(found, found[1:], fillvalue=PARAGRAPH):
@@ -63,7 +68,7 @@ def _words_of_web(text: str, start: int, end: int) -> list[str]:
         else:
             word = _as_prose(token)
         if word:
-            words.append(word)
+            words.append(PARAGRAPH if word[0] == "\n" else word.lower().replace("’", "'"))
     return words
 
 

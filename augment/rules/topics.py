@@ -31,6 +31,7 @@ _RELIGION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.divine | _WORDS.religion)
 _LARGE_PRONOUN = re.compile(r"(?<=[a-z,] )(?:He|Hi[ms]|Himself|She|Hers?|Herself)\b")
 _SMALL_PRONOUN = re.compile(r"\b(?:he|hi[ms]|himself|she|hers?|herself)\b")
 _HIS_SON = re.compile(r"\b[Hh]is (?:(?:one|and|only|own|begotten|beloved) )*\Z")
+_AFTER_MACHINES = tuple(" " + phrase.rsplit("_", 1)[1] for phrase in _WORDS.of_machines)
 _SOMEBODY = re.compile(r"\b[A-Z][a-z]+")
 _SHIP_VERBS = re.compile(
     r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
@@ -134,6 +135,8 @@ def about_a_ship(text: str, named: list[tuple[int, str]]) -> bool:
 
 def of_a_machine(text: str, start: int, end: int) -> bool:
     """Whether "her" means a car or an engine: Fill her up, let her rip."""
+    if not text[end : end + 5].lower().startswith(_AFTER_MACHINES):
+        return False
     phrase = "_".join((plain(previous_token(text, start)), "her", next_word(text, end)))
     return phrase.lower() in _WORDS.of_machines
 
