@@ -69,12 +69,11 @@ class KeptTerm:
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     """Replay ascending, disjoint edits on the text that they were made for."""
-    pieces = []
+    pieces: list[str] = []
     position = 0
-    for edit in edits:
-        pieces.append(text[position : edit.start])
-        pieces.append(edit.target)
-        position = edit.end
+    for start, end, _, target, _, _ in edits:
+        pieces += (text[position:start], target)
+        position = end
     if not pieces:
         return text
     pieces.append(text[position:])

@@ -66,7 +66,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     if not candidates:
         return edits, kept
     spans = guards.code_spans(text)
-    view = markup.sentence_view(text, spans)
+    view = markup.sentence_view(text, spans) if spans or "@" in text or "#" in text else text
     kept_names: list[tuple[int, str]] = []  # start and gender of names whose pronouns stay
     named_topics: list[tuple[int, str]] = []  # start and word of ships and countries
     is_broken = line_ends.has_broken_words(text)
@@ -93,6 +93,8 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             kept.append((start, end, source, decision))
             if source in topics.SEXED:  # the Lord
                 named_topics.append((start, source))
+        elif candidate.plain_rule and not is_broken:  # he and she have neither article nor ending
+            edits.append(decision)
         else:
             append_edit(view, decision, candidate.term, edits, table)
     edits.sort(key=attrgetter("start"))  # in "the heroine and her hero" the two nouns are edited before the pronoun

@@ -153,6 +153,7 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
     if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
         return None if _OF_A_PERSON.match(text, end) else "compound of man"
+    before = ""
     for phrases, word in ((fixed_phrases(), term.word), (mirrored_phrases(), term.target)):
         patterns = phrases.get(word)
         if patterns is None:
@@ -162,11 +163,11 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
             return "fixed phrase"
         if not endings:
             continue
-        before_word = text[start - 24 if start > 24 else 0 : start].lower().rstrip(" \n\t\r-")
-        if not before_word.endswith(endings):
+        before = before or text[start - 24 if start > 24 else 0 : start].lower().rstrip(" \n\t\r-")
+        if not before.endswith(endings):
             continue
-        for before, following in around:
-            if before.search(text, start - 24 if start > 24 else 0, start) and following.match(text, end):
+        for preceding, following in around:
+            if preceding.search(text, start - 24 if start > 24 else 0, start) and following.match(text, end):
                 return "fixed phrase"
     return None
 

@@ -14,7 +14,7 @@ _PREFIXES = word_set("ex half co great grand step non pro anti self vice then") 
 
 def has_broken_words(text: str) -> bool:
     """Whether a line of the text may end in the middle of a word."""
-    return "-\n" in text or "-\r" in text or "¬" in text or "\u00ad" in text or "\u2010" in text
+    return "\n" in text and ("-\n" in text or "-\r" in text or "¬" in text or "\u00ad" in text or "\u2010" in text)
 
 
 def rejoined(text: str, start: int, end: int, candidate: Candidate, table: dict[str, Candidate]) -> Edit | str | None:

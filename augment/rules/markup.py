@@ -67,7 +67,7 @@ def sentence_view(text: str, spans: Sequence[tuple[int, int]]) -> str:
         pieces += [text[place:start], _tag_view(text, start, end)]
         place = end
     view = "".join([*pieces, text[place:]]) if pieces else text
-    return _ADDRESSED.sub(_blanks, view) if "@" in text or "#" in text else view
+    return _ADDRESSED.sub(_blanks, view)
 
 
 def _blank(marks: str) -> str:

@@ -6,7 +6,7 @@ Only the standard library is needed here; `fit_pronouns.py` trains the model.
 
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import exp
 from pathlib import Path
 
@@ -97,6 +97,7 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=1 << 13)
 def _kind(word: str) -> str:
     """A coarse class of a lower-case token: its closed class, a punctuation mark, or its ending."""
     known = _KINDS.get(word)

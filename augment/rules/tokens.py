@@ -36,20 +36,21 @@ _READ_AS = {"&": "and", "+": "and", "<": ".", ">": ".", "|": "."}
 def words_after(text: str, end: int) -> list[str]:
     """Three lower-case tokens after `end`, padded with ""; a paragraph break is one token."""
     piece = text[end : end + _REACH]
-    words = _words_of_web(text, end, end + _WEB_REACH) if _is_web(piece) else _plain_words(piece)
+    if "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece):
+        words = _words_of_web(text, end, end + _WEB_REACH)
+    else:
+        words = _plain_words(piece)
     return words[:3] if len(words) > 2 else [*words, "", "", ""][:3]
 
 
 def words_before(text: str, start: int) -> list[str]:
     """Three lower-case tokens before `start`, nearest first, padded with ""."""
     piece = text[start - _REACH if start > _REACH else 0 : start]
-    words = _words_of_web(text, max(0, start - _WEB_REACH), start) if _is_web(piece) else _plain_words(piece)
+    if "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece):
+        words = _words_of_web(text, max(0, start - _WEB_REACH), start)
+    else:
+        words = _plain_words(piece)
     return words[:-4:-1] if len(words) > 2 else [*reversed(words), "", "", ""][:3]
-
-
-def _is_web(piece: str) -> bool:
-    """Whether a piece of text may hold more than plain prose."""
-    return "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece) is not None
 
 
 def _plain_words(piece: str) -> list[str]:
