@@ -34,7 +34,7 @@ class Scorer:
     shares_prefixes: bool = False
     processes: Processes = ALONE
 
-    @property
+    @cached_property
     def context(self) -> int | None:
         """The longest input in tokens; None if the model does not say."""
         return num_positions(self.model)
