@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -25,4 +26,9 @@ def render(package: str, template: str, **values: Any) -> str:
     Values are escaped in .html templates only. Raises jinja2.UndefinedError if the template uses a name that `values`
     lacks. Lines that hold only a block tag leave nothing behind.
     """
-    return environment(PackageLoader(package, "")).get_template(template).render(values)
+    return _package_templates(package).get_template(template).render(values)
+
+
+@cache  # it keeps the templates that it has read
+def _package_templates(package: str) -> Environment:
+    return environment(PackageLoader(package, ""))

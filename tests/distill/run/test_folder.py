@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
+import forked
 import pytest
 
 from distill.config import RunConfig
@@ -39,8 +41,7 @@ def _hold(run_dir: Path, pipe) -> None:
 def other_process(tmp_path):
     """Another process that holds tmp_path / run."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path / "run", theirs))
-    process.start()
+    process = forked.start(partial(_hold, tmp_path / "run", theirs), tmp_path / "log")
     ours.recv()
     yield process
     process.kill()
