@@ -5,20 +5,21 @@ No check goes by a list of model types. Each one runs the model on a few tokens,
 
 from __future__ import annotations
 
-import json
 import math
+import tempfile
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from distill.models.probe import last_states, probe_ids, probing
 from distill.models.sizes import num_ids_of
 
 # Masked attention has a gradient of exactly 0 in every precision; convolutions by FFT leave rounding errors.
 MAX_GRADIENT = 1e-6
+LARGE_LOGIT = 200.0  # above every soft cap; half precision can hold it
 # Half precision rounds a state by up to 1 %, and may send a token to other experts: so the median token counts.
 MAX_CHANGE, MAX_CHANGE_HALF = 1e-3, 0.05
 
@@ -55,14 +56,38 @@ def check_head(model: PreTrainedModel, name: str, remedy: str = "use another mod
     with probing(model, name, remedy), torch.no_grad():
         probe = probe_ids(model)
         hidden, logits = last_states(model, probe), model(probe).logits
-        same = torch.allclose(logits, model.get_output_embeddings()(hidden), rtol=1e-2, atol=1e-3)
+        same = all(
+            torch.allclose(theirs, model.get_output_embeddings()(states), rtol=1e-2, atol=1e-3)
+            for states, theirs in ((hidden, logits), _large(model, probe, hidden, logits))
+        )
     if not torch.isfinite(logits).all():
         raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
-    if not same or getattr(model.config, "final_logit_softcapping", None):
+    if not same:
         raise ValueError(
             f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "
             "from hidden states does not support; use a model without logit scaling or soft-capping"
         )
+
+
+def _large(model: PreTrainedModel, ids: Tensor, hidden: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden states that are scaled up until a logit is LARGE_LOGIT, and the model's logits of these states.
+
+    A soft cap changes small logits by less than rounding does. What is given is returned if the model does not call its
+    output embeddings as a module.
+    """
+    scaled = hidden * (LARGE_LOGIT / float(logits.abs().max().clamp_min(1e-3)))
+    called = []
+
+    def replace(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        called.append(True)
+        return (scaled, *arguments[1:])
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(replace)
+    try:
+        large = model(ids).logits
+    finally:
+        hook.remove()
+    return (scaled, large) if called else (hidden, logits)
 
 
 def check_reload(model: PreTrainedModel, name: str, remedy: str = "use another model") -> None:
@@ -71,7 +96,9 @@ def check_reload(model: PreTrainedModel, name: str, remedy: str = "use another m
     Weights take no memory here.
     """
     with probing(model, name, remedy):
-        written = type(model.config).from_dict(json.loads(model.config.to_json_string()))
+        with tempfile.TemporaryDirectory() as folder:
+            model.config.save_pretrained(folder)
+            written = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
             again = AutoModelForCausalLM.from_config(written)
     theirs, mine = ({key: weight.shape for key, weight in each.state_dict().items()} for each in (again, model))

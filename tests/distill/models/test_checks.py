@@ -80,6 +80,25 @@ def test_ties_and_weights_beyond_the_model_explain_differences(tmp_path, tiny_mo
     load_causal_lm(str(tmp_path / "more"))
 
 
+# -- logits ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model_type", "settings"),
+    [
+        ("gemma2", {"num_key_value_heads": 1, "head_dim": 8}),
+        ("recurrent_gemma", {"num_key_value_heads": 1, "num_hidden_layers": 3, "lru_width": 16}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_soft_cap_is_found_where_logits_are_small(model_type, settings, dtype):
+    model = build(model_type, dtype, **settings)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(0.01)
+    with pytest.raises(ValueError, match="transforms its logits after the output embeddings"):
+        check_head(model, "it")
+
+
 # -- later tokens ----------------------------------------------------------------------------------------------------
 
 
