@@ -1,8 +1,7 @@
 """Load tokenizers and causal language models; what cannot be used is refused with one clear message.
 
 Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state, and if no
-state depends on later tokens. Any other model is refused when it is loaded (checks.py). GPT-2 and Llama-type models are
-tested.
+state depends on later tokens. Any other model is refused when it is loaded (checks.py). docs/models.md has the types.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from distill.config import TeacherConfig
 from distill.models.checks import check_causal_lm, check_weights
 from distill.models.files import check_files, check_pointers
 from distill.models.identity import hub_snapshot
+from distill.models.probe import in_one_line
 from distill.models.sizes import num_known_ids
 
 # -- loading ---------------------------------------------------------------------------------------------------------
@@ -174,8 +174,7 @@ def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
     except Exception as error:
         check_pointers(Path(path), options.get("gguf_file"))
         # damaged and foreign files fail in a different way for each format; to the user all mean the same
-        reason = " ".join(str(error).split())
-        raise FileNotFoundError(f"cannot load a {kind} from {path}: {reason}") from error
+        raise FileNotFoundError(f"cannot load a {kind} from {path}: {in_one_line(error)}") from error
 
 
 def _unpacked() -> dict[str, Any]:

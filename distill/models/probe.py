@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator
 
 import torch
@@ -25,11 +26,16 @@ def probing(model: PreTrainedModel, name: str, remedy: str = "use another model"
     except Exception as error:  # a model that is used in another way fails in a way of its own
         raise ValueError(
             f"{name}: {type(model).__name__} ({model.config.model_type}) cannot be read as a causal language model "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); {remedy}"
+            f"({type(error).__name__}: {in_one_line(error)}); {remedy}"
         ) from error
     finally:
         for module in training:
             module.training = True
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says, without line ends. A long message is cut: it may name every model type that there is."""
+    return textwrap.shorten(str(error), 400, placeholder=" ...")
 
 
 def last_states(model: PreTrainedModel, ids: Tensor) -> Tensor:

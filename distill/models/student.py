@@ -17,9 +17,12 @@ from augment.files.lfs import check_is_no_pointer
 from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_head, check_reload
 from distill.models.loading import load_causal_lm, set_dropout
-from distill.models.probe import last_states, probe_ids
+from distill.models.probe import in_one_line, last_states, probe_ids
 from distill.models.reached_weights import freeze_unreached
 from distill.models.sizes import text_config
+
+# The settings that count a decoder's layers. Of BART and its relatives the second one counts the encoder's.
+LAYER_COUNTS = ("decoder_layers", "num_hidden_layers")
 
 
 def build_student(
@@ -50,13 +53,14 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
     count = len(teacher.get_submodule(prefix[:-1]))
     if not layers or max(layers) >= count:
         raise ValueError(f"student.layers = {list(layers)}, but the teacher has layers 0 to {count - 1}")
-    config = _config_of_layers(teacher.config, layers)
-    config.dtype = torch.float32
-    is_tied = teacher.get_output_embeddings().weight is teacher.get_input_embeddings().weight
-    for part in (config, text_config(config)):  # whatever it says: the checkpoint may have an output layer
-        part.tie_word_embeddings = is_tied
+    config = copy.deepcopy(teacher.config)
     set_dropout(config, dropout)
     try:
+        _keep_layers(config, layers)
+        is_tied = teacher.get_output_embeddings().weight is teacher.get_input_embeddings().weight
+        for part in (config, text_config(config)):  # whatever it says: the checkpoint may have an output layer
+            part.tie_word_embeddings = is_tied
+        config.dtype = torch.float32
         student = AutoModelForCausalLM.from_config(config).float()
         student.generation_config = copy.deepcopy(teacher.generation_config)
         _copy_weights(teacher, student, layers, prefix)
@@ -64,8 +68,7 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
     except Exception as error:  # settings that count layers or name them by number do not fit any more
         raise ValueError(
             f"student.layers = {list(layers)}: the layers of {type(teacher).__name__} depend on their place, so a "
-            f"subset of them is not a model ({' '.join(str(error).split())[:200]}); give student.config or "
-            "student.checkpoint"
+            f"subset of them is not a model ({in_one_line(error)}); give student.config or student.checkpoint"
         ) from error
     remedy = "choose other layers, or give student.config or student.checkpoint"
     check_head(student, f"student.layers = {list(layers)}", remedy)
@@ -117,19 +120,25 @@ def read_settings(source: str) -> dict[str, Any]:
         raise ValueError(f"student.config: {path} is not JSON ({error}); repair it") from error
 
 
-def _config_of_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> PretrainedConfig:
-    """The configuration with only these layers. Settings with one entry per layer keep the entries of these layers."""
-    config = copy.deepcopy(config)
+def _keep_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> None:
+    """Keep only these layers, in place. Settings with one entry per layer keep the entries of these layers."""
     text = text_config(config)
-    count = text.num_hidden_layers
+    count = _num_layers(config)
     for key, value in list(vars(text).items()):
         # a list of tokens, or of architectures, may be as long by chance
         if isinstance(value, list) and len(value) == count and "token" not in key and key != "architectures":
             setattr(text, key, [value[layer] for layer in layers])
-    text.num_hidden_layers = len(layers)
+    for name in LAYER_COUNTS:
+        if hasattr(text, name):
+            setattr(text, name, len(layers))
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # the weights have been dequantised
-    return config
+
+
+def _num_layers(config: PretrainedConfig) -> int | None:
+    """How many layers the decoder has, or None if the configuration does not say."""
+    counts = (getattr(text_config(config), name, None) for name in LAYER_COUNTS)
+    return next((count for count in counts if count is not None), None)
 
 
 def _copy_weights(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...], prefix: str) -> None:
@@ -148,9 +157,9 @@ def _copy_weights(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
         if theirs.get(name) != mine.get(name):
             inside = re.match(re.escape(prefix) + r"(\d+)\.", name)
             place = int(inside[1]) if inside else len(layers)
-            which = f"layer {layers[place]} is of another kind than layer {place}: " if place < len(layers) else ""
+            moved = f"layer {layers[place]} as layer {place}: " if place < len(layers) else ""
             has, needs = (list(shapes.get(name, ())) or "missing" for shapes in (theirs, mine))
-            raise ValueError(f"{which}{name} is {has}, and would have to be {needs}")
+            raise ValueError(f"{moved}{name} is {has}, but would have to be {needs}")
     student.load_state_dict(weights, strict=True)
 
 
@@ -184,7 +193,7 @@ def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
 
 def _layers_prefix(model: PreTrainedModel) -> str:
     """The state-dict prefix of the decoder layers, such as `transformer.h.` or `model.layers.`."""
-    count = getattr(text_config(model.config), "num_hidden_layers", None)
+    count = _num_layers(model.config)
     lists = [(f"{name}.", module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
     lists = [(prefix, module) for prefix, module in lists if module and len(module) == count]
     read = _called_for_text(model, [module[0] for _, module in lists])
