@@ -21,11 +21,12 @@ _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
 _DAYS = _WORDS.days | _WORDS.holidays
 _COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _DAYS | _WORDS.some
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
+_QUOTES = frozenset("\"“”‘’'")
 _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
 _OTHER_VERBS = frozenset().union(
     *(_BRINGING, _WORDS.calling, _WORDS.awarding, _WORDS.meted, _WORDS.appointing, _WORDS.pronouncing),
-    *(_WORDS.catching, _WORDS.taking, _WORDS.giving, _WORDS.naming, _WORDS.other_verbs),
+    *(_WORDS.catching, _WORDS.showing, _WORDS.taking, _WORDS.giving, _WORDS.naming, _WORDS.other_verbs),
 )
 
 
@@ -34,7 +35,11 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     frame, verb = VERB_FRAMES.get(before[0]) or ("", before[0])
     if before[0] == "but" and before[1] in _WORDS.all_but and (after[0] in _WORDS.verbs or after[0][-2:] == "ed"):
         return True, "all but"
+    if after[0] in _QUOTES and verb in _WORDS.making:  # makes her 'nervous'
+        after = [*("" if word in _QUOTES else word for word in after[1:]), ""]
     nearest = after[0]
+    if nearest == "back" and after[1] in _WORDS.of_the_back:
+        return False, "a part of the body"
     reading = None
     if nearest in _COUNTING or nearest[:1].isdigit():
         reading = _quantified(before[0], verb, after)
@@ -182,7 +187,7 @@ def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -
         return True, "second object"
     if verb == "teach" and nearest in _WORDS.subjects and (second in _ENDS or nearest in _WORDS.languages):
         return True, "second object"
-    if before[0] in _WORDS.calling and nearest in ('"', "“", "‘"):
+    if before[0] in _WORDS.calling and nearest in _QUOTES:
         return True, "object complement"
     if before[0] == "with" and before[1] in _WORDS.carried and nearest not in _WORDS.held_with:
         return True, "object of with"
@@ -192,6 +197,8 @@ def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -
 def _action(before: str, verb: str, after: list[str]) -> Reading:
     """Read "her" between a verb of perception or causation and a verb that could be a noun ("saw her dance")."""
     if before in _WORDS.catching and after[0][-3:] == "ing" and len(after[0]) > 5:
+        return True, "participle"
+    if before in _WORDS.showing and after[0][-3:] == "ing" and after[1] in _FREE_AFTER:
         return True, "participle"
     free = after[1] in _FREE_AFTER
     if verb == "watch" and after[0] in _WORDS.shown:

@@ -51,6 +51,7 @@ _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
 )
 _OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)|to-(?:wo)?man)\b")
+_OATH = re.compile(r"(?<!\w)[fF][-*]+\Z")
 _LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
 _BEFORE_VERB = word_set(
     "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
@@ -107,6 +108,8 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     right = text[end] if end < len(text) else " "
     if right == "." and not text[end + 1 : end + 2].isalnum() and left in SAFE_BEFORE:
         return None
+    if left in "-*" and text[start:end].lower() == "king" and _OATH.search(text, max(0, start - 5), start):
+        return "part of a longer word"
     if _continues(text[end : end + 9]) or _continues(text[max(0, start - 9) : start][::-1]):
         return "part of a longer word"
     if _NEUTRAL_STUMP.search(text, max(0, start - 4), start):

@@ -1,6 +1,7 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
 from augment.rules import capitals, guards, names, titled_names, topics, vocatives
+from augment.rules.context import QUOTES
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
@@ -8,6 +9,7 @@ _SINGULAR = word_set("man boy girl woman")
 _SPECIES = word_set("man woman")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
+_STOPS = frozenset("." + quote for quote in QUOTES)
 _SPOKEN_OF = ("name", "mankind")
 _SPOKEN_OF_FIRST = ("name without a determiner", "sex of an animal")
 
@@ -17,8 +19,8 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     term = candidate.term
     if term.use == "kept":
         return "name"
-    if term.word in _ALWAYS_TITLES:
-        return None
+    if term.word in _ALWAYS_TITLES:  # use of 'Mr.' in letters
+        return "word spoken about" if text[start - 1 : start] in QUOTES and text[end : end + 2] in _STOPS else None
     if term.tier == "names":
         return names.surname(text, start)
     reason = None

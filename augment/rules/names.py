@@ -17,6 +17,8 @@ _WORDS = word_lists("names")
 _BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
 _PLURAL = re.compile(r".*(?:s|men)(?!\w)")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
+_FINDING = re.compile(r": ?\d")  # LAD: 70 % stenosis
+_GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
@@ -25,7 +27,7 @@ _PERSONS_BEFORE_NAMES = _WORDS.persons_before_names | {
     "first gentleman",
 }
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
-_FIRM_BEFORE = re.compile(r"[A-Z]\w+(?: &| and|,? &) \Z")
+_FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| and|,? &) \Z")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 SEXES = word_set("male female males females")  # a capital makes no name of them: Male and Female officers
@@ -55,7 +57,9 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
             return "acronym"
         shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
         # an acronym's counterpart is left alone too: GUY swapped for GAL would not come back
-        told = shouted or capitals.label(text, start, end)
+        told = shouted or (capitals.label(text, start, end) and not _FINDING.match(text, end))
+        if source == "MOM" and _GIVEN.match(text, end):
+            return "acronym"  # milk of magnesia
         return "acronym" if {source, term.target.upper()} & _ACRONYMS and not told else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
@@ -74,13 +78,17 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name"
     if term.word not in _WORDS.addresses and _in_quoted_title(text, start, end):
         return "name of a work"
+    if term.word in _WORDS.brands and before.lower() not in _WORDS.determiners:
+        return "name"
     if term.word in SEXES:
         return "name" if capital_next and run_ends_in_institution(text, end) else None
     if before.lower() in _WORDS.titles:
         return "surname"
     religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
-    if term.word in _WORDS.firm and not religious and _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start):
-        return "name"
+    if term.word in _WORDS.firm and not religious:
+        partner = _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start)
+        if partner and partner.group(1).lower() not in _WORDS.family_names:  # not Mom and Sister
+            return "name"
     reason = _beside_capitals(text, start, end, term, token, capital_next)
     if reason is None or term.tier == "titles" or term.word in _TEAMS:
         return reason
@@ -101,7 +109,8 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
     initial = starts_sentence(token)
     if term.tier != "titles" and detached and _WORK_BEFORE.search(text, start - 30 if start > 30 else 0, start):
         return "name of a work"
-    if before == "The" and detached and not _opens(text, start, token):
+    within = before == "The" and detached and not _opens(text, start, token)
+    if within and not (term.tier == "titles" and capitals.headline(text, start)):  # not Why The Queen Is Angry
         return "name of a work"
     if initial and _PLURAL.match(text, start, end) and _SINGULAR_VERB.match(text, end):
         return "name of a work"
@@ -117,7 +126,8 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
         )
     if (capital_next and not _precedes_names(term)) or (term.word in _TEAMS and not initial):
         return "name"
-    if capital_before and before.lower() in _WORDS.before_office and term.tier == "occupations":
+    is_office = before.lower() in _WORDS.before_office or term.word in _WORDS.offices
+    if capital_before and term.tier == "occupations" and is_office:
         return None
     if capital_before and not (before.lower() in _WORDS.function_words and _opens(text, start, token)):
         return "name"
@@ -135,6 +145,8 @@ def _describes(text: str, start: int, token: str) -> bool:
         return False
     determiner = previous_token(text, start - len(token))
     word = plain(determiner)
+    if word == "the" and before in _WORDS.in_titles and not capitals.headline(text, start):
+        return False  # the tale of the Rich Man
     determined = word.lower() in _WORDS.determiners and (word.islower() or _opens(text, start - len(token), determiner))
     return _opens(text, start, token) or determined or (before in _WORDS.superlatives and word == "The")
 

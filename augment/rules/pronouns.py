@@ -74,6 +74,8 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.99, "her: closed-class word follows"
     if nearest in _WORDS.owned and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing")):
         return False, 0.99, "her: noun of title or own follows"
+    if nearest.partition("'")[0] in _WORDS.kin and before[0] not in _WORDS.before_kin_names:
+        return False, 0.98, "her: kin follow"
     if before[0] == "or" and before[1] in _COUNTERPART:
         return _COUNTERPART[before[1]], 0.99, "her: joined with him or his"
     if nearest == "or" and after[1] in _COUNTERPART:
@@ -121,6 +123,8 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.97, "his: noun follows"
     if nearest in _ABSOLUTE:
         return True, 0.97, "his: closed-class word follows"
+    if nearest in _WORDS.participles and after[1].isalpha() and after[1] not in _WORDS.after_participle:
+        return False, 0.97, "his: noun follows"  # a revival of his hit musical
     verbal = _verbal(nearest) or (nearest[-1:] == "s" and after[1] in _WORDS.after_verb)
     if nearest.isalpha() and nearest not in _WORDS.absolute_or_not and not verbal:
         return False, 0.998, "his: open-class word follows"

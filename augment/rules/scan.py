@@ -18,6 +18,7 @@ from augment.rules.topics import LANDS, SEXED, SHIPS
 MASCULINE, FEMININE = "m", "f"
 CAPITALISED = frozenset({"He", "She", "Him", "Himself", "Herself"})
 TOPIC = "topic"
+_SMALL_WORD = re.compile(r"(?<=[ -])[a-z]+")
 _PLAIN_RULES = {MASCULINE: "m->f pronouns", FEMININE: "f->m pronouns"}
 
 
@@ -81,8 +82,10 @@ def scanner(lexicon: Lexicon) -> Scanner:
             table.setdefault(form, Candidate(term, other, "" if alone else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
-        for form in (name, name.replace("'", "’"), name.upper()):
+        large = _SMALL_WORD.sub(lambda word: word.group().capitalize(), name)  # King Of Pop
+        for form in {name, large, name.upper()}:
             table.setdefault(form, kept)
+            table.setdefault(form.replace("'", "’"), kept)
     for name in (*SHIPS, *LANDS, *SEXED):
         table.setdefault(name, Candidate(Term(name, "", "-", TOPIC, TOPIC), "", TOPIC))
     by_head: dict[str, list[str]] = {}

@@ -14,6 +14,9 @@ from augment.rules.tokens import words_before
 
 _NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
 _AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
+_AT_A_WEDDING = re.compile(
+    r" (?!(?:the|an?|your|his|her|their|my|our|this|these|those|all)\b)[^.!?\n]*\b(?:bride|wedding)\b", re.IGNORECASE
+)
 _CLAUSE_MARK = re.compile(r"[.;!?\n]")
 _CLAUSE_REACH = 300  # characters of a clause that are read on either side of a word
 _HORSES = re.compile(
@@ -56,8 +59,15 @@ def groom(text: str, start: int, end: int) -> Decision:
     if _HORSES.search(clause):
         return None
     described = second in _NOUN_BEFORE and first.isalpha() and first[-1] != "s" and first not in _NOT_DESCRIBING
-    joined = _AND_BRIDE.match(text, end)
+    joined = _AND_BRIDE.match(text, end) or _is_subject(text, start, end)
     return ("bride", end, "kinship") if first in _NOUN_BEFORE or described or joined else None
+
+
+def _is_subject(text: str, start: int, end: int) -> bool:
+    """Whether groom without an article begins a headline about a wedding: Groom faints, bride laughs."""
+    if not starts_sentence(previous_token(text, start)) or text[start].islower():
+        return False
+    return _AT_A_WEDDING.match(text, end, end + _CLAUSE_REACH) is not None
 
 
 def grooms(text: str, start: int, end: int) -> Decision:

@@ -4,6 +4,7 @@ Functions take a text and the place of a candidate. They treat a term and its co
 """
 
 import re
+from itertools import takewhile
 
 from augment.lexicon import given_names
 from augment.rules import capitals
@@ -20,7 +21,9 @@ _OF_OR_AND = re.compile(r" (?:of|and) ")
 _JOINED = re.compile(r",? (?:and|or|&) (\w+)")
 _PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
 _PLACE_AFTER = re.compile(
-    r"(?:, |,? (?:and|or|&) )([A-Z]\w*)| (?:borough|resident|native|neighbou?rhood|apartment|home)\b"
+    r"(?:, |,? (?:and|or|&) )([A-Z]\w*)"
+    r"| (?i:borough|resident|native|neighbou?rhood|apartment|home|man|woman|teen|boy|girl|mother|mom|father|dad|cop"
+    r"|congress\w+|assembly\w+|council\w*|senator|DA|district|judge|prosecutors?|lawyer)\b"
 )
 _OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
 _ALBUM = re.compile(
@@ -34,6 +37,8 @@ _NAMED_THING = re.compile(
 )
 _BRANDED = word_set("lord lady king queen prince princess duke duchess")
 _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
+_IN_NAMES = word_set("of the and for")
+_OWNER_ENDS = ("'s", "’s")
 _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
 _BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
 _PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
@@ -74,9 +79,10 @@ def part_of_titled_name(
         return "name"
     if before.lower() in _WORDS.stage_before:
         return "surname"
-    if capital_next and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start) and term.word in _PLACES:
+    named = capital_next and next_word(text, end).lower() not in _WORDS.function_words  # not The Queen Is
+    if named and term.word in _PLACES and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start):
         return "name"
-    personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or before.endswith(_PEOPLE_ENDINGS)
+    personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or _is_of_people(before)
     royal = _names_a_royal(text, start, end, before, opens)
     bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
     if term.word == "duke" and bare and capitals.headline(text, start):
@@ -89,7 +95,8 @@ def part_of_titled_name(
     near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
     determined = _is_determined(near)
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
-        return None if determined and before.endswith(_PEOPLE_ENDINGS) else "surname"
+        told = before.lower() in _WORDS.peoples and capitals.headline(text, start)  # Thai King Dies
+        return None if told or (determined and _is_of_people(before)) else "surname"
     if determined or capital_next or text.startswith(" of ", end) or joined_with_its_counterpart(text, end, term):
         return None
     return "name without a determiner"
@@ -102,6 +109,11 @@ def lower_given_name(text: str, start: int, end: int) -> str | None:
     if others or near[0] in _WORDS.rank_before or text.startswith((" of ", "-"), end):
         return None
     return None if {word.removesuffix("'s") for word in near} & _WORDS.determiners else "given name"
+
+
+def _is_of_people(word: str) -> bool:
+    """Whether the word before a rank tells of which people or country it is: the Polish King, Spain's King."""
+    return word.endswith((*_PEOPLE_ENDINGS, *_OWNER_ENDS)) or word.lower() in _WORDS.peoples
 
 
 def _contracted(word: str) -> str:
@@ -121,9 +133,9 @@ def _names_a_royal(text: str, start: int, end: int, before: str, opens: bool) ->
 def _is_determined(before: list[str]) -> bool:
     """Whether a determiner is among the words before (nearest first), with no other name in between."""
     for word in before:
-        if word.lower() in _WORDS.determiners:
+        if word.lower() in _WORDS.determiners or word.endswith(_OWNER_ENDS):
             return True
-        if word[0].isupper() and word.lower() not in _BEFORE_RANK and not word.endswith(_PEOPLE_ENDINGS):
+        if word[0].isupper() and word.lower() not in _BEFORE_RANK and not _is_of_people(word):
             return word.lower() in _WORDS.ranks
     return False
 
@@ -163,4 +175,6 @@ def run_ends_in_institution(text: str, end: int) -> bool:
     """Whether the capitalised words after `end` include that of an institution: Queen Mary University."""
     run = _CAPITAL_RUN.match(text, end)
     words = re.sub(r"(['’]s \S+).*", r"\1", run.group()).split() if run else []  # one word at most after a possessive
-    return any(word.lower().rstrip(".,;:!?'’") in _WORDS.institution for word in words)
+    words = [word.lower().rstrip(".,;:!?'’") for word in words]
+    named = takewhile(lambda word: word in _IN_NAMES or word not in _WORDS.function_words, words)  # Prince Rex Is at
+    return any(word in _WORDS.institution for word in named)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from augment.lexicon import given_names
 from augment.rules.capitals import headline
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.tables import word_lists, word_set
@@ -30,14 +31,15 @@ _OFFICE_AFTER = re.compile(
 )
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
-_MISSED = word_set("You Me Us Him Her It Them")
+_MISSED = word_set("You Me Us Him Her It Them The My Our Your Their This That Out Being And Or")
 _MISSERS = word_set("you i we they will would can could may might must should don't didn't won't can't never")
 _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
 _AND_LADY = re.compile(r" (?:and|or|&) (?:Lady|Lord) [A-Z]")
 _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ ,]*my \Z", re.I)
 _OF_PLACE = re.compile(r" of [A-Z]")
 _WORDS = word_lists("titles")
-_FUNCTION_WORDS = word_lists("names").function_words
+_NAMES = word_lists("names")
+_FUNCTION_WORDS = _NAMES.function_words
 _TITLE_AND = re.compile(r"\b(?:mrs?|ms|dr|miss|prof)\b\.? [\w'’-]+ and \Z")
 _CALL_ENDS = re.compile(r"\s*[,.!?]")
 _LOWER_NAME = re.compile(r"\.?(?:[^\S\n]+|[^\S\n]*\n[^\S\n]+)([a-z][a-z'’-]+)(?: +([a-z]+)|(['’]s))?")
@@ -52,9 +54,20 @@ def mister(text: str, start: int, end: int) -> Decision:
     return "mrs", end, "title"
 
 
+def _is_pageant(text: str, end: int) -> bool:
+    """Whether a country or state follows, so that the title is that of a contest: Miss Venezuela."""
+    following = next_word(text, end).lower()
+    return following in _WORDS.contests and following not in given_names()
+
+
 def _not_a_title(text: str, start: int, end: int) -> bool:
-    """Whether MR or MS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company."""
+    """Whether MR or MS in capitals, or ms in lower case, is something else: a unit, a manuscript, a company.
+
+    So is the title of a contest (Mr. Venezuela).
+    """
     source = text[start:end]
+    if text[start].isupper() and _is_pageant(text, end + (text[end : end + 1] == ".")):
+        return True
     if source == "ms":
         return not (_NAME_AFTER_STOP.match(text, end) or _before_lower_name(text, start, end))
     if source == "MS":
@@ -80,12 +93,15 @@ def miss(text: str, start: int, end: int) -> Decision:
     address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
     if _NAME_AFTER_STOP.match(text, end) and not address:
         token = previous_token(text, start)
-        is_verb = token[:1].isupper() and token[:-1].lower() in _MISSERS  # "I Miss Ohio", but "You, Miss Hill"
+        # "I Miss Ohio", "They'll Miss Opener", but "You, Miss Hill"
+        is_verb = token[:1].isupper() and (token[:-1].lower() in _MISSERS or token[-4:-1] in ("'ll", "’ll"))
         if is_verb or next_word(text, end) in _MISSED:
             return None
         if token == "to " and headline(text, start):  # Cole Set to Miss Opener, but bowed to Miss Hill
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
+            return None
+        if _is_pageant(text, end):
             return None
         full_stop = "" if abbreviated or _has_bare_titles(text) else "."
         return "mr" + full_stop, end, "title"
@@ -180,7 +196,10 @@ def lady(text: str, start: int, end: int) -> Decision:
     if before in ("our", "dinner", "leading", "bag", "foxy", "painted") and text[start].isupper():
         return None
     if text[start].isupper() and (_NAME_AFTER.match(text, end) or _AND_LADY.match(text, end)):
-        return "lord", end, "title: before a name"
+        # Which Brave Lady Are You
+        described = before in _NAMES.describing | _WORDS.ladies or next_word(text, end).lower() in _WORDS.no_names
+        if not (described and headline(text, start)):
+            return "lord", end, "title: before a name"
     if (
         before in ("my", "milord")
         and ENDS_ADDRESS.match(text, end)
@@ -208,6 +227,10 @@ def count(text: str, start: int, end: int) -> Decision:
     named = _NAME_AFTER.match(text, end) or _OF_PLACE.match(text, end)
     if named and starts_sentence(token) and next_word(text, end).lower() in ("me", "us", "on", "the", "your", "i"):
         return None
+    if named and headline(text, start):  # Body Count Rises; Help Him Count Down
+        is_sum = token[:1].isupper() and plain(token).lower() not in _FUNCTION_WORDS and token[-2:-1].isalnum()
+        if is_sum or next_word(text, end).lower() in _WORDS.counted:
+            return None
     if named or (token.endswith(" ") and plain(token) in ("the", "this", "that", "dear")):
         return "countess", end, "title"
     return None

@@ -1,0 +1,73 @@
+"""What headlines need: names of works and contests in Title Case, titles, and words that are no titles there."""
+
+import pytest
+
+from augment.swap import swap
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # small words of a known name may have a capital
+        ("He Was Called The King Of Pop By All His Fans", "She Was Called The King Of Pop By All Her Fans"),
+        ("His Five Worst Scenes In House Of Lords", "Her Five Worst Scenes In House Of Lords"),
+        ("We Ranked The Try Guys For His Birthday", "We Ranked The Try Guys For Her Birthday"),
+        ("His Teen Mom Fan Club Meets The Mayor", "Her Teen Mom Fan Club Meets The Mayor"),
+        ("She reads Playboy; he is a playboy.", "He reads Playboy; she is a playgirl."),
+        ("An Actors' Fund dinner pleased her.", "An Actors' Fund dinner pleased him."),
+        # fashions and things
+        ("He wears man buns and dad hats.", "She wears man buns and dad hats."),
+        ("These boyfriend jeans suit my boyfriend.", "These boyfriend jeans suit my girlfriend."),
+        ("Her mom jeans shocked her mom.", "His mom jeans shocked his dad."),
+        # titles
+        ("Why The King Is Leaving His Palace Today", "Why The Queen Is Leaving Her Palace Today"),
+        ("Prince Rex Wore Old Boots To Castle Park", "Princess Rex Wore Old Boots To Castle Park"),
+        ("Prince Rex Hospital opened for her.", "Prince Rex Hospital opened for him."),
+        ("Norway's King Olav and Bahrain's king met.", "Norway's Queen Olav and Bahrain's queen met."),
+        ("Ten Years For Mocking The Thai King Online", "Ten Years For Mocking The Thai Queen Online"),
+        ("Kuwaiti Prince Buys Two Rare Cars", "Kuwaiti Princess Buys Two Rare Cars"),
+        ("Which Brave Lady Should Run This Town", "Which Brave Gentleman Should Run This Town"),
+        ("This Cat Lady Life Suits Me Fine", "This Cat Gentleman Life Suits Me Fine"),
+        ("Lady Fenn Opens A New School Today", "Lord Fenn Opens A New School Today"),
+        ("Help Him Count Down The Last Ten Days", "Help Her Count Down The Last Ten Days"),
+        ("Word Count Rules That Help Her Write", "Word Count Rules That Help Him Write"),
+        ("I fear They'll Miss The Bus With Her", "I fear They'll Miss The Bus With Him"),
+        ("Miss Venezuela thanked her sister.", "Miss Venezuela thanked his brother."),
+        ("Forms drop 'Mr.' and 'Mrs.' for his sake", "Forms drop 'Mr.' and 'Mrs.' for her sake"),
+        # places and offices
+        ("A Queens woman met the queen.", "A Queens man met the king."),
+        ("Queens Councilman Loses His Seat In June", "Queens Councilwoman Loses Her Seat In June"),
+        ("The FDA Chairwoman said her plan was new.", "The FDA Chairman said his plan was new."),
+        # others
+        ("Groom faints, bride laughs at wedding", "Bride faints, groom laughs at wedding"),
+        ("Groom the dog before her wedding.", "Groom the dog before his wedding."),
+        ("He told the tale of the Rich Man.", "She told the tale of the Rich Man."),
+        ("They robbed Mom and Brother of it.", "They robbed Dad and Sister of it."),
+        ("He robbed Hall and Brother of it.", "She robbed Hall and Brother of it."),
+        ("He is a f--king and she knows it.", "She is a f--king and he knows it."),
+        ("the man--king of all the land", "the woman--queen of all the land"),
+        ("LAD: 80% narrow. LAD was stented, he slept.", "LAD: 80% narrow. LAD was stented, she slept."),
+        ("MOM 30 ml was given to him.", "MOM 30 ml was given to her."),
+        ("You go, girl! She won.", "You go, girl! He won."),
+    ],
+)
+def test_headlines_are_read(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The tour of his hit show; a friend of his hit me.", "The tour of her hit show; a friend of hers hit me."),
+        ("a list of his known friends", "a list of her known friends"),
+        ("I saw her daddy. Call her daddy.", "I saw his mommy. Call his mommy."),
+        ("It eased her back pain. They sent her back.", "It eased his back pain. They sent him back."),
+        ("The bank calls her 'too old'.", "The bank calls him 'too old'."),
+        ("It makes her 'nervous' to fly.", "It makes him 'nervous' to fly."),
+        ("The film shows her riding a horse.", "The film shows him riding a horse."),
+        ("The film shows her wedding dress.", "The film shows his wedding dress."),
+        ("She makes her debut here.", "He makes his debut here."),
+    ],
+)
+def test_pronouns_of_headlines_are_read(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
