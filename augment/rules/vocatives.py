@@ -1,6 +1,6 @@
 """Tell when a word is called out to somebody rather than said about somebody: "Thanks, man", "Yes, Miss".
 
-`man`, `boy` and `guys` are then said to everybody and stay; titles are swapped for another form of address.
+`man`, `boy`, `girl` and `guys` are then said to everybody and stay; titles are swapped for another form of address.
 """
 
 import re
@@ -9,8 +9,11 @@ from augment.rules.context import previous_token, starts_sentence
 from augment.rules.tables import word_lists, word_set
 
 _WORDS = word_lists("vocatives")
+_FINITE = _WORDS.finite | word_lists("pronouns").irregular
 EXCLAIMED = word_set("man boy girl woman guys gals bro sis")
-_SAID_TO_EVERYBODY = word_set("man guys")
+_SAID_TO_EVERYBODY = word_set("man boy girl guys")
+_NO_PART_OF_NOUN = _WORDS.no_part_of_noun | _WORDS.copulas | _WORDS.cries
+_EXCLAIMING = word_set("man boy girl")
 # Where a sentence or its speech can begin: after a mark, a tag (blanks here), a speaker's label, a handle.
 _START = r"(?:\A| {3}|[.!?,:;>|\n\"“‘—–…(*\]-]|@\w+) *"
 
@@ -39,12 +42,21 @@ _VOCATIVE = re.compile(
 )
 ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
 _REACH = 30
+# What shows that somebody speaks to somebody: a person of the talk, a handle, a hashtag, an emoji, an entity for one.
+_SPEECH = re.compile(
+    rf"(?<![\w'’-]){_any_of(_WORDS.speech)}(?![\w-])|[@#](?=\w)|[\u2600-\u27bf\U0001f000-\U0010ffff]", re.IGNORECASE
+)
+_SPEECH_REACH = 100
+_LONG_REACH = 60
+_WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]+ ){1,6}\Z")
+_FOLLOWS = re.compile(r" ([A-Za-z][\w'’]*)")
+_PART_OF_NOUN = re.compile(r"['’-]|/\w")
 
 
 def interjection(text: str, start: int, end: int) -> str | None:
-    """Reason to leave man, boy, bro or guys alone: it is called out ("Man, that hurt", "Oh boy!", "Thanks, man").
+    """Reason to leave man, boy, girl, bro or guys alone: it is called out ("Man, that hurt", "Oh boy!", "Thanks, man").
 
-    A girl or a woman is left alone where the cry is the same ("Oh woman!"), so that a second swap finds it so.
+    A woman is left alone where the cry is the same ("Oh woman!"), so that a second swap finds it so.
     """
     if _LISTED.match(text, end):
         return None
@@ -53,7 +65,9 @@ def interjection(text: str, start: int, end: int) -> str | None:
     opens = starts_sentence(token) or token.endswith(") ") or token[:1] == "@"  # after a stage direction or handle
     if opens and text[start].isupper() and (text[end : end + 1] in (",", "!", "…") or text.startswith("..", end)):
         return "interjection"
-    if opens and word in ("man", "boy") and _EXCLAIMS.match(text, end + (text[end : end + 1] == ",")):
+    if opens and word in _EXCLAIMING and _EXCLAIMS.match(text, end + (text[end : end + 1] == ",")):
+        return "interjection"
+    if opens and word == "man" and _no_subject(text, start, end):
         return "interjection"
     near = start - _REACH if start > _REACH else 0
     if word == "bro" and text[end : end + 1] not in ("'", "’") and not _of_somebody(text, near, start, end):
@@ -61,15 +75,63 @@ def interjection(text: str, start: int, end: int) -> str | None:
     ends = _CALL_ENDS.match(text, end)
     if word not in _SAID_TO_EVERYBODY:
         return "interjection" if ends and _AFTER_CRY.search(text, near, start) else None
-    if (ends or _CLAUSE_BEGINS.match(text, end)) and _AFTER_CALL.search(text, near, start):
+    goes_on = _CLAUSE_BEGINS.match(text, end)
+    called = _AFTER_CALL.search(text, near, start)
+    if called and (ends or goes_on or (called[0][-3:].lower() != "yo " and _no_subject(text, start, end))):
+        return "interjection"
+    if word == "man" and _bare(text, start, end):
+        return "interjection"
+    if word in ("boy", "girl") and _DETERMINED.search(text, near, start):
+        return None
+    if goes_on and _AFTER_CLAUSE.search(text, near, start):
         return "interjection"
     if not ends:
         return None
-    if _without_comma(text, near, start, end, word):
+    if word in ("man", "guys") and _without_comma(text, near, start, end, word):
         return "interjection"
     comma = _AFTER_COMMA.search(text, near, start)
-    called = comma[1].lower() not in _WORDS.listed if comma else _AFTER_CLAUSE.search(text, near, start)
-    return "interjection" if called else None
+    if comma:
+        return None if comma[1].lower() in _WORDS.listed else "interjection"
+    return "interjection" if _AFTER_CLAUSE.search(text, near, start) else None
+
+
+def _no_subject(text: str, start: int, end: int) -> bool:
+    """Whether "man" at the beginning is called out, in talk: no verb whose subject it could be follows it."""
+    follows = _FOLLOWS.match(text, end)
+    word = follows[1].lower() if follows else ""
+    if not word or word in _FINITE or (word.endswith(("s", "ed")) and word not in _WORDS.no_verbs):
+        return False
+    return _is_speech(text, start, end)
+
+
+def _bare(text: str, start: int, end: int) -> bool:
+    """Whether "man" is called out, in talk: it has no article, and nothing before it describes it."""
+    found = _WORDS_BEFORE.search(text, start - _LONG_REACH if start > _LONG_REACH else 0, start)
+    follows = _FOLLOWS.match(text, end)
+    if found is None or _PART_OF_NOUN.match(text, end) or (follows and follows[1].lower() in _WORDS.after_noun):
+        return False
+    before = [*found[0].lower().split()[::-1], ""]
+    nearest = before[0]
+    is_small = found[0].split()[-1][0].islower() or _PLURAL.fullmatch(nearest)
+    if not (text[start].islower() and nearest.isalpha() and is_small):
+        return False
+    if nearest in _WORDS.describing or nearest.endswith("ed"):
+        return False
+    predicative = before[1] in _WORDS.degree or (before[1] in _WORDS.copulas and "he" not in before)
+    if nearest in _WORDS.adjectives and not predicative:
+        return False
+    for word in before:
+        if word in _WORDS.articles or word[-2:] in ("'s", "’s") or word[:1].isdigit():
+            return False
+        if word in _NO_PART_OF_NOUN or _PLURAL.fullmatch(word):
+            return _is_speech(text, start, end)
+    return False
+
+
+def _is_speech(text: str, start: int, end: int) -> bool:
+    """Whether the words around show that somebody speaks to somebody."""
+    near = start - _SPEECH_REACH if start > _SPEECH_REACH else 0
+    return bool(_SPEECH.search(text, near, end + _SPEECH_REACH))
 
 
 def _without_comma(text: str, near: int, start: int, end: int, word: str) -> bool:
@@ -82,6 +144,8 @@ def _without_comma(text: str, near: int, start: int, end: int, word: str) -> boo
         return word == "guys" or bool(_CALLS_THE_READER.match(text, end))
     if word == "guys":
         return bool(_SINGULAR.search(text, near, start))
+    if before[1] in _WORDS.adjectives:
+        return False
     return bool(_CALLS_THE_READER.match(text, end)) and not _DETERMINED.search(text, near, start)
 
 
