@@ -26,7 +26,8 @@ _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
 _OTHER_VERBS = frozenset().union(
     *(_BRINGING, _WORDS.calling, _WORDS.awarding, _WORDS.meted, _WORDS.appointing, _WORDS.pronouncing),
-    *(_WORDS.catching, _WORDS.showing, _WORDS.taking, _WORDS.giving, _WORDS.naming, _WORDS.other_verbs),
+    *(_WORDS.catching, _WORDS.showing, _WORDS.enjoying, _WORDS.taking, _WORDS.giving, _WORDS.naming),
+    _WORDS.other_verbs,
 )
 
 
@@ -44,13 +45,15 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     if nearest in _COUNTING or nearest[:1].isdigit():
         reading = _quantified(before[0], verb, after)
     reading = reading or _ended(frame, before[0], verb, after)
-    reading = reading or _wanted(before[0], after)
+    reading = reading or _wanted(before[0], after) or _seen(before, after)
     if reading or not (frame or before[0] in _OTHER_VERBS):
         return reading
     if before[1] == "she" and verb in _WORDS.giving and nearest in _WORDS.things and after[1] in ("to", "away"):
         return False, "the giver's own"
     # "She gave her money to charity", "was given her first command": the owner is the giver or the subject.
     passive = before[1] in _WORDS.be and before[0][-3:] != "ing"
+    if passive and frame == "two objects" and nearest in _WORDS.ordinals and after[1] not in _ENDS:
+        return False, "the receiver's own"
     if before[1] != "she" and before[2] != "what" and not passive:
         reading = _second_object(frame, verb, before, after) or _given(before[0], verb, after)
     return reading or _action(before[0], verb, after)
@@ -74,6 +77,8 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return True, "second object"
     if nearest == "last" and before not in _WORDS.in_her_last and second in _WORDS.last:
         return True, "adverb of time"
+    if nearest[:1].isdigit() and second in _WORDS.spans and after[2] == "of" and before in _WORDS.of_her_years:
+        return False, "years of something"
     if nearest in _WORDS.spans and before in _WORDS.taking and second in _ENDS_OR_TO:
         return True, "second object"
     if nearest in _WORDS.quantities and verb in _WORDS.paid and (second in _ENDS_OR_TO or second == "of"):
@@ -126,8 +131,19 @@ def _wanted(before: str, after: list[str]) -> Reading:
     nearest, second = after[0], after[1]
     regular = nearest[-2:] == "ed" and len(nearest) > 4 and nearest not in _WORDS.not_participles
     is_participle = regular or nearest in _WORDS.participles
+    acts = nearest[-3:] == "ing" and nearest not in _WORDS.no_participles and second in _WORDS.free_after
+    if acts and before in _WORDS.wishing:
+        return True, "participle"
     ends = second in _FREE_AFTER or second in _ENDS_OR_TO or second in _WORDS.result or second[-2:] == "ly"
     return (True, "object complement") if before in _WORDS.wishing and is_participle and ends else None
+
+
+def _seen(before: list[str], after: list[str]) -> Reading:
+    """Read "her" before a participle, behind a picture or a look: "a picture of her dancing", "look at her smiling"."""
+    seen = (before[0] == "of" and before[1] in _WORDS.images) or (before[0] == "at" and before[1] in _WORDS.looking)
+    acts = after[0][-3:] == "ing" and len(after[0]) > 5 and after[0] not in _WORDS.no_participles
+    free = after[1] in _FREE_AFTER or after[1] in _ENDS_OR_TO
+    return (True, "participle") if seen and acts and free else None
 
 
 def _has_adjective_ending(word: str) -> bool:
@@ -200,8 +216,8 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
         return True, "participle"
     if before in _WORDS.showing and after[0][-3:] == "ing" and after[1] in _FREE_AFTER:
         return True, "participle"
-    free = after[1] in _FREE_AFTER
-    if verb == "watch" and after[0] in _WORDS.shown:
+    free = after[1] in _FREE_AFTER or (verb in _LETTING and after[1] in _WORDS.joins)
+    if (verb == "watch" or before in _WORDS.enjoying) and after[0] in _WORDS.shown:
         return False, "noun"
     if (
         verb == "watch"

@@ -21,6 +21,11 @@ _JOINTS = frozenset({"or", "and", "nor", "/"})
 _OPENS = frozenset({"", PARAGRAPH, ".", "!", "?", ":", '"', "“"})
 _STAMMER = frozenset({",", "-", "—", "–", "…"})
 _QUOTED_TWEET = re.compile(r" (?:[\"“] ?(?:RT )?|RT )@\w+(?![\w\"”])")  # not that of her "@ann" account
+_BRACKET_ENDS = re.compile(r" \([^()\n]{1,40}\)\s*(?:[^\w\s'’\"]|\Z)")
+# Laughter and words drawn out, as chat has them behind "her": hehehe, soooo, xxx.
+_STRETCHED = re.compile(
+    r"so{2,}|to{3,}|no{2,}|(?:ha|he|hi|ah|ja){2,}[ha]?|l+o+l+|lma+o+|x+|mu+ch+|ple+a+s+e+|wh?y+|omg+"
+)
 _COUNTERPART = {"him": True, "his": False}
 # Before a slash: whether the "her" behind it is an object.
 _LISTED = {"him": True, "she": True, "them": True, "me": True, "his": False, "her": False, "their": False, "my": False}
@@ -66,8 +71,14 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.9, "her: said twice"
     if before[0] in ("or", "and") and before[1] == "his" and nearest in _CLOSED:  # "his or her" and no noun
         return False, 0.9, "her: joined with him or his"
-    if nearest in _CLOSED or (nearest in ("and", "or") and after[1] in _WORDS.new_phrase):
+    if nearest in ("2", "4") and after[1] in _CLOSED:  # to, for
+        return True, 0.9, "her: closed-class word follows"
+    if nearest in _CLOSED or (nearest in _WORDS.joins and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
+    if nearest == "(" and _BRACKET_ENDS.match(text, end):
+        return True, 0.9, "her: a bracket follows"
+    if _STRETCHED.fullmatch(nearest):
+        return True, 0.9, "her: a word of chat follows"
     if text[end : end + 1] == '"' and text[start - 1 : start] != '"':
         return True, 0.9, "her: a mark follows"
     if nearest[1:] and nearest.partition("'")[0] in _CLOSED:  # it's, everything's

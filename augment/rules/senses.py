@@ -13,6 +13,8 @@ from augment.rules.titles import Decision
 from augment.rules.tokens import words_before
 
 _NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
+_DENIALS = word_set("ain't aint can't cant don't dont didn't didnt won't wont not never doin doing")
+_AFTER_NOTHING = word_set("else about finna but")
 _AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
 _AT_A_WEDDING = re.compile(
     r" (?!(?:the|an?|your|his|her|their|my|our|this|these|those|all)\b)[^.!?\n]*\b(?:bride|wedding)\b", re.IGNORECASE
@@ -114,6 +116,7 @@ def best_man(text: str, start: int, end: int) -> Decision:
     if text[end - 3 : end].lower() == "men":
         return "maids of honour" if _WEDDING.search(near) else "best women", end, "kinship"
     determined = plain(previous_token(text, start)).lower() in ("the", "a", "that", "this", "no", "very")
+    determined = determined or text.startswith(" ever", end)
     return "best woman" if determined and not _WEDDING.search(near) else "maid of honour", end, "kinship"
 
 
@@ -125,6 +128,13 @@ def mistress(text: str, start: int, end: int) -> Decision:
     if not (title or served or _HOUSEHOLD.search(near)):
         return None
     return "masters" if text[end - 2 : end].lower() == "es" else "master", end, "occupations"
+
+
+def nun(text: str, start: int, end: int) -> Decision:
+    """Swap nun for monk; leave chat's word for nothing alone: "ain't nun to do", "nun else"."""
+    before = words_before(text, start)
+    denied = not _DENIALS.isdisjoint(before) or next_word(text, end) in _AFTER_NOTHING
+    return ("monk", end, "occupations") if not denied or not _NOUN_BEFORE.isdisjoint(before) else None
 
 
 def sweetheart(text: str, start: int, end: int) -> Decision:
@@ -145,6 +155,7 @@ SPECIAL: dict[str, Callable[[str, int, int], Decision]] = {
     "bachelors": bachelor,
     "best man": best_man,
     "best men": best_man,
+    "nun": nun,
     "bf": sweetheart,
     "gf": sweetheart,
     "bfs": sweetheart,

@@ -31,6 +31,7 @@ _OFFICE_AFTER = re.compile(
 )
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
+_ASKED_OF_GOD = word_set("help know knows forbid willing have")
 _MISSED = word_set("You Me Us Him Her It Them The My Our Your Their This That Out Being And Or")
 _MISSERS = word_set("you i we they will would can could may might must should don't didn't won't can't never")
 _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
@@ -95,7 +96,7 @@ def miss(text: str, start: int, end: int) -> Decision:
         token = previous_token(text, start)
         # "I Miss Ohio", "They'll Miss Opener", but "You, Miss Hill"
         is_verb = token[:1].isupper() and (token[:-1].lower() in _MISSERS or token[-4:-1] in ("'ll", "’ll"))
-        if is_verb or next_word(text, end) in _MISSED:
+        if is_verb or next_word(text, end).capitalize() in _MISSED:
             return None
         if token == "to " and headline(text, start):  # Cole Set to Miss Opener, but bowed to Miss Hill
             return None
@@ -167,8 +168,25 @@ def dame(text: str, start: int, end: int) -> Decision:
 def lord(text: str, start: int, end: int) -> Decision:
     """Swap Lord before a name, my lord and lower-case lord for lady; leave God, drug lords and `the Lord` alone."""
     before = plain(previous_token(text, start)).lower()
+    if next_word(text, end).lower() in _ASKED_OF_GOD:
+        return None
     if text[start:end].islower():
-        if before in ("good", "dear", "oh", "o", "drug", "crime", "war", "thank", "praise", "feudal", "over", "to"):
+        if before in (
+            "good",
+            "dear",
+            "oh",
+            "o",
+            "drug",
+            "crime",
+            "war",
+            "thank",
+            "praise",
+            "feudal",
+            "over",
+            "to",
+            "you",
+            "much",
+        ):
             return None
         return "lady", end, "title"
     if before == "my" and not next_word(text, end)[:1].isupper():

@@ -112,8 +112,7 @@ def _bare(text: str, start: int, end: int) -> bool:
         return False
     before = [*found[0].lower().split()[::-1], ""]
     nearest = before[0]
-    is_small = found[0].split()[-1][0].islower() or _PLURAL.fullmatch(nearest)
-    if not (text[start].islower() and nearest.isalpha() and is_small):
+    if not (text[start].islower() and nearest.isalpha() and found[0].split()[-1][0].islower()):
         return False
     if nearest in _WORDS.describing or nearest.endswith("ed"):
         return False

@@ -1,0 +1,45 @@
+"""Phrases and spellings of chat whose gendered word speaks of nobody's gender, beside those that do."""
+
+import pytest
+
+from augment import swap
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "that burger king on main street",
+        "lady gaga again at work",
+        "mother fuckin rain",
+        "don't be such a fuck boy",
+        "boys being boys, as usual",
+        "that was a straw man",
+        "lord help me with this parking",
+        "thank you lord for pizza",
+        "it ain't nun to see here",
+        "WE WILL MISS YOU",
+        "fight the heroine addiction",
+        "Ole Miss lost again",
+        "uncle toms and cowards",
+    ],
+)
+def test_left_alone(text: str) -> None:
+    assert swap(text).counterfactual == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the king of Spain ate a burger", "the queen of Spain ate a burger"),
+        ("my mother told me", "my father told me"),
+        ("a tall boy fell", "a tall girl fell"),
+        ("the lord of the manor", "the lady of the manor"),
+        ("a kind nun sang", "a kind monk sang"),
+        ("MISS HILL IS HERE", "MR. HILL IS HERE"),
+        ("the heroine of the story", "the hero of the story"),
+        ("my baby daddy is late", "my baby mama is late"),
+        ("Best man ever", "Best woman ever"),
+    ],
+)
+def test_persons_are_swapped(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
