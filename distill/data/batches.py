@@ -1,4 +1,4 @@
-"""Batches of packed blocks: padded tensors of both views, loaded in the background."""
+"""Batches of packed blocks: padded tensors of both views, checked and loaded in the background."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -102,7 +103,7 @@ def batches(
 ) -> DataLoader:
     """Load one PairedBatch per list of block indices; index -1 gives a row of padding.
 
-    states: reads the cached states of a block.
+    states: reads the cached states of a block. Iterating raises OSError, naming the file, if a block is damaged.
     """
     return DataLoader(
         _Rows(blocks, states),
@@ -147,4 +148,16 @@ class _Rows(MapDataset):
             return None, None if self.states is None else self.states(0)
         row = self.blocks[index]
         example = PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in PairedExample._fields))
+        if example.checksum() != row["checksum"]:
+            raise OSError(_damage(self.blocks, index))
         return example, None if self.states is None else self.states(index)
+
+
+def _damage(blocks: Dataset, index: int) -> str:
+    """What to say of a block whose bytes have changed on the disk."""
+    for file in (Path(entry["filename"]) for entry in blocks.cache_files):
+        num_blocks = len(Dataset.from_file(str(file)))
+        if index < num_blocks:
+            break
+        index -= num_blocks
+    return f"{file} is damaged (block {index}); remove the folder {file.parent}, and the same command makes it again"

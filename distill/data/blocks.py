@@ -36,14 +36,14 @@ from distill.files import sync, write_text, writing
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
 # cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.
-BLOCKS_VERSION = 2
-SCHEMA = pa.schema([(name, pa.list_(pa.int32())) for name in PairedExample._fields])
+BLOCKS_VERSION = 3
+SCHEMA = pa.schema([*((name, pa.list_(pa.int32())) for name in PairedExample._fields), ("checksum", pa.uint32())])
 BLOCKS_PER_RECORD_BATCH = 256
 CHARACTERS_PER_SHARD = 2**26
 
 
 class Blocks(NamedTuple):
-    """The packed blocks of a corpus; the columns are the fields of PairedExample.
+    """The packed blocks of a corpus; the columns are the fields of PairedExample and their checksum.
 
     info: counts and fingerprints. key: a hash of everything that determines the blocks. states: reads the teacher's
     cached states of a training block; None if they are not cached.
@@ -90,7 +90,7 @@ def prepare_blocks(
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except Exception as error:  # damaged bytes fail in many ways
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
@@ -109,7 +109,9 @@ def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
     shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
     if sum(map(len, shards)) != num_blocks:  # if a shard is missing, block numbers mean other blocks
         raise ValueError(f"{name} has {sum(map(len, shards)):,} blocks instead of {num_blocks:,}")
-    return concatenate_datasets(shards).with_format("numpy")
+    blocks = concatenate_datasets(shards)
+    blocks.data.cast(SCHEMA).validate(full=True)  # where each block begins and ends; reading it checks its own bytes
+    return blocks.with_format("numpy")
 
 
 def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
@@ -286,7 +288,10 @@ def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]
     iterator = iter(blocks)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:
         while chunk := list(islice(iterator, BLOCKS_PER_RECORD_BATCH)):
-            columns = [pa.array([getattr(b, name) for b in chunk], SCHEMA.field(name).type) for name in SCHEMA.names]
+            rows = [(*block, block.checksum()) for block in chunk]
+            columns = [
+                pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
+            ]
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
             num_blocks += len(chunk)
             num_tokens += sum(len(block.input_ids) for block in chunk)

@@ -6,6 +6,7 @@ into the rest of a block is cut at the same word in both views.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,13 @@ class PairedExample(NamedTuple):
     def exchanged(self) -> PairedExample:
         """The pair with its two views exchanged."""
         return PairedExample(self.cf_input_ids, self.input_ids, invert(self.align, len(self.cf_input_ids)))
+
+    def checksum(self) -> int:
+        """The CRC-32 of the arrays, which tells when bytes on a disk have changed."""
+        checksum = 0
+        for array in self:
+            checksum = zlib.crc32(np.ascontiguousarray(array, np.int64), checksum)
+        return checksum
 
 
 class PairedDocument(NamedTuple):

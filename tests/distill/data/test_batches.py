@@ -1,6 +1,7 @@
 """Batches: what is scored, how they are loaded, and how they are prefetched."""
 
 import itertools
+import re
 import threading
 
 import numpy as np
@@ -38,6 +39,38 @@ def test_the_loader_leaves_the_global_random_state_alone(small_world, tokenizer,
     assert torch.equal(torch.get_rng_state(), state)
     assert batch.input_ids.shape == (3, settings.seq_len)
     assert batch.loss_mask.sum(1).tolist()[1] == 0
+
+
+def test_no_damaged_byte_of_a_shard_is_trained_on(tokenizer, tmp_path):
+    """Wherever a byte of a cached shard changes, what is read is what was written, or one message names the place."""
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join(f"The woman told him that she was {number}.\n" for number in range(20)))
+    settings = DataConfig(path=str(corpus), seq_len=24, cache_dir=str(tmp_path / "cache"), heldout_fraction=0.4)
+
+    def read() -> list[list]:
+        train = prepare_blocks(settings, AugmentConfig(), load_lexicon(), tokenizer, seed=0).train
+        return [
+            tensor.tolist()
+            for batch in batches(train, [[index] for index in range(len(train))], 24)
+            for tensor in batch[:6]
+        ]
+
+    whole = read()
+    (shard,) = (tmp_path / "cache").glob("*/train-00000.arrow")
+    content, messages = shard.read_bytes(), []
+    for place in range(0, len(content), len(content) // 40):
+        shard.unlink()  # the bytes that are still mapped stay as they are
+        shard.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            assert read() == whole
+        except (OSError, ValueError) as error:
+            messages.append(str(error))
+    assert len(messages) > 20
+    opened = f"the cached blocks in {shard.parent} cannot be read"
+    blocks = re.compile(
+        re.escape(str(shard)) + r" is damaged \(block \d+\); remove the folder .*, and the same command"
+    )
+    assert all(message.startswith(opened) or blocks.match(message) for message in messages)
 
 
 def test_prefetched_items_keep_their_order_and_their_errors():

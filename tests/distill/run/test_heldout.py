@@ -43,11 +43,16 @@ def examples(tokenizer) -> list[PairedExample]:
     return list(pack(((document, False) for document in documents), 32))
 
 
+def stored(examples: list[PairedExample]) -> Dataset:
+    rows = [example._asdict() | {"checksum": example.checksum()} for example in examples]
+    return Dataset.from_list(rows).with_format("numpy")
+
+
 def test_a_held_out_loss_too_large_for_a_perplexity_is_reported_as_infinity(config, classes, examples, tiny_model):
     student = tiny_model(seed=2)
     with torch.no_grad():
         student.get_output_embeddings().weight.mul_(1e5)
-    rows = Dataset.from_list([examples[0]._asdict()]).with_format("numpy")
+    rows = stored(examples[:1])
     module = Distiller(student, Objective(config.loss, config.perturb))
     result = evaluate_heldout(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
     assert 710 < result["heldout_nats_per_token"] < math.inf
@@ -62,7 +67,7 @@ def test_held_out_perplexity_is_the_mean_over_scored_tokens(ce_counterparts, con
         ids = torch.from_numpy(example.input_ids)[None]
         losses += student(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
         num_tokens += ids.shape[1] - 1
-    rows = Dataset.from_list([example._asdict() for example in examples]).with_format("numpy")
+    rows = stored(examples)
     loss = dataclasses.replace(config.loss, ce_counterparts=ce_counterparts)
     module = Distiller(student, Objective(loss, config.perturb, classes)).train()
     result = evaluate_heldout(Accelerator(cpu=True), module, Blocks(rows, rows, {}), config)
