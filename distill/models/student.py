@@ -66,9 +66,10 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
         _copy_weights(teacher, student, layers, prefix)
         _check_layers(teacher, student, layers, prefix)
     except Exception as error:  # settings that count layers or name them by number do not fit any more
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "  # a KeyError says the key only
         raise ValueError(
             f"student.layers = {list(layers)}: the layers of {type(teacher).__name__} depend on their place, so a "
-            f"subset of them is not a model ({in_one_line(error)}); give student.config or student.checkpoint"
+            f"subset of them is not a model ({kind}{in_one_line(error)}); give student.config or student.checkpoint"
         ) from error
     remedy = "choose other layers, or give student.config or student.checkpoint"
     check_head(student, f"student.layers = {list(layers)}", remedy)
@@ -187,8 +188,26 @@ def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
     mine = last_states(student, probe.to(student.device)).float()
     student.train(training)
     tolerance = 1e-3 if teacher.dtype == torch.float32 else 0.05
-    if not (mine - theirs.to(mine.device)).norm() <= tolerance * mine.norm():
+    same = (mine - theirs.to(mine.device)).norm() <= tolerance * mine.norm()
+    told = _numbers_told(teacher, whole)
+    if not same or _numbers_told(student, student.get_submodule(prefix[:-1])) != [told[layer] for layer in layers]:
         raise ValueError("they compute something else in another place")
+
+
+def _numbers_told(model: PreTrainedModel, layers: nn.ModuleList) -> list[list[int]]:
+    """The numbers that a model gives to each of its layers when it calls them, such as the layer's place."""
+    told: dict[nn.Module, list[int]] = {}
+
+    def keep(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        told[layer] = [value for value in (*arguments, *named.values()) if type(value) is int]
+
+    hooks = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in layers]
+    try:
+        last_states(model, probe_ids(model))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [told.get(layer, []) for layer in layers]
 
 
 def _layers_prefix(model: PreTrainedModel) -> str:

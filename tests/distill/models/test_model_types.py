@@ -39,6 +39,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 IDS = torch.tensor([[START_ID, 5, 6, 7, 8, 9, 10, 30, 31, START_ID, 12, 13, 14, 5, 40, 41, 42, 43]])
 DOCUMENTS = (slice(0, 9), slice(9, 18))
 
+RANDOM_IN_TRAINING = ("phimoe",)  # draws the experts of a token, whatever its settings
+HAND_ON_A_ROUTER = ("zaya",)  # each layer's router reads what that of the layer before has found
+
 
 # -- the page --------------------------------------------------------------------------------------------------------
 
@@ -76,7 +79,7 @@ def test_tiny_models_are_tiny_and_have_every_kind_of_layer(model_type):
 
 def plain_loss(student, teacher, ids):
     """0.7 KL(teacher || student) + 0.3 cross-entropy at temperature 2, summed, from whole logits."""
-    mine, theirs = student(ids).logits[0, :-1].float(), teacher(ids).logits[0, :-1].float()
+    mine, theirs = student(ids, use_cache=False).logits[0, :-1].float(), teacher(ids).logits[0, :-1].float()
     target = (theirs / 2).log_softmax(-1)
     divergence = F.kl_div((mine / 2).log_softmax(-1), target, reduction="sum", log_target=True)
     return 0.7 * 4 * divergence + 0.3 * F.cross_entropy(mine, ids[0, 1:], reduction="sum")
@@ -111,7 +114,9 @@ def skipped_logits(model, layers):
         def instead(*arguments, **keywords):
             given = arguments[0] if arguments else keywords["hidden_states"]
             result = forward(*arguments, **keywords)
-            return (given, *result[1:]) if isinstance(result, tuple) else given
+            if not isinstance(result, tuple | list):
+                return given
+            return (given, *(arguments[1:2] if model.config.model_type in HAND_ON_A_ROUTER else result[1:]))
 
         return instead
 
@@ -165,7 +170,7 @@ def read_everything_it_says(model):
     model.train()
     first, second = (model.base_model(input_ids=IDS, use_cache=False).last_hidden_state for _ in range(2))
     model.eval()
-    assert torch.equal(first, second)
+    assert torch.equal(first, second) or model.config.model_type in RANDOM_IN_TRAINING
 
 
 def load_in_half_precision(folder):

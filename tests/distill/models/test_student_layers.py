@@ -17,6 +17,8 @@ SHARED = {**EXPERTS, "shared_expert_intermediate_size": 8}
 LINEAR = {"linear_num_value_heads": 2, "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8}
 JAMBA = {"mamba_d_state": 4, "use_mamba_kernels": False, "attn_layer_period": 2, "attn_layer_offset": 1}
 BART = {"d_model": 16, "decoder_layers": 4, "decoder_attention_heads": 2, "decoder_ffn_dim": 16}
+ZAMBA = {"layers_block_type": ["linear_attention", "hybrid"] * 2, "n_mamba_heads": 2, "mamba_d_state": 4}
+ZAMBA |= {"attention_hidden_size": 32, "num_key_value_heads": 2, "adapter_rank": 2}
 JAMBA |= {"num_experts": 2, "expert_layer_period": 3, "expert_layer_offset": 1}
 
 
@@ -29,18 +31,9 @@ def build(model_type, **settings):
     ("model_type", "settings", "layers", "message"),
     [
         ("jamba", JAMBA, (1, 2), "layer 1 as layer 0: .* is missing"),
-        (
-            "qwen3_moe",
-            {**EXPERTS, "mlp_only_layers": [0]},
-            (1, 0),
-            "layer 1 as layer 0: ",
-        ),
-        (
-            "qwen2_moe",
-            {**SHARED, "decoder_sparse_step": 2},
-            (1, 3),
-            "layer 1 as layer 0: ",
-        ),
+        ("qwen3_moe", {**EXPERTS, "mlp_only_layers": [0]}, (1, 0), "layer 1 as layer 0: "),
+        ("qwen2_moe", {**SHARED, "decoder_sparse_step": 2}, (1, 3), "layer 1 as layer 0: "),
+        ("zamba2", ZAMBA, (0, 3), "compute something else in another place"),  # a layer is told its number
         ("qwen3_next", {**SHARED, **LINEAR}, (0, 1), "cannot be read as a causal .*LinearAttention"),
         ("olmo_hybrid", {**LINEAR, "num_key_value_heads": 2}, (0, 2), "cannot be read as a causal .*LinearAttention"),
     ],
@@ -61,6 +54,14 @@ def test_layers_of_different_kinds_make_a_student_that_can_be_called_and_continu
     torch.testing.assert_close(reloaded(ids).logits, student(ids).logits)
     written = reloaded.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=2, min_new_tokens=2)
     assert written.shape == (1, 5)
+
+
+def test_layers_of_a_decoder_that_counts_its_layers_apart_are_taken_out():
+    teacher = build("bart", **TEXT | BART, is_decoder=True)
+    student = student_from_layers(teacher, (1, 3))
+    theirs, mine = (model.model.decoder.layers for model in (teacher, student))
+    assert [torch.equal(mine[i].fc1.weight, theirs[j].fc1.weight) for i, j in ((0, 1), (1, 3))] == [True, True]
+    assert len(mine) == student.config.decoder_layers == 2
 
 
 def test_a_list_that_is_as_long_as_the_layers_by_chance_is_kept():
