@@ -40,7 +40,7 @@ class PairedExample(NamedTuple):
         """The CRC-32 of the arrays, which tells when bytes on a disk have changed."""
         checksum = 0
         for array in self:
-            checksum = zlib.crc32(np.ascontiguousarray(array, np.int64), checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(array, np.int64).data, checksum)
         return checksum
 
 
