@@ -13,8 +13,10 @@ from augment.rules.tokens import words_after
 from augment.rules.topics import is_honour
 
 _WORDS = word_lists("capitals")
-_VERBS = word_lists("pronouns").irregular | word_lists("frames").verbs | _WORDS.after_subject
-_WORD = re.compile(r"[A-Za-z][\w'’-]*")
+_FULL_VERBS = word_lists("pronouns").irregular | word_lists("frames").verbs
+_VERBS = _FULL_VERBS | _WORDS.after_subject
+_WORD = re.compile(r"(?<!\w)[A-Za-z][\w'’-]*")
+_AGE = re.compile(r", \d{1,3},")
 _PART = re.compile(r"(?:[^.!?|\n]|\.(?=\S)|(?<=\b[A-Z])\.)+[.!?|]*")
 _NOT_A_NAME = word_lists("names").not_a_name
 _SENTENCE_ENDS = frozenset('.!?:;…)]"”’')
@@ -47,14 +49,19 @@ def headline(text: str, start: int) -> bool:
 
 def _has_large_words(line: str) -> bool:
     """Whether nearly all words of a line or sentence, apart from the first and from small ones, have a capital."""
-    words = _WORD.findall(line)[1:]
+    words = [word for word in _WORD.findall(line)[1:] if not word.startswith("year-old")]
     large = {word for word in words if word not in _WORDS.small}
     lower = {word for word in large if not word[0].isupper()}
-    commas = line.count(",")
+    commas = line.count(",") - 2 * len(_AGE.findall(line))
     is_list = commas * (3 if commas < 3 else 4) > len(words) + 1
     fewest = _FEWEST if line.rstrip().endswith((".", "!", "?")) else _FEWEST - 1  # beside the first word
     per_lower = _LARGE_PER_LOWER + 2 * bool(lower & _WORDS.lower)
     return len(large) >= fewest and len(lower) * per_lower <= len(large) and not is_list
+
+
+def is_verb(word: str) -> bool:
+    """Whether a word in lower case is a verb of a headline such as held, found, arrested; many more are."""
+    return word in _FULL_VERBS or word.endswith("ed")
 
 
 def label(text: str, start: int, end: int) -> bool:

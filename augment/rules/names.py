@@ -22,12 +22,14 @@ _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
+_LONGEST_TITLE = 6  # words of a title in a headline
 _PERSONS_BEFORE_NAMES = _WORDS.persons_before_names | {
     "first lady",
     "first gentleman",
 }
+_NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother grandfather")
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
-_FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| and|,? &) \Z")
+_FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| [Aa]nd|,? &) \Z")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 SEXES = word_set("male female males females")  # a capital makes no name of them: Male and Female officers
@@ -63,14 +65,17 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "acronym" if {source, term.target.upper()} & _ACRONYMS and not told else None
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
-        return None if plain(token).rstrip("-").lower() in _WORDS.kin_before else "name"
+        prefix = plain(token).rstrip("-").lower()  # Mother-Daughter, All-Male
+        return None if prefix in _WORDS.kin_before | _WORDS.family_names or term.word in SEXES else "name"
     if token.lower().endswith("-old "):
         return None  # a 9-year-old Boy
     following = next_word(text, end)
     capital_next = following[:1].isupper() and following not in _WORDS.not_a_name and following not in _WORDS.numbering
     capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
     if text[end : end + 1] == "-" and capital_next:
-        return "name"
+        return None if term.word in SEXES or following.lower() in _WORDS.family_names | _WORDS.firm else "name"
+    if capital_next and term.word in _NEWSMAKERS and starts_sentence(token) and capitals.is_verb(following.lower()):
+        return None  # Man Held at gunpoint
     before = plain(token)
     if before in _WORDS.holy_before and term.word in _WORDS.holy and source.istitle() and not capital_next:
         return "name"
@@ -78,7 +83,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name"
     if term.word not in _WORDS.addresses and _in_quoted_title(text, start, end):
         return "name of a work"
-    if term.word in _WORDS.brands and before.lower() not in _WORDS.determiners:
+    if term.word in _WORDS.brands:
         return "name"
     if term.word in SEXES:
         return "name" if capital_next and run_ends_in_institution(text, end) else None
@@ -87,10 +92,12 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
     if term.word in _WORDS.firm and not religious:
         partner = _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start)
-        if partner and partner.group(1).lower() not in _WORDS.family_names:  # not Mom and Sister
+        if partner and partner.group(1).lower().removesuffix("s") not in _WORDS.family_names:  # not Mom and Sister
             return "name"
     reason = _beside_capitals(text, start, end, term, token, capital_next)
-    if reason is None or term.tier == "titles" or term.word in _TEAMS:
+    named = capital_next or previous_token(text, start - len(token)) == "the "  # the White Ladies
+    is_title = term.tier == "titles" and (named or term.word not in ("lady", "ladies"))
+    if reason is None or is_title or term.word in _TEAMS:
         return reason
     if plain(token).lower() in given_names():
         return reason  # George Foreman
@@ -120,6 +127,8 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
         )
     if term.tier != "titles" and capital_before and not capital_next and _describes(text, start, token):
         return None
+    if term.tier == "kinship" and capital_next and before.endswith(("'s", "’s")):
+        return None  # Lopez's Ex-Husband Ray
     if term.word in _WORDS.family_names:
         return _part_of_family_name(
             text, end, before, capital_before, initial, capital_next, _opens(text, start, token)
@@ -159,6 +168,8 @@ def _in_quoted_title(text: str, start: int, end: int) -> bool:
         return False
     words = quoted.group(1).split()
     large_words = [w for w in words if w.lower() not in _WORDS.small_words]
+    if len(words) > _LONGEST_TITLE and capitals.headline(text, start):
+        return False  # what somebody says
     return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
 
 

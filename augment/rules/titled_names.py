@@ -17,8 +17,8 @@ _WORDS = word_lists("names")
 GIVEN_NAMES = word_set("earl duke duchess")  # in small letters too
 _NOBLE = word_set("earl count countess viscount viscountess marquess marquis marchioness lord lady")
 _CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*){1,6}[ -]class\b")
-_OF_OR_AND = re.compile(r" (?:of|and) ")
-_JOINED = re.compile(r",? (?:and|or|&) (\w+)")
+_OF_OR_AND = re.compile(r" (?:[Oo]f|[Aa]nd) ")
+_JOINED = re.compile(r",? (?:[Aa]nd|[Oo]r|&) (\w+)")
 _PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
 _PLACE_AFTER = re.compile(
     r"(?:, |,? (?:and|or|&) )([A-Z]\w*)"
@@ -30,6 +30,8 @@ _ALBUM = re.compile(
     r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
 )
 _PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
+_JOINING = frozenset({"and", "or"})
+_TEAMS = word_set("kings queens dukes duchesses")
 _PLACES = word_set("king queen prince")
 # A Lady Grey tea, a King Charles spaniel; not "a King Charles who".
 _NAMED_THING = re.compile(
@@ -85,17 +87,19 @@ def part_of_titled_name(
     personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or _is_of_people(before)
     royal = _names_a_royal(text, start, end, before, opens)
     bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
-    if term.word == "duke" and bare and capitals.headline(text, start):
-        return "name"  # Duke Routs Maryland
+    following = next_word(text, end)
+    is_school = (following.isupper() and len(following) > 1) or capitals.headline(text, start)
+    if term.word == "duke" and bare and is_school:
+        return "name"  # Duke Routs Maryland, Duke CEO
     personal = personal or royal
     if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
         return None
-    if capital_next and text[end : end + 1] in "'’":
-        return "name"
+    if capital_next and text[end : end + 1] in "'’" and not (before == "The" and capitals.headline(text, start)):
+        return "name"  # Queen's Park, but Why The Queen's Dogs Bark
     near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
     determined = _is_determined(near)
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
-        told = before.lower() in _WORDS.peoples and capitals.headline(text, start)  # Thai King Dies
+        told = before.lower() in _WORDS.peoples and (opens or capitals.headline(text, start))  # Thai King Dies
         return None if told or (determined and _is_of_people(before)) else "surname"
     if determined or capital_next or text.startswith(" of ", end) or joined_with_its_counterpart(text, end, term):
         return None
@@ -152,6 +156,9 @@ def _many_ranks(
         return "name"
     if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
         return "name"
+    alone = before.lower() not in _WORDS.determiners | _JOINING and not _OF_OR_AND.match(text, end)
+    if term.word in _TEAMS and alone and capitals.headline(text, start):
+        return "name"  # Heat Rested for Kings Again
     return "name" if before.lower() in _WORDS.place_before and {term.word, term.target} == {"kings", "queens"} else None
 
 

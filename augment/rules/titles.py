@@ -89,7 +89,7 @@ def miss(text: str, start: int, end: int) -> Decision:
             return "mr" + "." * (text[end] != "."), end, "title"
         return ("sir", end, "title: address") if is_address(text, start, end) and not _verb_miss(text, start) else None
     abbreviated = text[end : end + 1] == "."  # "Miss. Carter", but "Thank you, Miss. Now go"
-    if abbreviated and _STATE.search(text, start - 30 if start > 30 else 0, start):
+    if abbreviated and (_STATE.search(text, start - 30 if start > 30 else 0, start) or headline(text, start)):
         return None
     address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
     if _NAME_AFTER_STOP.match(text, end) and not address:

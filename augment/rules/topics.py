@@ -82,6 +82,7 @@ _MENTION_BEFORE = re.compile(
 _MENTION_AFTER = re.compile(
     r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|is (?:a|an|the|spelled|spelt|short|used)"
     r"|as (?:an?|the) (?:noun|verb|word|pronoun|adjective|term|title)"
+    r"|[Ii]n (?:[Tt]he|[Ii]ts|[Tt]heir|a) (?:[Tt]itle|[Nn]ame)s?\b"
     r"|(?:and|or|for|to|with|versus|vs\.?) [\"“‘']\w+[\"”’'])"
 )
 _QUOTED_WORD = re.compile(r"(?<!\w)[\"“‘'][A-Za-z]+[\"”’'](?!\w)")
