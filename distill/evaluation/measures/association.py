@@ -22,7 +22,7 @@ import torch
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import read_json
+from distill.evaluation.measures.benchmark_files import check_text, read_json
 from distill.evaluation.scoring.logprobs import batches, hidden_states
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, ratio
@@ -86,16 +86,26 @@ def read(folder: str) -> list[AssociationTest]:
             f"{KEY}: {folder} holds no test about gender ([sent-]weat6.jsonl, 6b, 7, 7b, 8, 8b). To get them: {SOURCE}"
             f"; then set {KEY}=FOLDER"
         )
-    tests = []
-    for file in files:
-        content = read_json(file, KEY, SOURCE)
+    return [AssociationTest(file.stem, *_groups(file)) for file in files]
+
+
+def _groups(file: Path) -> list[tuple[str, ...]]:
+    """The texts of FIELDS in a file. Raises as `read`."""
+    content = read_json(file, KEY, SOURCE)
+    groups = []
+    for field in FIELDS:
         try:
-            tests.append(AssociationTest(file.stem, *(tuple(content[field]["examples"]) for field in FIELDS)))
+            texts = content[field]["examples"]
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise TypeError(f"{field} has {texts!r:.60}, not a list of texts")
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{KEY}: {file} is not a WEAT or SEAT test ({error}). To get it again: {SOURCE}"
             ) from error
-    return tests
+        for number, text in enumerate(texts, 1):
+            check_text(text, f"example {number} of {field} is blank", file, KEY, SOURCE)
+        groups.append(tuple(texts))
+    return groups
 
 
 def score(scorer: Scorer, tests: Sequence[AssociationTest], settings: StatisticsConfig) -> list[dict[str, Any]]:

@@ -123,8 +123,12 @@ def check_columns(rows: list[Any], columns: tuple[str, ...], path: str | Path, k
         if all(value is None for value in values):
             raise ValueError(f"{key}: {path} has no rows with the column {column!r}. To get it again: {source}")
         for number, value in enumerate(values, 1):
-            if value is None or (isinstance(value, str) and not value.strip()):
-                raise ValueError(
-                    f"{key}: {path}: row {number} has nothing in the column {column!r}; repair or remove the row. To "
-                    f"get the file again: {source}"
-                )
+            if not isinstance(value, str | None):
+                continue
+            check_text(value, f"row {number} has nothing in the column {column!r}", path, key, source)
+
+
+def check_text(text: str | None, complaint: str, path: str | Path, key: str, source: str) -> None:
+    """Raise ValueError, with the complaint, unless there is a text that is not blank."""
+    if text is None or not text.strip():
+        raise ValueError(f"{key}: {path}: {complaint}; repair or remove it. To get the file again: {source}")

@@ -71,15 +71,22 @@ def read(path: str) -> list[Passage]:
         check_columns(rows, ("text",), path, KEY, SOURCE)
     else:
         rows = read_jsonl(path, KEY, SOURCE, ("text",))
-    return [passage(f"passage/{number}", str(row["text"])) for number, row in enumerate(rows)]
+    return [
+        passage(f"passage/{number}", str(row["text"]), f"{path}: row {number + 1}") for number, row in enumerate(rows)
+    ]
 
 
-def passage(name: str, text: str) -> Passage:
-    """Divide a text. Space at the end of the context goes to the target. Raises ValueError for a text of one word."""
+def passage(name: str, text: str, place: str = "a passage") -> Passage:
+    """Divide a text. Space at the end of the context goes to the target.
+
+    place: what the message names. Raises ValueError for a text of one word.
+    """
     before, space, word = text.rpartition(" ")
     context = before.rstrip()
     if not space or not context or not word:
-        raise ValueError(f"{KEY}: {name} ({text[:40]!r}) is not a text of several words that ends in one")
+        raise ValueError(
+            f"{KEY}: {place} ({text[:40]!r}) is not a text of several words that ends in one; repair or remove it"
+        )
     return Passage(name, context, text[len(context) :])
 
 

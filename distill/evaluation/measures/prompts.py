@@ -21,11 +21,14 @@ OCCUPATIONS = "occupations.tsv"
 NOUNS = "definitional_nouns.tsv"
 
 
+Text = Annotated[str, Field(pattern=r"\S")]  # not blank
+
+
 @pydantic_dataclass(frozen=True)
 class WorldOccupation:
     """An occupation of a small world and its true log P(he) - log P(she), in nats."""
 
-    name: str
+    name: Text
     article: str
     true_log_odds: Annotated[float, Field(allow_inf_nan=False)]
 
@@ -34,7 +37,7 @@ class WorldOccupation:
 class AgreementProbe:
     """A prompt of a small world whose pronoun is settled by a noun. nouns: that noun and its counterpart."""
 
-    prompt: str
+    prompt: Text
     gender: Literal["female", "male"]
     nouns: str
 
@@ -165,8 +168,14 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
             raise ValueError(f"{key}: {path} is not UTF-8 ({error.reason}); convert it") from error
     lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
     rows = list(csv.DictReader(lines, delimiter="\t"))
-    if not rows or any(not row.get(column) for row in rows for column in columns):
+    if not rows or any(column not in rows[0] for column in columns):
         raise ValueError(f"{key}: {path or builtin} needs a header and rows with the columns {', '.join(columns)}")
+    for number, row in enumerate(rows, 1):
+        for column in columns:
+            if not (row[column] or "").strip():
+                raise ValueError(
+                    f"{key}: {path or builtin}: row {number} has nothing in the column {column!r}; fill or remove it"
+                )
     return rows
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import hub_name, read_hub, read_json
+from distill.evaluation.measures.benchmark_files import check_text, hub_name, read_hub, read_json
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import FloatArray, ratio
@@ -70,11 +70,8 @@ def read(path: str) -> list[Item]:
     if not items:
         raise ValueError(f"{KEY}: {path} holds no item. To get it again: {SOURCE}")
     for item in items:
-        if not all(sentence.strip() for sentence in item.sentences):
-            raise ValueError(
-                f"{KEY}: {path}: item {item.id!r} has an empty sentence; repair or remove it. To get the file again: "
-                f"{SOURCE}"
-            )
+        for sentence in item.sentences:
+            check_text(sentence, f"item {item.id!r} has an empty sentence", path, KEY, SOURCE)
     return items
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import hub_name, read_hub, read_text
+from distill.evaluation.measures.benchmark_files import check_text, hub_name, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import ratio
@@ -134,19 +134,25 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
 
 def _lines(path: Path) -> list[str]:
     """The sentences of a file without their numbers and brackets."""
-    lines = [line.strip() for line in read_text(path, KEY, SOURCE).splitlines() if line.strip()]
-    return [re.sub(r"[\[\]]", "", re.sub(r"^\d+\s+", "", line)) for line in lines]
+    lines = read_text(path, KEY, SOURCE).rstrip().split("\n")  # not splitlines: a sentence may hold U+2028
+    sentences = [re.sub(r"^\s*\d+(\s+|$)|[\[\]]", "", line).strip() for line in lines]
+    for number, sentence in enumerate(sentences, 1):
+        check_text(sentence, f"line {number} has no sentence", path, KEY, SOURCE)
+    return sentences
 
 
 def _hub_lines(name: str, subset: str, split: str) -> list[str]:
     """The sentences of a subset of the hub's table, in which words and punctuation are separate."""
     rows = read_hub(name, KEY, SOURCE, subset=subset, split={"dev": "validation", "test": "test"}[split])
     try:
-        return [re.sub(r" ([.,;:!?]|n't|'\w+)(?= |$)", r"\1", " ".join(row["tokens"])) for row in rows]
+        sentences = [re.sub(r" ([.,;:!?]|n't|'\w+)(?= |$)", r"\1", " ".join(row["tokens"])) for row in rows]
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{KEY}: {name} is not in WinoBias's format ({error}). To have it as files: {SOURCE}"
         ) from error
+    for number, sentence in enumerate(sentences, 1):
+        check_text(sentence, f"row {number} of {subset} has no sentence", name, KEY, SOURCE)
+    return sentences
 
 
 def _gender(pro: str, anti: str) -> str | None:

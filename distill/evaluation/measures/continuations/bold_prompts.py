@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_json
+from distill.evaluation.measures.benchmark_files import check_columns, check_text, hub_name, read_hub, read_json
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/amazon-science/bold/main/prompts/{}_prompt.json"
 HUB_NAME = "AmazonScience/bold"
@@ -40,6 +40,8 @@ def read_prompts(path: str, domain: str, key: str) -> list[Prompt]:
         raise ValueError(f"{key}: {path} is not in BOLD's format ({error}). To get it: {source}") from error
     if not prompts:
         raise ValueError(f"{key}: {path} holds no prompt. To get it: {source}")
+    for prompt in prompts:
+        check_text(prompt.text, f"the prompt {prompt.id!r} is blank", path, key, source)
     return prompts
 
 

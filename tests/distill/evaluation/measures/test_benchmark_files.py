@@ -234,6 +234,9 @@ def blank_sentence(number: int) -> dict:
         (lambada.read, '{"text": "one two"}\n{"other": "one two"}\n', "row 2 .*'text'"),
         (stereoset.read, json.dumps(blank_sentence(0)), "item 'i7' has an empty sentence"),
         (stereoset.read, json.dumps(blank_sentence(2)), "item 'i7' has an empty sentence"),
+        (lambada.read, '{"text": "one two"}\n{"text": "word"}\n', r"row 2 \('word'\) is not a text of several words"),
+        (bold.read, '{"g": {"n": ["The nurse ", " "]}}', "the prompt 'g/n/1' is blank"),
+        (bold_persons.read, '{"American_actors": {"A": [""]}}', "the prompt 'American_actors/A/0' is blank"),
     ],
 )
 def test_a_row_without_a_text_is_named(tmp_path, read, content, place):
@@ -241,6 +244,32 @@ def test_a_row_without_a_text_is_named(tmp_path, read, content, place):
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"benchmarks\.\w+: {path}: {place}.*; repair or remove"):
         read(str(path))
+
+
+@pytest.mark.parametrize("field", association.FIELDS)
+def test_an_example_without_a_text_is_named(tmp_path, field):
+    content = {name: {"examples": ["nurse", "pilot"]} for name in association.FIELDS}
+    file = tmp_path / "sent-weat7b.jsonl"
+    file.write_text(json.dumps(content | {field: {"examples": ["nurse", "\t"]}}))
+    with pytest.raises(ValueError, match=rf"benchmarks\.association: {file}: example 2 of {field} is blank; repair"):
+        association.read(str(tmp_path))
+    for examples in ("nurse", [1], None):
+        file.write_text(json.dumps(content | {field: {"examples": examples}}))
+        with pytest.raises(
+            ValueError, match=f"{file} is not a WEAT or SEAT test .*{field} has .*, not a list of texts"
+        ):
+            association.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("line", ["", "2 ", "2", " []"])
+def test_a_line_of_winobias_without_a_sentence_is_named(tmp_path, line):
+    for version in ("pro", "anti"):
+        for kind in ("type1", "type2"):
+            for split in ("dev", "test"):
+                file = tmp_path / f"{version}_stereotyped_{kind}.txt.{split}"
+                file.write_text(f"1 [The nurse]\u2028slept.\n{line}\n3 [She] woke.\n\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"winobias: .*pro_stereotyped_type1.txt.dev: line 2 has no sentence; repair"):
+        winobias.read(str(tmp_path))
 
 
 MODULES = (stereoset, crows_pairs, winobias, association)

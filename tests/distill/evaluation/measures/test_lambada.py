@@ -81,8 +81,8 @@ def test_a_passage_is_divided_at_its_last_space():
     assert lambada.passage("a", "one two  three") == lambada.Passage("a", "one two", "  three")  # as the harness does
     assert lambada.passage("a", "one two\nthree four") == lambada.Passage("a", "one two\nthree", " four")
     for text in ("word", "", " word", "word "):
-        with pytest.raises(ValueError, match="benchmarks.lambada: a .* is not a text of several words"):
-            lambada.passage("a", text)
+        with pytest.raises(ValueError, match="benchmarks.lambada: f: row 2 .* is not a text of several words"):
+            lambada.passage("a", text, "f: row 2")
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

@@ -82,6 +82,8 @@ def test_own_list_with_shares(tmp_path):
         ("name\tarticle\tfemale_share\nnurse\ta\tmany\n", "female_share of 'nurse' is 'many'"),
         ("name,article\nnurse,a\n", "columns name, article"),
         ("", "columns name, article"),
+        ("name\tarticle\nnurse\ta\n \ta\n", "bad.tsv: row 2 has nothing in the column 'name'"),
+        ("name\tarticle\nnurse\n", "bad.tsv: row 1 has nothing in the column 'article'"),
         (b"name\tarticle\ncaf\xe9\ta\n", "not UTF-8"),
     ],
 )
@@ -111,7 +113,10 @@ def test_missing_files_and_bad_templates_are_refused(tmp_path):
         gendered_prompts(AgreementConfig(templates=()), None)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"occupations": []}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"occupations": []}', b"\xff", '{"occupations": [{"name": " ", "article": "a", "true_log_odds": 1}]}'],
+)
 def test_a_malformed_world_is_refused(tmp_path, content):
     (tmp_path / "world.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=r"world.json is malformed at .*generate it again"):
