@@ -58,9 +58,10 @@ _BEFORE_VERB = word_set(
     " he she never ever gone gon gonna gotta finna tryna wanna bouta ima imma lets let's"
 )
 _VERB_OBJECT = re.compile(
-    r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|these|those|all|every|two|three|\d+|me|him|us|them|you"
-    r"|it)\b"
+    r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|dat|dis|these|those|all|every|two|three|\d+"
+    r"|me|him|us|them|you|it)\b"
 )
+_MARRIED = re.compile(r" (?:that|dat|this|dis|her|him|them) ")
 _VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
 _CREW_THAT = re.compile(r"(?:[a-z]s|crew|men|women|people|those|team|staff) that \Z")
 VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
@@ -183,6 +184,8 @@ def verb(text: str, start: int, end: int, term: Term) -> str | None:
     token = plain(before).lower()
     if token in _BEFORE_VERB:
         return "verb"
+    if term.word in ("wife", "husband") and _MARRIED.match(text, end):
+        return "verb" if starts_sentence(before) or before.endswith(", ") else None
     if (
         term.word in ("man", "woman")
         and _VERB_OBJECT_STRONG.match(text, end)

@@ -22,11 +22,13 @@ def _any_of(words: frozenset[str]) -> str:
     return "(?:" + "|".join(re.escape(word).replace("_", " ") for word in sorted(words, reverse=True)) + ")"
 
 
-_AFTER_CRY = re.compile(rf"{_START}{_any_of(_WORDS.cries)},? *\Z", re.IGNORECASE)
-_AFTER_CALL = re.compile(rf"{_START}{_any_of(_WORDS.cries | _WORDS.calls)},? *\Z", re.IGNORECASE)
-_AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z")
+# Cries drawn out: ooooh, yeaaah, lmaooo.
+_LONG_CRIES = r"o{2,}h*|a+w{2,}e*|ye+a+h*|lma+o+|lo+l+|(?:ha){2,}h?|da+m+n*"
+_AFTER_CRY = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
+_AFTER_CALL = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries | _WORDS.calls)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
+_AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z", re.IGNORECASE)
 _AFTER_COMMA = re.compile(r"([\w'’]+)[\"”’)*]*, *\Z")
-_CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z|\s+(?:[^\w\s&(/\[-]|(?:lol|lmao|haha)\b)")
+_CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z|\s+(?:[^\w\s&(/\[-]|-+\s|(?:lol|lmao|haha)\b)")
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
 _LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
@@ -42,10 +44,12 @@ _VOCATIVE = re.compile(
 )
 ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
 _REACH = 30
-# What shows that somebody speaks to somebody: a person of the talk, a handle, a hashtag, an emoji, an entity for one.
+# What shows that somebody speaks to somebody: a person of the talk, a handle (blanks here), a hashtag, an emoji.
 _SPEECH = re.compile(
-    rf"(?<![\w'’-]){_any_of(_WORDS.speech)}(?![\w-])|[@#](?=\w)|[\u2600-\u27bf\U0001f000-\U0010ffff]", re.IGNORECASE
+    rf"(?<![\w'’-]){_any_of(_WORDS.speech)}(?![\w-])|[@#](?=\w)| {{3}}|[\u2600-\u27bf\U0001f000-\U0010ffff]",
+    re.IGNORECASE,
 )
+_EXCLAIMED = re.compile(r" ?,|!|…|\.\.|\. (?=[A-Z])")  # what follows "Man" where it stands alone
 _SPEECH_REACH = 100
 _LONG_REACH = 60
 _WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]+ ){1,6}\Z")
@@ -62,8 +66,9 @@ def interjection(text: str, start: int, end: int) -> str | None:
         return None
     word = text[start:end].lower()
     token = previous_token(text, start)
-    opens = starts_sentence(token) or token.endswith(") ") or token[:1] == "@"  # after a stage direction or handle
-    if opens and text[start].isupper() and (text[end : end + 1] in (",", "!", "…") or text.startswith("..", end)):
+    # after a stage direction, a handle or an emoji
+    opens = starts_sentence(token) or token.endswith(") ") or token[:1] == "@" or token[-2:-1] >= "\u2600"
+    if opens and _EXCLAIMED.match(text, end) and (text[start].isupper() or _is_speech(text, start, end)):
         return "interjection"
     if opens and word in _EXCLAIMING and _EXCLAIMS.match(text, end + (text[end : end + 1] == ",")):
         return "interjection"
@@ -76,20 +81,26 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if word not in _SAID_TO_EVERYBODY:
         return "interjection" if ends and _AFTER_CRY.search(text, near, start) else None
     goes_on = _CLAUSE_BEGINS.match(text, end)
+    if opens and word == "guys" and goes_on:
+        return "interjection"
     called = _AFTER_CALL.search(text, near, start)
-    if called and (ends or goes_on or (called[0][-3:].lower() != "yo " and _no_subject(text, start, end))):
+    if called and (
+        ends or goes_on or _asks(text, end, word) or (called[0][-3:].lower() != "yo " and _no_subject(text, start, end))
+    ):
         return "interjection"
     if word == "man" and _bare(text, start, end):
         return "interjection"
     if word in ("boy", "girl") and _DETERMINED.search(text, near, start):
         return None
-    if goes_on and _AFTER_CLAUSE.search(text, near, start):
+    if (goes_on or _asks(text, end, word)) and _AFTER_CLAUSE.search(text, near, start):
         return "interjection"
-    if not ends:
-        return None
-    if word in ("man", "guys") and _without_comma(text, near, start, end, word):
+    if (ends or (goes_on and word == "guys")) and _without_comma(text, near, start, end, word):
         return "interjection"
     comma = _AFTER_COMMA.search(text, near, start)
+    if comma and not ends:
+        ends = word != "guys" and (goes_on or (word == "man" and _no_subject(text, start, end)))
+    if not ends:
+        return None
     if comma:
         return None if comma[1].lower() in _WORDS.listed else "interjection"
     return "interjection" if _AFTER_CLAUSE.search(text, near, start) else None
@@ -99,7 +110,8 @@ def _no_subject(text: str, start: int, end: int) -> bool:
     """Whether "man" at the beginning is called out, in talk: no verb whose subject it could be follows it."""
     follows = _FOLLOWS.match(text, end)
     word = follows[1].lower() if follows else ""
-    if not word or word in _FINITE or (word.endswith(("s", "ed")) and word not in _WORDS.no_verbs):
+    is_verb = word.endswith(("s", "ed")) and word[-2:-1] not in ("'", "’") and word not in _WORDS.no_verbs
+    if not word or is_verb or word in _FINITE:
         return False
     return _is_speech(text, start, end)
 
@@ -112,7 +124,8 @@ def _bare(text: str, start: int, end: int) -> bool:
         return False
     before = [*found[0].lower().split()[::-1], ""]
     nearest = before[0]
-    if not (text[start].islower() and nearest.isalpha() and found[0].split()[-1][0].islower()):
+    is_small = found[0].split()[-1][0].islower() or nearest in _WORDS.cries
+    if not (text[start].islower() and nearest.isalpha() and is_small):
         return False
     if nearest in _WORDS.describing or nearest.endswith("ed"):
         return False
@@ -120,10 +133,12 @@ def _bare(text: str, start: int, end: int) -> bool:
     if nearest in _WORDS.adjectives and not predicative:
         return False
     for word in before:
-        if word in _WORDS.articles or word[-2:] in ("'s", "’s") or word[:1].isdigit():
+        if word in _WORDS.articles or word[:1].isdigit():
             return False
         if word in _NO_PART_OF_NOUN or _PLURAL.fullmatch(word):
             return _is_speech(text, start, end)
+        if word[-2:] in ("'s", "’s"):
+            return False
     return False
 
 
@@ -143,9 +158,15 @@ def _without_comma(text: str, near: int, start: int, end: int, word: str) -> boo
         return word == "guys" or bool(_CALLS_THE_READER.match(text, end))
     if word == "guys":
         return bool(_SINGULAR.search(text, near, start))
-    if before[1] in _WORDS.adjectives:
+    if word != "man" or before[1] in _WORDS.adjectives:
         return False
     return bool(_CALLS_THE_READER.match(text, end)) and not _DETERMINED.search(text, near, start)
+
+
+def _asks(text: str, end: int, word: str) -> bool:
+    """Whether boy or girl stands before a cry in the form of a question: "but boy was it cold"."""
+    follows = _FOLLOWS.match(text, end) if word in ("boy", "girl") else None
+    return follows is not None and follows[1].lower() in _WORDS.asks
 
 
 def _of_somebody(text: str, near: int, start: int, end: int) -> bool:
@@ -153,7 +174,7 @@ def _of_somebody(text: str, near: int, start: int, end: int) -> bool:
     determined = _DETERMINED.search(text, near, start)
     if determined is None:
         return bool(_JOINED.match(text, end))
-    return determined[1] not in _WORDS.no_compounds
+    return determined[1] is None or determined[1].lower() in _WORDS.adjectives | _WORDS.determiners
 
 
 def is_address(text: str, start: int, end: int) -> bool:

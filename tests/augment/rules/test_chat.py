@@ -20,6 +20,7 @@ from augment import swap
         "WE WILL MISS YOU",
         "fight the heroine addiction",
         "Ole Miss lost again",
+        "if the soup is good, wife that cook",
         "uncle toms and cowards",
     ],
 )
