@@ -31,7 +31,7 @@ _AFTER_COMMA = re.compile(r"([\w'’]+)[\"”’)*]*, *\Z")
 _CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z|\s+(?:[^\w\s&(/\[-]|-+\s|(?:lol|lmao|haha)\b)")
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
-_LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b")
+_LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b| No\. ?\d")
 # In chat without a comma before it: "tired of this job man, I left", "send me links guys".
 _CALLS_THE_READER = re.compile(rf", *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
 _WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z][a-z]*) \Z")
@@ -49,7 +49,7 @@ _SPEECH = re.compile(
     rf"(?<![\w'’-]){_any_of(_WORDS.speech)}(?![\w-])|[@#](?=\w)| {{3}}|[\u2600-\u27bf\U0001f000-\U0010ffff]",
     re.IGNORECASE,
 )
-_EXCLAIMED = re.compile(r" ?,|!|…|\.\.|\. (?=[A-Z])")  # what follows "Man" where it stands alone
+_EXCLAIMED = re.compile(r" ?,|!|…|\.\.|(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])")  # behind "Man" alone
 _SPEECH_REACH = 100
 _LONG_REACH = 60
 _WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]+ ){1,6}\Z")
@@ -97,9 +97,8 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if (ends or (goes_on and word == "guys")) and _without_comma(text, near, start, end, word):
         return "interjection"
     comma = _AFTER_COMMA.search(text, near, start)
-    if comma and not ends:
-        ends = word != "guys" and (goes_on or (word == "man" and _no_subject(text, start, end)))
-    if not ends:
+    runs_on = comma and word != "guys" and (goes_on or (word == "man" and _no_subject(text, start, end)))
+    if not (ends or runs_on):
         return None
     if comma:
         return None if comma[1].lower() in _WORDS.listed else "interjection"
