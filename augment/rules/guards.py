@@ -55,7 +55,7 @@ _OATH = re.compile(r"(?<!\w)[fF][-*]+\Z")
 _LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
 _BEFORE_VERB = word_set(
     "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
-    " he she never ever gone gon gonna gotta finna tryna wanna bouta ima imma lets let's"
+    " u he she never ever gone gon gonna gotta finna tryna wanna bouta ima imma lets let's"
 )
 _VERB_OBJECT = re.compile(
     r"[ \n](?:the|an?|his|her|their|our|your|my|its|this|that|dat|dis|these|those|all|every|two|three|\d+"

@@ -32,6 +32,7 @@ _OFFICE_AFTER = re.compile(
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
 _ASKED_OF_GOD = word_set("help know knows forbid willing have")
+_TO_GOD = re.compile(r"\b(?:ask|thank|praise|trust|seek|bless) the \Z", re.IGNORECASE)
 _MISSED = word_set("You Me Us Him Her It Them The My Our Your Their This That Out Being And Or")
 _MISSERS = word_set("you i we they will would can could may might must should don't didn't won't can't never")
 _BARE_TITLE = re.compile(r"\bM(?:r|rs|s)\b(?!\.)")
@@ -168,7 +169,7 @@ def dame(text: str, start: int, end: int) -> Decision:
 def lord(text: str, start: int, end: int) -> Decision:
     """Swap Lord before a name, my lord and lower-case lord for lady; leave God, drug lords and `the Lord` alone."""
     before = plain(previous_token(text, start)).lower()
-    if next_word(text, end).lower() in _ASKED_OF_GOD:
+    if next_word(text, end).lower() in _ASKED_OF_GOD or _TO_GOD.search(text, start - 12 if start > 12 else 0, start):
         return None
     if text[start:end].islower():
         if before in (

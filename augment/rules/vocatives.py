@@ -50,6 +50,7 @@ _SPEECH = re.compile(
     re.IGNORECASE,
 )
 _EXCLAIMED = re.compile(r" ?,|!|…|\.\.|(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])")  # behind "Man" alone
+_CHAT_ENDS = re.compile(r"\s*(?:\Z|[#\u2600-\u27bf\U0001f000-\U0010ffff]|&#\d|(?:lol|lmao|smh|haha)\b)")
 _SPEECH_REACH = 100
 _LONG_REACH = 60
 _WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]+ ){1,6}\Z")
@@ -154,12 +155,17 @@ def _without_comma(text: str, near: int, start: int, end: int, word: str) -> boo
         return False
     is_plural = _PLURAL.fullmatch(before[1]) and before[1] not in _WORDS.plural_compounds
     if is_plural or before[1] in _WORDS.no_compounds:
-        return word == "guys" or bool(_CALLS_THE_READER.match(text, end))
+        return word == "guys" or bool(_CALLS_THE_READER.match(text, end)) or _ends_chat(text, start, end)
     if word == "guys":
         return bool(_SINGULAR.search(text, near, start))
     if word != "man" or before[1] in _WORDS.adjectives:
         return False
     return bool(_CALLS_THE_READER.match(text, end)) and not _DETERMINED.search(text, near, start)
+
+
+def _ends_chat(text: str, start: int, end: int) -> bool:
+    """Whether a message of talk ends with "man": no full stop follows, but nothing, an emoji, a hashtag or a laugh."""
+    return bool(_CHAT_ENDS.match(text, end)) and _is_speech(text, start, end)
 
 
 def _asks(text: str, end: int, word: str) -> bool:
