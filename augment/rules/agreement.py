@@ -13,6 +13,8 @@ _VOWELS = tuple("aeiou")
 _VOWEL_SOUNDS = ("heir", "honour", "honor", "honest")  # the h is silent
 _CONSONANT_SOUNDS = ("ewe", "uter")  # these begin like "you"
 _ARTICLE = re.compile(r"(?<!\w)(an?)\s+\Z", re.IGNORECASE)
+_OPENING = re.compile(r"(?:(?<=[\s(:])|\A)['‘](?=\w)(?!.*\w['’](?!\w))")
+_QUOTE_REACH = 60
 _FAR = 1500  # characters: edits that begin so far before a sentence are not followed by others of that sentence
 _OWNER = re.compile(r"['’](?![sS]\b) ?[\w-]")
 # Before god these make an exclamation: oh my god.
@@ -84,6 +86,12 @@ def _in_both_numbers(term: Term) -> dict[str, str]:
     return {masculine: feminine, many[0]: many[1]}
 
 
+def _quoted(text: str, end: int) -> bool:
+    """Whether the mark at `end` closes a quotation that opens shortly before: a 'good princess' said it."""
+    opening = _OPENING.search(text, end - _QUOTE_REACH if end > _QUOTE_REACH else 0, end)
+    return opening is not None and opening.group()[-1] in "'‘"
+
+
 def with_possessive(text: str, end: int, source: str, target: str) -> tuple[int, str]:
     """Adapt the possessive ending: ladies' -> gentlemen's, gentlemen's -> ladies'. Returns the end and the target."""
     mark = text[end : end + 1]
@@ -92,6 +100,6 @@ def with_possessive(text: str, end: int, source: str, target: str) -> tuple[int,
     plural_in_n = source[-2:].lower() == "en" and target[-1:] in "sS"
     if plural_in_n and text[end + 1 : end + 2] in ("s", "S") and not text[end + 2 : end + 3].isalnum():
         return end + 2, target + mark
-    if source[-1:] in "sS" and target[-1:] not in "sS" and _OWNER.match(text, end):
+    if source[-1:] in "sS" and target[-1:] not in "sS" and _OWNER.match(text, end) and not _quoted(text, end):
         return end + 1, target + mark + ("S" if target.isupper() else "s")
     return end, target

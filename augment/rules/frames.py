@@ -5,6 +5,8 @@ of the frame that decides, or None if no frame does. Most frames rest on what ca
 adjective that ends its clause, a price, a second object without an article.
 """
 
+import re
+
 from augment.lexicon import given_names
 from augment.rules.tables import word_lists, word_set
 from augment.rules.tokens import PARAGRAPH
@@ -22,6 +24,10 @@ _DAYS = _WORDS.days | _WORDS.holidays
 _COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _DAYS | _WORDS.some
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
 _QUOTES = frozenset("\"“”‘’'")
+_SINGLE_QUOTES = frozenset("‘'")  # of headlines; in double ones speech may follow "to her"
+_CURRENCIES = frozenset("$£€")
+_CLOSED = word_lists("pronouns").closed
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
 _OTHER_VERBS = frozenset().union(
@@ -256,3 +262,23 @@ def phone_frame(before: list[str], after: list[str]) -> Reading:
     """The reading of "her" between a call and whom it reaches: "Call her mom." (not "Call her Mom.")."""
     phoned = before[0] in _WORDS.phoning and after[0] in _WORDS.phoned
     return (False, "whom a call reaches") if phoned and after[1] in _ENDS else None
+
+
+def owner_frame(before: list[str], after: list[str]) -> Reading:
+    """The reading of "her" before what only an owner can have there; None if this does not decide."""
+    verb, nearest, second = before[0], after[0], after[1]
+    if _ORDINAL.fullmatch(nearest) and second.isalpha() and second not in _CLOSED:
+        return False, "an ordinal number"
+    if verb in VERB_FRAMES or verb in _OTHER_VERBS:
+        return None
+    if verb in _WORDS.having and nearest[:1].isalpha() and nearest[-2:] != "ly" and nearest not in _WORDS.no_nouns:
+        return False, "what is shown"
+    if nearest in _CURRENCIES and verb not in _WORDS.costing:
+        return False, "a price follows"
+    if not second[:1].isalpha() or second in _CLOSED:
+        return None
+    if nearest in _SINGLE_QUOTES and before[1] not in _WORDS.saying and second not in _WORDS.clipped:
+        return False, "a quotation"
+    if (nearest.isdigit() or nearest in _WORDS.numbers) and second not in _WORDS.measures:
+        return False, "a number"
+    return (False, "a degree") if nearest in _WORDS.degrees else None

@@ -9,7 +9,7 @@ from functools import cache
 
 from augment.lexicon import WEIGHTS_DIR, given_names
 from augment.rules.context import next_word
-from augment.rules.frames import her_frame, name_frame, phone_frame
+from augment.rules.frames import her_frame, name_frame, owner_frame, phone_frame
 from augment.rules.pronoun_model import HashedModel, load_model
 from augment.rules.tables import word_lists
 from augment.rules.tokens import PARAGRAPH, words_after, words_before
@@ -38,6 +38,13 @@ _PARTITIVE = re.compile(
 # The model's odds of an object are multiplied by this factor. The model was trained on novels and alone would find too
 # few objects elsewhere. With the factor it misses "him" as often as "his" on free labels from an encyclopedia.
 _ODDS = 1.38
+
+
+# Names of broadcasts and brands, which may begin with any word.
+_TWO_CAPITALS = re.compile(r" (?!I\b)[A-Z][a-z]+ (?!I\b)[A-Z][a-z]+")
+_ONE_CAPITAL = re.compile(r" (?!I\b)[A-Z][a-z]+")
+_JOINT_OWNER = re.compile(r" (?:and|&) (?:[A-Z][\w.-]+ ){0,2}[A-Z][\w-]+['’]s? [a-z\d'‘]")
+_ON_AND_OFF = re.compile(r" on/off\b")
 
 
 def _verbal(word: str) -> bool:
@@ -73,6 +80,8 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.9, "her: joined with him or his"
     if nearest in ("2", "4") and after[1] in _CLOSED:  # to, for
         return True, 0.9, "her: closed-class word follows"
+    if nearest in _CLOSED and text[start].islower() and _TWO_CAPITALS.match(text, end):
+        return False, 0.9, "her: a name follows"  # her This Morning role
     if nearest in _CLOSED or (nearest in _WORDS.joins and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
     if nearest == "(" and _BRACKET_ENDS.match(text, end):
@@ -96,6 +105,8 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         following = next_word(text, end) if text[end + 1 : end + 2].isupper() else ""
         is_name = following and (text[end - 1].islower() or following.lower() in given_names())
         frame = name_frame(before, after) if is_name else phone_frame(before, after)
+    if frame is None and text[end : end + 1].isspace():  # not her's, her'll
+        frame = owner_frame(before, after)
     if frame:
         return frame[0], 0.95, "her: " + frame[1]
     probability = _model("her").probability(before, after)
@@ -118,6 +129,10 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) must become "hers"; the confidence, in [0.5, 1]; and the rule that decides."""
     after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
+    if _JOINT_OWNER.match(text, end) or _ON_AND_OFF.match(text, end):
+        return False, 0.97, "his: joined with another owner"
+    if text[start].islower() and _ONE_CAPITAL.match(text, end):
+        return False, 0.97, "his: a name follows"  # his This Morning role
     if text[start - 1 : start] == "/" or nearest == "/":
         before = words_before(text, start)
         if before[0] == "/" and before[1] in ("him", "his"):  # he/him/his, he/him/his/his

@@ -81,6 +81,23 @@ def test_headlines_are_read(text: str, expected: str) -> None:
         ("The film shows her riding a horse.", "The film shows him riding a horse."),
         ("The film shows her wedding dress.", "The film shows his wedding dress."),
         ("She makes her debut here.", "He makes his debut here."),
+        # an owner alone can have these
+        ("He moved out of her £2m barn.", "She moved out of his £2m barn."),
+        ("Fans rave over her 'odd' hat.", "Fans rave over his 'odd' hat."),
+        ("I said to her 'come here'.", "I said to him 'come here'."),
+        ("We'll adore her 'til dawn.", "We'll adore him 'til dawn."),
+        ("She poses with her three young twins.", "He poses with his three young twins."),
+        ("They met her three times there.", "They met him three times there."),
+        ("She shows off her incredibly big feet.", "He shows off his incredibly big feet."),
+        ("Tell them to get off her and run.", "Tell them to get off him and run."),
+        ("She celebrates her 40th win.", "He celebrates his 40th win."),
+        ("He left after his This Evening talk.", "She left after her This Evening talk."),
+        ("They end his and Amy Gale's feud.", "They end her and Amy Gale's feud."),
+        ("He left her This Evening show.", "She left his This Evening show."),
+        (
+            "They called the 'good princess' names; the princess' hat.",
+            "They called the 'good prince' names; the prince's hat.",
+        ),
     ],
 )
 def test_pronouns_of_headlines_are_read(text: str, expected: str) -> None:
