@@ -1,16 +1,19 @@
 """What a resumed run may change: also where its models, tokenizer and lexicon are, but not what they are."""
 
 import copy
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.models.identity import model_fingerprint
 from distill.models.loading import load_tokenizer
 from distill.models.run_models import tokenizer_fingerprint
+from distill.models.student import read_settings
 from distill.run.differences import differences_of
 from distill.settings import to_dict, validate
 
@@ -59,6 +62,26 @@ def test_a_model_or_tokenizer_may_move_but_not_change(moved, tiny_model, tokeniz
         (line,) = differences_of(before, settings(path, key, None))
         assert line == f"{key}: {str(folder)!r} there, {path!r} now"
     assert differences_of(settings(folder, key, {"data": {}}), settings("old/model", key, None)) != []
+
+
+def test_settings_of_a_student_may_move_but_not_change(moved, tmp_path):
+    """In a file or in the folder of a model, with nested settings and numbers that YAML writes in its own way."""
+    folder, others = moved
+    own = json.loads((folder / "config.json").read_text())
+    own |= {"layer_norm_epsilon": 1e-05, "id2label": {"0": "no"}, "summary_first_dropout": 0, "prefix": None}
+    for place in (folder, tmp_path / "new" / "model"):
+        (place / "config.json").write_text(json.dumps(own))
+    provenance = yaml.safe_load(yaml.safe_dump({"student": read_settings(str(folder))}))
+    before = settings(folder, "student.config", provenance)
+    for path in (*others, "old/model/config.json"):
+        for known in (None, {"student": read_settings(path)}):
+            assert differences_of(before, settings(path, "student.config", known)) == []
+    (tmp_path / "new" / "model" / "config.json").write_text(json.dumps(own | {"id2label": {"0": "yes"}}))
+    for path in ("new/model", "nowhere/model"):
+        (line,) = differences_of(before, settings(path, "student.config", None))
+        assert line == f"student.config: {str(folder)!r} there, {path!r} now"
+    changed = differences_of(before, settings("new/model", "student.config", {"student": read_settings("new/model")}))
+    assert "provenance.student.id2label.0: 'no' there, 'yes' now" in changed
 
 
 def test_a_lexicon_may_move_but_not_change(tmp_path, monkeypatch):
