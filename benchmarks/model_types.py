@@ -26,11 +26,12 @@ from augment.command_line import exit_code
 from distill.files import write_text
 from distill.models.document_mask import mask_documents
 from distill.models.loading import load_causal_lm
+from distill.models.sizes import num_positions
 from distill.models.student import student_from_layers
 
 SETTINGS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-NUM_IDS, NUM_LAYERS, START_ID = 96, 4, 1
+NUM_LAYERS, NUM_POSITIONS, START_ID = 4, 64, 1
 SUBSETS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 PAGE = """# Model types
 
@@ -171,7 +172,7 @@ def outcome(model_type: str, folder: Path) -> Outcome:
 def can_mask(model: PreTrainedModel) -> bool:
     """Whether the model's documents can be kept apart; from then on they are."""
     try:
-        mask_documents(model, START_ID)
+        mask_documents(model, START_ID, num_positions(model) or NUM_POSITIONS)
     except ValueError as error:
         one_line(error)
         return False

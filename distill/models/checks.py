@@ -123,14 +123,20 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
         )
 
 
-def check_document_mask(model: PreTrainedModel, start_id: int) -> None:
-    """Raise ValueError unless a document reads as if it stood alone in its row. start_id: before each document."""
+def check_document_mask(model: PreTrainedModel, start_id: int, seq_len: int) -> None:
+    """Raise ValueError unless a document reads as if it stood alone in its row of at most `seq_len` tokens.
+
+    start_id: before each document. A second look gives the document before it the row's last positions: some models
+    change how they read all positions with the largest one.
+    """
     with probing(model, "data.mask_documents = true"):
         probe = probe_ids(model)
         half = probe.shape[1] // 2
         probe[probe == start_id] = (start_id + 1) % num_ids_of(model)
         probe[:, [0, half]] = start_id
-        alone = _stands_alone(model, probe, slice(half, None), slice(0, half))
+        place, before = torch.arange(probe.shape[1], device=probe.device), slice(0, half)
+        far = torch.where(place < half, max(seq_len, probe.shape[1]) - half + place, place - half)[None]
+        alone = all(_stands_alone(model, probe, slice(half, None), before, ids) for ids in (None, far))
     if not alone:
         raise ValueError(
             f"data.mask_documents = true, but {type(model).__name__} ({model.config.model_type}) still reads across "
@@ -141,13 +147,15 @@ def check_document_mask(model: PreTrainedModel, start_id: int) -> None:
 # -- what a state depends on ------------------------------------------------------------------------------------------
 
 
-def _stands_alone(model: PreTrainedModel, ids: Tensor, own: slice, others: slice) -> bool:
+def _stands_alone(
+    model: PreTrainedModel, ids: Tensor, own: slice, others: slice, position_ids: Tensor | None = None
+) -> bool:
     """Whether the states of the tokens at `own` are those of these tokens alone, whatever is at `others`."""
     changed = ids.clone()
     changed[:, others] = ids[:, others].flip(1)
     with torch.no_grad():
         alone = last_states(model, ids[:, own]).float()
-        together = [last_states(model, row)[:, own].float() for row in (ids, changed)]
+        together = [last_states(model, row, position_ids)[:, own].float() for row in (ids, changed)]
     half = model.dtype in (torch.float16, torch.bfloat16)
     for states in together:
         change = (states - alone).norm(dim=-1).median() / alone.norm(dim=-1).mean()

@@ -21,8 +21,9 @@ def document_positions(input_ids: Tensor, start_id: int) -> Tensor:
     return places - starts.cummax(1).values
 
 
-def mask_documents(model: PreTrainedModel, start_id: int) -> None:
-    """Let a model read each document of a row as if it stood alone, from now on (changes the model in place).
+def mask_documents(model: PreTrainedModel, start_id: int, seq_len: int) -> None:
+    """Let a model read each document of a row of at most `seq_len` tokens as if it stood alone, from now on (changes
+    the model in place).
 
     When position ids restart within a row, transformers (from 5.0 on) concludes that documents are packed, and
     restricts causal attention to each of them. Not every model does: raises ValueError if this one still reads across
@@ -35,4 +36,4 @@ def mask_documents(model: PreTrainedModel, start_id: int) -> None:
         return arguments, keywords
 
     model.base_model.register_forward_pre_hook(add_positions, with_kwargs=True)
-    check_document_mask(model, start_id)
+    check_document_mask(model, start_id, seq_len)

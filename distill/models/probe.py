@@ -38,9 +38,10 @@ def in_one_line(error: Exception) -> str:
     return textwrap.shorten(str(error), 400, placeholder=" ...")
 
 
-def last_states(model: PreTrainedModel, ids: Tensor) -> Tensor:
-    """The last hidden states [B, T, H], read as in training."""
-    return model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+def last_states(model: PreTrainedModel, ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+    """The last hidden states [B, T, H], read as in training. position_ids: if they are not the usual ones."""
+    positions = {} if position_ids is None else {"position_ids": position_ids}
+    return model.base_model(input_ids=ids, use_cache=False, **positions).last_hidden_state
 
 
 def probe_ids(model: PreTrainedModel) -> Tensor:

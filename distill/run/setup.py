@@ -65,7 +65,7 @@ def set_up(config: RunConfig) -> Setup:
     blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids)
     if config.data.mask_documents:
         for model in filter(None, (models.teacher, models.student)):
-            mask_documents(model, prefix_ids[0])
+            mask_documents(model, prefix_ids[0], config.data.seq_len)
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if warning := warmup_warning(config.optim, schedule.max_steps):
         accelerator.print(warning)

@@ -175,11 +175,27 @@ def test_whatever_happens_during_a_look_is_one_line(model_type):
 )
 def test_a_model_that_reads_across_documents_cannot_mask_them(model_type, settings):
     with pytest.raises(ValueError, match=rf"^data.mask_documents = true, but \w+ \({model_type}\) still reads"):
-        mask_documents(build(model_type, **settings), 7)
+        mask_documents(build(model_type, **settings), 7, 32)
 
 
 @pytest.mark.parametrize(("model_type", "settings"), [("mixtral", EXPERTS), ("gpt_neox", {}), ("phi", {})])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_model_that_masks_documents_may(model_type, settings, dtype):
     for start_id in (0, 7, 299):
-        mask_documents(build(model_type, dtype, **settings), start_id)
+        mask_documents(build(model_type, dtype, **settings), start_id, 32)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "rope"),
+    [
+        ("llama", {"rope_type": "dynamic", "factor": 4.0}),
+        ("phi3", {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4}),
+    ],
+)
+def test_a_model_that_reads_all_positions_by_the_largest_one_cannot_mask_documents_of_long_rows(model_type, rope):
+    rope |= {"rope_theta": 10_000.0, "original_max_position_embeddings": 16}
+    settings = {"num_key_value_heads": 1, "max_position_embeddings": 16 if model_type == "llama" else 64}
+    settings |= {"rope_parameters": rope} | ({"original_max_position_embeddings": 16} if model_type == "phi3" else {})
+    mask_documents(build(model_type, **settings), 7, 16)
+    with pytest.raises(ValueError, match=r"still reads across the borders of documents"):
+        mask_documents(build(model_type, **settings), 7, 40)

@@ -25,7 +25,7 @@ def test_a_document_reads_as_if_it_stood_alone(architecture, tiny_model):
 
     alone = torch.cat([read(FIRST), read(SECOND), read([1, 2])])
     unmasked = read(FIRST + SECOND)
-    mask_documents(model, START)
+    mask_documents(model, START, 64)
     together = model.base_model(input_ids=torch.tensor([FIRST + SECOND, [1, 2, *SECOND, *SECOND]]), use_cache=False)
     torch.testing.assert_close(together.last_hidden_state[0], alone[:8])
     torch.testing.assert_close(together.last_hidden_state[1, :5], torch.cat([alone[8:], alone[5:8]]))

@@ -150,7 +150,7 @@ def compare_masks(model, folder):
     """The documents of a row against each one alone, read by a model without masks."""
     masked = load_causal_lm(str(folder))
     try:
-        mask_documents(masked, START_ID)
+        mask_documents(masked, START_ID, IDS.shape[1])
     except ValueError as error:
         one_line(error)
         return
