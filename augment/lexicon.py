@@ -136,7 +136,7 @@ def read_terms(path: Path, tier: str) -> list[TermPair]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     pairs: list[TermPair] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: a note may hold U+2028
         header = not pairs and line.startswith("masculine\tfeminine")
         if not line.strip() or line.startswith("#") or header:
             continue

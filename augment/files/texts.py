@@ -261,7 +261,7 @@ def _placed(where: object, raw: bytes) -> str:
 
 
 def _read_jsonl(file: Path, stream: BinaryIO, text_field: str, field_setting: str) -> Iterator[str]:
-    for number, line in enumerate(stream, 1):
+    for number, line in enumerate(_lines(stream), 1):
         if not line.strip():
             continue
         try:

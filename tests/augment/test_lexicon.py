@@ -59,8 +59,11 @@ def test_user_file_extends_wins_or_replaces(tmp_path: Path) -> None:
     assert ("guy", "girl") in extended
     assert ("guy", "gal") not in extended
     assert ("he", "she") in extended
-    replaced = load_lexicon(path=own, extend=False)
-    assert [(p.masculine, p.feminine) for p in replaced.pairs] == [("guy", "girl"), ("wizard", "witch")]
+    for end in ("\n", "\r\n", "\r"):  # U+2028 ends no line
+        lines = ("masculine\tfeminine", "# one\u2028note", "guy\tgirl", "wizard\twitch\tpair\ta\u2028note", "")
+        own.write_bytes(end.join(lines).encode())
+        replaced = load_lexicon(path=own, extend=False)
+        assert [(p.masculine, p.feminine) for p in replaced.pairs] == [("guy", "girl"), ("wizard", "witch")]
 
 
 @pytest.mark.parametrize(

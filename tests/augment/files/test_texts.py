@@ -95,6 +95,18 @@ def test_carriage_returns_end_the_lines_of_a_file_without_line_feeds(tmp_path: P
         assert list(read_texts(file)) == texts
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_end_where_any_system_ends_a_line_and_nowhere_else(tmp_path: Path, end: str) -> None:
+    texts = ["One\u2028still\x85one.", "Two\r\nlines."]
+    file = tmp_path / "x.jsonl"
+    rows = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    file.write_bytes((end.join([*rows, "", rows[0]]) + end).encode())
+    assert list(read_texts(file)) == [*texts, texts[0]]
+    file.write_bytes((end.join([*rows, "{"]) + end).encode())
+    with pytest.raises(ValueError, match=r"x.jsonl:3 is not JSON"):
+        list(read_texts(file))
+
+
 @pytest.mark.parametrize(
     ("raw", "remedy"),
     [
