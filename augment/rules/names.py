@@ -27,6 +27,7 @@ _PERSONS_BEFORE_NAMES = _WORDS.persons_before_names | {
     "first lady",
     "first gentleman",
 }
+_OF_A_SHOW = re.compile(r" (?:vet|veteran|star|alum|alumn[ai]|contestant|host|fan|franchise|finale|villain)s?\b")
 _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother grandfather")
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| [Aa]nd|,? &) \Z")
@@ -83,7 +84,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name"
     if term.word not in _WORDS.addresses and _in_quoted_title(text, start, end):
         return "name of a work"
-    if term.word in _WORDS.brands:
+    if term.word in _WORDS.brands or (term.word in _WORDS.shows and _OF_A_SHOW.match(text, end)):
         return "name"
     if term.word in SEXES:
         return "name" if capital_next and run_ends_in_institution(text, end) else None

@@ -42,9 +42,8 @@ _ODDS = 1.38
 
 # Names of broadcasts and brands, which may begin with any word.
 _TWO_CAPITALS = re.compile(r" (?!I\b)[A-Z][a-z]+ (?!I\b)[A-Z][a-z]+")
-_ONE_CAPITAL = re.compile(r" (?!I\b)[A-Z][a-z]+")
-_JOINT_OWNER = re.compile(r" (?:and|&) (?:[A-Z][\w.-]+ ){0,2}[A-Z][\w-]+['’]s? [a-z\d'‘]")
-_ON_AND_OFF = re.compile(r" on/off\b")
+_NAMED_OR_ON_OFF = re.compile(r" (?:(?!I\b)[A-Z][a-z]+|on/off\b)")
+_JOINT_OWNER = re.compile(r" and (?:[A-Z][\w.-]+ ){0,2}[A-Z][\w-]+['’]s? [a-z\d'‘]")
 
 
 def _verbal(word: str) -> bool:
@@ -129,10 +128,10 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) must become "hers"; the confidence, in [0.5, 1]; and the rule that decides."""
     after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
-    if _JOINT_OWNER.match(text, end) or _ON_AND_OFF.match(text, end):
+    if nearest in _JOINTS and _JOINT_OWNER.match(text, end):
         return False, 0.97, "his: joined with another owner"
-    if text[start].islower() and _ONE_CAPITAL.match(text, end):
-        return False, 0.97, "his: a name follows"  # his This Morning role
+    if nearest in _ABSOLUTE and text[start].islower() and _NAMED_OR_ON_OFF.match(text, end):
+        return False, 0.97, "his: noun follows"  # his This Morning role, his on/off flatmate
     if text[start - 1 : start] == "/" or nearest == "/":
         before = words_before(text, start)
         if before[0] == "/" and before[1] in ("him", "his"):  # he/him/his, he/him/his/his

@@ -27,7 +27,8 @@ _PLACE_AFTER = re.compile(
 )
 _OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
 _ALBUM = re.compile(
-    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad)\b"
+    r" (?:albums?|songs?|singles?|fans?|concerts?|tours?|tracks?|records?|tribute|hits?|lyrics|pub|gig|ballad"
+    r"|anthems?)\b"
 )
 _PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
 _JOINING = frozenset({"and", "or"})

@@ -99,7 +99,9 @@ def miss(text: str, start: int, end: int) -> Decision:
         is_verb = token[:1].isupper() and (token[:-1].lower() in _MISSERS or token[-4:-1] in ("'ll", "’ll"))
         if is_verb or next_word(text, end).capitalize() in _MISSED:
             return None
-        if token == "to " and headline(text, start):  # Cole Set to Miss Opener, but bowed to Miss Hill
+        if plain(token) == "Little" or (
+            token == "to " and headline(text, start)
+        ):  # Cole Set to Miss Opener, but bowed to Miss Hill
             return None
         if source.isupper() and not next_word(text, end)[:2].isupper():
             return None

@@ -49,6 +49,8 @@ from augment.swap import swap
         ("LAD: 80% narrow. LAD was stented, he slept.", "LAD: 80% narrow. LAD was stented, she slept."),
         ("MOM 30 ml was given to him.", "MOM 30 ml was given to her."),
         ("You go, girl! She won.", "You go, girl! He won."),
+        ("Bachelorette star Amy lost her bachelor.", "Bachelorette star Amy lost his bachelorette."),
+        ("Little Miss Sulky found her dog.", "Little Miss Sulky found his dog."),
         ("Mum And Daughters Sing In The Park", "Dad And Sons Sing In The Park"),
         ("My Smith And Sons Loaf Fed Her Well", "My Smith And Sons Loaf Fed Him Well"),
         ("A Mother-Daughter Trip On An All-Male Boat", "A Father-Son Trip On An All-Female Boat"),
