@@ -1,7 +1,7 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
 from augment.rules import capitals, guards, names, titled_names, topics, vocatives
-from augment.rules.context import QUOTES
+from augment.rules.context import QUOTES, next_word
 from augment.rules.scan import Candidate
 from augment.rules.tables import word_set
 
@@ -10,6 +10,8 @@ _SPECIES = word_set("man woman")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
 _STOPS = frozenset("." + quote for quote in QUOTES)
+_CROWNED = word_set("king queen prince princess")
+_CONSORTS = word_set("mother father consort dowager regnant regent bee ant wasp")
 _SPOKEN_OF = ("name", "mankind")
 _SPOKEN_OF_FIRST = ("name without a determiner", "sex of an animal")
 
@@ -51,5 +53,7 @@ def pronouns_follow(text: str, start: int, end: int, candidate: Candidate, reaso
     term = candidate.term
     if term.gender == "-":
         return False
+    if reason == "fixed phrase":
+        return term.word in _CROWNED and next_word(text, end).lower() in _CONSORTS
     spoken_of = (reason in _SPOKEN_OF and term.word in _SINGULAR) or reason in _SPOKEN_OF_FIRST
     return term.use == "kept" or (spoken_of and names.opens_sentence(text, start, end))

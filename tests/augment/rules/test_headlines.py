@@ -83,6 +83,8 @@ def test_headlines_are_read(text: str, expected: str) -> None:
         ("The film shows her riding a horse.", "The film shows him riding a horse."),
         ("The film shows her wedding dress.", "The film shows his wedding dress."),
         ("She makes her debut here.", "He makes his debut here."),
+        ("The queen mother fed her dogs.", "The queen mother fed her dogs."),
+        ("The prince regent sold his crown. His foe left.", "The prince regent sold his crown. Her foe left."),
         # an owner alone can have these
         ("He moved out of her £2m barn.", "She moved out of his £2m barn."),
         ("Fans rave over her 'odd' hat.", "Fans rave over his 'odd' hat."),
