@@ -21,7 +21,14 @@ _ENDS_OR_TO = _ENDS | {"to"}
 _LETTING = word_set("let make help")
 _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
 _DAYS = _WORDS.days | _WORDS.holidays
-_COUNTING = frozenset({"every", "all", "then", "last"}) | _WORDS.spans | _WORDS.quantities | _DAYS | _WORDS.some
+_COUNTING = (
+    frozenset({"every", "all", "then", "last"})
+    | _WORDS.several
+    | _WORDS.spans
+    | _WORDS.quantities
+    | _DAYS
+    | _WORDS.some
+)
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
 _QUOTES = frozenset("\"“”‘’'")
 _SINGLE_QUOTES = frozenset("‘'")  # of headlines; in double ones speech may follow "to her"
@@ -85,6 +92,8 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return True, "adverb of time"
     if nearest[:1].isdigit() and second in _WORDS.spans and after[2] == "of" and before in _WORDS.of_her_years:
         return False, "years of something"
+    if nearest in _WORDS.several and (second == "times" or after[2] == "ago"):
+        return True, "adverb of time"
     if nearest in _WORDS.spans and before in _WORDS.taking and second in _ENDS_OR_TO:
         return True, "second object"
     if nearest in _WORDS.quantities and verb in _WORDS.paid and (second in _ENDS_OR_TO or second == "of"):

@@ -26,6 +26,7 @@ _BRACKET_ENDS = re.compile(r" \([^()\n]{1,40}\)\s*(?:[^\w\s'’\"]|\Z)")
 _STRETCHED = re.compile(
     r"so{2,}|to{3,}|no{2,}|(?:ha|he|hi|ah|ja){2,}[ha]?|l+o+l+|lma+o+|x+|mu+ch+|ple+a+s+e+|wh?y+|omg+"
 )
+_TAGGED = re.compile(r" [#@]\w+(?:['’!]| [a-zA-Z])")  # his #wife left, his @bank account
 _COUNTERPART = {"him": True, "his": False}
 # Before a slash: whether the "her" behind it is an object.
 _LISTED = {"him": True, "she": True, "them": True, "me": True, "his": False, "her": False, "their": False, "my": False}
@@ -83,6 +84,8 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.9, "her: a name follows"  # her This Morning role
     if nearest in _CLOSED or (nearest in _WORDS.joins and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
+    if after[1] in _WORDS.slang and nearest.isalpha():  # told her lazy ass
+        return False, 0.9, "her: noun of slang follows"
     if nearest == "(" and _BRACKET_ENDS.match(text, end):
         return True, 0.9, "her: a bracket follows"
     if _STRETCHED.fullmatch(nearest):
@@ -146,6 +149,8 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.9, "his: closed-class word follows"
     if nearest == "after" and after[1] in _WORDS.later:  # his after years
         return False, 0.97, "his: noun follows"
+    if nearest == PARAGRAPH and _TAGGED.match(text, end) and words_before(text, start)[0] not in _WORDS.before_absolute:
+        return False, 0.9, "his: a handle or hashtag follows"
     if nearest in _ABSOLUTE:
         return True, 0.97, "his: closed-class word follows"
     if nearest in _WORDS.participles and after[1].isalpha() and after[1] not in _WORDS.after_participle:

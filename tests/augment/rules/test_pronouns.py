@@ -32,6 +32,14 @@ def reading(text: str) -> bool:
     [
         ("I saw <her>.", True),
         ("I saw <her> car.", False),
+        ("I met <her> several years ago.", True),
+        ("I met <her> several brothers.", False),
+        ("The noise keeps <her> toned down.", True),
+        ("Remember <her> selling the bikes?", True),
+        ("watch <her> blame the dog", True),
+        ("nobody likes <her> lazy ass cat", False),
+        ("find <her> cause imma need a lift", True),
+        ("we give <her> props for that", True),
         ("Ask <her> if it's true.", True),
         ("<Her> own house", False),
         ("I was mean to <her> rn and I regret it", True),
@@ -160,6 +168,8 @@ def test_her(text: str, expected: bool) -> None:
         ("he/him/<his>/his/himself", False),
         ("he/<his>", False),
         ("<his> or her", False),
+        ("We cheered for <his> #team today", False),
+        ("That bike of <his> #cycling", True),
     ],
 )
 def test_his(text: str, expected: bool) -> None:
