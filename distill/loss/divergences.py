@@ -20,15 +20,16 @@ def kl(p: Tensor, q: Tensor) -> Tensor:
     return (p - q).mul_(p.exp()).sum(-1)
 
 
-def entropy(logprobs: Tensor) -> Tensor:
-    """The entropy [...], in nats, of log-probabilities [..., V]."""
-    return -logprobs.exp().mul_(logprobs).sum(-1)
+def entropy(logprobs: Tensor, probs: Tensor) -> Tensor:
+    """The entropy [...], in nats, of log-probabilities [..., V] and their probabilities."""
+    return -(probs * logprobs).sum(-1)
 
 
-def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple[Tensor, Tensor]:
+def divergence(target: Tensor, target_probs: Tensor, student: Tensor, kind: str, beta: float) -> tuple[Tensor, Tensor]:
     """The divergence [...] in nats between log-probabilities [..., V], and its gradient [..., V].
 
-    The gradient is with respect to the logits whose log-softmax `student` is, and overwrites `student`.
+    target_probs: the target's probabilities. The gradient is with respect to the logits whose log-softmax `student` is,
+    and overwrites `student`.
 
     forward_kl: KL(target || student). reverse_kl: KL(student || target).
     jsd: the generalised Jensen-Shannon divergence, beta KL(target || m) + (1 - beta) KL(student || m) with
@@ -39,9 +40,8 @@ def divergence(target: Tensor, student: Tensor, kind: str, beta: float) -> tuple
     softmax it becomes s (g - sum s g), where a constant cancels.
     """
     if kind == "forward_kl":  # g = -q / s
-        q = target.exp()
-        values = (target - student).mul_(q).sum(-1)
-        return values, student.exp_().sub_(q)
+        values = (target - student).mul_(target_probs).sum(-1)
+        return values, student.exp_().sub_(target_probs)
     if kind == "reverse_kl":  # g = log(s / q)
         ratio = student - target
         values = kl(student, target)

@@ -170,14 +170,15 @@ def _chunk_terms(
     teacher_logits = None if teacher is None else teacher.logits(chunk.teacher_rows)
     num_rows = labels.shape[1]
     step = num_rows if logits.device.type != "cpu" else max(1, CACHED_VALUES // logits.shape[-1])
+    gradients = student.gradient_buffer(logits)
     stacked = []
     for few in (slice(start, start + step) for start in range(0, num_rows, step)):
         few_logits = logits[:, few]
         few_teacher = None if teacher_logits is None else teacher_logits[:, few]
         terms, gradient = terms_and_gradient(few_logits, few_teacher, labels[:, few], chunk, objective)
         stacked.append(torch.stack(terms))
-        torch.mul(gradient, mantissa, out=few_logits)  # the logits are no longer needed
-    student.add_gradient(chunk.student_rows, logits)
+        torch.mul(gradient, mantissa, out=gradients[:, few])  # the logits are no longer needed
+    student.add_gradient(chunk.student_rows, gradients)
     return torch.cat(stacked, dim=-1)
 
 
@@ -198,20 +199,21 @@ def terms_and_gradient(
         pairing, pairing_gradient = _pairing(logits, objective)
         gradients.append((pairing_gradient, loss.pairing_weight))
     if teacher_logits is not None:
-        logprobs = teacher_logits.div_(loss.temperature).log_softmax(-1)
+        logprobs = _soften(teacher_logits, loss.temperature).log_softmax(-1)
         own = logprobs[: len(logits)]
         partner = logprobs.flip(0) if len(own) == 2 else logprobs[-1:]
         target = make_target(own, partner if group.has_partner else None, objective.perturbation, objective.classes)
-        target_entropy = entropy(target)
+        target_probs = target.exp()
+        target_entropy = entropy(target, target_probs)
         if loss.temperature != 1:
-            softened = logits.div_(loss.temperature).log_softmax(-1)
+            softened = _soften(logits, loss.temperature).log_softmax(-1)
         else:  # the divergence overwrites it, and the cross-entropy still needs `student`
             softened = student.clone() if loss.ce_weight > 0 else student
         if loss.counterpart_weight > 0:
             assert objective.classes is not None
             counterpart, counterpart_gradient = counterpart_divergence(target, softened, objective.classes)
             class_gradients.append((counterpart_gradient, loss.counterpart_weight * loss.temperature))
-        kd, kd_gradient = divergence(target, softened, loss.divergence, loss.beta)
+        kd, kd_gradient = divergence(target, target_probs, softened, loss.divergence, loss.beta)
         gradients.append((kd_gradient, loss.kd_weight * loss.temperature))  # tau^2 of the loss, 1 / tau of the logits
     if loss.ce_weight > 0:
         if not loss.ce_counterparts:
@@ -226,6 +228,11 @@ def terms_and_gradient(
         gradient.index_add_(-1, objective.classes.ids, class_gradient, alpha=weight)
     terms = LossTerms(kd, ce, pairing, counterpart, target_entropy, hidden=zero, num_tokens=torch.ones_like(zero))
     return terms, gradient
+
+
+def _soften(logits: Tensor, temperature: float) -> Tensor:
+    """Logits divided by the temperature; overwritten."""
+    return logits if temperature == 1 else logits.div_(temperature)
 
 
 def _pairing(logits: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
@@ -243,7 +250,8 @@ def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Te
     if not gradients:
         return torch.zeros_like(like)
     (total, weight), *others = gradients
-    total.mul_(weight)
+    if weight != 1:  # a pass over all of it
+        total.mul_(weight)
     for gradient, weight in others:
         total.add_(gradient, alpha=weight)
     return total

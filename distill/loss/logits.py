@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from distill.loss.matmul import bfloat16_matmul
+from distill.loss.matmul import bfloat16_matmul, multiplies_into_float32
 
 CHUNK_BYTES_CPU, CHUNK_BYTES_GPU = 2**26, 2**29  # of each model's logits
+ROW_MULTIPLE = 64  # values; tensor cores read rows that begin at multiples of 16 bytes, and 50,257 values are not
 
 
 class LazyLogits(NamedTuple):
@@ -30,7 +31,7 @@ class ChunkedLogits:
     """Computes the logits of some rows at a time, and takes their gradient back to hidden states and output layer.
 
     rounding: the type to which the operands of matrix products are rounded, or None. All results are float32 (float64
-    if the hidden states are float64).
+    if the hidden states are float64). A device that cannot multiply rounded operands into float32 does not round them.
     """
 
     def __init__(self, source: LazyLogits, rounding: torch.dtype | None) -> None:
@@ -39,12 +40,16 @@ class ChunkedLogits:
         self.rounding = rounding
         self.dtype = torch.promote_types(hidden.dtype, torch.float32)
         on_cpu = hidden.device.type == "cpu"
-        self.operand_dtype = self.dtype if on_cpu or rounding is None else rounding  # a CPU rounds within the product
+        rounds = not on_cpu and rounding is not None and multiplies_into_float32(rounding, hidden.device)
+        self.operand_dtype = rounding if rounds and rounding else self.dtype  # a CPU rounds within the product
         self.weight = weight.to(self.operand_dtype)
         self.bias = None if bias is None else bias.to(self.dtype)
         bytes_per_row = len(weight) * self.dtype.itemsize
         self.rows_per_chunk = max(2, (CHUNK_BYTES_CPU if on_cpu else CHUNK_BYTES_GPU) // bytes_per_row)
         self.buffer = hidden.new_empty(0, len(weight), dtype=self.dtype)
+        self.rounded_buffer = hidden.new_empty(
+            0, -(-len(weight) // ROW_MULTIPLE) * ROW_MULTIPLE, dtype=self.operand_dtype
+        )
         self.hidden_gradient: Tensor | None = None
         self.weight_gradient: Tensor | None = None
         self.bias_gradient: Tensor | None = None
@@ -67,10 +72,22 @@ class ChunkedLogits:
             flat += self.bias
         return flat.view(*rows.shape, -1)
 
+    def gradient_buffer(self, logits: Tensor) -> Tensor:
+        """Where to write the gradient of `logits` [..., V], in the type in which products read it.
+
+        That is `logits` itself, or, if products read rounded operands, another buffer: so each value is rounded once.
+        """
+        if self.operand_dtype == self.dtype:
+            return logits
+        num_rows = logits[..., 0].numel()
+        if len(self.rounded_buffer) < num_rows:
+            self.rounded_buffer = self.rounded_buffer.new_empty(num_rows, self.rounded_buffer.shape[1])
+        return self.rounded_buffer[:num_rows, : logits.shape[-1]].view(logits.shape)
+
     def add_gradient(self, rows: Tensor, gradient: Tensor) -> None:
         """Add the gradient [..., V] of the logits of rows [...] to those of hidden states and output layer.
 
-        Each row may come once only: its hidden state's gradient is set, not summed.
+        gradient: in `gradient_buffer`. Each row may come once only: its hidden state's gradient is set, not summed.
         """
         flat, index = gradient.flatten(0, -2), rows.flatten()
         if self.hidden_gradient is not None:
@@ -78,7 +95,7 @@ class ChunkedLogits:
         if self.weight_gradient is not None:
             self._product(flat.T, self.hidden[index], self.weight_gradient, add=True)
         if self.bias_gradient is not None:
-            self.bias_gradient += flat.sum(0)
+            self.bias_gradient += flat.sum(0, dtype=self.dtype)
 
     def scale_gradients(self, scale: Tensor) -> None:
         """Multiply the gradients by a scalar."""
@@ -89,13 +106,8 @@ class ChunkedLogits:
     def _product(self, a: Tensor, b: Tensor, out: Tensor | None = None, add: bool = False) -> Tensor:
         """a @ b, written into `out` if given; with `add`, added to it."""
         a, b = a.to(self.operand_dtype), b.to(self.operand_dtype)
-        if a.device.type == "cpu":
-            with bfloat16_matmul(self.rounding == torch.bfloat16):
-                return torch.addmm(out, a, b, out=out) if add else torch.mm(a, b, out=out)  # type: ignore[arg-type]
-        if self.rounding is None:
-            product = torch.mm(a, b)
-        elif a.device.type == "cuda":
-            product = torch.mm(a, b, out_dtype=self.dtype)
-        else:  # only CUDA has out_dtype; other devices multiply the rounded operands in float32, which is no faster
-            product = torch.mm(a.to(self.dtype), b.to(self.dtype))
-        return out.add_(product) if add else product  # type: ignore[union-attr]
+        options: Any = {} if self.operand_dtype == self.dtype else {"out_dtype": self.dtype}
+        with bfloat16_matmul(self.rounding == torch.bfloat16):  # this says something to CPUs only
+            if add and out is not None:
+                return torch.addmm(out, a, b, out=out, **options)
+            return torch.mm(a, b, out=out, **options)

@@ -1,9 +1,10 @@
-"""The precision of float32 matrix products on a CPU."""
+"""The precision of matrix products."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
@@ -22,3 +23,17 @@ def bfloat16_matmul(rounded: bool) -> Iterator[None]:
         yield
     finally:
         products.fp32_precision = before
+
+
+@cache
+def multiplies_into_float32(rounding: torch.dtype, device: torch.device) -> bool:
+    """Whether the device multiplies operands of this type into a float32 result. It is tried on a small product.
+
+    CUDA and XPU do; ROCm does from torch 2.10 on.
+    """
+    operand = torch.zeros(16, 16, dtype=rounding, device=device)
+    try:
+        torch.mm(operand, operand, out_dtype=torch.float32)
+    except RuntimeError:
+        return False
+    return True

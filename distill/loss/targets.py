@@ -56,14 +56,13 @@ def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes
     """The distribution of an operation at full strength."""
     if operation == "equalize":  # the geometric mean of p and its own mirror image, without the other view
         assert classes is not None
-        return _geometric_mean(carry(logprobs, logprobs, classes).add_(logprobs))
+        return _mean_with_carried(logprobs, logprobs, classes)
     assert cf_logprobs is not None
     if operation.startswith("equivariant"):
         assert classes is not None
-        carried = carry(cf_logprobs, logprobs, classes)
         if operation == "equivariant_geometric":
-            return _geometric_mean(carried.add_(logprobs))
-        return torch.logaddexp(logprobs, carried) - math.log(2)
+            return _mean_with_carried(cf_logprobs, logprobs, classes)
+        return torch.logaddexp(logprobs, carry(cf_logprobs, logprobs, classes)) - math.log(2)
     if operation == "max":
         return torch.maximum(logprobs, cf_logprobs).log_softmax(-1)
     if operation == "mean":
@@ -80,17 +79,29 @@ def _geometric_mean(total: Tensor) -> Tensor:
     return total.div_(2).log_softmax(-1)
 
 
+def _mean_with_carried(cf_logprobs: Tensor, logprobs: Tensor, classes: GenderClasses) -> Tensor:
+    """log of sqrt(p M p') [..., V], normalised. M p' itself is not written: that would be one more pass over V."""
+    total = logprobs + cf_logprobs
+    at_ids = _carried(cf_logprobs, logprobs, classes) + logprobs.index_select(-1, classes.ids)
+    return _geometric_mean(total.index_copy_(-1, classes.ids, at_ids))
+
+
 def carry(cf_logprobs: Tensor, logprobs: Tensor, classes: GenderClasses) -> Tensor:
     """log M p' [..., V]: the counterfactual view's prediction, brought back into the world of `logprobs` [..., V].
 
     Ids without a counterpart keep p'. Besides the copy this costs O(G) per position.
     """
+    return cf_logprobs.index_copy(-1, classes.ids, _carried(cf_logprobs, logprobs, classes))
+
+
+def _carried(cf_logprobs: Tensor, logprobs: Tensor, classes: GenderClasses) -> Tensor:
+    """log M p' [..., G] at the gendered ids."""
     own = logprobs.index_select(-1, classes.ids)
     own_mass = classes.log_mass(own)
     cf_mass = classes.log_mass(cf_logprobs.index_select(-1, classes.ids))
     within_class = own - own_mass.index_select(-1, classes.class_of)
     received = cf_mass.index_select(-1, classes.partner[classes.class_of])
-    return cf_logprobs.index_copy(-1, classes.ids, received + within_class)
+    return received + within_class
 
 
 def amplify(logprobs: Tensor, gain: float, classes: GenderClasses) -> Tensor:
