@@ -20,6 +20,7 @@ from augment.align import invert
 from distill.data.packing import PairedExample
 
 T = TypeVar("T")
+CPU = torch.device("cpu")
 
 
 class BlockStates(NamedTuple):
@@ -100,27 +101,28 @@ def batches(
     indices: Iterable[list[int]],
     seq_len: int,
     states: Callable[[int], BlockStates] | None = None,
+    device: torch.device = CPU,
 ) -> DataLoader:
     """Load one PairedBatch per list of block indices; index -1 gives a row of padding.
 
-    states: reads the cached states of a block. Iterating raises OSError, naming the file, if a block is damaged.
+    states: reads the cached states of a block. device: where the batches will go; the memory of those for a GPU is
+    pinned. Iterating raises OSError, naming the file, if a block is damaged.
     """
     return DataLoader(
         _Rows(blocks, states),
         batch_sampler=indices,
         collate_fn=partial(_collate_rows, seq_len=seq_len),
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # starting an epoch must not change the random state that dropout draws from
     )
 
 
-def prefetched(items: Iterator[T], num_ahead: int) -> Iterator[T]:
-    """Yield the items in order, while a background thread prepares up to `num_ahead` of them.
+def prefetched(items: Iterator[T], num_ahead: int, device: torch.device = CPU) -> Iterator[T]:
+    """Yield the items in order, while a background thread prepares up to `num_ahead` of them for a device.
 
-    Loading then overlaps with the GPU's work: the main thread waits for the GPU once per step, and once per forward
-    pass, when transformers reads the position ids.
+    Loading then overlaps with the GPU's work.
     """
-    start = partial(torch.cuda.set_device, torch.cuda.current_device()) if torch.cuda.is_available() else None
+    start = partial(torch.cuda.set_device, device) if device.type == "cuda" else None
     with ThreadPoolExecutor(1, initializer=start) as thread:  # the thread pins memory, by default for the first GPU
         pending: deque[Future[T | None]] = deque(thread.submit(next, items, None) for _ in range(num_ahead))
         while (item := pending.popleft().result()) is not None:

@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
+
+from distill.hardware import PATIENCE, computes_on_cpu
 
 CLEAR_ALONE = (ValueError, OSError, RuntimeError, SafetensorError)  # errors whose messages need no type before them
 
@@ -39,7 +40,7 @@ def current_processes() -> Processes:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     # without cpu=True, each of two CPU processes would believe that it is alone
-    state = PartialState(cpu=not torch.accelerator.is_available())
+    state = PartialState(cpu=computes_on_cpu(), timeout=PATIENCE)
     return Processes(state.process_index, state.num_processes)
 
 

@@ -26,6 +26,7 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import num_continuation_tokens
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.task import Failure, Records, Task, Work, tokenizer_hash
+from distill.loss.matmul import exact_float32
 from distill.models.identity import model_fingerprint
 from distill.models.sizes import num_parameters
 
@@ -79,7 +80,7 @@ def evaluate(specs: Sequence[ModelSpec], config: EvalConfig, folder: Path | None
     processes = current_processes()
     tasks, failures = agreed(*plan_tasks(config), processes)
     results = []
-    with ProgressBar(tasks, len(specs), processes) as progress:
+    with exact_float32(), ProgressBar(tasks, len(specs), processes) as progress:
         for spec in specs:
             progress.start_model(spec.label)
             try:

@@ -25,6 +25,25 @@ def bfloat16_matmul(rounded: bool) -> Iterator[None]:
         products.fp32_precision = before
 
 
+def use_exact_float32() -> None:
+    """From now on float32 products of this process are float32 on a GPU too, not TF32, which keeps 10 bits.
+
+    NVIDIA's images turn TF32 on with TORCH_ALLOW_TF32_CUBLAS_OVERRIDE; accelerate does for compiled models.
+    """
+    torch.set_float32_matmul_precision("highest")
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """`use_exact_float32` within this context. The caller's own setting is restored at the end."""
+    before = torch.get_float32_matmul_precision()
+    use_exact_float32()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 @cache
 def multiplies_into_float32(rounding: torch.dtype, device: torch.device) -> bool:
     """Whether the device multiplies operands of this type into a float32 result. It is tried on a small product.

@@ -190,6 +190,8 @@ def _read(accelerator: Accelerator, checkpoint: Path, learner: Learner, seed: in
         else:
             entropy = np.random.SeedSequence([seed, learner.state.step]).generate_state(1)[0]
             set_seed(int(entropy) // 2, device_specific=True)
+    except torch.OutOfMemoryError:  # says nothing about the checkpoint
+        raise
     except (Exception, CheckpointException) as error:
         raise does_not_fit(checkpoint, error) from error
 

@@ -30,14 +30,13 @@ def evaluate_heldout(
     sums = torch.zeros(2, dtype=torch.float64)
     scale = torch.ones((), device=accelerator.device)
     distiller.eval()
-    for batch in batches(blocks.heldout, indices, config.data.seq_len):
+    for batch in batches(blocks.heldout, indices, config.data.seq_len, device=accelerator.device):
         positions = find_positions(batch, both=False, paired=False).to(accelerator.device)
         with accelerator.autocast():
             terms = distiller(batch.to(accelerator.device), positions, scale).sums
         sums += torch.stack([terms.ce, terms.num_tokens]).cpu()
     distiller.train()
-    exact = torch.float32 if accelerator.device.type == "mps" else torch.float64  # MPS has no float64
-    ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device, exact), "sum").tolist()
+    ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device), "sum").tolist()
     return heldout_results(ce_sum / max(num_tokens, 1))
 
 

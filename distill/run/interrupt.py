@@ -66,8 +66,14 @@ class StopRequest:
         if self.at_once and first:
             raise Stopped(number)
 
-    def agreed(self, accelerator: Accelerator) -> int:
-        """The number of a signal that any process has received, or 0. Call on all processes: all get the same."""
+    def agreed(self, accelerator: Accelerator, in_step: int | None = None) -> int:
+        """The number of a signal that any process has received, or 0. Call on all processes: all get the same.
+
+        in_step: what they agreed on in the step that has just ended, or None if it failed. One process needs no step
+        for it; several are asked again only if there is none, because that waits for the device.
+        """
         if accelerator.num_processes == 1:
             return self.received
+        if in_step is not None:
+            return in_step
         return int(accelerator.gather(torch.tensor([self.received], device=accelerator.device)).max())

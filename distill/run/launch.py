@@ -9,13 +9,20 @@ from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator, FullyShardedDataParallelPlugin, PartialState
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast_object_list
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    DistributedType,
+    InitProcessGroupKwargs,
+    broadcast_object_list,
+)
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import PreTrainedModel
 
 from distill.config import RunConfig
+from distill.hardware import PATIENCE, computes_on_cpu
 from distill.loss.distiller import Distiller
+from distill.loss.matmul import use_exact_float32
 from distill.models.reached_weights import reaches_all
 
 T = TypeVar("T")
@@ -29,14 +36,16 @@ def build_accelerator(config: RunConfig) -> Accelerator:
             raise ValueError(
                 f"accelerate is configured for {name}, which is not supported; use configs/accelerate/fsdp2.yaml"
             )
-    on_cpu = not torch.accelerator.is_available()
+    on_cpu = computes_on_cpu()
     fsdp = _fsdp_plugin() if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true" else None
     accelerator = Accelerator(
         cpu=on_cpu,  # without it each CPU process would believe that it is alone
         log_with=list(config.train.trackers) or None,
         project_dir=config.run_dir,
         fsdp_plugin=fsdp,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
+    use_exact_float32()  # building an Accelerator may turn TF32 on
     if fsdp is not None and on_cpu:  # accelerate itself shards on GPUs only
         PartialState._shared_state["distributed_type"] = DistributedType.FSDP  # every later state starts from this one
         accelerator.state.distributed_type, accelerator.state.fsdp_plugin = DistributedType.FSDP, fsdp
@@ -69,6 +78,8 @@ def check_supported(accelerator: Accelerator) -> None:
         )
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise ValueError("accelerate computes in float32 on a CPU, not in fp16; give --mixed_precision no, or bf16")
+    if accelerator.device.type == "mps":
+        raise ValueError("training on Apple's GPU (mps) is not supported: it lacks operations of the loss; give --cpu")
     kind = accelerator.distributed_type.value
     if kind not in SUPPORTED:
         raise ValueError(f"accelerate's distributed_type is {kind}; supported are {', '.join(SUPPORTED)}")
@@ -139,7 +150,9 @@ def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.opt
 
     DDP must look for weights without a gradient if the student sends tokens to experts that have weights of their own.
     """
+    options = {"broadcast_buffers": False, "gradient_as_bucket_view": True}  # training changes no buffer
     if accelerator.num_processes > 1 and not accelerator.is_fsdp2 and not reaches_all(distiller.student):
-        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
+        options["find_unused_parameters"] = True
+    accelerator.ddp_handler = DistributedDataParallelKwargs(**options)
     distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]
     return accelerator.prepare(distiller, optimizer)

@@ -22,23 +22,31 @@ from distill.data.batches import PairedBatch
 from distill.loss.fused import LossTerms
 from distill.loss.positions import Positions, find_positions
 from distill.loss.targets import USES_COUNTERFACTUAL
+from distill.run.interrupt import SIGNALS
 from distill.run.learner import Learner
 
 
 def train_step(
-    accelerator: Accelerator, config: RunConfig, learner: Learner, micro_batches: Sequence[PairedBatch]
+    accelerator: Accelerator,
+    config: RunConfig,
+    learner: Learner,
+    micro_batches: Sequence[PairedBatch],
+    received: int = 0,
 ) -> dict[str, Any]:
     """One optimizer step over this process's micro-batches; returns the step's means over all processes.
 
-    Its metrics are `_means`, loss, grad_norm (before clipping), lr (of this step), and overflowed: whether the loss
+    received: the number of the signal that this process has received, or 0. `signal` is that of any process: it is
+    summed up with everything else, because asking for it alone would be one more wait for the device. The other metrics
+    are `_means`, loss, grad_norm (before clipping), lr (of this step), and overflowed: whether the loss
     scaler skipped the step, as it does in fp16 when a gradient is not finite. Without a scaler, raises
     FloatingPointError when the loss or a gradient is not finite, before that reaches the weights.
     """
     device, model = accelerator.device, learner.model
     scored = [scored_positions(batch, config) for batch in micro_batches]
-    num_tokens = torch.tensor(sum(positions.num_tokens for positions in scored), device=device)
-    num_tokens = accelerator.reduce(num_tokens, "sum").clamp(min=1)
-    scale = accelerator.num_processes / num_tokens
+    num_tokens = sum(positions.num_tokens for positions in scored)
+    counts = torch.tensor([num_tokens, *(received == number for number in SIGNALS)]).to(device, non_blocking=True)
+    counts = accelerator.reduce(counts, "sum")
+    scale = accelerator.num_processes / counts[0].clamp(min=1)
     totals = torch.zeros(1 + 2 * len(LossTerms._fields), device=device)
     for index, (batch, positions) in enumerate(zip(micro_batches, scored, strict=True)):
         # DDP reduces gradients once, after the last micro-batch. FSDP reduces after each: it would hold them whole.
@@ -52,9 +60,11 @@ def train_step(
     if isinstance(grad_norm, DTensor):  # each process holds a part of a sharded student
         grad_norm = grad_norm.full_tensor()
     totals = accelerator.reduce(totals, "sum")
-    loss, *sums, norm = torch.cat([totals, grad_norm.reshape(1)]).tolist()  # the only wait for the device
+    values = torch.cat([totals, grad_norm.reshape(1), counts[1:]]).tolist()  # the only wait for the device
+    (loss, *sums), norm, num_received = values[: len(totals)], values[len(totals)], values[len(totals) + 1 :]
     num_terms = len(LossTerms._fields)
-    metrics = {"loss": loss / accelerator.num_processes}
+    metrics: dict[str, Any] = {"loss": loss / accelerator.num_processes}
+    metrics["signal"] = next((int(number) for number, num in zip(SIGNALS, num_received, strict=True) if num), 0)
     metrics |= _means(LossTerms(*sums[:num_terms]), LossTerms(*sums[num_terms:]))
     _check_finite(metrics, norm, config.optim.grad_norm_limit, has_scaler=accelerator.scaler is not None)
     # accelerate cannot tell us: a fused optimizer's step() runs anyway and skips the update

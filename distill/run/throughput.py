@@ -12,6 +12,9 @@ from transformers import PreTrainedModel
 # Dense bf16 tensor-core peaks in FLOP per second, from the vendors' data sheets. A device has the first entry whose
 # words are in its name.
 PEAK_FLOPS_PER_SECOND = {
+    "GB200": 2500e12,
+    "B200": 2250e12,
+    "GH200": 989e12,
     "H200": 989e12,
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,

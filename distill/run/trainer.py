@@ -36,8 +36,14 @@ def fit(setup: Setup) -> TrainState:
     flops = flops_per_token(setup.models.student, setup.models.teacher, cached=setup.blocks.states is not None)
     learner = _build_or_resume(setup)
     state, streak = learner.state, FailureStreak()
-    loader = batches(setup.blocks.train, setup.block_indices(state.step), config.data.seq_len, setup.blocks.states)
-    stream = prefetched(iter(loader), setup.schedule.micro_steps)
+    loader = batches(
+        setup.blocks.train,
+        setup.block_indices(state.step),
+        config.data.seq_len,
+        setup.blocks.states,
+        accelerator.device,
+    )
+    stream = prefetched(iter(loader), setup.schedule.micro_steps, accelerator.device)
     with RunLog(accelerator, run_dir, state.step, max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
@@ -45,14 +51,15 @@ def fit(setup: Setup) -> TrainState:
         while state.step < max_steps:
             micro_batches = list(itertools.islice(stream, setup.schedule.micro_steps))
             try:
-                metrics = train_step(accelerator, config, learner, micro_batches)
+                metrics = train_step(accelerator, config, learner, micro_batches, stop.received)
             except FloatingPointError as error:
                 handle_failed_step(setup, learner, micro_batches, error)
                 metrics = None
             state.advance(metrics)
             log.advance(0 if metrics is None else metrics["num_tokens"])
             streak.count(state.step, metrics)
-            is_last, signal_number = state.step == max_steps, stop.agreed(accelerator)
+            is_last = state.step == max_steps
+            signal_number = stop.agreed(accelerator, None if metrics is None else metrics.pop("signal"))
             if metrics is not None and (is_last or state.step % train.log_every == 0):
                 log.log_step(state.step, metrics | state.counts())
             if is_last or (not signal_number and state.step % train.eval_every == 0):

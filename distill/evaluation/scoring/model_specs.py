@@ -110,4 +110,5 @@ def _device(name: str) -> torch.device:
     if name != "auto":
         return torch.device(name)
     accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return torch.device("cpu") if accelerator is None else accelerator
+    lacks_float64 = accelerator is not None and accelerator.type == "mps"
+    return torch.device("cpu") if accelerator is None or lacks_float64 else accelerator
