@@ -23,7 +23,6 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from distill.config import LossConfig, Operation, PerturbConfig
 from distill.data.batches import PairedBatch
-from distill.loss import fused
 from distill.loss.distiller import Distiller, teacher_states
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses
@@ -62,6 +61,7 @@ class Workbench:
         torch.manual_seed(0)
         self.device = torch.device(options.device)
         self.dtype = getattr(torch, options.dtype)
+        self.compiles = options.compile
         sizes = {"n_embd": options.width, "n_head": max(1, options.width // 64), "vocab_size": options.vocab}
         sizes |= {"n_positions": options.seq_len, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
         models = (GPT2LMHeadModel(GPT2Config(n_layer=n, **sizes)) for n in (options.teacher, options.student))
@@ -124,7 +124,9 @@ class Workbench:
             table = teacher_states(self.teacher, batch, every_block).to(self.dtype)
             hidden, cf_hidden = table.unflatten(0, (-1, batch.align.shape[1])).chunk(2)
             batch = batch._replace(teacher_hidden=hidden, cf_teacher_hidden=cf_hidden)
-        objective = Objective(LossConfig(temperature=TEMPERATURE), PerturbConfig(operation=operation), self.classes)
+        objective = Objective(
+            LossConfig(temperature=TEMPERATURE), PerturbConfig(operation=operation), self.classes, self.compiles
+        )
         distiller = Distiller(self.student, objective, None if teach == "no" else self.teacher)
         scale = torch.tensor(1 / positions.num_tokens, device=self.device)
         return self.step(lambda: distiller(batch, positions, scale).loss)
@@ -253,8 +255,6 @@ def main() -> None:
         else f"{platform.machine()}, {torch.get_num_threads()} threads"
     )
     print(f"{device}, torch {torch.__version__}")
-    if options.compile:
-        fused.terms_and_gradient = torch.compile(fused.terms_and_gradient, dynamic=True)
     figures = speed(options)
     if options.out:
         about = {"date": time.strftime("%Y-%m-%d"), "device": device, "torch": torch.__version__}

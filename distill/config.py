@@ -202,6 +202,8 @@ class TrainConfig:
     on_nonfinite: what happens when a loss or gradient is not finite, or above optim.grad_norm_limit. `stop` names the
     blocks and ends the run; `skip` leaves the weights as they are, counts the step and continues.
     gradient_checkpointing: compute the student's activations twice instead of keeping them: less memory, more time.
+    compile_loss: whether compiled kernels compute the loss between its matrix products (faster on a GPU; needs a C
+    compiler). null: on a GPU, if it compiles. Results differ in the last digits.
     sample_prompts: the student continues each of these at every evaluation, into samples.jsonl.
     push_to_hub: the repository to which the student is uploaded at the end, e.g. `me/my-student`.
     trackers: any of Accelerate's (tensorboard, wandb, trackio, ...), besides metrics.jsonl, which is always written.
@@ -218,6 +220,7 @@ class TrainConfig:
     keep_checkpoints: PositiveCount = 2
     on_nonfinite: Literal["stop", "skip"] = "stop"
     gradient_checkpointing: bool = False
+    compile_loss: bool | None = None
     sample_prompts: tuple[StrictStr, ...] = ()
     push_to_hub: StrictStr | None = None
     trackers: tuple[StrictStr, ...] = ()

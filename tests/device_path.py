@@ -25,6 +25,7 @@ from distill.data.batches import PairedBatch
 from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses
+from distill.models.gpu_operations import CAUSAL, use_gpu_operations
 from distill.run.launch import checkpoint_activations
 from distill.run.learner import Learner, TrainState
 from distill.run.step import train_step
@@ -120,8 +121,12 @@ def _counting_look(waits: Counter[str]):
 
 
 def _model(kind: str) -> PreTrainedModel:
+    """A model as it is on a GPU. That it needs no masks cannot be tried here."""
     with META:
-        return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, vocab_size=NUM_IDS, **SIZES[kind]))
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, vocab_size=NUM_IDS, **SIZES[kind]))
+    use_gpu_operations(model)
+    model.set_attn_implementation(CAUSAL)
+    return model
 
 
 def _pairs(cached: bool) -> PairedBatch:

@@ -44,8 +44,11 @@ def last_states(model: PreTrainedModel, ids: Tensor, position_ids: Tensor | None
     return model.base_model(input_ids=ids, use_cache=False, **positions).last_hidden_state
 
 
-def probe_ids(model: PreTrainedModel) -> Tensor:
-    """A row of different token ids from all parts of the vocabulary [1, T], as long as the model allows."""
-    length = min(NUM_PROBE_TOKENS, num_positions(model) or NUM_PROBE_TOKENS)
+def probe_ids(model: PreTrainedModel, longest: int = NUM_PROBE_TOKENS) -> Tensor:
+    """A row of token ids from all parts of the vocabulary [1, T], of `longest` tokens or as long as the model allows.
+
+    They are all different if the vocabulary is large enough.
+    """
+    length = min(longest, num_positions(model) or longest)
     num_ids = num_ids_of(model)
     return (torch.arange(1, length + 1) * max(1, num_ids // (length + 1)) % num_ids)[None].to(model.device)

@@ -27,6 +27,7 @@ FREE_SETTINGS = {
     "train.keep_checkpoints",
     "train.on_nonfinite",
     "train.gradient_checkpointing",
+    "train.compile_loss",
     "train.sample_prompts",
     "train.push_to_hub",
     "train.trackers",

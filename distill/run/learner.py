@@ -9,6 +9,7 @@ import torch
 
 from distill.config import OptimConfig
 from distill.loss.distiller import Distiller
+from distill.run.compile_loss import compiled
 from distill.run.launch import checkpoint_activations, prepare, shard_teacher
 from distill.run.schedule import build_scheduler
 from distill.run.setup import Setup
@@ -83,7 +84,8 @@ def build_distiller(setup: Setup) -> Distiller:
     if setup.config.train.gradient_checkpointing:
         checkpoint_activations(student)
     classes = None if setup.classes is None else setup.classes.to(device)
-    return Distiller(student, setup.objective._replace(classes=classes), setup.models.teacher).to(device)
+    objective = compiled(setup.objective._replace(classes=classes), setup)
+    return Distiller(student, objective, setup.models.teacher).to(device)
 
 
 def build_optimizer(optim: OptimConfig, distiller: Distiller) -> torch.optim.AdamW:

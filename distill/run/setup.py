@@ -16,6 +16,7 @@ from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
 from distill.loss.targets import USES_CLASSES
 from distill.models.document_mask import mask_documents
+from distill.models.gpu_operations import use_gpu_operations
 from distill.models.run_models import RunModels, fingerprints, load_run_models
 from distill.run.folder import open_run, provenance
 from distill.run.launch import build_accelerator, on_main
@@ -66,6 +67,9 @@ def set_up(config: RunConfig) -> Setup:
     if config.data.mask_documents:
         for model in filter(None, (models.teacher, models.student)):
             mask_documents(model, prefix_ids[0], config.data.seq_len)
+    if accelerator.device.type == "cuda":
+        for model in filter(None, (models.teacher, models.student)):
+            use_gpu_operations(model, None if config.data.mask_documents else config.data.seq_len)
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if warning := warmup_warning(config.optim, schedule.max_steps):
         accelerator.print(warning)

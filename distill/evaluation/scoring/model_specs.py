@@ -13,6 +13,7 @@ import torch
 from distill.evaluation.config import EvalConfig, ScoringConfig
 from distill.evaluation.scoring.prefix_sharing import can_share_prefixes
 from distill.evaluation.scoring.scorer import Scorer, start_token
+from distill.models.gpu_operations import use_gpu_operations
 from distill.models.loading import check_vocabulary, load_causal_lm, load_tokenizer
 
 
@@ -84,6 +85,8 @@ def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
         model.to(_device(config.device))
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"scoring.device = {config.device!r}: {' '.join(str(error).split())[:200]}") from error
+    if model.device.type == "cuda":
+        use_gpu_operations(model)
     start_id = start_token(tokenizer, config.start_token) if config.bos else None
     return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens, can_share_prefixes(model))
 

@@ -26,8 +26,8 @@ OTHERS = itertools.product(["gpt2", "llama"], [BF16, None], ["none", "augment"],
 CASES += [pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS if case not in CASES]
 
 
-def check(waits, ops, passes: int) -> None:
-    assert waits == {"tolist": 1, "transformers looks at the positions": passes}
+def check(waits, ops) -> None:
+    assert waits == {"tolist": 1}
     assert not [name for name in ops.names if not has_kernel(name)]
     assert ops.num_blocking == 0
 
@@ -36,7 +36,7 @@ def check(waits, ops, passes: int) -> None:
 def test_a_step_waits_for_the_device_once_and_mixes_nothing(kind, rounding, mode, operation, loss, options):
     settings = {"augment": {"mode": mode}, "perturb": {"operation": operation}, "loss": loss}
     waits, ops = step_on_device(kind, settings, rounding=rounding, **options)
-    check(waits, ops, passes=2 if options.get("cached") else 4)
+    check(waits, ops)
     assert ops.names["mm.dtype_out" if rounding else "mm.out"] >= 4
 
 
@@ -65,4 +65,4 @@ def test_a_fault_in_the_loss_is_found(fault, monkeypatch):
     entropy = fused.entropy
     monkeypatch.setattr(fused, "entropy", lambda logprobs, probs: FAULTS[fault](entropy(logprobs, probs)))
     with pytest.raises((AssertionError, RuntimeError)):
-        check(*step_on_device("gpt2", {}), passes=4)
+        check(*step_on_device("gpt2", {}))
