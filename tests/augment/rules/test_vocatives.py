@@ -78,6 +78,8 @@ def test_left_alone(text: str) -> None:
         ("I am old man enough", "I am old woman enough"),
         ("my aunt saw a slim, tired man", "my uncle saw a slim, tired woman"),
         ("Man jailed after my neighbours called", "Woman jailed after my neighbours called"),
+        ("Man missing since my party", "Woman missing since my party"),
+        ("Man beat up your neighbour", "Woman beat up your neighbour"),
         ("Police find man in my garden", "Police find woman in my garden"),
         ("his older bro left", "her older sis left"),
         ("I met the night man.", "I met the night woman."),
