@@ -20,8 +20,9 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 
 # A sampling step reads one token per row, far below the budget of a forward pass. The memory of the key-value cache
-# limits the batch instead: it may hold the tokens of this many full passes.
+# limits the batch instead: it may hold the tokens of this many full passes, and no more than these bytes.
 CACHED_PASSES = 8
+MAX_CACHE_BYTES = 2**32
 # Sorting a whole vocabulary is slow, so the nucleus is looked for among this many tokens first, then among WIDENING
 # times as many, and so on. A model that is unsure needs some thousands of tokens.
 MOST_LIKELY = 256
@@ -53,7 +54,7 @@ def sample(
                 f"the model's context of {scorer.context}"
             )
     continuations: list[list[str]] = [[""] * num_samples for _ in prompts]
-    for batch in _equal_lengths(inputs, num_samples, max_new_tokens, scorer.max_batch_tokens):
+    for batch in _equal_lengths(inputs, num_samples, max_new_tokens, _max_cached_tokens(scorer, inputs)):
         uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
         batch_inputs = [inputs[row] for row, _ in batch]
         generated = _continue(scorer, batch_inputs, uniforms, top_p, top_k)
@@ -175,15 +176,28 @@ def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[
     ]
 
 
+def _max_cached_tokens(scorer: Scorer, inputs: Sequence[Sequence[int]]) -> int:
+    """How many tokens the key-value cache may hold. What it holds per token is seen on the first prompt."""
+    most = CACHED_PASSES * scorer.max_batch_tokens
+    if not inputs:
+        return most
+    ids = torch.tensor([inputs[0]], device=scorer.model.device)
+    output = scorer.model.base_model(input_ids=ids, use_cache=True)
+    layers = getattr(getattr(output, "past_key_values", None), "layers", [])
+    tensors = [getattr(layer, name, None) for layer in layers for name in ("keys", "values")]
+    num_bytes = sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
+    return min(most, MAX_CACHE_BYTES * len(inputs[0]) // max(1, num_bytes))
+
+
 def _equal_lengths(
-    inputs: Sequence[Sequence[int]], num_samples: int, max_new_tokens: int, max_batch_tokens: int
+    inputs: Sequence[Sequence[int]], num_samples: int, max_new_tokens: int, max_cached_tokens: int
 ) -> Iterator[list[tuple[int, int]]]:
     """Batches of (index of the prompt, index of the sample) whose prompts have equally many tokens."""
     by_length: dict[int, list[tuple[int, int]]] = {}
     for row, ids in enumerate(inputs):
         by_length.setdefault(len(ids), []).extend((row, number) for number in range(num_samples))
     for length, members in sorted(by_length.items()):
-        size = max(1, CACHED_PASSES * max_batch_tokens // (length + max_new_tokens))
+        size = max(1, max_cached_tokens // (length + max_new_tokens))
         for start in range(0, len(members), size):
             yield members[start : start + size]
 

@@ -1,8 +1,13 @@
 """Ways to run that change speed and memory but not the weights, apart from precision."""
 
 import math
+import os
+import subprocess
+import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -12,6 +17,9 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 from distill import train
 from distill.config import RunConfig
+from distill.hardware import computes_on_cpu
+from distill.loss.matmul import exact_float32
+from distill.run import launch
 from distill.run.folder import read_metrics
 from distill.run.launch import build_accelerator
 from distill.settings import validate
@@ -97,10 +105,14 @@ def test_bf16_trains_float32_weights(config_file, tmp_path, monkeypatch, fresh_s
         train.main(["--config", str(config_file)])
 
 
+def run_config() -> RunConfig:
+    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
+    return validate(RunConfig, settings | {"train": {"max_steps": 1}})
+
+
 @pytest.mark.parametrize("name", ["DEEPSPEED", "MEGATRON_LM"])
 def test_what_cannot_be_checkpointed_is_refused(name, monkeypatch):
-    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
-    config = validate(RunConfig, settings | {"train": {"max_steps": 1}})
+    config = run_config()
     monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
     with pytest.raises(ValueError, match=f"is configured for {name}, which is not supported; use .*fsdp2.yaml"):
         build_accelerator(config)
@@ -115,11 +127,63 @@ def test_what_cannot_be_checkpointed_is_refused(name, monkeypatch):
     [("FSDP_VERSION", "1", "for FSDP 1; set fsdp_version: 2"), ("FSDP_CPU_RAM_EFFICIENT_LOADING", "true", "unties a")],
 )
 def test_settings_of_fsdp_that_give_wrong_students_are_refused(name, value, message, monkeypatch, fresh_state):
-    settings = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
     for key, given in (("ACCELERATE_USE_FSDP", "true"), ("FSDP_VERSION", "2"), (name, value)):
         monkeypatch.setenv(key, given)
     with pytest.raises(ValueError, match=message):
-        build_accelerator(validate(RunConfig, settings | {"train": {"max_steps": 1}}))
+        build_accelerator(run_config())
+
+
+@pytest.fixture
+def precision():
+    """Put the precision of float32 products back."""
+    yield
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
+def test_float32_products_are_no_tf32_whatever_accelerate_or_the_caller_chose(fresh_state, precision):
+    torch.backends.cuda.matmul.allow_tf32 = True  # accelerate does, for a compiled model
+    build_accelerator(run_config())
+    assert not torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    with exact_float32():
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cuda.matmul.allow_tf32  # the caller's setting is back
+
+
+def test_float32_products_are_no_tf32_in_nvidias_images():
+    """Their variable is read when torch is imported."""
+    code = (
+        "import torch; from distill.loss.matmul import use_exact_float32; products = torch.backends.cuda.matmul; "
+        "before = products.allow_tf32; use_exact_float32(); print(before, products.allow_tf32)"
+    )
+    environment = os.environ | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
+
+
+def test_processes_wait_for_each_other_for_hours(monkeypatch, fresh_state):
+    given = []
+    monkeypatch.setattr(launch, "InitProcessGroupKwargs", lambda **options: given.append(options["timeout"]))
+    monkeypatch.setattr(
+        launch, "Accelerator", lambda **options: given.append(options["kwargs_handlers"]) or mock.Mock()
+    )
+    monkeypatch.setattr(launch, "check_supported", lambda accelerator: None)
+    build_accelerator(run_config())
+    assert given == [timedelta(hours=2), [None]]
+
+
+def test_apples_gpu_is_refused():
+    accelerator = mock.Mock(gradient_accumulation_steps=1, mixed_precision="no", device=torch.device("mps"))
+    with pytest.raises(ValueError, match=r"Apple's GPU \(mps\) is not supported.*--cpu"):
+        launch.check_supported(accelerator)
+
+
+def test_a_launcher_that_was_told_to_use_the_cpu_does(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    assert not computes_on_cpu()
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    assert computes_on_cpu()
 
 
 def test_fp16_on_a_cpu_is_refused(monkeypatch, fresh_state):

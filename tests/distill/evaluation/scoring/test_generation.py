@@ -9,6 +9,7 @@ import torch
 from transformers import GenerationConfig
 
 from distill.evaluation.config import ScoringConfig
+from distill.evaluation.scoring import generation
 from distill.evaluation.scoring.generation import MOST_LIKELY, WIDENING, end_ids, pick, sample
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 
@@ -70,6 +71,20 @@ def test_continuations_do_not_depend_on_the_batch(tiny_scorer, architecture):
     assert len({text for texts in together for text in texts}) > 6
     other_seed = sample(tiny_scorer(architecture), PROMPTS, **{**HOW, "seed": 2})
     assert other_seed != together
+
+
+def test_the_cache_is_bounded_in_bytes(tiny_scorer, monkeypatch):
+    scorer = tiny_scorer("llama", max_batch_tokens=4096)
+    config, sizes, real = scorer.model.config, [], generation._continue
+    monkeypatch.setattr(generation, "_continue", lambda *values: sizes.append(len(values[1])) or real(*values))
+    plain = sample(scorer, PROMPTS, **HOW)
+    assert max(sizes) >= 3
+    num_tokens = min(len(ids) for ids in scorer.encode([text for _, text in PROMPTS])["input_ids"]) + 1 + 6
+    per_token = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    monkeypatch.setattr(generation, "MAX_CACHE_BYTES", 2 * num_tokens * per_token)  # two rows of the shortest prompt
+    sizes.clear()
+    assert sample(scorer, PROMPTS, **HOW) == plain
+    assert max(sizes) == 2
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
