@@ -124,18 +124,22 @@ def leave() -> None:
 def shard_teacher(teacher: PreTrainedModel, accelerator: Accelerator) -> None:
     """Shard the teacher's layers over all processes, in place: each holds a part and gathers a layer when it uses it.
 
-    Embeddings and output layer stay whole on each process, because the loss reads them. Raises ValueError if the model
-    does not say what its layers are.
+    Embeddings and output layer stay whole on each process, because the loss reads them. One root around the layers lets
+    the next layer be gathered while this one is used; under bf16 they are gathered in bf16. Raises ValueError if the
+    model does not say what its layers are.
     """
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
     names = set(teacher._no_split_modules or [])
     layers = [module for module in teacher.modules() if type(module).__name__ in names]
     if not layers:
         raise ValueError(f"teacher.shard: {type(teacher).__name__} does not say what its layers are; set it to false")
+    half = torch.bfloat16 if accelerator.mixed_precision == "bf16" else None
+    policy = MixedPrecisionPolicy(param_dtype=half, cast_forward_inputs=False)
     for layer in layers:
-        fully_shard(
-            layer, mesh=mesh, reshard_after_forward=True
-        )  # by default a layer that is its own root stays gathered
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True, mp_policy=policy)
+    sharded = {parameter for layer in layers for parameter in layer.parameters()}
+    whole = {parameter for parameter in teacher.base_model.parameters() if parameter not in sharded}
+    fully_shard(teacher.base_model, mesh=mesh, ignored_params=whole, mp_policy=policy)
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
