@@ -35,13 +35,22 @@ def use_exact_float32() -> None:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """`use_exact_float32` within this context. The caller's own setting is restored at the end."""
-    before = torch.get_float32_matmul_precision()
+    """`use_exact_float32` within this context. The caller's own setting is restored at the end, by the same of torch's
+    two interfaces: each one refuses to read what the other one has set.
+    """
+    by_backend = torch.backends.cuda.matmul.fp32_precision
+    try:
+        by_name = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        by_name = None
     use_exact_float32()
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if by_name is None:
+            torch.backends.cuda.matmul.fp32_precision = by_backend
+        else:
+            torch.set_float32_matmul_precision(by_name)
 
 
 @cache

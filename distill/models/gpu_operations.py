@@ -64,7 +64,8 @@ def _attention(
 
 def _has_grouped_kernel(query: Tensor) -> bool:
     """Flash attention reads groups. It takes half precision only, and GPUs from Ampere on."""
-    return query.dtype != torch.float32 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+    half = query.is_cuda and query.dtype != torch.float32
+    return half and torch.cuda.get_device_capability(query.device) >= (8, 0)
 
 
 for _name in (CAUSAL, MASKED):

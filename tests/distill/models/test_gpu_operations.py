@@ -65,6 +65,12 @@ def test_generation_and_padded_rows_are_the_same():
     assert torch.equal(model.generate(IDS, attention_mask=mask, **options), plain)
 
 
+def test_a_model_in_half_precision_is_tried_on_the_cpu_too():
+    model = build("llama").bfloat16()
+    use_gpu_operations(model, 24)
+    assert model.config._attn_implementation == CAUSAL
+
+
 def test_groups_are_read_as_groups_where_there_is_a_kernel_for_them(monkeypatch):
     model = build("llama").eval()
     plain = last_states(model, IDS)

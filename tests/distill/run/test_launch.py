@@ -137,7 +137,6 @@ def test_settings_of_fsdp_that_give_wrong_students_are_refused(name, value, mess
 def precision():
     """Put the precision of float32 products back."""
     yield
-    torch.backends.cuda.matmul.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
 
 
@@ -149,6 +148,11 @@ def test_float32_products_are_no_tf32_whatever_accelerate_or_the_caller_chose(fr
     with exact_float32():
         assert not torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cuda.matmul.allow_tf32  # the caller's setting is back
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.fp32_precision = "tf32"  # by torch's newer interface
+    with exact_float32():
+        assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == "tf32"
 
 
 def test_float32_products_are_no_tf32_in_nvidias_images():
