@@ -28,6 +28,7 @@ from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.positions import find_positions
 from distill.loss.targets import USES_COUNTERFACTUAL
+from distill.models.gpu_operations import use_gpu_operations
 
 TEMPERATURE = 2.0
 NUM_GENDERED = 168  # as many ids as GPT-2's tokenizer has for the default lexicon
@@ -67,6 +68,9 @@ class Workbench:
         models = (GPT2LMHeadModel(GPT2Config(n_layer=n, **sizes)) for n in (options.teacher, options.student))
         self.teacher, self.student = (model.to(self.device) for model in models)
         self.teacher.requires_grad_(False).eval().to(self.dtype)
+        if self.device.type == "cuda":  # as in a run; the peers get them too
+            for model in (self.teacher, self.student):
+                use_gpu_operations(model)
         self.classes = gender_classes().to(self.device)
         self.batch = random_batch(options.batch, options.seq_len, options.vocab, gender_classes())
         self.pairs = random_batch(options.batch // 2, options.seq_len, options.vocab, gender_classes())

@@ -139,9 +139,9 @@ def eager_counts(objective: Objective) -> Counts:
     """Counts of `terms_and_gradient` as it is written, for predictions with a partner on the other view."""
     assert objective.classes is not None
     on_meta = objective._replace(classes=objective.classes.to(torch.device("meta")))
-    predictions = _predictions("meta")
+    given = predictions("meta")
     with Traffic() as traffic:
-        fused.terms_and_gradient(*predictions, on_meta)
+        fused.terms_and_gradient(*given, on_meta)
     return Counts(traffic.num_bytes / (NUM_PREDICTIONS * NUM_IDS), traffic.num_kernels, traffic.num_wide)
 
 
@@ -156,7 +156,7 @@ def compiled_counts(objective: Objective) -> Counts:
         torch._dynamo.reset()
         metrics.reset()
         with config.patch(force_disable_caches=True):
-            torch.compile(fused.terms_and_gradient, dynamic=True, fullgraph=True)(*_predictions("cpu"), objective)
+            torch.compile(fused.terms_and_gradient, dynamic=True, fullgraph=True)(*predictions("cpu"), objective)
     num_wide = sum(num_values >= NUM_PREDICTIONS * NUM_IDS for _, num_values in metrics.nodes_num_elem)
     return Counts(metrics.num_bytes_accessed / (NUM_PREDICTIONS * NUM_IDS), metrics.generated_kernel_count, num_wide)
 
@@ -181,7 +181,8 @@ def peak_bytes(objective: Objective, num_rows: int = 16 * 1024, width: int = 768
     return memory.peak
 
 
-def _predictions(device: str) -> tuple[Tensor, Tensor, Tensor, Group]:
+def predictions(device: str) -> tuple[Tensor, Tensor, Tensor, Group]:
+    """Logits of student and teacher, labels, and the group of predictions, as `terms_and_gradient` takes them."""
     rows = torch.zeros(1, NUM_PREDICTIONS, dtype=torch.long, device=device)
     logits = torch.zeros(3, NUM_PREDICTIONS, NUM_IDS, device=device)
     return logits[:1], logits[1:], rows, Group(rows, rows.repeat(2, 1), True)

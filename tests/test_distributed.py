@@ -143,9 +143,15 @@ def uneven(config_file, tmp_path, tiny_model, tokenizer) -> list[str]:
     return ["--config", str(config_file), *settings, f"train.epochs={13 / len(lengths)}"]
 
 
-@pytest.mark.parametrize(
-    "accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2", marks=pytest.mark.slow)]
-)
+def test_the_run_does_not_depend_on_the_number_of_processes(uneven, tmp_path):
+    train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
+    run_all(("cpu2.yaml",), [[*uneven, "train.micro_batch_size=1", f"run_dir={tmp_path / 'two'}"]], tmp_path / "log")
+    assert len([line for line in read_metrics(tmp_path / "alone") if "loss" in line]) == 4
+    assert_same_run(tmp_path / "two", tmp_path / "alone")  # 2 processes x 1 x 2 micro-steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2")])
 def test_the_run_does_not_depend_on_processes_sharding_or_accumulation(accelerate, uneven, tmp_path):
     llama = [f"teacher.path={tmp_path / 'llama'}", "train.micro_batch_size=2"]
     train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])

@@ -155,6 +155,7 @@ def test_float32_products_are_no_tf32_whatever_accelerate_or_the_caller_chose(fr
     assert torch.backends.cuda.matmul.fp32_precision == "tf32"
 
 
+@pytest.mark.slow
 def test_float32_products_are_no_tf32_in_nvidias_images():
     """Their variable is read when torch is imported."""
     code = (

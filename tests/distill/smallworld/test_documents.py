@@ -71,7 +71,8 @@ def assert_binomial(num_hits: int, num_trials: int, probability: float, what: st
 # The truth by counting
 
 
-def template_counts(world: World, documents: Documents) -> Counter[tuple[str, str, bool, str]]:
+@pytest.fixture(scope="module")
+def counts(world: World, documents: Documents) -> Counter[tuple[str, str, bool, str]]:
     """(template, occupation, stands after other sentences, next word) where nothing before it is gendered."""
     openers = {template.split("{")[0]: template for template in NEUTRAL_TEMPLATES}
     assert len(openers) < len(NEUTRAL_TEMPLATES)  # "The nurse" opens several, so the whole template is matched below
@@ -90,8 +91,7 @@ def template_counts(world: World, documents: Documents) -> Counter[tuple[str, st
     return counts
 
 
-def test_pronoun_odds_after_neutral_templates_are_the_stated_truth(world: World, documents: Documents) -> None:
-    counts = template_counts(world, documents)
+def test_pronoun_odds_after_neutral_templates_are_the_stated_truth(world: World, counts: Counter) -> None:
     for occupation in world.occupations:
         probabilities = true_pronoun_probabilities(world, occupation.name)
         for preceded in (False, True):
@@ -103,8 +103,7 @@ def test_pronoun_odds_after_neutral_templates_are_the_stated_truth(world: World,
                 assert_binomial(hits, total, probability, f"{occupation.name}, {pronoun}, preceded: {preceded}")
 
 
-def test_truth_holds_for_each_template_and_each_occupation_occurs_in_it(world: World, documents: Documents) -> None:
-    counts = template_counts(world, documents)
+def test_truth_holds_for_each_template_and_each_occupation_occurs_in_it(world: World, counts: Counter) -> None:
     assert len(NEUTRAL_TEMPLATES) >= 8
     for template in NEUTRAL_TEMPLATES:
         rows = {(name, word): 0 for name in (o.name for o in world.occupations) for word in ("he", "she")}
