@@ -14,8 +14,11 @@ EXCLAIMED = word_set("man boy girl woman guys gals bro sis")
 _SAID_TO_EVERYBODY = word_set("man boy girl guys")
 _NO_PART_OF_NOUN = _WORDS.no_part_of_noun | _WORDS.copulas | _WORDS.cries
 _EXCLAIMING = word_set("man boy girl")
+_OF_A_PERSON = word_set("he she")
+_YOU = word_set("you u ya")
+_DESCRIBES = _WORDS.determiners | _WORDS.articles | _WORDS.adjectives | _WORDS.describing | {""}
 # Where a sentence or its speech can begin: after a mark, a tag (blanks here), a speaker's label, a handle.
-_START = r"(?:\A| {3}|[.!?,:;>|\n\"“‘—–…(*\]-]|@\w+) *"
+_START = r"(?:\A| {3}|\bRT |[.!?,:;>|\n\"“‘—–…(*\]-]|@\w+) *"
 
 
 def _any_of(words: frozenset[str]) -> str:
@@ -23,19 +26,30 @@ def _any_of(words: frozenset[str]) -> str:
 
 
 # Cries drawn out: ooooh, yeaaah, lmaooo.
-_LONG_CRIES = r"o{2,}h*|a+w{2,}e*|ye+a+h*|lma+o+|lo+l+|(?:ha){2,}h?|da+m+n*"
+_LONG_CRIES = r"so{2,}|s+e{3,}|o{2,}h*|a+w{2,}e*|ye+a+h*|lma+o+|lo+l+|(?:ha){2,}h?|da+m+n*"
 _AFTER_CRY = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
 _AFTER_CALL = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries | _WORDS.calls)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
 _AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z", re.IGNORECASE)
 _AFTER_COMMA = re.compile(r"([\w'’]+)[\"”’)*]*, *\Z")
-_CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z|\s+(?:[^\w\s&(/\[-]|-+\s|(?:lol|lmao|haha)\b)")
+_CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z| {3}|\s+(?:[^\w\s&(/\[-]|-+\s|https?:|(?:lol|lmao|haha)\b)")
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
 _LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b| No\. ?\d")
 # In chat without a comma before it: "tired of this job man, I left", "send me links guys".
 _CALLS_THE_READER = re.compile(rf", *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
-_WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z][a-z]*) \Z")
+_WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z]+) \Z")
 _DETERMINED = re.compile(rf"(?<![\w-]){_any_of(_WORDS.determiners)} (?:([\w'’-]+) )?\Z", re.IGNORECASE)
+_NEW_CLAUSE = re.compile(rf" +{_any_of(_WORDS.new_clause)}(?!\w)", re.IGNORECASE)
+# Behind "and" or "but", the order of a question is a cry: "and man was it cold".
+_INVERTED = re.compile(
+    r" (?:am|is|are|was|were|did|does|do) (?:i|it|that|this|he|she|they|we|you|there)\b", re.IGNORECASE
+)
+_JOINS = re.compile(r"(?<![\w-])(?:and|but) \Z", re.IGNORECASE)
+_PRAISED = re.compile(  # one thing cannot be guys: "college is great guys"
+    rf"(?<![\w-])(?:is|was|(?:it|that|this)['’]?s) (?:{_any_of(_WORDS.degree)} )?{_any_of(_WORDS.adjectives)} \Z",
+    re.IGNORECASE,
+)
+_LIKE_THIS = re.compile(r"(?<![\w-])(?:((?:like|remember|see|watch|about) )th(?:is|at)|my bad) \Z", re.IGNORECASE)
 _SINGULAR = re.compile(r"\b(?:an?|this|every)(?: (?!few|couple|lot|bunch|dozen|hundred|thousand|million)\w+)? \Z")
 _JOINED = re.compile(r" (?:and|or|&) \w| of ")
 _PLURAL = re.compile(r"[A-Za-z]{2,}(?<!ou)(?<!s)(?<!u)(?<!i)s")
@@ -50,7 +64,7 @@ _SPEECH = re.compile(
     re.IGNORECASE,
 )
 _EXCLAIMED = re.compile(r" ?,|!|…|\.\.|(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])")  # behind "Man" alone
-_CHAT_ENDS = re.compile(r"\s*(?:\Z|[#\u2600-\u27bf\U0001f000-\U0010ffff]|&#\d|(?:lol|lmao|smh|haha)\b)")
+_CHAT_ENDS = re.compile(r" {3}|\s*(?:\Z|https?:|[#\u2600-\u27bf\U0001f000-\U0010ffff]|&#\d|(?:lol|lmao|smh|haha)\b)")
 _SPEECH_REACH = 100
 _LONG_REACH = 60
 _WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]+ ){1,6}\Z")
@@ -66,9 +80,12 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if _LISTED.match(text, end):
         return None
     word = text[start:end].lower()
+    if word in _SAID_TO_EVERYBODY and _alone_or_twice(text, start, end, word):
+        return "interjection"
     token = previous_token(text, start)
-    # after a stage direction, a handle or an emoji
-    opens = starts_sentence(token) or token.endswith(") ") or token[:1] == "@" or token[-2:-1] >= "\u2600"
+    # after a stage direction, a handle, an emoji or dots
+    opens = starts_sentence(token) or token.endswith((") ", "..")) or "@" in token or token == "RT "
+    opens = opens or token[-2:-1] >= "\u2600"
     if opens and _EXCLAIMED.match(text, end) and (text[start].isupper() or _is_speech(text, start, end)):
         return "interjection"
     if opens and word in _EXCLAIMING and _EXCLAIMS.match(text, end + (text[end : end + 1] == ",")):
@@ -91,8 +108,12 @@ def interjection(text: str, start: int, end: int) -> str | None:
         return "interjection"
     if word == "man" and _bare(text, start, end):
         return "interjection"
+    if word in _EXCLAIMING and _breaks_off(text, start, end):
+        return "interjection"
     if word in ("boy", "girl") and _DETERMINED.search(text, near, start):
         return None
+    if word in ("boy", "girl") and (ends or goes_on) and _bare(text, start, end):
+        return "interjection"
     if (goes_on or _asks(text, end, word)) and _AFTER_CLAUSE.search(text, near, start):
         return "interjection"
     if (ends or (goes_on and word == "guys")) and _without_comma(text, near, start, end, word):
@@ -104,6 +125,25 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if comma:
         return None if comma[1].lower() in _WORDS.listed else "interjection"
     return "interjection" if _AFTER_CLAUSE.search(text, near, start) else None
+
+
+def _alone_or_twice(text: str, start: int, end: int, word: str) -> bool:
+    """Whether the word is all of the text, or said twice: "guys guys look"."""
+    if start < 3 and not text[:start].strip() and not text[end : end + 40].strip():
+        return True
+    before, after = _WORD_BEFORE.search(text, max(0, start - len(word) - 2), start), _FOLLOWS.match(text, end)
+    return (before is not None and before[1].lower() == word) or (after is not None and after[1].lower() == word)
+
+
+def _breaks_off(text: str, start: int, end: int) -> bool:
+    """Whether man, boy or girl is called out because no sentence could go on so: "a new movie boy I swear"."""
+    if _INVERTED.match(text, end):
+        return bool(_JOINS.search(text, start - 4 if start > 4 else 0, start))
+    if not _NEW_CLAUSE.match(text, end):
+        return False
+    before = _WORD_BEFORE.search(text, start - _REACH if start > _REACH else 0, start)
+    nearest = before[1].lower() if before else ""
+    return nearest not in _DESCRIBES and _is_speech(text, start, end)
 
 
 def _no_subject(text: str, start: int, end: int) -> bool:
@@ -124,18 +164,25 @@ def _bare(text: str, start: int, end: int) -> bool:
         return False
     before = [*found[0].lower().split()[::-1], ""]
     nearest = before[0]
-    is_small = found[0].split()[-1][0].islower() or nearest in _WORDS.cries
-    if not (text[start].islower() and nearest.isalpha() and is_small):
+    is_man = text[start:end].lower() == "man"
+    if not is_man and nearest in _NO_PART_OF_NOUN and nearest not in _WORDS.cries:  # home girl
+        return False
+    nearest_as_written = found[0].split()[-1]
+    is_small = nearest_as_written[0].islower() or nearest in _WORDS.cries or text[start + 1].isupper()
+    in_case = text[start].islower() or (text[start + 1].isupper() and nearest_as_written.isupper())
+    if not (in_case and nearest.isalpha() and is_small):
         return False
     if nearest in _WORDS.describing or nearest.endswith("ed"):
         return False
-    predicative = before[1] in _WORDS.degree or (before[1] in _WORDS.copulas and "he" not in before)
+    predicative = before[1] in _WORDS.degree or (before[1] in _WORDS.copulas and not _OF_A_PERSON.intersection(before))
     if nearest in _WORDS.adjectives and not predicative:
         return False
     for word in before:
         if word in _WORDS.articles or word[:1].isdigit():
             return False
-        if word in _NO_PART_OF_NOUN or _PLURAL.fullmatch(word):
+        if not is_man and word in _YOU and word is not nearest:  # you naughty boy
+            return False
+        if word in _NO_PART_OF_NOUN or (is_man and _PLURAL.fullmatch(word)):  # the worlds oldest boy
             return _is_speech(text, start, end)
         if word[-2:] in ("'s", "’s"):
             return False
@@ -151,14 +198,17 @@ def _is_speech(text: str, start: int, end: int) -> bool:
 def _without_comma(text: str, near: int, start: int, end: int, word: str) -> bool:
     """Whether man or guys, though no comma comes before it, cannot belong to the noun before it."""
     before = _WORD_BEFORE.search(text, near, start)
-    if before is None or not text[start].islower():
+    if before is None or not (text[start].islower() or (text[start:end].isupper() and before[1].isupper())):
         return False
-    is_plural = _PLURAL.fullmatch(before[1]) and before[1] not in _WORDS.plural_compounds
-    if is_plural or before[1] in _WORDS.no_compounds:
+    nearest = before[1].lower()
+    is_plural = _PLURAL.fullmatch(nearest) and nearest not in _WORDS.plural_compounds
+    if nearest in _WORDS.never_joined and word != "guys":
+        return _is_speech(text, start, end)
+    if is_plural or nearest in _WORDS.no_compounds:
         return word == "guys" or bool(_CALLS_THE_READER.match(text, end)) or _ends_chat(text, start, end)
     if word == "guys":
-        return bool(_SINGULAR.search(text, near, start))
-    if word != "man" or before[1] in _WORDS.adjectives:
+        return bool(_SINGULAR.search(text, near, start) or _PRAISED.search(text, near, start))
+    if word != "man" or nearest in _WORDS.adjectives:
         return False
     return bool(_CALLS_THE_READER.match(text, end)) and not _DETERMINED.search(text, near, start)
 
@@ -176,7 +226,10 @@ def _asks(text: str, end: int, word: str) -> bool:
 
 def _of_somebody(text: str, near: int, start: int, end: int) -> bool:
     """Whether bro tells of somebody: "my big bro", "bro and sis"; not "this week bro, I ran"."""
+    like = _LIKE_THIS.search(text, near, start)
     determined = _DETERMINED.search(text, near, start)
+    if like and (like[1] or like[0][:2].lower() == "my"):
+        return False
     if determined is None:
         return bool(_JOINED.match(text, end))
     return determined[1] is None or determined[1].lower() in _WORDS.adjectives | _WORDS.determiners
