@@ -88,6 +88,8 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return (True, "adverb of time") if of_day or named else None
     if nearest in _WORDS.some and second in _CLAUSE_ENDS | {","}:
         return True, "second object"
+    if (nearest == "one" and second == "day" and after[2] in _CLOSED) or (nearest == "1st" and second == "thing"):
+        return True, "adverb of time"
     if nearest == "last" and before not in _WORDS.in_her_last and second in _WORDS.last:
         return True, "adverb of time"
     if nearest[:1].isdigit() and second in _WORDS.spans and after[2] == "of" and before in _WORDS.of_her_years:
@@ -116,6 +118,8 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
         return False, "compound adjective"
     if nearest in _WORDS.adverbs and second not in ("and", "or"):
         return True, "adverb ends the clause"
+    if verb in _WORDS.making and nearest == "pretty" and second in _WORDS.predicative:
+        return True, "object complement"
     if second not in _ENDS_OR_TO:
         return None
     if nearest == "home" and before in _WORDS.homeward:
@@ -127,7 +131,7 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
     if nearest[-4:] == "less" and frame in ("becomes", "infinitive"):
         return True, "object complement"
     joined = second in (",", "and", "or")
-    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _WORDS.predicative)
+    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _WORDS.predicative or after[2] in _CLOSED)
     if verb in _WORDS.making and not joined and (nearest in _WORDS.predicative or _has_adjective_ending(nearest)):
         return True, "object complement"
     if before in _WORDS.parting and nearest in _WORDS.farewells:
@@ -241,7 +245,8 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
     ):
         return True, "bare infinitive"
     acts = after[0] in _WORDS.infinitives or (after[0] in _WORDS.actions and free)
-    return (True, "bare infinitive") if acts and (verb in _WORDS.seeing or verb in _LETTING) else None
+    lets = verb in _WORDS.seeing or verb in _LETTING or (verb == "tell" and after[0] in _WORDS.moves)
+    return (True, "bare infinitive") if acts and lets else None
 
 
 def name_frame(before: list[str], after: list[str]) -> Reading:

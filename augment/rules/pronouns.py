@@ -24,7 +24,7 @@ _QUOTED_TWEET = re.compile(r" (?:[\"“] ?(?:RT )?|RT )@\w+(?![\w\"”])")  # no
 _BRACKET_ENDS = re.compile(r" \([^()\n]{1,40}\)\s*(?:[^\w\s'’\"]|\Z)")
 # Laughter and words drawn out, as chat has them behind "her": hehehe, soooo, xxx.
 _STRETCHED = re.compile(
-    r"so{2,}|to{3,}|no{2,}|(?:ha|he|hi|ah|ja){2,}[ha]?|l+o+l+|lma+o+|x+|mu+ch+|ple+a+s+e+|wh?y+|omg+"
+    r"so{2,}|to{3,}|no{2,}|(?:ha|he|hi|ah|ja){2,}[ha]?|l+o+l+|lma+o+|x+|mu+ch+|ple+a+s+e+|wh?y+|omg+|ctf+u+"
 )
 _TAGGED = re.compile(r" [#@]\w+(?:['’!]| [a-zA-Z])")  # his #wife left, his @bank account
 _COUNTERPART = {"him": True, "his": False}
@@ -82,6 +82,8 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.9, "her: closed-class word follows"
     if nearest in _CLOSED and text[start].islower() and _TWO_CAPITALS.match(text, end):
         return False, 0.9, "her: a name follows"  # her This Morning role
+    if nearest == "while" and before[0] == "worth":
+        return False, 0.99, "her: noun follows"
     if nearest in _CLOSED or (nearest in _WORDS.joins and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
     if after[1] in _WORDS.slang and nearest.isalpha():  # told her lazy ass

@@ -40,6 +40,15 @@ def test_left_alone(text: str) -> None:
         ("the heroine of the story", "the hero of the story"),
         ("my baby daddy is late", "my baby mama is late"),
         ("Best man ever", "Best woman ever"),
+        ("they got her drunk smh", "they got him drunk smh"),
+        ("if you get her angry, you will see", "if you get him angry, you will see"),
+        ("I ran up to her wit a cake", "I ran up to him wit a cake"),
+        ("I like her wit and charm", "I like his wit and charm"),
+        ("phone her 1st thing on Monday", "phone him 1st thing on Monday"),
+        ("I will sing like her one day because I can", "I will sing like him one day because I can"),
+        ("tell her jump in the car", "tell him jump in the car"),
+        ("that makes her pretty sad", "that makes him pretty sad"),
+        ("make it worth her while", "make it worth his while"),
     ],
 )
 def test_persons_are_swapped(text: str, expected: str) -> None:

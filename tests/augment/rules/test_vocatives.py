@@ -69,9 +69,9 @@ from augment import swap
         "Boy how it rained.",
         "dinner is great guys. Thank you",
         "BRING YOUR FRIENDS GUYS!!!",
-        "she walked by like that bro",
+        "I walked by like that bro",
         "my bad bro that was me",
-        "heeey hell no man I quit",
+        "hell no man I quit",
     ],
 )
 def test_left_alone(text: str) -> None:
