@@ -131,7 +131,7 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
     if nearest[-4:] == "less" and frame in ("becomes", "infinitive"):
         return True, "object complement"
     joined = second in (",", "and", "or")
-    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _WORDS.predicative or after[2] in _CLOSED)
+    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _WORDS.predicative | _CLOSED)
     if verb in _WORDS.making and not joined and (nearest in _WORDS.predicative or _has_adjective_ending(nearest)):
         return True, "object complement"
     if before in _WORDS.parting and nearest in _WORDS.farewells:
