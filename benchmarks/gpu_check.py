@@ -35,11 +35,12 @@ from benchmarks.traffic import eager_counts, objectives, predictions
 from distill.loss import fused
 from distill.loss.matmul import exact_float32
 from distill.models.gpu_operations import use_gpu_operations
+from distill.models.loading import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 MAX_SCORE_DIFFERENCE = 1e-3  # nats
 MAX_WEIGHT_DIFFERENCE = 1e-3  # of a resumed run: kernels on a GPU add in another order each time
-SIZES = {"n_layer": 4, "n_embd": 256, "n_head": 4, "n_positions": 256}
+SIZES = {"n_layer": 4, "n_embd": 256, "n_head": 4, "n_positions": 256, "bos_token_id": 0, "eos_token_id": 0}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,11 +141,12 @@ def small_run(folder: Path, device: str) -> list[str]:
     """Make a small world with its tokenizer, and a teacher without training. Returns the command of a run on it."""
     subprocess.run([sys.executable, "-m", "distill.cli", "smallworld", "--out", str(folder / "world")], check=True)
     torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt2", vocab_size=512, **SIZES)).save_pretrained(
-        folder / "teacher"
-    )
+    vocabulary = len(load_tokenizer(str(folder / "world" / "tokenizer")))
+    config = AutoConfig.for_model("gpt2", vocab_size=vocabulary, **SIZES)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder / "teacher")
     settings = {
         "data.path": folder / "world" / "train.jsonl",
+        "data.heldout_path": folder / "world" / "heldout.jsonl",
         "data.tokenizer": folder / "world" / "tokenizer",
         "data.cache_dir": folder / "cache",
         "data.max_documents": 2000,
@@ -154,9 +156,9 @@ def small_run(folder: Path, device: str) -> list[str]:
         "train.log_every": 5,
     }
     precision = ["--mixed_precision", "bf16"] if device == "cuda" else ["--cpu"]
-    config = ROOT / "configs" / "train" / "smallworld.yaml"
+    base = ROOT / "configs" / "train" / "smallworld.yaml"
     words = [f"{key}={value}" for key, value in settings.items()]
-    return [sys.executable, "-m", "distill.cli", "train", "--config", str(config), *precision, *words]
+    return [sys.executable, "-m", "distill.cli", "train", "--config", str(base), *precision, *words]
 
 
 def call(command: Sequence[str], folder: Path, run: str) -> None:
