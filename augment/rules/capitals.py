@@ -30,6 +30,12 @@ _PRONOUN = re.compile(r"(?<![\w'’-])(?:HE|SHE|HIM|HER)(?![\w'’])")
 _TAIL = re.compile(r"-(?:\d|[a-z]{2})")
 _DEFINED = re.compile(r"(?<=[\w)] )\(([A-Z]{2,6})\)|(?<![\w-])([A-Z]{2,6}) \(((?:[\w-]+ ){1,7}[\w-]+)\)")
 _NUMBERED = re.compile(r"(?<!\w)(HIS|HER|HE|HIM)-?\d")
+# Not a title, but what somebody has written: a sign "He Can Cook".
+_SIGN_BEFORE = re.compile(
+    r"\b(?:signs?|banners?|posters?|billboards?|placards?|shirts?|slogans?|caption|graffiti|tattoos?|stickers?|notes?)"
+    r"(?: (?:saying|says?|reading|reads|that (?:says?|reads?|said)|with))?:? [\"“‘']\Z",
+    re.IGNORECASE,
+)
 _HISTIDINE = re.compile(r"His-?\d")  # begins with letters, so that the search is fast
 
 
@@ -98,7 +104,7 @@ def pronoun_in_name(text: str, start: int, end: int, source: str) -> str | None:
         return "name" if between and following[:1].isupper() and not is_honour(following) else None
     if following in _NOT_A_NAME or (following.isupper() and len(following) > 1):
         return None
-    return "name"
+    return None if _SIGN_BEFORE.search(text, start - 30 if start > 30 else 0, start) else "name"
 
 
 @lru_cache(maxsize=4)

@@ -50,9 +50,11 @@ _ENDS_PHRASE = frozenset(".,;:!?")  # no phrase goes on behind these
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
 )
-_OF_A_PERSON = re.compile(r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)|to-(?:wo)?man)\b")
+_OF_A_PERSON = re.compile(
+    r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)s?|(?:to|on|for|by)-(?:wo)?m[ae]n)\b", re.IGNORECASE
+)
 _OATH = re.compile(r"(?<!\w)[fF][-*]+\Z")
-_LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)")
+_LETTER = re.compile(r"[a-z](?!(?:ervant|child)\b)", re.IGNORECASE)
 _BEFORE_VERB = word_set(
     "to will would can could must shall should may might they we who cannot can't didn't not don't doesn't won't i you"
     " u he she never ever gone gon gonna gotta finna tryna wanna bouta ima imma lets let's"

@@ -1,5 +1,7 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
+import re
+
 from augment.rules import capitals, guards, names, titled_names, topics, vocatives
 from augment.rules.context import QUOTES, next_word
 from augment.rules.scan import Candidate
@@ -10,6 +12,26 @@ _SPECIES = word_set("man woman")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
 _STOPS = frozenset("." + quote for quote in QUOTES)
+# Behind the name of a character these tell that a work is meant, before it that its maker is: creator of Batman.
+_WORK_NEXT = re.compile(
+    r" (?:(?:radio|television|TV|comic|film|movie|cartoon|video|board) )?(?:comics?|strips?|books?|films?|movies?"
+    r"|shows?|series|serials?|cartoons?|novels?|stories|story|franchise|saga|game|fan(?!s)|star(?!s)|creator|author"
+    r"|producer|director|writer)s?\b",
+    re.IGNORECASE,
+)
+_MAKERS = (
+    "creator",
+    "inventor",
+    "author",
+    "voice",
+    "writer",
+    "director",
+    "producer",
+    "father",
+    "illustrator",
+    "composer",
+)
+_MADE_BY = tuple(f"{maker} of " for maker in _MAKERS)
 _CROWNED = word_set("king queen prince princess")
 _CONSORTS = word_set("mother father consort dowager regnant regent bee ant wasp")
 _SPOKEN_OF = ("name", "mankind")
@@ -55,5 +77,13 @@ def pronouns_follow(text: str, start: int, end: int, candidate: Candidate, reaso
         return False
     if reason == "fixed phrase":
         return term.word in _CROWNED and next_word(text, end).lower() in _CONSORTS
+    if term.use == "kept" and (_WORK_NEXT.match(text, end) or _made_by(text, start)):
+        return False
     spoken_of = (reason in _SPOKEN_OF and term.word in _SINGULAR) or reason in _SPOKEN_OF_FIRST
     return term.use == "kept" or (spoken_of and names.opens_sentence(text, start, end))
+
+
+def _made_by(text: str, start: int) -> bool:
+    """Whether the words before a name tell of its maker: the creator of Batman."""
+    before = text[start - 30 if start > 30 else 0 : start].lower().removesuffix("the ")
+    return before.endswith(_MADE_BY)

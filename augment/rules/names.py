@@ -8,10 +8,15 @@ import re
 
 from augment.lexicon import given_names
 from augment.rules import capitals
-from augment.rules.context import next_word, plain, previous_token, starts_sentence
+from augment.rules.context import QUOTES, next_word, plain, previous_token, starts_sentence
 from augment.rules.scan import Term
 from augment.rules.tables import word_lists, word_set
-from augment.rules.titled_names import joined_with_its_counterpart, part_of_titled_name, run_ends_in_institution
+from augment.rules.titled_names import (
+    is_of_people,
+    joined_with_its_counterpart,
+    part_of_titled_name,
+    run_ends_in_institution,
+)
 
 _WORDS = word_lists("names")
 _BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
@@ -22,12 +27,26 @@ _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
+_PERSON = re.compile(
+    r"\b(?:(?:Wom|M)[ae]n|Boys?|Girls?|Guys?|Fathers?|Mothers?|Dads?|Moms?|Kings?|Queens?|Princes?s?)\b"
+)
 _LONGEST_TITLE = 6  # words of a title in a headline
-_PERSONS_BEFORE_NAMES = _WORDS.persons_before_names | {
-    "first lady",
-    "first gentleman",
-}
-_OF_A_SHOW = re.compile(r" (?:vet|veteran|star|alum|alumn[ai]|contestant|host|fan|franchise|finale|villain)s?\b")
+_PERSONS_BEFORE_NAMES = _WORDS.persons_before_names
+_FIRST_LADIES = frozenset({"first lady", "first ladies", "first gentleman", "first gentlemen"})
+_PLACES = word_lists("titles").contests
+_NEWS_VERB = re.compile(r"(?:,? \(?\d{1,3}\)?,?)? ([a-z]+(?:s|ed)|shot|found|held|left|caught|hit|dead|missing)\b")
+_NO_VERBS = word_set("is was has as this his its always yes")
+_IN_A_PLACE = re.compile(r" in (?:the )?[A-Z]\w+ [a-z]")  # not the film A Man in Full
+_CONTEST = re.compile(
+    r"(?:['’]s|(?<=ns))(?: [A-Z]\w+){0,3} (?:Open|Cup|Classic|Tour|Championships?|Masters|Finals?|League|Singles"
+    r"|Doubles|Trophy|Invitational|Marathon|Grand Prix|Sevens|Premiership|World Series)\b"
+)
+_OFFICE_OF = re.compile(r"(?: [A-Z]\w+){1,2} [Oo]f ")  # the First Female President of Bonn University
+_CONTESTANTS = word_set("men women mens womens")
+_OF_A_SHOW = re.compile(
+    r"[\"”’']? (?i:vet|veteran|star|alum|alumn[ai]|contestant|host|fan|franchise|finale|villain|couple|premiere|season"
+    r"|episode|producer|reunion|spoiler|rose|recap|finalist|winner)s?\b"
+)
 _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother grandfather")
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| [Aa]nd|,? &) \Z")
@@ -67,14 +86,16 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         prefix = plain(token).rstrip("-").lower()  # Mother-Daughter, All-Male
-        return None if prefix in _WORDS.kin_before | _WORDS.family_names or term.word in SEXES else "name"
+        related = prefix in _WORDS.kin_before | _WORDS.family_names or term.word in SEXES
+        return None if related or _compound_of_headline(text, start, term, prefix) else "name"
     if token.lower().endswith("-old "):
         return None  # a 9-year-old Boy
     following = next_word(text, end)
     capital_next = following[:1].isupper() and following not in _WORDS.not_a_name and following not in _WORDS.numbering
     capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
     if text[end : end + 1] == "-" and capital_next:
-        return None if term.word in SEXES or following.lower() in _WORDS.family_names | _WORDS.firm else "name"
+        related = term.word in SEXES or following.lower() in _WORDS.family_names | _WORDS.firm
+        return None if related or _compound_of_headline(text, start, term, "") else "name"
     if capital_next and term.word in _NEWSMAKERS and starts_sentence(token) and capitals.is_verb(following.lower()):
         return None  # Man Held at gunpoint
     before = plain(token)
@@ -82,12 +103,15 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name"
     if before == "the" and source in ("Father", "Mother") and not capital_next:
         return "name"
-    if term.word not in _WORDS.addresses and _in_quoted_title(text, start, end):
+    if term.word not in _WORDS.addresses and in_quoted_title(text, start, end):
         return "name of a work"
-    if term.word in _WORDS.brands or (term.word in _WORDS.shows and _OF_A_SHOW.match(text, end)):
+    if term.word in _WORDS.brands or (term.word in _WORDS.shows and _is_show(text, start, end)):
         return "name"
+    if term.word in _CONTESTANTS and _CONTEST.match(text, end):
+        return "name"  # the Women's British Open
     if term.word in SEXES:
-        return "name" if capital_next and run_ends_in_institution(text, end) else None
+        named = capital_next and not _OFFICE_OF.match(text, end) and run_ends_in_institution(text, end)
+        return "name" if named else None
     if before.lower() in _WORDS.titles:
         return "surname"
     religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
@@ -104,6 +128,22 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return reason  # George Foreman
     # in these places capitals say nothing
     return None if capitals.headline(text, start) or capitals.label(text, start, end) else reason
+
+
+def _is_show(text: str, start: int, end: int) -> bool:
+    """Whether The Bachelor or The Bachelorette is the show: alone in quotation marks, or before one of its people."""
+    quoted = text[start - 1 : start] in QUOTES and text[end : end + 1] in QUOTES
+    return quoted or _OF_A_SHOW.match(text, end) is not None
+
+
+def _compound_of_headline(text: str, start: int, term: Term, prefix: str) -> bool:
+    """Whether a compound with a hyphen has its capitals from a headline: Lazy-Girl Hacks, a Women-Only Gym.
+
+    prefix: the word before the hyphen in lower case, "" if the hyphen comes after the gendered word.
+    """
+    if term.tier == "titles":
+        return prefix in _WORDS.denying
+    return prefix in _WORDS.counting or capitals.headline(text, start)
 
 
 def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, capital_next: bool) -> str | None:
@@ -126,8 +166,13 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
         return part_of_titled_name(
             text, start, end, term, before if detached else "", initial, capital_next, _opens(text, start, token)
         )
-    if term.tier != "titles" and capital_before and not capital_next and _describes(text, start, token):
+    if term.word in _FIRST_LADIES:
         return None
+    if term.tier != "titles" and capital_before and not capital_next:
+        if _describes(text, start, token, term):
+            return None
+        if term.word in _NEWSMAKERS and not initial and _in_the_news(text, start, end, token):
+            return None
     if term.tier == "kinship" and capital_next and before.endswith(("'s", "’s")):
         return None  # Lopez's Ex-Husband Ray
     if term.word in _WORDS.family_names:
@@ -143,13 +188,15 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
         return "name"
     if initial:
         return "name" if _OF_THE.match(text, end) else None
-    return "name" if _NAME_TAIL.match(text, end) and not joined_with_its_counterpart(text, end, term) else None
+    if not _NAME_TAIL.match(text, end) or joined_with_its_counterpart(text, end, term) or is_office:
+        return None
+    return None if before in ("A", "a") and _IN_A_PLACE.match(text, end) else "name"
 
 
-def _describes(text: str, start: int, token: str) -> bool:
+def _describes(text: str, start: int, token: str, term: Term) -> bool:
     """Whether the capitalised word before, `token`, only tells which person is meant: Real Men, my Ex Wife."""
     before = plain(token).lower()
-    if before in _WORDS.pointing:
+    if before in _WORDS.pointing or (term.tier != "kinship" and _told_of_place(text, start, token, before, term)):
         return True
     if before not in _WORDS.describing and before not in _WORDS.superlatives:
         return False
@@ -161,7 +208,31 @@ def _describes(text: str, start: int, token: str) -> bool:
     return _opens(text, start, token) or determined or (before in _WORDS.superlatives and word == "The")
 
 
-def _in_quoted_title(text: str, start: int, end: int) -> bool:
+def _told_of_place(text: str, start: int, token: str, before: str, term: Term) -> bool:
+    """Whether the word before tells where a person comes from: Afghan Girls, Ohio Women; not the film The Thai Boy."""
+    if not (is_of_people(before) or before in _PLACES) or before in given_names() or before in _WORDS.no_people:
+        return False
+    is_plural = term.word.endswith(("s", "men"))
+    return is_plural or _opens(text, start, token) or plain(previous_token(text, start - len(token))) != "The"
+
+
+def _in_the_news(text: str, start: int, end: int, token: str) -> bool:
+    """Whether capitals of a place come before a person and a verb after it in a line of news: Bonn Woman wins."""
+    finite = _NEWS_VERB.match(text, end)
+    if finite is None or text.rstrip()[-1:] in ".!?":
+        return False
+    for _ in range(3):
+        word = plain(token).lower()
+        if word in given_names() or word in _WORDS.no_people or not token[:1].isupper():
+            return False
+        start -= len(token)
+        token = previous_token(text, start)
+        if starts_sentence(token):
+            return text[finite.start(1) : finite.end(1)] not in _NO_VERBS
+    return False
+
+
+def in_quoted_title(text: str, start: int, end: int) -> bool:
     """Whether the word is in quotation marks with only capitalised words, as in a song title: "Man in the Mirror"."""
     opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
     quoted = _QUOTED.match(text, opening) if opening >= 0 else None
@@ -172,6 +243,13 @@ def _in_quoted_title(text: str, start: int, end: int) -> bool:
     if len(words) > _LONGEST_TITLE and capitals.headline(text, start):
         return False  # what somebody says
     return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
+
+
+def in_title_with_person(text: str, start: int, end: int) -> bool:
+    """Whether a pronoun stands in a quoted title in which a gendered noun stays: "Angry Boy Drops His Cake"."""
+    if not in_quoted_title(text, start, end):
+        return False
+    return _PERSON.search(text, start - 50 if start > 50 else 0, end + 50) is not None
 
 
 def _precedes_names(term: Term) -> bool:

@@ -8,7 +8,7 @@ import re
 from functools import cache
 
 from augment.lexicon import WEIGHTS_DIR, given_names
-from augment.rules.context import next_word
+from augment.rules.context import QUOTES, next_word
 from augment.rules.frames import her_frame, name_frame, owner_frame, phone_frame
 from augment.rules.pronoun_model import HashedModel, load_model
 from augment.rules.tables import word_lists
@@ -19,6 +19,7 @@ _CLOSED = _WORDS.closed | {PARAGRAPH, ""}
 _ABSOLUTE = _WORDS.absolute | {PARAGRAPH, ""}
 _JOINTS = frozenset({"or", "and", "nor", "/"})
 _OPENS = frozenset({"", PARAGRAPH, ".", "!", "?", ":", '"', "“"})
+_CLOSING = tuple("\"”’'")
 _STAMMER = frozenset({",", "-", "—", "–", "…"})
 _QUOTED_TWEET = re.compile(r" (?:[\"“] ?(?:RT )?|RT )@\w+(?![\w\"”])")  # not that of her "@ann" account
 _BRACKET_ENDS = re.compile(r" \([^()\n]{1,40}\)\s*(?:[^\w\s'’\"]|\Z)")
@@ -92,8 +93,14 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.9, "her: a bracket follows"
     if _STRETCHED.fullmatch(nearest):
         return True, 0.9, "her: a word of chat follows"
-    if text[end : end + 1] == '"' and text[start - 1 : start] != '"':
+    if (
+        text[end : end + 1] in _CLOSING
+        and text[start - 1 : start] not in QUOTES
+        and not text[end + 1 : end + 2].isalnum()
+    ):
         return True, 0.9, "her: a mark follows"
+    if nearest == "deep" and after[1] in _WORDS.into:
+        return True, 0.9, "her: closed-class word follows"
     if nearest[1:] and nearest.partition("'")[0] in _CLOSED:  # it's, everything's
         return True, 0.99, "her: closed-class word follows"
     if nearest in _WORDS.owned and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing")):

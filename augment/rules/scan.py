@@ -83,7 +83,7 @@ def scanner(lexicon: Lexicon) -> Scanner:
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")
         large = _SMALL_WORD.sub(lambda word: word.group().capitalize(), name)  # King Of Pop
-        for form in {name, large, name.upper()}:
+        for form in {name, large, name.upper(), name.replace(". ", ".")}:  # Mr.Robot
             table.setdefault(form, kept)
             table.setdefault(form.replace("'", "’"), kept)
     for name in (*SHIPS, *LANDS, *SEXED):

@@ -19,6 +19,8 @@ _AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
 _AT_A_WEDDING = re.compile(
     r" (?!(?:the|an?|your|his|her|their|my|our|this|these|those|all)\b)[^.!?\n]*\b(?:bride|wedding)\b", re.IGNORECASE
 )
+_BRIDE = re.compile(r"\bbrides?\b", re.IGNORECASE)
+_GROOMED = re.compile(r" (?:the|an?|his|her|their|your|my|our|this|these|those|all)\b")  # Groom the dog, bride!
 _CLAUSE_MARK = re.compile(r"[.;!?\n]")
 _CLAUSE_REACH = 300  # characters of a clause that are read on either side of a word
 _HORSES = re.compile(
@@ -56,6 +58,9 @@ _HOUSEHOLD = re.compile(
 def groom(text: str, start: int, end: int) -> Decision:
     """Swap groom for bride after a determiner or before "and bride"; leave the verb and stable hands alone."""
     first, second, _ = words_before(text, start)
+    wed = _BRIDE.search(text, *sentence_span(text, start)) and (first not in _NOT_DESCRIBING or second == "bride")
+    if wed and not _GROOMED.match(text, end):
+        return "bride", end, "kinship"
     clause = _CLAUSE_MARK.split(text[max(0, start - _CLAUSE_REACH) : start])[-1] + text[start:end]
     clause += _CLAUSE_MARK.split(text[end : end + _CLAUSE_REACH], maxsplit=1)[0]
     if _HORSES.search(clause):

@@ -44,7 +44,9 @@ _IN_NAMES = word_set("of the and for")
 _OWNER_ENDS = ("'s", "’s")
 _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
 _BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
-_PEOPLE_ENDINGS = ("an", "ish", "ese", "ench", "utch", "eek", "ine", "ic")  # Roman, Polish, French: no first names
+_BEFORE_KIND = word_set("a an the this that your my our his her its their which what every any")
+_BEFORE_OBJECT = word_set("of by with for from about like")
+_PEOPLE_ENDINGS = ("ian", "can", "ish", "ese", "ench", "utch", "eek")  # Persian, Polish, French
 # a name has few words; without a limit a text in capitals would be read to its end for each of its words
 _CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+)){1,12}")
 
@@ -80,12 +82,12 @@ def part_of_titled_name(
         return None
     if before in _SHIPS:
         return "name"
-    if before.lower() in _WORDS.stage_before:
+    if before.lower() in _WORDS.stage_before and before != "Pop":
         return "surname"
     named = capital_next and next_word(text, end).lower() not in _WORDS.function_words  # not The Queen Is
     if named and term.word in _PLACES and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start):
         return "name"
-    personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or _is_of_people(before)
+    personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or is_of_people(before)
     royal = _names_a_royal(text, start, end, before, opens)
     bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
     following = next_word(text, end)
@@ -98,10 +100,14 @@ def part_of_titled_name(
     if capital_next and text[end : end + 1] in "'’" and not (before == "The" and capitals.headline(text, start)):
         return "name"  # Queen's Park, but Why The Queen's Dogs Bark
     near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
-    determined = _is_determined(near)
+    called = before in _BEFORE_OBJECT and "".join(near[1:2]).lower() not in _WORDS.naming
+    determined = _is_determined(near) and not called  # a statue of Prince, but the rank of Prince
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
+        of_a_kind = before.lower() in _WORDS.kinds_of_rank and term.word != "duke"  # Your Inner Princess
+        if of_a_kind or _is_determined_kind(text, start, end, near):
+            return None
         told = before.lower() in _WORDS.peoples and (opens or capitals.headline(text, start))  # Thai King Dies
-        return None if told or (determined and _is_of_people(before)) else "surname"
+        return None if told or (determined and is_of_people(before)) else "surname"
     if determined or capital_next or text.startswith(" of ", end) or joined_with_its_counterpart(text, end, term):
         return None
     return "name without a determiner"
@@ -116,9 +122,11 @@ def lower_given_name(text: str, start: int, end: int) -> str | None:
     return None if {word.removesuffix("'s") for word in near} & _WORDS.determiners else "given name"
 
 
-def _is_of_people(word: str) -> bool:
+def is_of_people(word: str) -> bool:
     """Whether the word before a rank tells of which people or country it is: the Polish King, Spain's King."""
-    return word.endswith((*_PEOPLE_ENDINGS, *_OWNER_ENDS)) or word.lower() in _WORDS.peoples
+    if word.endswith(_OWNER_ENDS) or word.lower() in _WORDS.peoples:
+        return True
+    return word.endswith(_PEOPLE_ENDINGS) and word.lower() not in given_names() | _WORDS.no_people
 
 
 def _contracted(word: str) -> str:
@@ -140,9 +148,24 @@ def _is_determined(before: list[str]) -> bool:
     for word in before:
         if word.lower() in _WORDS.determiners or word.endswith(_OWNER_ENDS):
             return True
-        if word[0].isupper() and word.lower() not in _BEFORE_RANK and not _is_of_people(word):
+        if word[0].isupper() and word.lower() not in _BEFORE_RANK and not is_of_people(word):
             return word.lower() in _WORDS.ranks
     return False
+
+
+def _is_determined_kind(text: str, start: int, end: int, near: list[str]) -> bool:
+    """Whether, in a headline, a determiner shortly before shows that a rank is no surname: A Chicken Nugget King.
+
+    near: the words before, nearest first. A noun behind the rank speaks for the surname: That Regina King Film.
+    """
+    following = _contracted(next_word(text, end))
+    noun_follows = following not in _WORDS.function_words and not following.endswith(("s", "ed"))
+    if near[0].endswith(_OWNER_ENDS) or (following and noun_follows) or not capitals.headline(text, start):
+        return False
+    described = list(takewhile(lambda word: word.lower() not in _BEFORE_KIND, near[:3]))
+    if len(described) == min(len(near), 3):
+        return False
+    return all(word.lower().removesuffix("'s") not in given_names() for word in described)
 
 
 def _many_ranks(
@@ -153,6 +176,8 @@ def _many_ranks(
         return "name"
     if initial:
         return "name" if capital_next or text[end : end + 1] == "," else None
+    if before.lower() in _WORDS.kinds_of_rank:
+        return None  # Ten Historical Princesses
     if before[:1].isupper() and before.lower() not in _BEFORE_RANK:
         return "name"
     if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):

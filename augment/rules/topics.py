@@ -45,11 +45,9 @@ _LAND_VERBS = re.compile(
     r"|conquered|invaded|lost the war|became a republic|is a republic|withdrew|mobili[sz]ed|allied)\b"
 )
 _REACH = 250
+_SAYING = 3  # words behind man in a saying without a full stop, at most
 _IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
-_GENERIC_TAIL = _WORDS.generic_tail | {
-    "",
-    "\n\n",
-}
+_GENERIC_TAIL = _WORDS.generic_tail | {"", "\n\n"}
 _BEFORE_MANKIND = _WORDS.before_mankind | {"", "\n\n"}
 # In the whole sentence, and the weaker signs near the word.
 _GRAMMAR_OF_SENTENCE = re.compile(
@@ -64,7 +62,8 @@ _ANIMALS = re.compile(
     r"\b(?:bulls?|cows?|(?:stag|hen)s?(?! (?:dos?|nights?|part(?:y|ies))\b)|doe|calf|calves|roosters?|mares?|stallions?"
     r"|ewes?|rams?|species|larvae?|eggs?|mates?|mating|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*"
     r"|(?:king|queen)s lay|hatch\w*|antlers?|penis|vagina|sperm\w*|ovum|ova|ovar(?:y|ies)|testes|testicles?|uterus"
-    r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*)\b",
+    r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*|corals?|reefs?|oysters?|clams?|shrimps?|prawns?|crabs?|snails?|slugs?|\w+fish|\w*worms?|frogs?|toads?"
+    r"|turtles?|crocodiles?|alligators?|salmon|trout|squid|octopus\w*|seahorses?|wrasses?|gobies|grouper)\b",
     re.IGNORECASE,
 )
 _PATIENT = re.compile(r"\b(?:years?|months?|weeks?|days?)[- ]old\b|\bpatient|\bTanner\b|\bdenie[sd]\b", re.IGNORECASE)
@@ -155,7 +154,8 @@ def antecedent(text: str, first: int, start: int, word: str) -> bool:
     if word in DIVINE:
         exclaimed = _DIVINE_EXCLAIMED.search(before) and not before.endswith("the ")
         return not exclaimed and not _DIVINE_EXCLAIMS.match(text, start + len(word))
-    return bool(_ANIMAL_BEFORE.search(before))
+    opens_headline = word[0].isupper() and not before  # Filly Holds Her Own
+    return opens_headline or bool(_ANIMAL_BEFORE.search(before))
 
 
 def his_son(text: str, start: int) -> bool:
@@ -183,7 +183,8 @@ def mankind(text: str, start: int, end: int) -> str | None:
         return "mankind"
     if text[start].isupper():
         first = not before[0] or before[0] in (".", "!", "?", "\n\n", '"', "“")
-        return "mankind" if first and after[0] in _WORDS.generic_verbs and text[start:end] in ("Man", "Woman") else None
+        generic = first and after[0] in _WORDS.generic_verbs and text[start:end] in ("Man", "Woman")
+        return "mankind" if generic and not _in_the_news(text, start, end, after) else None
     if before[0] in _WORDS.ages and before[1] in _BEFORE_MANKIND:
         return "mankind"
     if (
@@ -200,6 +201,15 @@ def mankind(text: str, start: int, end: int) -> str | None:
         if after[0] in ("and", "or") and after[1] in _WORDS.beasts and before[0] not in _WORDS.articles
         else None
     )
+
+
+def _in_the_news(text: str, start: int, end: int, after: list[str]) -> bool:
+    """Whether the sentence is a line of news, without a full stop: Man wants his money back after a bad date."""
+    last = sentence_span(text, start)[1]
+    if text[:last].rstrip("\"”’' ")[-1:] in (".", "!", "?"):
+        return False
+    copula = after[0] in ("is", "was") and (after[1] in _WORDS.articles or after[1] in _WORDS.of_everybody)
+    return not copula and _WORDS.for_ever.isdisjoint(after[1:]) and text.count(" ", end, last) > _SAYING
 
 
 def grammatical(text: str, start: int, end: int) -> str | None:

@@ -34,7 +34,13 @@ _AFTER_COMMA = re.compile(r"([\w'’]+)[\"”’)*]*, *\Z")
 _CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z| {3}|\s+(?:[^\w\s&(/\[-]|-+\s|https?:|(?:lol|lmao|haha)\b)")
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
-_LISTED = re.compile(r", (?:whose?|\d{1,3}|(?:wo)?man|boy|girl|child)\b| No\. ?\d")
+_AGES = "four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+# "Man, shot in leg, sues" speaks of a man; so do his age and a list.
+_LISTED = re.compile(
+    rf", (?:whose?|\d{{1,3}}|(?:wo)?man|boy|girl|child)\b| No\. ?\d|, (?:{_AGES}|[a-z]+ty(?:-[a-z]+)?),"
+    r"|, (?:[a-z]+ed|shot|hit|stabbed|bit|bitten|stuck|caught|found|left|lost|hurt|struck|beaten|stung|born|held|cut"
+    r"|last|once|thought|naked|drunk|believed)\b[^,.!?\n]{0,60}, (?!things|guys|kids|always)[a-z]+[a-rt-z](?:s|ed)\b"
+)
 # In chat without a comma before it: "tired of this job man, I left", "send me links guys".
 _CALLS_THE_READER = re.compile(rf", *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
 _WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z]+) \Z")

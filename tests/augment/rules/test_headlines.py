@@ -106,3 +106,69 @@ def test_headlines_are_read(text: str, expected: str) -> None:
 )
 def test_pronouns_of_headlines_are_read(text: str, expected: str) -> None:
     assert swap(text).counterfactual == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a place or a people before a person makes no name
+        ("Dallas Woman sues bank over her lost ring", "Dallas Man sues bank over his lost ring"),
+        ("Las Vegas Man sues the inn that banned him", "Las Vegas Woman sues the inn that banned her"),
+        ("Afghan Girls return to their school", "Afghan Boys return to their school"),
+        ("I saw the Chinese Women at the fair.", "I saw the Chinese Men at the fair."),
+        ("A Woman in Wales sold her house", "A Man in Wales sold his house"),
+        ("He sings The Thai Boy at the bar.", "She sings The Thai Boy at the bar."),
+        ("Elephant Boy won a prize.", "Elephant Boy won a prize."),
+        ("The Vincentian Fathers took her in.", "The Vincentian Fathers took him in."),
+        # one man in the news, and mankind
+        ("Man wants his money back after a bad date", "Woman wants her money back after a bad date"),
+        ("Woman was told to hide her baby on a train", "Man was told to hide his baby on a train"),
+        ("Man has always feared the dark", "Man has always feared the dark"),
+        ("Man was made to mourn in silence", "Man was made to mourn in silence"),
+        ("Man must work for his bread.", "Man must work for his bread."),
+        ("Man, hit in knee, sues his own dog", "Woman, hit in knee, sues her own dog"),
+        ("Girl, ten, writes a book about her goat", "Boy, ten, writes a book about his goat"),
+        ("Man, what a game! She won.", "Man, what a game! He won."),
+        # compounds
+        ("Ten Lazy-Girl Tricks For Her Hair", "Ten Lazy-Boy Tricks For His Hair"),
+        ("A Women-Only Gym Opens In June", "A Men-Only Gym Opens In June"),
+        ("He wrote a One-Man Show.", "She wrote a One-Woman Show."),
+        ("She Read Ant-Man And He-Man Comics", "He Read Ant-Man And He-Man Comics"),
+        # ranks
+        ("How To Free Your Inner Princess Today", "How To Free Your Inner Prince Today"),
+        ("A Chicken Nugget King Opens His Shop", "A Chicken Nugget Queen Opens Her Shop"),
+        ("This Stephen King Book Is His Best", "This Stephen King Book Is Her Best"),
+        ("That New Delphine King Film Is Her Best", "That New Delphine King Film Is His Best"),
+        ("I Want To Be Queen Of My Own Home", "I Want To Be King Of My Own Home"),
+        ("Ten Historical Princesses Who Were Spies", "Ten Historical Princes Who Were Spies"),
+        ("A statue of Prince, not Bowie, is hers.", "A statue of Prince, not Bowie, is his."),
+        ("The role of King went to him.", "The role of Queen went to her."),
+        ("Billie Jean King wins a match", "Billie Jean King wins a match"),
+        ("The First Lady met the First Lady of Ohio.", "The First Gentleman met the First Gentleman of Ohio."),
+        ("The Congresswoman for Leeds lost her seat", "The Congressman for Leeds lost his seat"),
+        ("The First Female President of Bonn University", "The First Male President of Bonn University"),
+        # a wedding
+        ("Bride dies, groom hurt in crash", "Groom dies, bride hurt in crash"),
+        ("Bride leaves groom on horse and keeps his hat", "Groom leaves bride on horse and keeps her hat"),
+        ("The bride will groom her horse.", "The groom will groom his horse."),
+        # works and contests
+        ('A "Bachelor" Contestant Says He Will Sue', 'A "Bachelor" Contestant Says She Will Sue'),
+        ("He watches Mr.Robot with his dog.", "She watches Mr.Robot with her dog."),
+        ("He wins the US Men's Open in June.", "She wins the US Men's Open in June."),
+        ("Bonn Womens Golf Classic: she wins", "Bonn Womens Golf Classic: he wins"),
+        ("Single Women Try Bathing In Open Water", "Single Men Try Bathing In Open Water"),
+        ('Jim\'s "Angry Mother Drops His Cake" Is Viral', 'Jim\'s "Angry Mother Drops His Cake" Is Viral'),
+        ("Sign saying 'He Can Get A Loan' angers town", "Sign saying 'She Can Get A Loan' angers town"),
+        ("The inventor of Batman died in his sleep.", "The inventor of Batman died in her sleep."),
+        ("He drew the Wonder Woman comics until she left.", "She drew the Wonder Woman comics until he left."),
+        # animals
+        ("Corals can change from male to female.", "Corals can change from male to female."),
+        ("A Filly Holds Her Own In The Race", "A Filly Holds Her Own In The Race"),
+        # pronouns
+        ("He Bought A Bike After His Got Stolen", "She Bought A Bike After Hers Got Stolen"),
+        ("She says he ‘forced her’ to walk", "He says she ‘forced him’ to walk"),
+        ("Divers Found Her Deep In The Cave", "Divers Found Him Deep In The Cave"),
+    ],
+)
+def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
