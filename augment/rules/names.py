@@ -103,7 +103,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name"
     if before == "the" and source in ("Father", "Mother") and not capital_next:
         return "name"
-    if term.word not in _WORDS.addresses and in_quoted_title(text, start, end):
+    if term.word not in _WORDS.addresses and _quoted_title(text, start, end):
         return "name of a work"
     if term.word in _WORDS.brands or (term.word in _WORDS.shows and _is_show(text, start, end)):
         return "name"
@@ -232,24 +232,23 @@ def _in_the_news(text: str, start: int, end: int, token: str) -> bool:
     return False
 
 
-def in_quoted_title(text: str, start: int, end: int) -> bool:
-    """Whether the word is in quotation marks with only capitalised words, as in a song title: "Man in the Mirror"."""
+def _quoted_title(text: str, start: int, end: int) -> str:
+    """The words in quotation marks around the word if all have capitals, as in a song title: "Man in the Mirror"."""
     opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
     quoted = _QUOTED.match(text, opening) if opening >= 0 else None
     if quoted is None or quoted.end() < end:
-        return False
+        return ""
     words = quoted.group(1).split()
     large_words = [w for w in words if w.lower() not in _WORDS.small_words]
     if len(words) > _LONGEST_TITLE and capitals.headline(text, start):
-        return False  # what somebody says
-    return len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
+        return ""  # what somebody says
+    is_title = len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
+    return quoted.group(1) if is_title else ""
 
 
 def in_title_with_person(text: str, start: int, end: int) -> bool:
     """Whether a pronoun stands in a quoted title in which a gendered noun stays: "Angry Boy Drops His Cake"."""
-    if not in_quoted_title(text, start, end):
-        return False
-    return _PERSON.search(text, start - 50 if start > 50 else 0, end + 50) is not None
+    return _PERSON.search(_quoted_title(text, start, end)) is not None
 
 
 def _precedes_names(term: Term) -> bool:
