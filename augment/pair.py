@@ -69,12 +69,12 @@ class KeptTerm:
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     """Replay ascending, disjoint edits on the text that they were made for."""
+    if not edits:
+        return text
     pieces: list[str] = []
     position = 0
     for start, end, _, target, _, _ in edits:
         pieces += (text[position:start], target)
         position = end
-    if not pieces:
-        return text
     pieces.append(text[position:])
     return "".join(pieces)

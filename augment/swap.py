@@ -73,6 +73,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     padded = text + "\n"  # every word has a character after it, and the first one has padded[-1] before it
     for start, end, source in candidates:
         candidate = table.get(source) or table[" ".join(source.split())]
+        term, target, plain_rule = candidate
         left, right = padded[start - 1], padded[end]
         decision: Edit | str | None = None
         if spans and guards.inside(spans, start):
@@ -83,20 +84,24 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             decision = "word spoken about"
         if is_broken and decision is None:
             decision = line_ends.rejoined(text, start, end, candidate, table)
-        if candidate.plain_rule == TOPIC:
+        if plain_rule == TOPIC:
             if decision is None:
                 named_topics.append((start, source))
             continue
-        if decision is None:
+        if decision is None and plain_rule:
+            if view[start - 1 : start] != " " or view[start - 2 : start] in _MENTIONS:
+                decision = topics.gloss(view, start, end)
+            if decision is None:  # most candidates; he and she have neither article nor ending
+                edits.append(Edit(start, end, source, target, plain_rule, 1.0))
+                continue
+        elif decision is None:
             decision = _decide(view, start, end, source, candidate, reader, kept_names)
         if isinstance(decision, str):
             kept.append((start, end, source, decision))
             if source in topics.SEXED:  # the Lord
                 named_topics.append((start, source))
-        elif candidate.plain_rule and not is_broken:  # he and she have neither article nor ending
-            edits.append(decision)
         else:
-            append_edit(view, decision, candidate.term, edits, table)
+            append_edit(view, decision, term, edits, table)
     edits.sort(key=attrgetter("start"))  # in "the heroine and her hero" the two nouns are edited before the pronoun
     if kept_names:
         edits = _without(
@@ -131,12 +136,6 @@ def _decide(
 ) -> Edit | str:
     """The edit of a candidate, or the reason to leave it alone. Adds (start, gender) of a kept name to `kept_names`."""
     term = candidate.term
-    if candidate.plain_rule:
-        if text[start - 1 : start] != " " or text[start - 2 : start] in _MENTIONS:
-            reason = topics.gloss(text, start, end)
-            if reason:
-                return reason
-        return Edit(start, end, source, candidate.target, candidate.plain_rule, 1.0)
     if term.tier == "pronouns":
         return _decide_pronoun(text, start, end, source, candidate, reader)
     reason = kept_reason(text, start, end, candidate)

@@ -36,20 +36,28 @@ _READ_AS = {"&": "and", "+": "and", "<": ".", ">": ".", "|": "."}
 def words_after(text: str, end: int) -> list[str]:
     """Three lower-case tokens after `end`, padded with ""; a paragraph break is one token."""
     piece = text[end : end + _REACH]
+    chunks = piece.lower().split(None, 3)
+    has_three = len(chunks) > 3 and "\n" not in piece  # chunks between blanks, each with a token or more
+    if has_three and (chunks[0] + chunks[1] + chunks[2]).isalpha():
+        return chunks[:3]
     if "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece):
         words = _words_of_web(text, end, end + _WEB_REACH)
     else:
-        words = _plain_words(piece)
+        words = _plain_words(" ".join(chunks[:3]) if has_three else piece)
     return words[:3] if len(words) > 2 else [*words, "", "", ""][:3]
 
 
 def words_before(text: str, start: int) -> list[str]:
     """Three lower-case tokens before `start`, nearest first, padded with ""."""
     piece = text[start - _REACH if start > _REACH else 0 : start]
+    chunks = piece.lower().rsplit(None, 3)
+    has_three = len(chunks) > 3 and "\n" not in piece
+    if has_three and (chunks[1] + chunks[2] + chunks[3]).isalpha():
+        return chunks[:0:-1]
     if "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece):
         words = _words_of_web(text, max(0, start - _WEB_REACH), start)
     else:
-        words = _plain_words(piece)
+        words = _plain_words(" ".join(chunks[1:]) if has_three else piece)
     return words[:-4:-1] if len(words) > 2 else [*reversed(words), "", "", ""][:3]
 
 
