@@ -91,6 +91,8 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
         if decision is None and plain_rule:
             if view[start - 1 : start] != " " or view[start - 2 : start] in _MENTIONS:
                 decision = topics.gloss(view, start, end)
+            if view[start - 3 : start] in guards.TORN_BEFORE or view[end : end + 3] in guards.TORN_AFTER:
+                decision = decision or guards.torn(view, start, end)
             if decision is None:  # most candidates; he and she have neither article nor ending
                 edits.append(Edit(start, end, source, target, plain_rule, 1.0))
                 continue

@@ -34,6 +34,7 @@ _QUOTES = frozenset("\"“”‘’'")
 _SINGLE_QUOTES = frozenset("‘'")  # of headlines; in double ones speech may follow "to her"
 _CURRENCIES = frozenset("$£€")
 _CLOSED = word_lists("pronouns").closed
+_NO_NOUN = _WORDS.predicative | _CLOSED
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
@@ -131,7 +132,7 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
     if nearest[-4:] == "less" and frame in ("becomes", "infinitive"):
         return True, "object complement"
     joined = second in (",", "and", "or")
-    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _WORDS.predicative | _CLOSED)
+    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _NO_NOUN)
     if verb in _WORDS.making and not joined and (nearest in _WORDS.predicative or _has_adjective_ending(nearest)):
         return True, "object complement"
     if before in _WORDS.parting and nearest in _WORDS.farewells:

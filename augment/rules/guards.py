@@ -50,6 +50,13 @@ _ENDS_PHRASE = frozenset(".,;:!?")  # no phrase goes on behind these
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
 )
+# Blanks tear words apart in some corpora: "t he horn", "w he n", "he ck". The pieces are no words of their own.
+TORN_BEFORE = frozenset({" t ", " w ", " s ", " c "})
+TORN_AFTER = frozenset({" ck", " n ", " y ", " re", " ad", " lp", " ar"})
+_TORN_WORDS = word_set("the then she this when where check here heck head help hear hey")
+_PIECE_BEFORE = re.compile(r"(?<![\w'’.&/-])([a-z]) \Z")
+_PIECE_AFTER = re.compile(r" (ck|n|y|re|ad|lp|ar)(?![\w'’/-])")
+_CLIPPED = re.compile(r"\b(?:(?i:what|where|who|how|that|it|there|here|when|why)|[A-Z]\w+|\d+) s \Z")  # what s he
 _OF_A_PERSON = re.compile(
     r"-(?:owned|led|run|headed|only|friendly|hat(?:er|ing)s?|(?:to|on|for|by)-(?:wo)?m[ae]n)\b", re.IGNORECASE
 )
@@ -153,6 +160,18 @@ def _chunk(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> tupl
     if index and tags[index - 1][1] <= start:
         first = max(first, tags[index - 1][1])
     return first, min(last, tags[index][0]) if index < len(tags) else last
+
+
+def torn(text: str, start: int, end: int) -> str | None:
+    """Reason to leave he, she or his alone: it is a piece of a word that blanks tear apart ("t he horn", "he ck")."""
+    before = _PIECE_BEFORE.search(text, start - 3 if start > 3 else 0, start)
+    if before is not None and _CLIPPED.search(text, start - 12 if start > 12 else 0, start):
+        return None
+    after = _PIECE_AFTER.match(text, end)
+    word = text[start:end].lower()
+    first, last = before[1].lower() if before else "", after[1].lower() if after else ""
+    joined = {first + word + last, first + word if first else "", word + last if last else ""}
+    return "part of a longer word" if not _TORN_WORDS.isdisjoint(joined - {word}) else None
 
 
 def idiom(text: str, start: int, end: int, term: Term) -> str | None:

@@ -22,6 +22,10 @@ from augment import swap
         "Ole Miss lost again",
         "if the soup is good, wife that cook",
         "uncle toms and cowards",
+        "I am on t he roof",
+        "call me w he n you land",
+        "oh he ck no",
+        "look at s he again",
     ],
 )
 def test_left_alone(text: str) -> None:
@@ -40,6 +44,9 @@ def test_left_alone(text: str) -> None:
         ("the heroine of the story", "the hero of the story"),
         ("my baby daddy is late", "my baby mama is late"),
         ("Best man ever", "Best woman ever"),
+        ("what s he doing there", "what s she doing there"),
+        ("a map of plan c he made", "a map of plan c she made"),
+        ("he ends a war", "she ends a war"),
         ("they got her drunk smh", "they got him drunk smh"),
         ("if you get her angry, you will see", "if you get him angry, you will see"),
         ("I ran up to her wit a cake", "I ran up to him wit a cake"),
