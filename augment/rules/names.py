@@ -25,7 +25,7 @@ _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|s
 _FINDING = re.compile(r": ?\d")  # LAD: 70 % stenosis
 _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
-_WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z]\w+ (?:of|for) (?:a |an )?\Z")
+_WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z](?!\w?[A-Z])\w+ (?:of|for) (?:a |an )?\Z")
 _QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
 _PERSON = re.compile(
     r"\b(?:(?:Wom|M)[ae]n|Boys?|Girls?|Guys?|Fathers?|Mothers?|Dads?|Moms?|Kings?|Queens?|Princes?s?)\b"
@@ -50,6 +50,9 @@ _OF_A_SHOW = re.compile(
 _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother grandfather")
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| [Aa]nd|,? &) \Z")
+_OWNERS = word_set("my your ur our")
+_MINE = word_set("My Your Our")
+_SIBLINGS = word_set("bro sis")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 SEXES = word_set("male female males females")  # a capital makes no name of them: Male and Female officers
@@ -169,12 +172,12 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
     if term.word in _FIRST_LADIES:
         return None
     if term.tier != "titles" and capital_before and not capital_next:
-        if _describes(text, start, token, term):
+        if _describes(text, start, token, term) or _owned(text, start, token, term):
             return None
         if term.word in _NEWSMAKERS and not initial and _in_the_news(text, start, end, token):
             return None
-    if term.tier == "kinship" and capital_next and before.endswith(("'s", "’s")):
-        return None  # Lopez's Ex-Husband Ray
+    if term.tier == "kinship" and capital_next and (before in _OWNERS or before.endswith(("'s", "’s"))):
+        return None  # Lopez's Ex-Husband Ray, my Daughters Birthday
     if term.word in _WORDS.family_names:
         return _part_of_family_name(
             text, end, before, capital_before, initial, capital_next, _opens(text, start, token)
@@ -191,6 +194,15 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
     if not _NAME_TAIL.match(text, end) or joined_with_its_counterpart(text, end, term) or is_office:
         return None
     return None if before in ("A", "a") and _IN_A_PLACE.match(text, end) else "name"
+
+
+def _owned(text: str, start: int, token: str, term: Term) -> bool:
+    """Whether a kin word behind one capital is somebody's: my Internet Husband, Helping My Sister."""
+    if term.tier != "kinship" and term.word not in _SIBLINGS:
+        return False
+    at = start - len(token)
+    owner = previous_token(text, at)
+    return plain(owner) in _OWNERS or (plain(token) in _MINE and _opens(text, at, owner))
 
 
 def _describes(text: str, start: int, token: str, term: Term) -> bool:

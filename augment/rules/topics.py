@@ -67,6 +67,7 @@ _ANIMALS = re.compile(
     re.IGNORECASE,
 )
 _PATIENT = re.compile(r"\b(?:years?|months?|weeks?|days?)[- ]old\b|\bpatient|\bTanner\b|\bdenie[sd]\b", re.IGNORECASE)
+_SPOKEN_TO = re.compile(r"\b(?:you|y.?all|u) \Z", re.IGNORECASE)  # you females
 _PERSON_NEXT = re.compile(
     r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
     r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
@@ -220,7 +221,7 @@ def grammatical(text: str, start: int, end: int) -> str | None:
 
 def animal(text: str, start: int, end: int) -> str | None:
     """Reason to leave male or female alone: the text speaks of animals or plants, and no word for a person follows."""
-    if _PERSON_NEXT.match(text, end):
+    if _PERSON_NEXT.match(text, end) or _SPOKEN_TO.search(text, start - 6 if start > 6 else 0, start):
         return None
     first, last = start - 80 if start > 80 else 0, end + 80
     if _PATIENT.search(text, first, last):
