@@ -58,7 +58,7 @@ def starts_sentence(token: str) -> bool:
         return True
     if bare.lstrip(_OPENING).lower() in _ABBREVIATIONS:
         return False
-    return bare[-1] in ".!?:…|>;" or bare in ("-", "—", "–", "•", "#", "##", "###", "==", "=")
+    return bare[-1] in ".!?:…|>;" or bare in ("RT", "-", "—", "–", "•", "#", "##", "###", "==", "=")
 
 
 def plain(token: str) -> str:

@@ -51,8 +51,6 @@ _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| [Aa]nd|,? &) \Z")
 _OWNERS = word_set("my your ur our")
-_MINE = word_set("My Your Our")
-_SIBLINGS = word_set("bro sis")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 SEXES = word_set("male female males females")  # a capital makes no name of them: Male and Female officers
@@ -198,11 +196,11 @@ def _beside_capitals(text: str, start: int, end: int, term: Term, token: str, ca
 
 def _owned(text: str, start: int, token: str, term: Term) -> bool:
     """Whether a kin word behind one capital is somebody's: my Internet Husband, Helping My Sister."""
-    if term.tier != "kinship" and term.word not in _SIBLINGS:
+    if term.tier != "kinship" and term.word not in ("bro", "sis"):
         return False
     at = start - len(token)
     owner = previous_token(text, at)
-    return plain(owner) in _OWNERS or (plain(token) in _MINE and _opens(text, at, owner))
+    return plain(owner) in _OWNERS or (plain(token).lower() in _OWNERS and _opens(text, at, owner))
 
 
 def _describes(text: str, start: int, token: str, term: Term) -> bool:
