@@ -32,6 +32,7 @@ from distill.data.batches import BlockStates
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack
 from distill.data.pairing import in_parts, pair_all
+from distill.data.split import is_drawn, train_and_heldout
 from distill.files import sync, write_text, writing
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
@@ -182,18 +183,14 @@ def _build(folder: Path, data: DataConfig, augmentation: AugmentConfig, pairing:
 
     Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
     """
-    if data.heldout_path is None:
-        train, heldout = _split(data, heldout=False), _split(data, heldout=True)
-    else:
-        train = islice(corpus.read_documents(data), data.max_documents)
-        heldout = corpus.read_documents(data, heldout=True)
+    train, heldout = train_and_heldout(data)
     fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)
     try:
         info = {}
         for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
-            info[name] = _write_part(aside / name, in_parts(part), partial(_is_drawn, seed, drawn), pairing, data)
+            info[name] = _write_part(aside / name, in_parts(part), partial(is_drawn, seed, drawn), pairing, data)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -227,23 +224,6 @@ def _write_part(
             "data.heldout_path"
         )
     return {key: sum(counts[key] for counts in done) for key in done[0]}
-
-
-def _is_drawn(seed: int, fraction: float, text: str) -> bool:
-    """Whether `seed` draws this text into the random fraction."""
-    return _draw(f"{seed}:{text}") < fraction
-
-
-def _split(data: DataConfig, heldout: bool) -> Iterator[str]:
-    """The documents of one side of the split. A hash of the text decides, so duplicates are on the same side."""
-    for text in islice(corpus.read_documents(data), data.max_documents):
-        if (_draw(text) < data.heldout_fraction) == heldout:
-            yield text
-
-
-def _draw(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone."""
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") / 2**64
 
 
 def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:

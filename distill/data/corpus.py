@@ -116,6 +116,23 @@ def check_apart(setting: str, folder: str | Path, corpora: Mapping[str, str | No
             )
 
 
+def check_only_text(corpora: Mapping[str, str | None]) -> None:
+    """Raise ValueError if a folder that is read as text holds the folder of a run or of an evaluation.
+
+    corpora: the corpora, by the settings that name them.
+    """
+    for name, corpus in corpora.items():
+        if corpus is None or not Path(corpus).expanduser().is_dir():
+            continue
+        for file in files_below(Path(corpus).expanduser()):
+            is_run = file.name == "metrics.jsonl" and (file.parent / "config.yaml").exists()
+            if is_run or (file.name == "results.json" and any(file.parent.glob("examples-*.jsonl"))):
+                raise ValueError(
+                    f"{name} {corpus} holds {file.parent}, the folder of {'a run' if is_run else 'an evaluation'}, "
+                    f"which would be read as text; move it, or give {name} a folder that holds nothing but text"
+                )
+
+
 def _place(config: DataConfig, heldout: bool) -> tuple[str, str, SettingNames]:
     """Path and split of the corpus, or of the held-out corpus if that has its own, and the names of their settings."""
     if heldout and config.heldout_path is not None:

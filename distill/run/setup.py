@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
 from distill.data.blocks import Blocks, prepare_blocks, separators
-from distill.data.corpus import check_apart
+from distill.data.corpus import check_apart, check_only_text
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
 from distill.loss.targets import USES_CLASSES
@@ -54,6 +54,7 @@ def set_up(config: RunConfig) -> Setup:
     """
     check_trackers(config.train.trackers)
     corpora = {"data.path": config.data.path, "data.heldout_path": config.data.heldout_path}
+    check_only_text(corpora)
     check_apart("run_dir", config.run_dir, corpora)
     check_apart("data.cache_dir", config.data.cache_dir, corpora)
     accelerator = build_accelerator(config)

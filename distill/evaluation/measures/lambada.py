@@ -77,10 +77,11 @@ def read(path: str) -> list[Passage]:
 
 
 def passage(name: str, text: str, place: str = "a passage") -> Passage:
-    """Divide a text. Space at the end of the context goes to the target.
+    """Divide a text. Space at the end of the context goes to the target; line ends after the text do not belong to it.
 
     place: what the message names. Raises ValueError for a text of one word.
     """
+    text = text.rstrip("\r\n")
     before, space, word = text.rpartition(" ")
     context = before.rstrip()
     if not space or not context or not word:

@@ -83,6 +83,8 @@ def test_a_passage_is_divided_at_its_last_space():
     for text in ("word", "", " word", "word "):
         with pytest.raises(ValueError, match="benchmarks.lambada: f: row 2 .* is not a text of several words"):
             lambada.passage("a", text, "f: row 2")
+    for ending in ("\n", "\r\n", "\n\n"):
+        assert lambada.passage("a", "She went home" + ending) == lambada.passage("a", "She went home")
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

@@ -1,0 +1,65 @@
+"""Which documents are trained on, which are held out, and which of them the random substitution takes."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from distill.config import DataConfig
+from distill.data.corpus import read_documents
+
+
+def train_and_heldout(data: DataConfig) -> tuple[Iterator[str], Iterator[str]]:
+    """The documents to train on and those that are held out, as they are read.
+
+    Raises what `read_documents` raises, and ValueError at the end of the first if half of the second were among them.
+    """
+    if data.heldout_path is None:
+        return _side(data, heldout=False), _side(data, heldout=True)
+    train = islice(read_documents(data), data.max_documents)
+    return _apart_from_heldout(train, data), read_documents(data, heldout=True)
+
+
+def is_drawn(seed: int, fraction: float, text: str) -> bool:
+    """Whether `seed` draws this text into the random fraction."""
+    return _draw(f"{seed}:{text}") < fraction
+
+
+def _side(data: DataConfig, heldout: bool) -> Iterator[str]:
+    """The documents of one side of the split. A hash of the text decides, so duplicates are on the same side."""
+    for text in islice(read_documents(data), data.max_documents):
+        if (_draw(text) < data.heldout_fraction) == heldout:
+            yield text
+
+
+def _apart_from_heldout(texts: Iterable[str], data: DataConfig) -> Iterator[str]:
+    """Pass training documents on. At their end, say how many of the held-out documents were among them.
+
+    Raises ValueError if it was half of them or more: the same file in another order, packed, or in part.
+    """
+    heldout = {_digest(text) for text in read_documents(data, heldout=True)}
+    common = set()
+    for text in texts:
+        if (digest := _digest(text)) in heldout:
+            common.add(digest)
+        yield text
+    found = f"{len(common):,} of the {len(heldout):,} documents of data.heldout_path {data.heldout_path}"
+    if 2 * len(common) >= len(heldout):
+        raise ValueError(
+            f"{found} are also in data.path {data.path}, so the student would be trained on them; name other text, or "
+            "set it to null, so that a part of data.path is held out"
+        )
+    if common:
+        print(f"{found} are also in data.path", file=sys.stderr, flush=True)
+
+
+def _digest(text: str) -> int:
+    """64 bits that depend on the text alone."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _draw(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return _digest(text) / 2**64
