@@ -46,7 +46,7 @@ _AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
 # Not the call of a function: an age, a name, or words.
 _BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-]+ [\w'’])")
-_ENDS_PHRASE = frozenset(".,;:!?")  # no phrase goes on behind these
+_FOLLOWING = re.compile(r"[^\w.,;:!?]+(\w+)")  # no phrase goes on behind these marks
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
 )
@@ -178,21 +178,23 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
     if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
         return None if _OF_A_PERSON.match(text, end) else "compound of man"
+    found = _FOLLOWING.match(text, end)
+    following = found[1].lower() if found else ""
     before = ""
     for phrases, word in ((fixed_phrases(), term.word), (mirrored_phrases(), term.target)):
         patterns = phrases.get(word)
         if patterns is None:
             continue
-        after, endings, around = patterns
-        if text[end : end + 1] not in _ENDS_PHRASE and after.match(text, end):
+        after, first, endings, around = patterns
+        if (following in first or not following.isascii()) and after.match(text, end):  # letters such as ſ match s
             return "fixed phrase"
         if not endings:
             continue
         before = before or text[start - 24 if start > 24 else 0 : start].lower().rstrip(" \n\t\r-")
         if not before.endswith(endings):
             continue
-        for preceding, following in around:
-            if preceding.search(text, start - 24 if start > 24 else 0, start) and following.match(text, end):
+        for preceding, rest in around:
+            if preceding.search(text, start - 24 if start > 24 else 0, start) and rest.match(text, end):
                 return "fixed phrase"
     return None
 

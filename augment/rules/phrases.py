@@ -19,11 +19,12 @@ class Phrases(NamedTuple):
     """The fixed phrases of one word.
 
     after: matches what follows the word in a phrase that begins with it. around: for each other phrase, what must come
-    before the word and what after it. endings: how what comes before ends, in lower case; this fast test settles most
-    words.
+    before the word and what after it. first: the words that can follow in `after`, and endings: how what comes before
+    ends in `around`, both in lower case; these fast tests settle most words.
     """
 
     after: re.Pattern[str]
+    first: frozenset[str]
     endings: tuple[str, ...]
     around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
 
@@ -57,6 +58,7 @@ def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
     """Compile all phrases; an unmarked word matches any of its `spellings`."""
     after: dict[str, list[str]] = {}
     around: dict[str, list[tuple[str, str]]] = {}
+    first: dict[str, set[str]] = {}
     endings: dict[str, set[str]] = {}
     for (phrase,) in read_table("idioms.tsv"):
         left, marked = phrase.split("<")
@@ -70,9 +72,13 @@ def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
             around.setdefault(word, []).append((_start(left, spellings) + _pattern(left, spellings), end))
         else:
             after.setdefault(word, []).append(end)
+            following = re.findall(r"\w+|\W", right)  # the parts of `_pattern`
+            begins = next(spellings(part) for part in following if part.isalnum())
+            first.setdefault(word, set()).update(re.findall(r"\w+", each)[0].lower() for each in begins)
     return {
         word: Phrases(
             _regex("|".join(after.get(word, ["(?!)"]))),
+            frozenset(first.get(word, ())),
             tuple(sorted(endings.get(word, ()))),
             tuple((_regex(before + r"\Z"), _regex(following)) for before, following in around.get(word, ())),
         )

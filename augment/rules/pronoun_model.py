@@ -50,11 +50,11 @@ class HashedModel:
 
 def hashes(before: list[str], after: list[str]) -> list[int]:
     """The CRC-32 of every feature of a context; its last bits are the bucket."""
-    return list(map(zlib.crc32, "\0".join(features(before, after)).encode("utf-8", "surrogatepass").split(b"\0")))
+    return list(map(zlib.crc32, features(before, after).encode("utf-8", "surrogatepass").split(b"\0")))
 
 
-def features(before: list[str], after: list[str]) -> tuple[str, ...]:
-    """The feature strings of a context, for training and for use; `before` is nearest first."""
+def features(before: list[str], after: list[str]) -> str:
+    """The features of a context, parted by null characters, for training and for use; `before` is nearest first."""
     p1, p2, p3 = before
     n1, n2, n3 = after
     alike = _ALIKE.get
@@ -69,31 +69,31 @@ def features(before: list[str], after: list[str]) -> tuple[str, ...]:
     s1 = n1[-3:]
     s2 = n2[-3:]
     return (
-        f"a{n1}",
-        f"b{n2}",
-        f"c{p1}",
-        f"d{p2}",
-        f"e{n1} {n2}",
-        f"f{verb} {n1}",
-        f"g{s1}",
-        f"h{verb} {s1}",
-        f"i{n1} {s2}",
-        f"j{s1} {s2}",
-        f"k{verb} {s1} {s2}",
-        f"l{p2} {p1}",
-        f"m{n1[-2:]} {n2}",
-        f"n{p1[-3:]} {s1}",
-        f"o{verb} {k1} {k2}",
-        f"p{verb} {k1} {n2}",
-        f"q{s1} {n2} {n3}",
-        f"r{p3} {p1} {s1}",
-        f"s{frame} {s1}",
-        f"t{frame} {n1}",
-        f"u{frame} {s1} {n2}",
-        f"v{frame} {k1} {k2} {k3}",
-        f"w{verb} {k1} {k2} {k3}",
-        f"x{_kind(p1)} {k1} {k2} {k3}",
-        f"y{n1} {k2} {k3}",
+        f"a{n1}\0"
+        f"b{n2}\0"
+        f"c{p1}\0"
+        f"d{p2}\0"
+        f"e{n1} {n2}\0"
+        f"f{verb} {n1}\0"
+        f"g{s1}\0"
+        f"h{verb} {s1}\0"
+        f"i{n1} {s2}\0"
+        f"j{s1} {s2}\0"
+        f"k{verb} {s1} {s2}\0"
+        f"l{p2} {p1}\0"
+        f"m{n1[-2:]} {n2}\0"
+        f"n{p1[-3:]} {s1}\0"
+        f"o{verb} {k1} {k2}\0"
+        f"p{verb} {k1} {n2}\0"
+        f"q{s1} {n2} {n3}\0"
+        f"r{p3} {p1} {s1}\0"
+        f"s{frame} {s1}\0"
+        f"t{frame} {n1}\0"
+        f"u{frame} {s1} {n2}\0"
+        f"v{frame} {k1} {k2} {k3}\0"
+        f"w{verb} {k1} {k2} {k3}\0"
+        f"x{_kind(p1)} {k1} {k2} {k3}\0"
+        f"y{n1} {k2} {k3}"
     )
 
 

@@ -257,10 +257,11 @@ def gloss(text: str, start: int, end: int) -> str | None:
     near = start - 30 if start > 30 else 0
     if not text.endswith(_GLOSS_ENDINGS, near, start):
         return None
-    if _WORD_BEFORE.search(text, near, start):
-        return None if text[start:end].lower() in _WORDS.pronouns else "word spoken about"
-    if _PRONOUN_BEFORE.search(text, near, start):
-        return "word spoken about"
+    if text[start - 1] == " ":
+        if _WORD_BEFORE.search(text, near, start):
+            return None if text[start:end].lower() in _WORDS.pronouns else "word spoken about"
+        if _PRONOUN_BEFORE.search(text, near, start):
+            return "word spoken about"
     meaning = _GLOSS_BEFORE.search(text, near, start)
     if meaning and _MEANS.search(text, near, start):
         is_pronoun = text[start:end].lower() in _WORDS.pronouns
@@ -268,6 +269,8 @@ def gloss(text: str, start: int, end: int) -> str | None:
             return None
     if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
         return "word spoken about"
+    if "(" not in text[near:start]:
+        return None
     return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None
 
 
