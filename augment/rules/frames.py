@@ -148,22 +148,23 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
 
 def _wanted(before: str, after: list[str]) -> Reading:
     """Read "her" before a participle, after a verb of wish: "want her painted blue"; not "want her painted vase"."""
+    if before not in _WORDS.wishing:
+        return None
     nearest, second = after[0], after[1]
     regular = nearest[-2:] == "ed" and len(nearest) > 4 and nearest not in _WORDS.not_participles
     is_participle = regular or nearest in _WORDS.participles
-    acts = nearest[-3:] == "ing" and nearest not in _WORDS.no_participles and second in _WORDS.free_after
-    if acts and before in _WORDS.wishing:
+    if nearest[-3:] == "ing" and nearest not in _WORDS.no_participles and second in _WORDS.free_after:
         return True, "participle"
     ends = second in _FREE_AFTER or second in _ENDS_OR_TO or second in _WORDS.result or second[-2:] == "ly"
-    return (True, "object complement") if before in _WORDS.wishing and is_participle and ends else None
+    return (True, "object complement") if is_participle and ends else None
 
 
 def _seen(before: list[str], after: list[str]) -> Reading:
     """Read "her" before a participle, behind a picture or a look: "a picture of her dancing", "look at her smiling"."""
     seen = (before[0] == "of" and before[1] in _WORDS.images) or (before[0] == "at" and before[1] in _WORDS.looking)
-    acts = after[0][-3:] == "ing" and len(after[0]) > 5 and after[0] not in _WORDS.no_participles
-    free = after[1] in _FREE_AFTER or after[1] in _ENDS_OR_TO
-    return (True, "participle") if seen and acts and free else None
+    acts = seen and after[0][-3:] == "ing" and len(after[0]) > 5 and after[0] not in _WORDS.no_participles
+    free = acts and (after[1] in _FREE_AFTER or after[1] in _ENDS_OR_TO)
+    return (True, "participle") if free else None
 
 
 def _has_adjective_ending(word: str) -> bool:

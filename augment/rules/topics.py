@@ -269,8 +269,6 @@ def gloss(text: str, start: int, end: int) -> str | None:
             return None
     if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
         return "word spoken about"
-    if "(" not in text[near:start]:
-        return None
     return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None
 
 

@@ -89,6 +89,8 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if word in _SAID_TO_EVERYBODY and _alone_or_twice(text, start, end, word):
         return "interjection"
     token = previous_token(text, start)
+    if token in ("the ", "a ", "an ") and word not in ("guys", "bro"):  # most often, and fast to see
+        return None
     # after a stage direction, a handle, an emoji or dots
     opens = starts_sentence(token) or token.endswith((") ", "..")) or "@" in token or token == "RT "
     opens = opens or token[-2:-1] >= "\u2600"
