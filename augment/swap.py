@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pair import CounterfactualPair, Edit, KeptTerm, apply_edits
-from augment.rules import capitals, guards, line_ends, markup, names, reference, senses, titles, topics
+from augment.rules import capitals, guards, line_ends, markup, reference, senses, titled_names, titles, topics
 from augment.rules.agreement import append_edit, with_possessive
 from augment.rules.case import recase
 from augment.rules.context import QUOTES
@@ -157,7 +157,7 @@ def _decide_pronoun(
         reason = capitals.pronoun_in_name(text, start, end, source) or topics.reverent(text, start, end)
         if reason and not capitals.headline(text, start):
             return reason
-        if text[end + 1 : end + 2].isupper() and names.in_title_with_person(text, start, end):
+        if text[end + 1 : end + 2].isupper() and titled_names.in_title_with_person(text, start, end):
             return "name of a work"
     if candidate.term.word not in ("her", "his"):
         return Edit(start, end, source, candidate.target, direction + "pronouns", 1.0)

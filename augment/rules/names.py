@@ -15,6 +15,7 @@ from augment.rules.titled_names import (
     is_of_people,
     joined_with_its_counterpart,
     part_of_titled_name,
+    quoted_title,
     run_ends_in_institution,
 )
 
@@ -26,15 +27,11 @@ _FINDING = re.compile(r": ?\d")  # LAD: 70 % stenosis
 _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z](?!\w?[A-Z])\w+ (?:of|for) (?:a |an )?\Z")
-_QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
-_PERSON = re.compile(
-    r"\b(?:(?:Wom|M)[ae]n|Boys?|Girls?|Guys?|Fathers?|Mothers?|Dads?|Moms?|Kings?|Queens?|Princes?s?)\b"
-)
-_LONGEST_TITLE = 6  # words of a title in a headline
 _PERSONS_BEFORE_NAMES = _WORDS.persons_before_names
 _FIRST_LADIES = frozenset({"first lady", "first ladies", "first gentleman", "first gentlemen"})
 _PLACES = word_lists("titles").contests
 _NEWS_VERB = re.compile(r"(?:,? \(?\d{1,3}\)?,?)? ([a-z]+(?:s|ed)|shot|found|held|left|caught|hit|dead|missing)\b")
+_DOES_TO = re.compile(r" [A-Z]\w+s (?:himself|herself|his|her|the|an?)\b")
 _NO_VERBS = word_set("is was has as this his its always yes")
 _IN_A_PLACE = re.compile(r" in (?:the )?[A-Z]\w+ [a-z]")  # not the film A Man in Full
 _CONTEST = re.compile(
@@ -97,17 +94,20 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     if text[end : end + 1] == "-" and capital_next:
         related = term.word in SEXES or following.lower() in _WORDS.family_names | _WORDS.firm
         return None if related or _compound_of_headline(text, start, term, "") else "name"
-    if capital_next and term.word in _NEWSMAKERS and starts_sentence(token) and capitals.is_verb(following.lower()):
-        return None  # Man Held at gunpoint
+    in_the_news = capital_next and term.word in _NEWSMAKERS and starts_sentence(token)
+    if in_the_news and (capitals.is_verb(following.lower()) or _DOES_TO.match(text, end)):
+        return None  # Man Held at gunpoint, Man Googles himself
     before = plain(token)
     if before in _WORDS.holy_before and term.word in _WORDS.holy and source.istitle() and not capital_next:
         return "name"
     if before == "the" and source in ("Father", "Mother") and not capital_next:
         return "name"
-    if term.word not in _WORDS.addresses and _quoted_title(text, start, end):
+    if term.word not in _WORDS.addresses and quoted_title(text, start, end):
         return "name of a work"
     if term.word in _WORDS.brands or (term.word in _WORDS.shows and _is_show(text, start, end)):
         return "name"
+    if capital_next and text[end] in "'’" and run_ends_in_institution(text, end):
+        return "name"  # Fisherman's Hospital
     if term.word in _CONTESTANTS and _CONTEST.match(text, end):
         return "name"  # the Women's British Open
     if term.word in SEXES:
@@ -208,14 +208,15 @@ def _describes(text: str, start: int, token: str, term: Term) -> bool:
     before = plain(token).lower()
     if before in _WORDS.pointing or (term.tier != "kinship" and _told_of_place(text, start, token, before, term)):
         return True
-    if before not in _WORDS.describing and before not in _WORDS.superlatives:
+    superlative = before in _WORDS.superlatives or before == "only" or (before.endswith("est") and len(before) > 6)
+    if before not in _WORDS.describing and not superlative:
         return False
     determiner = previous_token(text, start - len(token))
     word = plain(determiner)
     if word == "the" and before in _WORDS.in_titles and not capitals.headline(text, start):
         return False  # the tale of the Rich Man
     determined = word.lower() in _WORDS.determiners and (word.islower() or _opens(text, start - len(token), determiner))
-    return _opens(text, start, token) or determined or (before in _WORDS.superlatives and word == "The")
+    return _opens(text, start, token) or determined or (superlative and (word == "The" or word.isdigit()))
 
 
 def _told_of_place(text: str, start: int, token: str, before: str, term: Term) -> bool:
@@ -240,25 +241,6 @@ def _in_the_news(text: str, start: int, end: int, token: str) -> bool:
         if starts_sentence(token):
             return text[finite.start(1) : finite.end(1)] not in _NO_VERBS
     return False
-
-
-def _quoted_title(text: str, start: int, end: int) -> str:
-    """The words in quotation marks around the word if all have capitals, as in a song title: "Man in the Mirror"."""
-    opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
-    quoted = _QUOTED.match(text, opening) if opening >= 0 else None
-    if quoted is None or quoted.end() < end:
-        return ""
-    words = quoted.group(1).split()
-    large_words = [w for w in words if w.lower() not in _WORDS.small_words]
-    if len(words) > _LONGEST_TITLE and capitals.headline(text, start):
-        return ""  # what somebody says
-    is_title = len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
-    return quoted.group(1) if is_title else ""
-
-
-def in_title_with_person(text: str, start: int, end: int) -> bool:
-    """Whether a pronoun stands in a quoted title in which a gendered noun stays: "Angry Boy Drops His Cake"."""
-    return _PERSON.search(_quoted_title(text, start, end)) is not None
 
 
 def _precedes_names(term: Term) -> bool:

@@ -1,4 +1,4 @@
-"""Decide whether a capitalised title (King, Lady, Earl, Queens) is part of a name: King College, Don King, HMS Queen.
+"""Decide whether a capitalised title is part of a name (King College, Don King), or a word part of a quoted title.
 
 Functions take a text and the place of a candidate. They treat a term and its counterpart alike.
 """
@@ -23,7 +23,8 @@ _PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
 _PLACE_AFTER = re.compile(
     r"(?:, |,? (?:and|or|&) )([A-Z]\w*)"
     r"| (?i:borough|resident|native|neighbou?rhood|apartment|home|man|woman|teen|boy|girl|mother|mom|father|dad|cop"
-    r"|congress\w+|assembly\w+|council\w*|senator|DA|district|judge|prosecutors?|lawyer)\b"
+    r"|congress\w+|assembly\w+|council\w*|senator|DA|district|judge|prosecutors?"
+    r"|lawyer|courtroom|(?:[a-z-]+ )?(?:suspect|shooting|stabbing|murder|bar|subway|restaurant))\b"
 )
 _OF_PEOPLE = re.compile(r"['’]| (?:of|and|or|who|themselves|did|reigned|ruled|had|were|are)\b|[,;.]")
 _ALBUM = re.compile(
@@ -31,6 +32,10 @@ _ALBUM = re.compile(
     r"|anthems?)\b"
 )
 _PLACE_OR_SHIP = re.compile(r"(?:\b(?:in|near|from \w+ to)|(?<![Oo]f )\b(?:[Tt]he)) \Z")
+_WINS_OR_LOSES = re.compile(
+    r" (?:Outlast|Beat|Top|Rout|Edge|Win|Lose|Fall|Hold|Survive|Upset|Advance|Down|Defeat|Stun|Oust|Crushe"
+    r"|Rallie|Roll)s\b"
+)
 _JOINING = frozenset({"and", "or"})
 _TEAMS = word_set("kings queens dukes duchesses")
 _PLACES = word_set("king queen prince")
@@ -46,9 +51,38 @@ _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
 _BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
 _BEFORE_KIND = word_set("a an the this that your my our his her its their which what every any")
 _BEFORE_OBJECT = word_set("of by with for from about like")
+_INITIAL_BEFORE = re.compile(r"\b[A-Z][a-z]+ (?:[A-Z]\. )+\Z")
+_NAME_WITH_INITIAL = re.compile(r" (?:[A-Z]\.|[(\"“‘'][A-Z][a-z]+[)\"”’']) [A-Z][a-z]")
 _PEOPLE_ENDINGS = ("ian", "can", "ish", "ese", "ench", "utch", "eek")  # Persian, Polish, French
 # a name has few words; without a limit a text in capitals would be read to its end for each of its words
 _CAPITAL_RUN = re.compile(r"(?:['’]s)?(?: (?:[A-Z][\w.'’-]*|of|the|[IVX]+)){1,12}")
+_QUOTED = re.compile(r"[\"“‘]([^\"“”‘\n.,!?]{3,60}?)[\"”’](?!\w)")
+_LONGEST_TITLE = 6  # words of a title in a headline
+_PERSON = re.compile(
+    r"\b(?:(?:Wom|M)[ae]n|Boys?|Girls?|Guys?|Fathers?|Mothers?|Dads?|Moms?|Kings?|Queens?|Princes?s?)\b"
+)
+_SIGN_AFTER = re.compile(r" (?i:signs?|banners?|posters?|polls?|categor(?:y|ies)|parts|label|stereotypes?)\b")
+
+
+def quoted_title(text: str, start: int, end: int) -> str:
+    """The words in quotation marks around the word if all have capitals, as in a song title: "Man in the Mirror"."""
+    opening = max(text.rfind(mark, start - 50 if start > 50 else 0, start) for mark in '"“‘')
+    quoted = _QUOTED.match(text, opening) if opening >= 0 else None
+    if quoted is None or quoted.end() < end:
+        return ""
+    words = quoted.group(1).split()
+    large_words = [w for w in words if w.lower() not in _WORDS.small_words]
+    if len(words) > _LONGEST_TITLE and capitals.headline(text, start):
+        return ""  # what somebody says
+    if _SIGN_AFTER.match(text, quoted.end()) or words[0].lower() in _WORDS.labels:
+        return ""  # the "Nice Guy" label
+    is_title = len(words) > 1 and words[0][:1].isupper() and all(w[:1].isupper() for w in large_words)
+    return quoted.group(1) if is_title else ""
+
+
+def in_title_with_person(text: str, start: int, end: int) -> bool:
+    """Whether a pronoun stands in a quoted title in which a gendered noun stays: "Angry Boy Drops His Cake"."""
+    return _PERSON.search(quoted_title(text, start, end)) is not None
 
 
 def joined_with_its_counterpart(text: str, end: int, term: Term) -> bool:
@@ -74,9 +108,11 @@ def part_of_titled_name(
         return "name"
     if _ALBUM.match(text, end) and (term.word in _WORDS.ranks or term.target in _WORDS.ranks):
         return "name"
+    if (term.word in _WORDS.ranks or term.word in GIVEN_NAMES) and _among_initials(text, start, end):
+        return "given name"
     if term.word in _WORDS.many_ranks:
         return _many_ranks(text, start, end, term, before, initial, capital_next)
-    if term.word == "earl" and capital_next and before.lower() not in _WORDS.determiners:
+    if term.word in ("earl", "marquis") and capital_next and before.lower() not in _WORDS.determiners:
         return "given name"
     if term.word not in _WORDS.ranks and term.target not in _WORDS.ranks:
         return None
@@ -92,6 +128,7 @@ def part_of_titled_name(
     bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
     following = next_word(text, end)
     is_school = (following.isupper() and len(following) > 1) or capitals.headline(text, start)
+    is_school = is_school or _WINS_OR_LOSES.match(text, end) is not None
     if term.word == "duke" and bare and is_school:
         return "name"  # Duke Routs Maryland, Duke CEO
     personal = personal or royal
@@ -153,6 +190,13 @@ def _is_determined(before: list[str]) -> bool:
     return False
 
 
+def _among_initials(text: str, start: int, end: int) -> bool:
+    """Whether an initial or a nickname shows a rank to be somebody's own name: Earl (Fatha) Hines, John H. King."""
+    if _NAME_WITH_INITIAL.match(text, end):
+        return True
+    return text[start - 2 : start] == ". " and _INITIAL_BEFORE.search(text, max(0, start - 20), start) is not None
+
+
 def _is_determined_kind(text: str, start: int, end: int, near: list[str]) -> bool:
     """Whether, in a headline, a determiner shortly before shows that a rank is no surname: A Chicken Nugget King.
 
@@ -201,7 +245,10 @@ def _is_place(text: str, start: int, end: int, before: str) -> bool:
     after = _PLACE_AFTER.match(text, end)
     neighbours = [match.group(1) for match in (listed, after) if match]
     ranks = [name for name in neighbours if name and name.lower().removesuffix("s") in _WORDS.ranks]
-    return before in ("a", "A") or (bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners)
+    located = after is not None and after.group(1) is None  # the Queens Borough President
+    return (
+        located or before in ("a", "A") or (bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners)
+    )
 
 
 def run_ends_in_institution(text: str, end: int) -> bool:

@@ -30,6 +30,8 @@ _OFFICE_AFTER = re.compile(
     r"|Moderator)\b"
 )
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
+_PAGEANT_AFTER = re.compile(r"(?: [A-Z]\w+){1,2} (?:Pageant|Universe|World|Contest|Competition)\b")
+_COURT_AFTER = re.compile(r"\. (?:Supreme|Court|Gov|Sen|Rep|House|Senate|[a-z]+\b)")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
 _ASKED_OF_GOD = word_set("help know knows forbid willing have")
 _TO_GOD = re.compile(r"\b(?:ask|thank|praise|trust|seek|bless) the \Z", re.IGNORECASE)
@@ -41,6 +43,7 @@ _VOCATIVE_MY = re.compile(r"(?:^|[,:;—–!?\"“‘'.]|\b(?:yes|no|oh|well))[ 
 _OF_PLACE = re.compile(r" of [A-Z]")
 _WORDS = word_lists("titles")
 _NAMES = word_lists("names")
+_NUMBERS = _NAMES.counting | {"every", "each"}
 _FUNCTION_WORDS = _NAMES.function_words
 _TITLE_AND = re.compile(r"\b(?:mrs?|ms|dr|miss|prof)\b\.? [\w'’-]+ and \Z")
 _CALL_ENDS = re.compile(r"\s*[,.!?]")
@@ -59,7 +62,8 @@ def mister(text: str, start: int, end: int) -> Decision:
 def _is_pageant(text: str, end: int) -> bool:
     """Whether a country or state follows, so that the title is that of a contest: Miss Venezuela."""
     following = next_word(text, end).lower()
-    return following in _WORDS.contests and following not in given_names()
+    named = following in _WORDS.contests and following not in given_names()
+    return named or _PAGEANT_AFTER.match(text, end) is not None
 
 
 def _not_a_title(text: str, start: int, end: int) -> bool:
@@ -90,7 +94,8 @@ def miss(text: str, start: int, end: int) -> Decision:
             return "mr" + "." * (text[end] != "."), end, "title"
         return ("sir", end, "title: address") if is_address(text, start, end) and not _verb_miss(text, start) else None
     abbreviated = text[end : end + 1] == "."  # "Miss. Carter", but "Thank you, Miss. Now go"
-    if abbreviated and (_STATE.search(text, start - 30 if start > 30 else 0, start) or headline(text, start)):
+    near = start - 30 if start > 30 else 0
+    if abbreviated and (_STATE.search(text, near, start) or _COURT_AFTER.match(text, end) or headline(text, start)):
         return None
     address = abbreviated and text.endswith(", ", 0, start) and is_address(text, start, end)
     if _NAME_AFTER_STOP.match(text, end) and not address:
@@ -252,6 +257,8 @@ def count(text: str, start: int, end: int) -> Decision:
         is_sum = token[:1].isupper() and plain(token).lower() not in _FUNCTION_WORDS and token[-2:-1].isalnum()
         if is_sum or next_word(text, end).lower() in _WORDS.counted:
             return None
+    if plain(token).lower() in _NUMBERS:
+        return None  # One Count of Perjury
     if named or (token.endswith(" ") and plain(token) in ("the", "this", "that", "dear")):
         return "countess", end, "title"
     return None

@@ -168,6 +168,23 @@ def test_pronouns_of_headlines_are_read(text: str, expected: str) -> None:
         ("He Bought A Bike After His Got Stolen", "She Bought A Bike After Hers Got Stolen"),
         ("She says he ‘forced her’ to walk", "He says she ‘forced him’ to walk"),
         ("Divers Found Her Deep In The Cave", "Divers Found Him Deep In The Cave"),
+        # initials, nicknames, boroughs, contests
+        ("Earl (Fats) Hollin, a pianist, lost his hat.", "Earl (Fats) Hollin, a pianist, lost her hat."),
+        ("Mary A. Prince sold her farm.", "Mary A. Prince sold his farm."),
+        ("We took vitamin C. King Olav slept; he snored.", "We took vitamin C. Queen Olav slept; she snored."),
+        ("the former Queens Congressman lost his seat", "the former Queens Congresswoman lost her seat"),
+        ("Queens knife-attack suspect says she slipped", "Queens knife-attack suspect says he slipped"),
+        ("The Miss Mud Pageant angers her town", "The Miss Mud Pageant angers his town"),
+        ("He pleads guilty to One Count of Fraud.", "She pleads guilty to One Count of Fraud."),
+        ("Miss. Supreme Court rules on his case", "Miss. Supreme Court rules on her case"),
+        ("Duke Outlasts Elmhurst", "Duke Outlasts Elmhurst"),
+        ("He works at Fisherman's Hospital.", "She works at Fisherman's Hospital."),
+        ("John Marquis Hill lost his wife.", "John Marquis Hill lost her husband."),
+        # what is said of a person in quotation marks is no title
+        ('She Was Told To Play "Fat Girl" Parts', 'He Was Told To Play "Fat Boy" Parts'),
+        ('Which "New Girl" Star Is His Best Friend', 'Which "New Girl" Star Is Her Best Friend'),
+        ("Man Googles himself, finds he is wanted", "Woman Googles herself, finds she is wanted"),
+        ("Meet The Only Man Who Has Never Read Her", "Meet The Only Woman Who Has Never Read Him"),
     ],
 )
 def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str) -> None:
