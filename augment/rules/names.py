@@ -106,7 +106,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return "name of a work"
     if term.word in _WORDS.brands or (term.word in _WORDS.shows and _is_show(text, start, end)):
         return "name"
-    if capital_next and text[end] in "'’" and run_ends_in_institution(text, end):
+    trade = term.tier == "occupations" and text[end : end + 1] in ("'", "’")
+    if trade and capital_next and following.lower() in _WORDS.institution and not capitals.headline(text, start):
         return "name"  # Fisherman's Hospital
     if term.word in _CONTESTANTS and _CONTEST.match(text, end):
         return "name"  # the Women's British Open

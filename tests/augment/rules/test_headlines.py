@@ -179,6 +179,7 @@ def test_pronouns_of_headlines_are_read(text: str, expected: str) -> None:
         ("Miss. Supreme Court rules on his case", "Miss. Supreme Court rules on her case"),
         ("Duke Outlasts Elmhurst", "Duke Outlasts Elmhurst"),
         ("He works at Fisherman's Hospital.", "She works at Fisherman's Hospital."),
+        ("He Must Pay His Newborn Son’s Hospital Bill", "She Must Pay Her Newborn Daughter’s Hospital Bill"),
         ("John Marquis Hill lost his wife.", "John Marquis Hill lost her husband."),
         # what is said of a person in quotation marks is no title
         ('She Was Told To Play "Fat Girl" Parts', 'He Was Told To Play "Fat Boy" Parts'),
