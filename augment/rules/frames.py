@@ -285,7 +285,9 @@ def owner_frame(before: list[str], after: list[str]) -> Reading:
     verb, nearest, second = before[0], after[0], after[1]
     if _ORDINAL.fullmatch(nearest) and second.isalpha() and second not in _CLOSED:
         return False, "an ordinal number"
-    if verb in VERB_FRAMES or verb in _OTHER_VERBS:
+    if nearest in _WORDS.phoned and VERB_FRAMES.get(verb, ("", ""))[1] in _WORDS.telling:
+        return False, "whom somebody tells"
+    if (verb in VERB_FRAMES or verb in _OTHER_VERBS) and verb not in _WORDS.with_clause:
         return None
     if verb in _WORDS.having and nearest[:1].isalpha() and nearest[-2:] != "ly" and nearest not in _WORDS.no_nouns:
         return False, "what is shown"

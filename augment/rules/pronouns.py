@@ -22,7 +22,11 @@ _OPENS = frozenset({"", PARAGRAPH, ".", "!", "?", ":", '"', "“"})
 _CLOSING = tuple("\"”’'")
 _STAMMER = frozenset({",", "-", "—", "–", "…"})
 _QUOTED_TWEET = re.compile(r" (?:[\"“] ?(?:RT )?|RT )@\w+(?![\w\"”])")  # not that of her "@ann" account
-_BRACKET_ENDS = re.compile(r" \([^()\n]{1,40}\)\s*(?:[^\w\s'’\"]|\Z)")
+# Behind it the sentence ends or, if no adjective stands in it, goes on: her [laughs], her [1] and him.
+_BRACKET_ENDS = re.compile(
+    r" (?:\([^()\n]{1,40}\)|\[[^\[\]\n]{1,40}\]|\{[^{}\n]{1,40}\})\s*(?:[^\w\s'’\"]|\Z)"
+    r"| [(\[{](?:\d+|[A-Z][\w. -]{0,40}|[a-z]+s)[)\]}] (?:and|or|but|an?|the|as|for|with|in|on|at|to|when|because|so)\b"
+)
 # Laughter and words drawn out, as chat has them behind "her": hehehe, soooo, xxx.
 _STRETCHED = re.compile(
     r"so{2,}|to{3,}|no{2,}|(?:ha|he|hi|ah|ja){2,}[ha]?|l+o+l+|lma+o+|x+|mu+ch+|ple+a+s+e+|wh?y+|omg+|ctf+u+"
@@ -89,7 +93,7 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.99, "her: closed-class word follows"
     if after[1] in _WORDS.slang and nearest.isalpha():  # told her lazy ass
         return False, 0.9, "her: noun of slang follows"
-    if nearest == "(" and _BRACKET_ENDS.match(text, end):
+    if nearest in ("(", "[", "{") and _BRACKET_ENDS.match(text, end):
         return True, 0.9, "her: a bracket follows"
     if _STRETCHED.fullmatch(nearest):
         return True, 0.9, "her: a word of chat follows"

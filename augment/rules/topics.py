@@ -1,11 +1,9 @@
-"""Reasons to leave a word alone that speaks of no person's gender: ships called she, mankind, God, a word's meaning.
+"""Reasons to leave a word alone that speaks of no person's gender: mankind, God, animals, a word's meaning.
 
-Functions take a text and the place of a candidate, and return the reason to leave it alone, or None. `scan.py` also
-finds the words that name ships and countries; `impersonal` tells which pronouns refer to them.
+Functions take a text and the place of a candidate, and return the reason to leave it alone, or None.
 """
 
 import re
-from bisect import bisect_left
 
 from augment.lexicon import given_names
 from augment.rules.context import QUOTES, next_word, plain, previous_token, sentence_span
@@ -14,7 +12,7 @@ from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("topics")
 # Words for ships and countries, which are called she, and for animals of one sex and God, of whom the lexicon changes
-# nothing but the pronoun. `scan.py` finds them together with the gendered words.
+# nothing but the pronoun. `scan.py` finds them together with the gendered words, `reference.py` their pronouns.
 SHIPS = _WORDS.ships
 LANDS = _WORDS.lands
 DIVINE = _WORDS.divine
@@ -33,20 +31,8 @@ _SMALL_PRONOUN = re.compile(r"\b(?:he|hi[ms]|himself|she|hers?|herself)\b")
 _HIS_SON = re.compile(r"\b[Hh]is (?:(?:one|and|only|own|begotten|beloved) )*\Z")
 _AFTER_MACHINES = tuple(" " + phrase.rsplit("_", 1)[1] for phrase in _WORDS.of_machines)
 _SOMEBODY = re.compile(r"\b[A-Z][a-z]+")
-_SHIP_VERBS = re.compile(
-    r" (?:(?:was|is|had been|has been|would be|could be) (?:\w+ly )?(?:built|launched|commissioned|decommissioned"
-    r"|scrapped|sunk|wrecked|christened|torpedoed|refitted|laid down|renamed|fitted out|armed with|sold|towed|beached"
-    r"|captured|broken up|bound for|sinking|moored|anchored|afloat|at anchor)|sank|sailed|set sail|ran aground|steamed"
-    r"|capsized|foundered|docked|displaced|put to sea|heeled|rolled|lay at anchor|sails|sinks|carries|carried \d"
-    r"|served|escorted|patrolled|entered service|collided|exploded|drifted|listed|arrived|departed)\b"
-)
-_LAND_VERBS = re.compile(
-    r" (?:had |has |would |will )?(?:declared war|entered the war|joined the|ceded|surrendered|signed|annexed"
-    r"|conquered|invaded|lost the war|became a republic|is a republic|withdrew|mobili[sz]ed|allied)\b"
-)
 _REACH = 250
 _SAYING = 3  # words behind man in a saying without a full stop, at most
-_IS_A = re.compile(r"\b(?:was|is|were) (?:an?|the|one of the) (?:[\w-]+ ){0,8}\Z")
 _GENERIC_TAIL = _WORDS.generic_tail | {"", "\n\n"}
 _BEFORE_MANKIND = _WORDS.before_mankind | {"", "\n\n"}
 # In the whole sentence, and the weaker signs near the word.
@@ -111,29 +97,6 @@ _GLOSS_AFTER = re.compile(r" of [A-Z]|[\"'”’]?(?:\s*(?:[.,;:!?)]|\Z)| (?:in|
 HONOURS = _WORDS.honours
 
 
-def impersonal(text: str, named: list[tuple[int, str]], place: int, source: str, woman: int) -> bool:
-    """Whether the feminine pronoun at `place` means the ship or country named shortly before it.
-
-    named: ascending (start, word) of words of SHIPS and LANDS. woman: start of the last word before `place` that names
-    a woman. The words after the pronoun must be evidence: a part of a ship, what ships do, what countries have.
-    """
-    start, word = named[bisect_left(named, (place,)) - 1]  # the last one before, or one after it
-    if not 0 < place - start < _REACH:
-        return False
-    between = text[start + len(word) : place]
-    if woman > start or between.count(".") + between.count("\n\n") > 1:
-        return False
-    is_ship = word.lower() in SHIPS or word in SHIPS
-    if not is_ship and ("." in between or plain(previous_token(text, start)).lower() in _WORDS.in_or_to):
-        return False
-    return _evidence(text, place + len(source), source.lower(), is_ship)
-
-
-def about_a_ship(text: str, named: list[tuple[int, str]]) -> bool:
-    """Whether a text is an article about a ship: "... was a brig of the Royal Navy" near its beginning."""
-    return any(start < _REACH and word in SHIPS and _IS_A.search(text, 0, start) for start, word in named[:3])
-
-
 def of_a_machine(text: str, start: int, end: int) -> bool:
     """Whether "her" means a car or an engine: Fill her up, let her rip."""
     if not text[end : end + 5].lower().startswith(_AFTER_MACHINES):
@@ -162,15 +125,6 @@ def antecedent(text: str, first: int, start: int, word: str) -> bool:
 def his_son(text: str, start: int) -> bool:
     """Whether a word is owned by God: His only son, his beloved son."""
     return bool(_HIS_SON.search(text, start - 40 if start > 40 else 0, start))
-
-
-def _evidence(text: str, end: int, pronoun: str, is_ship: bool) -> bool:
-    if pronoun == "she":
-        return bool((_SHIP_VERBS if is_ship else _LAND_VERBS).match(text, end))
-    near = words_after(text, end)[:2]
-    if near[0] == "own":
-        near = near[1:]
-    return bool((_WORDS.ship_parts if is_ship else _WORDS.land_parts) & set(near))
 
 
 def mankind(text: str, start: int, end: int) -> str | None:

@@ -141,6 +141,16 @@ def reading(text: str) -> bool:
         ("It made <her> apologetic.", True),
         ("THEY NAMED <HER> ANNA.", True),
         ("Phone <her> dad.", False),
+        ("The crowd cheered <her> [applause].", True),
+        ("Someone hit <her> {gasps}", True),
+        ("We saw <her> [3] and left", True),
+        ("She hid <her> [worn] and torn coat", False),
+        ("I bet <her> fifty quid that it rains", True),
+        ("The guests tipped <her> twenty pesos", True),
+        ("He bet <her> $5", True),
+        ("I bet <her> two cats are asleep", False),
+        ("Clerk Tells <Her> Landlord The Truth", False),
+        ("We told <her> manager everything", False),
     ],
 )
 def test_her(text: str, expected: bool) -> None:

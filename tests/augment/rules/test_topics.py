@@ -11,6 +11,9 @@ from augment import swap
         "The schooner lost her masts.",
         "HMS Swan was a brig of the Royal Navy. Her first voyage was long. She was late.",
         "After the treaty France kept her colonies.",
+        "The trawler turned and her cook waved to her two divers.",
+        "Norway and her chancellor said nothing.",
+        "A German gunboat and her stokers were lost.",
         "The ship was launched in May and she sank in June.",
         "The rights of man are old.",
         "Man is a strange animal; modern man is tired.",
@@ -37,6 +40,8 @@ def test_left_alone(text: str) -> None:
     [
         ("The captain's wife left the ship with her son.", "The captain's husband left the ship with his daughter."),
         ("A ship met an earl and the hen met an heiress.", "A ship met a countess and the hen met an heir."),
+        ("Ruth left the yacht and her doctor followed.", "Ruth left the yacht and his doctor followed."),
+        ("She adored Spain and her president.", "He adored Spain and his president."),
         ("She loved France and her mother.", "He loved France and his father."),
         ("She came from England with her brother.", "He came from England with his sister."),
         ("Woman is arrested, and a prize waits for man, 63.", "Man is arrested, and a prize waits for woman, 63."),
