@@ -123,11 +123,9 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
         return True, "object complement"
     if second not in _ENDS_OR_TO:
         return None
-    if nearest == "home" and before in _WORDS.homeward:
-        return True, "adverb ends the clause"
-    if nearest in _WORDS.places and second not in ("and", "or"):
-        return True, "adverb ends the clause"
-    if nearest[-2:] == "ly" and nearest not in _WORDS.in_ly:
+    goes_home = nearest == "home" and before in _WORDS.homeward
+    is_adverb = nearest[-2:] == "ly" and nearest not in _WORDS.in_ly
+    if goes_home or is_adverb or (nearest in _WORDS.places and second not in ("and", "or")):
         return True, "adverb ends the clause"
     if nearest[-4:] == "less" and frame in ("becomes", "infinitive"):
         return True, "object complement"

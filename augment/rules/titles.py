@@ -160,6 +160,8 @@ def madam(text: str, start: int, end: int) -> Decision:
 def sir(text: str, start: int, end: int) -> Decision:
     """Swap Sir for Dame before a name, otherwise for madam."""
     following = next_word(text, end)
+    if text[start].islower() and following.islower() and following in given_names() and text[end] == " ":
+        return "dame", end, "title: before a name"  # sir john
     named = text[start].isupper() and _NAME_AFTER.match(text, end) and following.lower() not in _CLAUSE_BEGINS
     if named and (not following.isupper() or text[start:end].isupper()):
         return "dame", end, "title: before a name"

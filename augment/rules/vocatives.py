@@ -63,6 +63,12 @@ _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
 )
 ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
+# Before "my man" and behind it, where it is called out: "How are you, my man?"; not "I miss my man!".
+_MY_CALLED = re.compile(
+    rf"(?:\A|[.!?,:;>|\n\"“‘—–…]| {{3}}|@\w+|(?<![\w-]){_any_of(_WORDS.cries | _WORDS.calls | _WORDS.before_vocative)}) *\Z",
+    re.IGNORECASE,
+)
+_MY_ENDS = re.compile(rf"[.!?…\"”]|, *{_any_of(_WORDS.after_comma)}(?!\w)|\s*\Z", re.IGNORECASE)
 _REACH = 30
 # What shows that somebody speaks to somebody: a person of the talk, a handle (blanks here), a hashtag, an emoji.
 _SPEECH = re.compile(
@@ -126,6 +132,8 @@ def interjection(text: str, start: int, end: int) -> str | None:
         return "interjection"
     if (ends or (goes_on and word == "guys")) and _without_comma(text, near, start, end, word):
         return "interjection"
+    if word == "man" and text.endswith(("my ", "My "), near, start) and _MY_CALLED.search(text, near, start - 3):
+        return "interjection" if _MY_ENDS.match(text, end) else None
     comma = _AFTER_COMMA.search(text, near, start)
     runs_on = comma and word != "guys" and (goes_on or (word == "man" and _no_subject(text, start, end)))
     if not (ends or runs_on):

@@ -72,6 +72,9 @@ from augment import swap
         "I walked by like that bro",
         "my bad bro that was me",
         "hell no man I quit",
+        "Hello, my man! Sit down.",
+        "Where were you my man?",
+        "My man, I owe you lunch",
     ],
 )
 def test_left_alone(text: str) -> None:
@@ -91,6 +94,8 @@ def test_left_alone(text: str) -> None:
         ("my little bro is ill", "my little sis is ill"),
         ("his bro and sis", "her sis and bro"),
         ("no man can tell me that", "no woman can tell me that"),
+        ("I miss my man!", "I miss my woman!"),
+        ("My man is on night shift.", "My woman is on night shift."),
         ("I met my man at work", "I met my woman at work"),
         ("I hate that man 😡", "I hate that woman 😡"),
         ("he is a really tall man, you know", "she is a really tall woman, you know"),
