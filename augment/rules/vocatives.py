@@ -65,7 +65,8 @@ _VOCATIVE = re.compile(
 ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
 # Before "my man" and behind it, where it is called out: "How are you, my man?"; not "I miss my man!".
 _MY_CALLED = re.compile(
-    rf"(?:\A|[.!?,:;>|\n\"“‘—–…]| {{3}}|@\w+|(?<![\w-]){_any_of(_WORDS.cries | _WORDS.calls | _WORDS.before_vocative)}) *\Z",
+    r"(?:\A|[.!?,:;>|\n\"“‘—–…]| {3}|@\w+"
+    rf"|(?<![\w-]){_any_of(_WORDS.cries | _WORDS.calls | _WORDS.before_vocative)}) *\Z",
     re.IGNORECASE,
 )
 _MY_ENDS = re.compile(rf"[.!?…\"”]|, *{_any_of(_WORDS.after_comma)}(?!\w)|\s*\Z", re.IGNORECASE)

@@ -23,6 +23,8 @@ from augment import DEFAULT_TIERS, apply_edits, kept_terms, load_lexicon, swap
         ("my fiancée and his fiancé", "my fiancé and her fiancée"),
         ("Mr. President, thank you.", "Madam President, thank you."),
         ("Sir Walter wrote it.", "Dame Walter wrote it."),
+        ("i met sir anthony today", "i met dame anthony today"),
+        ("yes sir will do", "yes madam will do"),
         ("She said he or she may come.", "He said she or he may come."),
     ],
 )
