@@ -8,13 +8,17 @@ from functools import lru_cache
 
 from augment.rules.context import next_word, plain, previous_token
 from augment.rules.pronouns import her_is_object
-from augment.rules.tables import word_lists
+from augment.rules.tables import word_lists, word_set
 from augment.rules.tokens import words_after
 from augment.rules.topics import is_honour
 
 _WORDS = word_lists("capitals")
 _FULL_VERBS = word_lists("pronouns").irregular | word_lists("frames").verbs
 _VERBS = _FULL_VERBS | _WORDS.after_subject
+_PRONOUNS = word_set("he she him her his")
+_NO_NOUNS = (
+    _VERBS | word_lists("pronouns").closed | word_lists("frames").clause_ends | _WORDS.no_compound | _WORDS.lower
+)
 _WORD = re.compile(r"(?<!\w)[A-Za-z][\w'’-]*")
 _AGE = re.compile(r", \d{1,3},")
 _PART = re.compile(r"(?:[^.!?|\n]|\.(?=\S)|(?<=\b[A-Z])\.)+[.!?|]*")
@@ -36,6 +40,10 @@ _SIGN_BEFORE = re.compile(
     r"(?: (?:saying|says?|reading|reads|that (?:says?|reads?|said)|with))?:? [\"“‘']\Z",
     re.IGNORECASE,
 )
+# Acronyms beside a word in capitals: the LAN and the MAN. A word that can be emphasised has a vowel.
+_BESIDE = rf"(?:[B-DF-HJ-NP-TV-XZ]{{3,6}}|{'|'.join(sorted(_WORDS.nets)).upper()})"
+_ACRONYM_BEFORE = re.compile(rf"(?<![\w@#]){_BESIDE},? (?:(?:and|or|vs|the|an?) ){{1,2}}\Z")
+_ACRONYM_AFTER = re.compile(rf",? (?:and|or|vs) (?:the |an? )?{_BESIDE}(?!\w)")
 _HISTIDINE = re.compile(r"His-?\d")  # begins with letters, so that the search is fast
 
 
@@ -83,7 +91,7 @@ def acronym(text: str, start: int, end: int) -> bool:
         return False
     if _TAIL.match(text, end) and (text[end + 1].isdigit() or _PRONOUN.match(source)):
         return True
-    return _no_pronoun(text, start, end) or source in _acronyms(text)
+    return _no_pronoun(text, start, end) or _no_emphasis(text, start, end) or source in _acronyms(text)
 
 
 def pronoun_in_name(text: str, start: int, end: int, source: str) -> str | None:
@@ -146,3 +154,31 @@ def _no_pronoun(text: str, start: int, end: int) -> bool:
     if not is_word or len(following) < 3 or following in _VERBS or following.endswith(("ed", "ly")):
         return False
     return not following.endswith("s") or words_after(text, end)[1] in _WORDS.finite
+
+
+def _no_emphasis(text: str, start: int, end: int) -> bool:
+    """Whether a noun in capitals, alone among words in small letters, is an acronym rather than emphasised.
+
+    An acronym stands between an article and a noun (a MAN truck; not "the MAN who came", "my MOM said"), or beside
+    another one (the LAN and the MAN). HERS before a noun is one too.
+    """
+    source = text[start:end].lower()
+    token = previous_token(text, start)
+    before = plain(token)
+    if source in _WORDS.emphasised or (before.isupper() and len(before) > 1):
+        return False
+    near = start - 20 if start > 20 else 0
+    if _ACRONYM_BEFORE.search(text, near, start) or _ACRONYM_AFTER.match(text, end):
+        return True
+    following = next_word(text, end)
+    is_word = text[end : end + 1] == " " and following.isalpha() and following.islower() and len(following) > 2
+    if not is_word or following in _NO_NOUNS or following.endswith(("ed", "ly")):
+        return False
+    second = words_after(text, end)[1]
+    if source == "hers":
+        return following[-1] != "s" or second == "of" or second in _WORDS.finite
+    if source in _PRONOUNS or source.endswith("s") or following.endswith("ing"):
+        return False
+    if before.lower() not in ("a", "an", "the"):
+        return False
+    return following[-1] != "s" or following[-2:] in ("us", "ss", "is") or second in _WORDS.finite

@@ -78,7 +78,7 @@ def scanner(lexicon: Lexicon) -> Scanner:
             if term.tier == "names" and form.islower():
                 continue  # grace, mark, amber
             # A capitalised pronoun can belong to a title or mean God, and one in capitals be an acronym.
-            alone = form in CAPITALISED or (form.isupper() and len(form) < 4)
+            alone = form in CAPITALISED or (form.isupper() and len(form) < 5)
             table.setdefault(form, Candidate(term, other, "" if alone else plain))
     for name, gender in kept_names():
         kept = Candidate(Term(name.lower(), "", gender, "name", "kept"), "")

@@ -69,6 +69,7 @@ _MY_CALLED = re.compile(
     rf"|(?<![\w-]){_any_of(_WORDS.cries | _WORDS.calls | _WORDS.before_vocative)}) *\Z",
     re.IGNORECASE,
 )
+_MY_LISTED = re.compile(r"(?<![\w-])my [\w'’]+, *\Z", re.IGNORECASE)  # that's my baby, my man
 _MY_ENDS = re.compile(rf"[.!?…\"”]|, *{_any_of(_WORDS.after_comma)}(?!\w)|\s*\Z", re.IGNORECASE)
 _REACH = 30
 # What shows that somebody speaks to somebody: a person of the talk, a handle (blanks here), a hashtag, an emoji.
@@ -134,7 +135,8 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if (ends or (goes_on and word == "guys")) and _without_comma(text, near, start, end, word):
         return "interjection"
     if word == "man" and text.endswith(("my ", "My "), near, start) and _MY_CALLED.search(text, near, start - 3):
-        return "interjection" if _MY_ENDS.match(text, end) else None
+        is_called = _MY_ENDS.match(text, end) and not _MY_LISTED.search(text, near, start - 3)
+        return "interjection" if is_called else None
     comma = _AFTER_COMMA.search(text, near, start)
     runs_on = comma and word != "guys" and (goes_on or (word == "man" and _no_subject(text, start, end)))
     if not (ends or runs_on):

@@ -65,6 +65,10 @@ ACRONYMS = [
     ("It is HIS turn, HE said, so tell HIM now!", "It is HER turn, SHE said, so tell HER now!"),
     ("my MOM said SHE did it", "my DAD said HE did it"),
     ("HE WROTE TO HIS MOTHER.", "SHE WROTE TO HER FATHER."),
+    ("The DAD server and a MAN lorry; the WLAN, the MAN.", "The DAD server and a MAN lorry; the WLAN, the MAN."),
+    ("A SIR curve and the HERS index fell.", "A SIR curve and the HERS index fell."),
+    ("the MAN who ran, the DAD left, HERS was red", "the WOMAN who ran, the MOM left, HIS was red"),
+    ("He is a MAN today. A WOMAN president won!", "She is a WOMAN today. A MAN president won!"),
     ("His12 and His are histidines.", "His12 and His are histidines."),
 ]
 STAMMERS = [

@@ -31,6 +31,9 @@ GLUED = [
     ("*yawns*girl: good night", "*yawns*boy: good night"),
     ("x = node.she and 5*guy, see http://x.org/a.he now", "x = node.she and 5*guy, see http://x.org/a.he now"),
     ("a=1&his=2 and std::man and C&A", "a=1&his=2 and std::man and C&A"),
+    ("We saw two boys+three girls.", "We saw two girls+three boys."),
+    ("The uncle+aunt came~ and a king~queen pair", "The aunt+uncle came~ and a queen~king pair"),
+    ("Lord&Lady Grey met her+him, x=man", "Lady&Lord Grey met him+her, x=man"),
 ]
 ESCAPES = [
     (r"he\u2019s here with his mother\u2019s dog", r"she\u2019s here with her father\u2019s dog"),
