@@ -6,6 +6,7 @@ a term and its counterpart alike, so that a second swap leaves alone what the fi
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from operator import itemgetter
 
 from augment.rules.context import INVISIBLE, plain, previous_token, sentence_span, starts_sentence
@@ -142,9 +143,12 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     chunk = _WEB_PROSE.sub(" ", before + text[start:end] + after).strip(_MARKS_OF_PROSE).rstrip(_MARKS_OF_PROSE + ".")
     if left in "-_" and chunk.startswith("--"):
         chunk = chunk.lstrip("-")
-    if _CHUNK_IS_CODE.search(chunk) and not _PRONOUN_LIST.match(chunk.rstrip(".")):
-        return "code, path or address"
-    return None
+    return "code, path or address" if _is_code(chunk) else None
+
+
+@lru_cache(maxsize=1024)  # long chunks repeat themselves: he-she-he-she
+def _is_code(chunk: str) -> bool:
+    return bool(_CHUNK_IS_CODE.search(chunk)) and not _PRONOUN_LIST.match(chunk.rstrip("."))
 
 
 def _continues(beside: str) -> bool:

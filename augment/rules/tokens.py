@@ -8,7 +8,6 @@ for mark-up too (`markup.sentence_view`).
 import html
 import re
 import unicodedata
-from itertools import zip_longest
 
 from augment.rules.tables import word_set
 
@@ -41,7 +40,7 @@ def words_after(text: str, end: int) -> list[str]:
     if has_three and (chunks[0] + chunks[1] + chunks[2]).isalpha():
         return chunks[:3]
     if "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece):
-        words = _words_of_web(text, end, end + _WEB_REACH)
+        words = _words_of_web(text, end, end + _WEB_REACH, 1)
     else:
         words = _plain_words(" ".join(chunks[:3]) if has_three else piece)
     return words[:3] if len(words) > 2 else [*words, "", "", ""][:3]
@@ -55,10 +54,10 @@ def words_before(text: str, start: int) -> list[str]:
     if has_three and (chunks[1] + chunks[2] + chunks[3]).isalpha():
         return chunks[:0:-1]
     if "    " in piece or "''" in piece or _WEB_CHARACTERS.search(piece):
-        words = _words_of_web(text, max(0, start - _WEB_REACH), start)
+        words = _words_of_web(text, max(0, start - _WEB_REACH), start, -1)
     else:
-        words = _plain_words(" ".join(chunks[1:]) if has_three else piece)
-    return words[:-4:-1] if len(words) > 2 else [*reversed(words), "", "", ""][:3]
+        words = _plain_words(" ".join(chunks[1:]) if has_three else piece)[::-1]
+    return words[:3] if len(words) > 2 else [*words, "", "", ""][:3]
 
 
 def _plain_words(piece: str) -> list[str]:
@@ -67,17 +66,21 @@ def _plain_words(piece: str) -> list[str]:
     return [PARAGRAPH if word[0] == "\n" else word for word in words] if "\n" in piece else words
 
 
-def _words_of_web(text: str, start: int, end: int) -> list[str]:
-    """The tokens of a range that holds more than plain prose, in lower case."""
-    words = []
+def _words_of_web(text: str, start: int, end: int, step: int) -> list[str]:
+    """The first three tokens (step 1), or the last three, last one first (step -1), of more than plain prose."""
+    words: list[str] = []
     found = _WEB_TOKEN.findall(text, start, end)
-    for token, following in zip_longest(found, found[1:], fillvalue=PARAGRAPH):
+    for place in range(len(found))[::step]:
+        token = found[place]
         if token[0] == "#" and len(token) > 1:  # a word of the sentence, or one of the tags after its end
+            following = found[place + 1] if place + 1 < len(found) else PARAGRAPH
             word = PARAGRAPH if _as_prose(following)[:1] in ("", "\n") else token[1:]
         else:
             word = _as_prose(token)
         if word:
             words.append(PARAGRAPH if word[0] == "\n" else word.lower().replace("’", "'"))
+            if len(words) == 3:
+                break
     return words
 
 
