@@ -70,7 +70,7 @@ _MY_CALLED = re.compile(
     re.IGNORECASE,
 )
 _MY_LISTED = re.compile(r"(?<![\w-])my [\w'’]+, *\Z", re.IGNORECASE)  # that's my baby, my man
-_MY_ENDS = re.compile(rf"[.!?…\"”]|, *{_any_of(_WORDS.after_comma)}(?!\w)|\s*\Z", re.IGNORECASE)
+_MY_ENDS = re.compile(rf"[.!?…\"”]|, *{_any_of(_WORDS.after_comma | _WORDS.after_my_man)}(?!\w)|\s*\Z", re.IGNORECASE)
 _REACH = 30
 # What shows that somebody speaks to somebody: a person of the talk, a handle (blanks here), a hashtag, an emoji.
 _SPEECH = re.compile(
