@@ -143,11 +143,16 @@ def uneven(config_file, tmp_path, tiny_model, tokenizer) -> list[str]:
     return ["--config", str(config_file), *settings, f"train.epochs={13 / len(lengths)}"]
 
 
-def test_the_run_does_not_depend_on_the_number_of_processes(uneven, tmp_path):
+def test_the_run_does_not_depend_on_processes_sharding_or_where_it_was_stopped(uneven, tmp_path):
     train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
-    run_all(("cpu2.yaml",), [[*uneven, "train.micro_batch_size=1", f"run_dir={tmp_path / 'two'}"]], tmp_path / "log")
+    shutil.copytree(tmp_path / "alone", tmp_path / "continued")
+    forget(tmp_path / "continued", after=2)
+    runs = [["train.micro_batch_size=1", f"run_dir={tmp_path / 'two'}"]]  # 2 processes x 1 x 2 micro-steps
+    runs += [["train.micro_batch_size=2", f"run_dir={tmp_path / 'continued'}"]]
+    run_all(FSDP, [[*uneven, *options] for options in runs], tmp_path / "log")
     assert len([line for line in read_metrics(tmp_path / "alone") if "loss" in line]) == 4
-    assert_same_run(tmp_path / "two", tmp_path / "alone")  # 2 processes x 1 x 2 micro-steps
+    for name in ("two", "continued"):
+        assert_same_run(tmp_path / name, tmp_path / "alone")
 
 
 @pytest.mark.slow
@@ -186,9 +191,8 @@ def test_a_sharded_run_in_bf16_counts_and_sums_in_float32(config_file, tmp_path)
         assert [line[key] for line in rounded] == pytest.approx([line[key] for line in exact], rel=tolerance)
 
 
-@pytest.mark.parametrize(
-    "accelerate", [pytest.param(("cpu2.yaml",), id="ddp", marks=pytest.mark.slow), pytest.param(FSDP, id="fsdp2")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("accelerate", [pytest.param(("cpu2.yaml",), id="ddp"), pytest.param(FSDP, id="fsdp2")])
 def test_a_run_continues_on_another_number_of_processes_with_the_same_samples(accelerate, uneven, tmp_path):
     train.main([*uneven, f"run_dir={tmp_path / 'alone'}"])
     for name in ("one_then_two", "two_then_one"):

@@ -70,7 +70,7 @@ def test_pairs_write_over_no_column_of_the_input(tmp_path: Path) -> None:
     assert "has a field 'counterfactual', which --pairs would add; rename it" in report.malformed_path.read_text()
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", pytest.param(".parquet", marks=pytest.mark.slow)])
 def test_two_workers_write_the_same_bytes(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_BLOCK_BYTES", 2000)
     texts = random_texts(300)

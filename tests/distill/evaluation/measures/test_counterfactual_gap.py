@@ -58,7 +58,10 @@ def slow_gap(scorer, pair, classes):
     return variations, likelihoods
 
 
-@pytest.mark.parametrize(("architecture", "max_batch_tokens"), [("gpt2", 1), ("gpt2", 4096), ("llama", 64)])
+@pytest.mark.parametrize(
+    ("architecture", "max_batch_tokens"),
+    [("gpt2", 1), ("llama", 64), pytest.param("gpt2", 4096, marks=pytest.mark.slow)],
+)
 def test_gap_equals_a_slow_reference(tiny_scorer, lexicon, by_name, architecture, max_batch_tokens, monkeypatch):
     scorer = tiny_scorer(architecture, max_batch_tokens=max_batch_tokens)
     if max_batch_tokens == 64:

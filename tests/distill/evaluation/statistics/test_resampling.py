@@ -66,7 +66,7 @@ def test_an_interval_of_a_statistic_that_needs_two_clusters_is_that_of_percentil
     assert (found.low, found.high) == (plain.low, plain.high) == (0, found.value)
 
 
-@pytest.mark.parametrize("method", ["percentile", "bca"])
+@pytest.mark.parametrize("method", ["percentile", pytest.param("bca", marks=pytest.mark.slow)])
 def test_interval_coverage_by_simulation(method):
     """95 % intervals of a ratio over 60 unequal clusters hold the truth in 95 +- 1.5 % of 1,000 repeats."""
     rng = np.random.default_rng(6)
