@@ -54,7 +54,7 @@ def sample(
                 f"the model's context of {scorer.context}"
             )
     continuations: list[list[str]] = [[""] * num_samples for _ in prompts]
-    for batch in _equal_lengths(inputs, num_samples, max_new_tokens, _max_cached_tokens(scorer, inputs)):
+    for batch in _equal_lengths(inputs, num_samples, max_new_tokens, _max_cached_tokens(scorer)):
         uniforms = np.stack([_uniforms(seed, prompts[row][0], number, max_new_tokens) for row, number in batch])
         batch_inputs = [inputs[row] for row, _ in batch]
         generated = _continue(scorer, batch_inputs, uniforms, top_p, top_k)
@@ -176,17 +176,9 @@ def _texts(scorer: Scorer, inputs: Sequence[Sequence[int]], generated: Sequence[
     ]
 
 
-def _max_cached_tokens(scorer: Scorer, inputs: Sequence[Sequence[int]]) -> int:
-    """How many tokens the key-value cache may hold. What it holds per token is seen on the first prompt."""
-    most = CACHED_PASSES * scorer.max_batch_tokens
-    if not inputs:
-        return most
-    ids = torch.tensor([inputs[0]], device=scorer.model.device)
-    output = scorer.model.base_model(input_ids=ids, use_cache=True)
-    layers = getattr(getattr(output, "past_key_values", None), "layers", [])
-    tensors = [getattr(layer, name, None) for layer in layers for name in ("keys", "values")]
-    num_bytes = sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
-    return min(most, MAX_CACHE_BYTES * len(inputs[0]) // max(1, num_bytes))
+def _max_cached_tokens(scorer: Scorer) -> int:
+    """How many tokens the key-value cache may hold."""
+    return min(CACHED_PASSES * scorer.max_batch_tokens, MAX_CACHE_BYTES // max(1, scorer.cache_bytes_per_token))
 
 
 def _equal_lengths(

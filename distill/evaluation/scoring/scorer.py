@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.data.known_ids import check_ids
 from distill.evaluation.processes import ALONE, Processes
 from distill.models.loading import id_limit
+from distill.models.probe import probe_ids
 from distill.models.sizes import num_positions
 
 
@@ -56,6 +58,16 @@ class Scorer:
     def num_ids(self) -> int | None:
         """How many ids the model knows, if the tokenizer has more; otherwise None."""
         return id_limit(self.tokenizer, self.model)
+
+    @cached_property
+    def cache_bytes_per_token(self) -> int:
+        """What the key-value cache holds per token, by a look at a few tokens; 0 if the model has no such cache."""
+        ids = probe_ids(self.model)
+        with torch.inference_mode():
+            output = self.model.base_model(input_ids=ids, use_cache=True)
+        layers = getattr(getattr(output, "past_key_values", None), "layers", [])
+        tensors = (getattr(layer, name, None) for layer in layers for name in ("keys", "values"))
+        return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor)) // ids.shape[1]
 
     @cached_property
     def head_weight(self) -> Tensor:
