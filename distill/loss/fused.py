@@ -22,7 +22,7 @@ from distill.loss.divergences import cross_entropy, cross_entropy_gradient, dive
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.logits import ChunkedLogits, LazyLogits
 from distill.loss.positions import Group, Positions
-from distill.loss.targets import make_target
+from distill.loss.targets import USES_COUNTERFACTUAL, make_target
 
 CACHED_VALUES = 2**18  # logits that a CPU works on at a time
 
@@ -36,6 +36,12 @@ class Objective(NamedTuple):
     perturbation: PerturbConfig
     classes: GenderClasses | None = None
     is_compiled: bool = False
+
+    @property
+    def compares_views(self) -> bool:
+        """Whether a prediction is compared with its partner's on the other view."""
+        perturbed = self.perturbation.strength > 0 and self.perturbation.operation in USES_COUNTERFACTUAL
+        return perturbed or self.loss.pairing_weight > 0
 
 
 class LossTerms(NamedTuple):
@@ -202,14 +208,16 @@ def terms_and_gradient(
         pairing, pairing_gradient = _pairing(logits, objective)
         gradients.append((pairing_gradient, loss.pairing_weight))
     if teacher_logits is not None:
-        logprobs = _soften(teacher_logits, loss.temperature).log_softmax(-1)
+        if loss.temperature != 1:  # a pass over all of it
+            teacher_logits.div_(loss.temperature)
+        logprobs = teacher_logits.log_softmax(-1)
         own = logprobs[: len(logits)]
         partner = logprobs.flip(0) if len(own) == 2 else logprobs[-1:]
         target = make_target(own, partner if group.has_partner else None, objective.perturbation, objective.classes)
         target_probs = target.exp()
         target_entropy = entropy(target, target_probs)
         if loss.temperature != 1:
-            softened = _soften(logits, loss.temperature).log_softmax(-1)
+            softened = logits.div_(loss.temperature).log_softmax(-1)
         else:  # the divergence overwrites it, and the cross-entropy still needs `student`
             softened = student.clone() if loss.ce_weight > 0 else student
         if loss.counterpart_weight > 0:
@@ -237,11 +245,6 @@ def terms_and_gradient(
 def compiled_terms_and_gradient() -> Callable[..., tuple[LossTerms, Tensor]]:
     """`terms_and_gradient` through torch.compile: a third of the memory traffic, and the same numbers to 1e-6."""
     return torch.compile(terms_and_gradient, dynamic=True, fullgraph=True)
-
-
-def _soften(logits: Tensor, temperature: float) -> Tensor:
-    """Logits divided by the temperature; overwritten."""
-    return logits if temperature == 1 else logits.div_(temperature)
 
 
 def _pairing(logits: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:

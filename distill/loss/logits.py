@@ -40,8 +40,9 @@ class ChunkedLogits:
         self.rounding = rounding
         self.dtype = torch.promote_types(hidden.dtype, torch.float32)
         on_cpu = hidden.device.type == "cpu"
-        rounds = not on_cpu and rounding is not None and multiplies_into_float32(rounding, hidden.device)
-        self.operand_dtype = rounding if rounds and rounding else self.dtype  # a CPU rounds within the product
+        self.operand_dtype = self.dtype  # a CPU rounds within the product
+        if rounding is not None and not on_cpu and multiplies_into_float32(rounding, hidden.device):
+            self.operand_dtype = rounding
         self.weight = weight.to(self.operand_dtype)
         self.bias = None if bias is None else bias.to(self.dtype)
         bytes_per_row = len(weight) * self.dtype.itemsize

@@ -20,7 +20,8 @@ def compiled(objective: Objective, setup: Setup) -> Objective:
     wanted, device = setup.config.train.compile_loss, setup.accelerator.device
     if wanted is False or (wanted is None and device.type != "cuda"):
         return objective
-    fault = compile_fault(objective, num_predicted_ids(setup.models.student), device)
+    both = setup.config.augment.mode == "augment"
+    fault = compile_fault(objective, both, num_predicted_ids(setup.models.student), device)
     if fault and wanted:
         raise ValueError(f"train.compile_loss = true, but the loss does not compile ({fault}); set it to false")
     if fault:
@@ -28,14 +29,17 @@ def compiled(objective: Objective, setup: Setup) -> Objective:
     return objective._replace(is_compiled=not fault)
 
 
-def compile_fault(objective: Objective, num_ids: int, device: torch.device) -> str:
-    """Compile the loss on a device, for every kind of predictions. Returns why it fails, or an empty text.
+def compile_fault(objective: Objective, both: bool, num_ids: int, device: torch.device) -> str:
+    """Compile the loss on a device, for every kind of predictions of a run. Returns why it fails, or an empty text.
 
-    A run would compile the same later, so this takes no time of its own. It fails without a C compiler or Triton, and
-    for logit pairing, whose gradient comes from autograd.
+    both: whether the student reads both views. The run would compile the same later, so this takes no time of its own.
+    It fails without a C compiler or Triton, and for logit pairing, whose gradient comes from autograd.
     """
+    kinds = [(1, 1, False)]  # views that the student reads, views that the teacher reads, whether there is a partner
+    if objective.compares_views:
+        kinds += [(1, 1, True), (1, 2, True), *[(2, 2, True)] * both]
     try:
-        for num_student, num_teacher, has_partner in ((1, 1, False), (1, 1, True), (1, 2, True), (2, 2, True)):
+        for num_student, num_teacher, has_partner in kinds:
             student, teacher = (
                 torch.zeros(num_views, NUM_TRIED, num_ids, device=device) for num_views in (num_student, num_teacher)
             )

@@ -19,9 +19,8 @@ from torch.distributed.tensor import DTensor
 
 from distill.config import RunConfig
 from distill.data.batches import PairedBatch
-from distill.loss.fused import LossTerms
+from distill.loss.fused import LossTerms, Objective
 from distill.loss.positions import Positions, find_positions
-from distill.loss.targets import USES_COUNTERFACTUAL
 from distill.run.interrupt import SIGNALS
 from distill.run.learner import Learner
 
@@ -79,8 +78,8 @@ def train_step(
 
 def scored_positions(batch: PairedBatch, config: RunConfig) -> Positions:
     """The scored predictions of a batch on the CPU under a run's configuration."""
-    perturbed = config.perturb.strength > 0 and config.perturb.operation in USES_COUNTERFACTUAL
-    return find_positions(batch, config.augment.mode == "augment", perturbed or config.loss.pairing_weight > 0)
+    compares_views = Objective(config.loss, config.perturb).compares_views
+    return find_positions(batch, config.augment.mode == "augment", compares_views)
 
 
 def _check_finite(metrics: dict[str, Any], norm: float, norm_limit: float | None, has_scaler: bool) -> None:

@@ -16,7 +16,7 @@ def setup(wanted, device="cpu"):
     student = SimpleNamespace(get_output_embeddings=lambda: SimpleNamespace(weight=torch.zeros(50, 4)))
     said = []
     return SimpleNamespace(
-        config=SimpleNamespace(train=SimpleNamespace(compile_loss=wanted)),
+        config=SimpleNamespace(train=SimpleNamespace(compile_loss=wanted), augment=SimpleNamespace(mode="none")),
         accelerator=SimpleNamespace(device=torch.device(device), print=said.append),
         models=SimpleNamespace(student=student),
         said=said,
@@ -51,6 +51,17 @@ def test_where_it_compiles_it_is_used(monkeypatch):
     monkeypatch.setattr(compile_loss, "compile_fault", lambda *_: "")
     assert compiled(objective("mean"), setup(None, "cuda")).is_compiled
     assert compiled(objective("mean"), setup(wanted=True)).is_compiled
+
+
+@pytest.mark.parametrize(
+    ("operation", "both", "expected"),
+    [("none", True, 1), ("mean", False, 3), ("mean", True, 4), ("equalize", False, 1)],
+)
+def test_only_the_kinds_of_predictions_of_the_run_are_compiled(operation, both, expected, monkeypatch):
+    kinds = []
+    monkeypatch.setattr(compile_loss, "compiled_terms_and_gradient", lambda: lambda *values: kinds.append(values))
+    assert not compile_loss.compile_fault(objective(operation), both, 50, torch.device("cpu"))
+    assert len(kinds) == expected
 
 
 @pytest.mark.slow
