@@ -32,10 +32,12 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from benchmarks.traffic import eager_counts, objectives, predictions
+from distill.files import write_text
 from distill.loss import fused
 from distill.loss.matmul import exact_float32
 from distill.models.gpu_operations import use_gpu_operations
 from distill.models.loading import load_tokenizer
+from distill.run.folder import read_metrics
 
 ROOT = Path(__file__).parents[1]
 MAX_SCORE_DIFFERENCE = 1e-3  # nats
@@ -69,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result[title] = {"ok": False, "error": f"{type(error).__name__}: {error}"}
         result[title]["seconds"] = round(time.monotonic() - started, 1)
         print(title, json.dumps(result[title]), flush=True)
-        (options.out / "gpu_check.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (options.out / "gpu_check.md").write_text(markdown(result, list(checks)), encoding="utf-8")
+        write_text(options.out / "gpu_check.json", json.dumps(result, indent=2) + "\n")
+    write_text(options.out / "gpu_check.md", markdown(result, list(checks)))
     return 0 if all(result[title]["ok"] for title in checks) else 1
 
 
@@ -127,9 +129,9 @@ def resume_run(device: str) -> dict[str, Any]:
             process.wait()
         call(command, folder, "killed")
         whole, killed = (load_file(folder / run / "student" / "model.safetensors") for run in ("whole", "killed"))
-        metrics = (folder / "whole" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        metrics = read_metrics(folder / "whole")
     difference = max(float((killed[key] - weight).abs().max()) for key, weight in whole.items())
-    rates = [line["tokens_per_second"] for line in map(json.loads, metrics) if "tokens_per_second" in line]
+    rates = [line["tokens_per_second"] for line in metrics if "tokens_per_second" in line]
     return {
         "ok": difference <= MAX_WEIGHT_DIFFERENCE,
         "largest_difference_of_a_weight": difference,

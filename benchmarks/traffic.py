@@ -13,7 +13,7 @@ import contextlib
 import logging
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -23,16 +23,16 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.step import gender_classes
 from distill.config import LossConfig, PerturbConfig, RunConfig
 from distill.loss import fused
 from distill.loss.fused import Objective, pair_loss
-from distill.loss.gender_classes import GenderClasses
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Group, Positions
 from distill.settings import load_config
 
 GPT2 = Path(__file__).parents[1] / "configs" / "train" / "gpt2.yaml"
-NUM_IDS, NUM_PREDICTIONS, NUM_GENDERED = 50_257, 32, 168
+NUM_IDS, NUM_PREDICTIONS = 50_257, 32
 MOVES_NOTHING = frozenset(
     [
         "view",
@@ -122,9 +122,7 @@ class Counts(NamedTuple):
 
 def objectives() -> dict[str, Objective]:
     """The objective of gpt2.yaml, and others to compare."""
-    run = load_config(RunConfig, GPT2)
-    ids = torch.arange(NUM_GENDERED)
-    classes = GenderClasses(ids + 100, ids, ids ^ 1, ids.unsqueeze(1))
+    run, classes = load_config(RunConfig, GPT2), gender_classes()
     return {
         "gpt2.yaml": Objective(run.loss, run.perturb, classes),
         "plain": Objective(LossConfig(), PerturbConfig(operation="none"), classes),
@@ -171,14 +169,20 @@ def peak_bytes(objective: Objective, num_rows: int = 16 * 1024, width: int = 768
     student = LazyLogits(hidden[:num_rows].requires_grad_(), weight.requires_grad_())
     teacher = LazyLogits(hidden[num_rows:].detach(), weight.detach().clone())
     scale = torch.zeros((), device=meta)
-    with (
-        mock.patch.object(torch, "is_autocast_enabled", return_value=True),  # autocast knows no meta device
-        mock.patch.object(torch, "get_autocast_dtype", return_value=torch.bfloat16),
-        mock.patch.object(torch, "autocast", return_value=contextlib.nullcontext()),
-        Memory() as memory,
-    ):
+    with autocast_on_meta(torch.bfloat16), Memory() as memory:
         pair_loss(student, teacher, rows, positions, objective._replace(classes=objective.classes.to(meta)), scale)
     return memory.peak
+
+
+@contextlib.contextmanager
+def autocast_on_meta(rounding: torch.dtype | None) -> Iterator[None]:
+    """Autocast to a type, or none, as far as the project asks for it: autocast itself knows no meta device."""
+    with (
+        mock.patch.object(torch, "is_autocast_enabled", return_value=rounding is not None),
+        mock.patch.object(torch, "get_autocast_dtype", return_value=rounding or torch.bfloat16),
+        mock.patch.object(torch, "autocast", side_effect=lambda *_, **__: contextlib.nullcontext()),
+    ):
+        yield
 
 
 def predictions(device: str) -> tuple[Tensor, Tensor, Tensor, Group]:

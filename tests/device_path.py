@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from benchmarks.traffic import autocast_on_meta
 from distill.config import RunConfig
 from distill.data.batches import PairedBatch
 from distill.loss.distiller import Distiller
@@ -88,11 +89,9 @@ def step_on_device(
     accelerator = Accelerator(cpu=True)
     waits: Counter[str] = Counter()
     with contextlib.ExitStack() as stack, DeviceOps() as ops:
+        stack.enter_context(autocast_on_meta(rounding))
         for target, name, replacement in (
             (type(accelerator), "device", META),
-            (torch, "is_autocast_enabled", lambda *_: rounding is not None),  # autocast knows no meta device
-            (torch, "get_autocast_dtype", lambda *_: rounding or torch.bfloat16),
-            (torch, "autocast", lambda *_, **__: contextlib.nullcontext()),
             (Tensor, "tolist", _counting_tolist(waits)),
             (transformers.masking_utils, "find_packed_sequence_indices", _counting_look(waits)),
         ):
