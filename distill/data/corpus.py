@@ -106,13 +106,11 @@ def check_apart(setting: str, folder: str | Path, corpora: Mapping[str, str | No
     setting: what names the folder. corpora: the corpora, by the settings that name them.
     """
     written = Path(folder).expanduser().resolve()
-    for name, corpus in corpora.items():
-        if corpus is None or not Path(corpus).expanduser().is_dir():
-            continue
-        if written.is_relative_to(Path(corpus).expanduser().resolve()):
+    for name, corpus in _folders(corpora):
+        if written.is_relative_to(corpus.resolve()):
             raise ValueError(
-                f"{setting} {folder} is in {name} {corpus}, so that what is written there would be read as text; give "
-                f"{setting} a folder outside of it, or {name} a folder that holds nothing but text"
+                f"{setting} {folder} is in {name} {corpora[name]}, so that what is written there would be read as "
+                f"text; give {setting} a folder outside of it, or {name} a folder that holds nothing but text"
             )
 
 
@@ -121,16 +119,22 @@ def check_only_text(corpora: Mapping[str, str | None]) -> None:
 
     corpora: the corpora, by the settings that name them.
     """
-    for name, corpus in corpora.items():
-        if corpus is None or not Path(corpus).expanduser().is_dir():
-            continue
-        for file in files_below(Path(corpus).expanduser()):
+    for name, corpus in _folders(corpora):
+        for file in files_below(corpus):
             is_run = file.name == "metrics.jsonl" and (file.parent / "config.yaml").exists()
             if is_run or (file.name == "results.json" and any(file.parent.glob("examples-*.jsonl"))):
+                kind = "a run" if is_run else "an evaluation"
                 raise ValueError(
-                    f"{name} {corpus} holds {file.parent}, the folder of {'a run' if is_run else 'an evaluation'}, "
-                    f"which would be read as text; move it, or give {name} a folder that holds nothing but text"
+                    f"{name} {corpora[name]} holds {file.parent}, the folder of {kind}, which would be read as text; "
+                    f"move it, or give {name} a folder that holds nothing but text"
                 )
+
+
+def _folders(corpora: Mapping[str, str | None]) -> Iterator[tuple[str, Path]]:
+    """The corpora that are local folders, by the settings that name them."""
+    for name, corpus in corpora.items():
+        if corpus is not None and Path(corpus).expanduser().is_dir():
+            yield name, Path(corpus).expanduser()
 
 
 def _place(config: DataConfig, heldout: bool) -> tuple[str, str, SettingNames]:
