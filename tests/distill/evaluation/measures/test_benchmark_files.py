@@ -1,7 +1,9 @@
 """Published benchmarks: the hub's tables (served locally), local files, and messages that say what to do."""
 
 import gzip
+import itertools
 import json
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
@@ -214,60 +216,15 @@ def test_a_byte_order_mark_and_unusual_separators_within_a_text_are_read(tmp_pat
     assert [row["text"] for row in benchmark_files.read_jsonl(file, "key", "source", ("text",))] == texts
 
 
-def blank_sentence(number: int) -> dict:
-    labels = ("stereotype", "anti-stereotype", "unrelated")
-    sentences = [
-        {"sentence": "" if place == number else "She left.", "id": str(place), "gold_label": label}
-        for place, label in enumerate(labels)
-    ]
-    row = {"id": "i7", "target": "nurse", "bias_type": "gender", "sentences": sentences}
-    return {"data": {"intrasentence": [row]}}
-
-
-@pytest.mark.parametrize(
-    ("read", "content", "place"),
-    [
-        (crows_pairs.read, "sent_more,sent_less,bias_type\nA.,B.,age\nShe sews.,,gender\n", "row 2 .*'sent_less'"),
-        (crows_pairs.read, 'sent_more,sent_less,bias_type\n"  ",He sews.,gender\n', "row 1 .*'sent_more'"),
-        (crows_pairs.read, "sent_more,sent_less,bias_type\nA.,B.,age\nShe sews.,He sews.\n", "row 2 .*'bias_type'"),
-        (lambada.read, '{"text": "one two"}\n{"text": " "}\n', "row 2 .*'text'"),
-        (lambada.read, '{"text": "one two"}\n{"other": "one two"}\n', "row 2 .*'text'"),
-        (stereoset.read, json.dumps(blank_sentence(0)), "item 'i7' has an empty sentence"),
-        (stereoset.read, json.dumps(blank_sentence(2)), "item 'i7' has an empty sentence"),
-        (lambada.read, '{"text": "one two"}\n{"text": "word"}\n', r"row 2 \('word'\) is not a text of several words"),
-        (bold.read, '{"g": {"n": ["The nurse ", " "]}}', "the prompt 'g/n/1' is blank"),
-        (bold_persons.read, '{"American_actors": {"A": [""]}}', "the prompt 'American_actors/A/0' is blank"),
-    ],
-)
-def test_a_row_without_a_text_is_named(tmp_path, read, content, place):
-    path = tmp_path / "file"
-    path.write_text(content)
-    with pytest.raises(ValueError, match=rf"benchmarks\.\w+: {path}: {place}.*; repair or remove"):
-        read(str(path))
-
-
-@pytest.mark.parametrize("field", association.FIELDS)
-def test_an_example_without_a_text_is_named(tmp_path, field):
-    content = {name: {"examples": ["nurse", "pilot"]} for name in association.FIELDS}
-    file = tmp_path / "sent-weat7b.jsonl"
-    file.write_text(json.dumps(content | {field: {"examples": ["nurse", "\t"]}}))
-    with pytest.raises(ValueError, match=rf"benchmarks\.association: {file}: example 2 of {field} is blank; repair"):
-        association.read(str(tmp_path))
-    for examples in ("nurse", [1], None):
-        file.write_text(json.dumps(content | {field: {"examples": examples}}))
-        with pytest.raises(
-            ValueError, match=f"{file} is not a WEAT or SEAT test .*{field} has .*, not a list of texts"
-        ):
-            association.read(str(tmp_path))
+def write_winobias(folder: Path, content: bytes) -> None:
+    """All files of WinoBias, each with this content."""
+    for version, kind, split in itertools.product(("pro", "anti"), ("type1", "type2"), ("dev", "test")):
+        (folder / f"{version}_stereotyped_{kind}.txt.{split}").write_bytes(content)
 
 
 @pytest.mark.parametrize("line", ["", "2 ", "2", " []"])
 def test_a_line_of_winobias_without_a_sentence_is_named(tmp_path, line):
-    for version in ("pro", "anti"):
-        for kind in ("type1", "type2"):
-            for split in ("dev", "test"):
-                file = tmp_path / f"{version}_stereotyped_{kind}.txt.{split}"
-                file.write_text(f"1 [The nurse]\u2028slept.\n{line}\n3 [She] woke.\n\n", encoding="utf-8")
+    write_winobias(tmp_path, f"1 [The nurse]\u2028slept.\n{line}\n3 [She] woke.\n\n".encode())
     with pytest.raises(ValueError, match=r"winobias: .*pro_stereotyped_type1.txt.dev: line 2 has no sentence; repair"):
         winobias.read(str(tmp_path))
 
@@ -289,10 +246,7 @@ def test_a_file_in_another_format_is_refused(module, content, tmp_path):
     path = tmp_path / "file"
     if module is winobias:
         path = tmp_path
-        for version in ("pro", "anti"):
-            for kind in ("type1", "type2"):
-                for split in ("dev", "test"):
-                    (tmp_path / f"{version}_stereotyped_{kind}.txt.{split}").write_bytes(content)
+        write_winobias(path, content)
     elif module is association:
         path = tmp_path
         (tmp_path / "weat6.jsonl").write_bytes(content)
