@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
 from distill.evaluation.statistics.estimators import FloatArray, Statistic
 from distill.evaluation.statistics.resampling import Interval, chunk_sizes
+
+KEPT_VALUES = 2**21  # of random swaps: 16 MB
 
 
 def paired_permutation_p(
@@ -30,21 +33,34 @@ def paired_permutation_p(
     exact = num_clusters < 63 and 2**num_clusters <= num_permutations
     num_rows = 2**num_clusters if exact else num_permutations
     tolerance = 1e-9 * max(abs(observed), 1e-12)  # swaps that tie with the observed difference count as ties
-    num_extreme, done = 0, 0
-    rng = np.random.default_rng(seed)
-    for rows in chunk_sizes(num_rows, num_clusters):
-        if exact:
-            numbers = np.arange(done, done + rows)[:, None]
-            swaps = ((numbers >> np.arange(num_clusters)) & 1).astype(np.float64)
-        else:
-            swaps = rng.integers(2, size=(rows, num_clusters)).astype(np.float64)
+    num_extreme = 0
+    kept = num_rows * num_clusters <= KEPT_VALUES
+    for swaps in (_kept_swaps if kept else _swaps)(num_clusters, num_rows, None if exact else seed):
         moved = swaps @ (reference - columns)
         permuted = statistic(total + moved) - statistic(reference_total - moved)
         if not np.isfinite(permuted).all():
             return math.nan
         num_extreme += int(np.sum(np.abs(permuted) >= abs(observed) - tolerance))
-        done += rows
     return num_extreme / num_rows if exact else (num_extreme + 1) / (num_rows + 1)
+
+
+def _swaps(num_clusters: int, num_rows: int, seed: int | None) -> Iterator[FloatArray]:
+    """Which clusters swap labels [rows, num_clusters], as zeros and ones, in chunks: random, or all in order if seed is
+    None.
+    """
+    done, rng = 0, np.random.default_rng(seed)
+    for rows in chunk_sizes(num_rows, num_clusters):
+        if seed is None:
+            numbers = np.arange(done, done + rows)[:, None]
+            yield ((numbers >> np.arange(num_clusters)) & 1).astype(np.float64)
+        else:
+            yield rng.integers(2, size=(rows, num_clusters)).astype(np.float64)
+        done += rows
+
+
+@lru_cache(maxsize=2)  # the measures of a report are tested on the same clusters, one after the other
+def _kept_swaps(num_clusters: int, num_rows: int, seed: int | None) -> tuple[FloatArray, ...]:
+    return tuple(_swaps(num_clusters, num_rows, seed))
 
 
 def mcnemar_p(num_only_first: int, num_only_second: int) -> float:
