@@ -229,6 +229,7 @@ def test_processes_that_start_together_build_once(settings, small_world, tmp_pat
     assert len(list((tmp_path / "cache").glob("*/info.json"))) == 1
 
 
+@pytest.mark.slow
 def test_several_workers_give_the_same_blocks(settings, tokenizer, tmp_path):
     alone = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
     other = DataConfig(**(vars(settings) | {"num_proc": 2, "cache_dir": str(tmp_path / "other")}))

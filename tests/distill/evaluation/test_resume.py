@@ -141,6 +141,7 @@ def test_what_a_failed_task_has_scored_is_kept(words, tmp_path, monkeypatch, cap
     assert not list(out.glob("*.part-*"))
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(words, tmp_path):
     assert main([*words, "--out", str(tmp_path / "alone")]) == 0
     log, program = tmp_path / "log", partial(main, [*words, "--out", str(tmp_path / "both")])

@@ -34,6 +34,7 @@ def test_a_document_reads_as_if_it_stood_alone(architecture, tiny_model):
     model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=3, do_sample=False, pad_token_id=0)
 
 
+@pytest.mark.slow
 def test_a_run_with_masked_documents_is_another_one_and_caches_other_states(config_file, tmp_path):
     finals = {}
     for name, options in {
