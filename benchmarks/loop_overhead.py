@@ -27,13 +27,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from distill.config import RunConfig
-from distill.data.batches import PairedBatch, batches
+from distill.data.batches import batches
+from distill.loss.positions import ScoredBatch
 from distill.models.loading import load_tokenizer
 from distill.run import trainer
 from distill.run.learner import build_distiller, build_optimizer, place_teacher
 from distill.run.schedule import build_scheduler
 from distill.run.setup import Setup, add_provenance, set_up
-from distill.run.step import scored_positions
+from distill.run.step import scored_batches
 from distill.settings import validate
 from distill.smallworld.default_world import default_world
 from distill.smallworld.folder import CorpusParameters, build_corpus
@@ -136,10 +137,9 @@ def bare_loop(config: RunConfig) -> Moments:
     moments = Moments([], [])
     for micro_batches in steps_in_memory(setup):
         moments.now()
-        scored = [scored_positions(batch, config) for batch in micro_batches]
-        scale = torch.tensor(1 / sum(positions.num_tokens for positions in scored), device=device)
-        for batch, positions in zip(micro_batches, scored, strict=True):
-            distiller(batch.to(device), positions.to(device), scale).loss.backward()
+        scale = torch.tensor(1 / sum(positions.num_tokens for _, positions in micro_batches), device=device)
+        for micro_batch in micro_batches:
+            distiller(*micro_batch.to(device), scale).loss.backward()
         torch.nn.utils.clip_grad_norm_(distiller.parameters(), config.optim.max_grad_norm).item()
         optimizer.step()
         scheduler.step()
@@ -147,11 +147,11 @@ def bare_loop(config: RunConfig) -> Moments:
     return moments
 
 
-def steps_in_memory(setup: Setup) -> list[list[PairedBatch]]:
+def steps_in_memory(setup: Setup) -> list[list[ScoredBatch]]:
     """Load the micro-batches of every step."""
     schedule = setup.schedule
     micro = itertools.islice(setup.block_indices(0), schedule.max_steps * schedule.micro_steps)
-    ready = list(batches(setup.blocks.train, micro, setup.config.data.seq_len))
+    ready = list(scored_batches(batches(setup.blocks.train, micro, setup.config.data.seq_len), setup.config))
     return [ready[start : start + schedule.micro_steps] for start in range(0, len(ready), schedule.micro_steps)]
 
 

@@ -29,7 +29,7 @@ from distill.loss.gender_classes import GenderClasses
 from distill.models.gpu_operations import CAUSAL, use_gpu_operations
 from distill.run.launch import checkpoint_activations
 from distill.run.learner import Learner, TrainState
-from distill.run.step import train_step
+from distill.run.step import scored_batches, train_step
 from distill.settings import validate
 
 META, SEQ_LEN, NUM_IDS, WIDTH, NUM_GENDERED = torch.device("meta"), 32, 300, 16, 24
@@ -75,7 +75,7 @@ def step_on_device(
 
     kind: an architecture. settings: of a run. cached: whether the teacher's states are. rounding: autocast's type.
     """
-    teacher, student = _model(kind).requires_grad_(False).eval(), _model(kind).train()
+    teacher, student = model_on(META, kind).requires_grad_(False).eval(), model_on(META, kind).train()
     if checkpointing:
         checkpoint_activations(student)
     base = {"run_dir": "r", "data": {"path": "p"}, "teacher": {"path": "t"}, "student": {"layers": [0]}}
@@ -96,7 +96,7 @@ def step_on_device(
             (transformers.masking_utils, "find_packed_sequence_indices", _counting_look(waits)),
         ):
             stack.enter_context(mock.patch.object(target, name, replacement))
-        train_step(accelerator, config, learner, [_pairs(cached), _pairs(cached)])
+        train_step(accelerator, config, learner, list(scored_batches([pairs_of_blocks(cached)] * 2, config)))
     return waits, ops
 
 
@@ -119,23 +119,24 @@ def _counting_look(waits: Counter[str]):
     return look
 
 
-def _model(kind: str) -> PreTrainedModel:
+def model_on(device: torch.device, kind: str) -> PreTrainedModel:
     """A model as it is on a GPU. That it needs no masks cannot be tried here."""
-    with META:
+    with device:
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, vocab_size=NUM_IDS, **SIZES[kind]))
     use_gpu_operations(model)
     model.set_attn_implementation(CAUSAL)
     return model
 
 
-def _pairs(cached: bool) -> PairedBatch:
+def pairs_of_blocks(cached: bool) -> PairedBatch:
     """Two blocks: one differs from its counterfactual, where it has two tokens without a partner."""
     ids = torch.randint(NUM_IDS, (2, SEQ_LEN), generator=torch.Generator().manual_seed(0))
     cf_ids, align = ids.clone(), torch.arange(SEQ_LEN).repeat(2, 1)
     cf_ids[0, 5::7], align[0, 11:13] = 3, -1
     hidden = torch.zeros(2, SEQ_LEN, WIDTH) if cached else None
     scored = align >= 0
-    return PairedBatch(ids, scored, align, cf_ids, scored, align.clone(), (ids != cf_ids).any(1), hidden, hidden)
+    cf_hidden = torch.zeros(1, SEQ_LEN, WIDTH) if cached else None
+    return PairedBatch(ids, scored, align, cf_ids, scored, align.clone(), (ids != cf_ids).any(1), hidden, cf_hidden)
 
 
 @functools.cache

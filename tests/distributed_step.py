@@ -18,7 +18,7 @@ from distill.loss.gender_classes import gender_classes
 from distill.models.loading import load_causal_lm, load_tokenizer
 from distill.run.launch import build_accelerator, leave, prepare, shard_teacher
 from distill.run.learner import Learner, TrainState
-from distill.run.step import train_step
+from distill.run.step import scored_batches, train_step
 from distill.settings import validate
 
 SEQ_LEN = 32
@@ -72,9 +72,9 @@ def one_step(accelerator: Accelerator, folder: str, rows_per_micro: int) -> dict
     documents = pair_texts(TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
     mine = ROWS[accelerator.process_index :: accelerator.num_processes]
     examples = [None if row is None else documents[row].example for row in mine]
-    micro_batches = [
-        collate(examples[start : start + rows_per_micro], SEQ_LEN) for start in range(0, len(examples), rows_per_micro)
-    ]
+    starts = range(0, len(examples), rows_per_micro)
+    rows = (collate(examples[start : start + rows_per_micro], SEQ_LEN) for start in starts)
+    micro_batches = list(scored_batches(rows, config))
     classes = gender_classes(tokenizer, lexicon)
     module = Distiller(student, Objective(config.loss, config.perturb, classes), teacher)
     # a first AdamW step with beta1 = 0 keeps the gradient itself as its first moment

@@ -24,10 +24,12 @@ CPU = torch.device("cpu")
 
 
 class BlockStates(NamedTuple):
-    """The teacher's last hidden states [T, H] on both views of a block; cf_hidden is None if the views are the same."""
+    """The teacher's last hidden states on several blocks: hidden [B, T, H], and cf_hidden [C, T, H] on the
+    counterfactuals of only those blocks whose views differ.
+    """
 
     hidden: Tensor
-    cf_hidden: Tensor | None
+    cf_hidden: Tensor
 
 
 class PairedBatch(NamedTuple):
@@ -35,8 +37,8 @@ class PairedBatch(NamedTuple):
 
     input_ids [B, T]. loss_mask [B, T]: true where the prediction made *at* a position, of the token after it, is
     scored. align [B, T]: the position in the other view whose prediction pairs with the one made here, or -1. has_swap
-    [B]: whether the views differ. teacher_hidden [B, T, H]: the teacher's last hidden states if they are cached,
-    otherwise None; cf_teacher_hidden is meaningful only where has_swap.
+    [B]: whether the views differ. teacher_hidden [B, T, H] and, for the rows with a swap only, cf_teacher_hidden
+    [C, T, H]: the teacher's last hidden states if they are cached, otherwise None.
 
     There is no attention mask: padding is on the right, where a causal model cannot see it. The batch is a NamedTuple
     because accelerate, DDP and FSDP can take such a tuple apart and put it together again.
@@ -53,25 +55,29 @@ class PairedBatch(NamedTuple):
     cf_teacher_hidden: Tensor | None = None
 
     def exchanged(self) -> PairedBatch:
-        """The batch with its two views exchanged."""
-        return PairedBatch(*self[3:6], *self[:3], self.has_swap, self.cf_teacher_hidden, self.teacher_hidden)
+        """The batch with its two views exchanged, without the teacher's states."""
+        return PairedBatch(*self[3:6], *self[:3], self.has_swap)
 
     def row(self, index: int) -> PairedBatch:
         """The batch that holds only this row."""
-        return PairedBatch(*(None if tensor is None else tensor[index : index + 1] for tensor in self))  # type: ignore[arg-type]
+        one = PairedBatch(*(tensor[index : index + 1] for tensor in self[:7]))
+        if self.teacher_hidden is None or self.cf_teacher_hidden is None:
+            return one
+        cf_index = int(self.has_swap[:index].sum())
+        cf_rows = slice(cf_index, cf_index + int(self.has_swap[index]))
+        return one.with_states(BlockStates(self.teacher_hidden[index : index + 1], self.cf_teacher_hidden[cf_rows]))
+
+    def with_states(self, states: BlockStates) -> PairedBatch:
+        """The batch with the teacher's cached states."""
+        return self._replace(teacher_hidden=states.hidden, cf_teacher_hidden=states.cf_hidden)
 
     def to(self, device: torch.device) -> PairedBatch:
         """The same batch on a device. The copies are asynchronous."""
         return PairedBatch(*(None if t is None else t.to(device, non_blocking=True) for t in self))  # type: ignore[arg-type]
 
 
-def collate(
-    examples: Sequence[PairedExample | None], seq_len: int, states: Sequence[BlockStates] | None = None
-) -> PairedBatch:
-    """One batch with every row padded to `seq_len`. None gives a row of padding in which nothing is scored.
-
-    states: the teacher's cached hidden states of each block, if any; those of a row of padding do not matter.
-    """
+def collate(examples: Sequence[PairedExample | None], seq_len: int) -> PairedBatch:
+    """One batch with every row padded to `seq_len`. None gives a row of padding in which nothing is scored."""
     shape = (len(examples), seq_len)
     ids, cf_ids = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
     align, cf_align = torch.full(shape, -1), torch.full(shape, -1)
@@ -88,30 +94,25 @@ def collate(
         loss_mask[row, : num - 1] = True
         cf_loss_mask[row, : cf_num - 1] = True
         has_swap[row] = not np.array_equal(example.input_ids, example.cf_input_ids)
-    batch = PairedBatch(ids, loss_mask, align, cf_ids, cf_loss_mask, cf_align, has_swap)
-    if states is None:
-        return batch
-    hidden = torch.stack([state.hidden for state in states])
-    cf_hidden = torch.stack([state.hidden if state.cf_hidden is None else state.cf_hidden for state in states])
-    return batch._replace(teacher_hidden=hidden, cf_teacher_hidden=cf_hidden)
+    return PairedBatch(ids, loss_mask, align, cf_ids, cf_loss_mask, cf_align, has_swap)
 
 
 def batches(
     blocks: Dataset,
     indices: Iterable[list[int]],
     seq_len: int,
-    states: Callable[[int], BlockStates] | None = None,
+    states: Callable[[Sequence[int]], BlockStates] | None = None,
     device: torch.device = CPU,
 ) -> DataLoader:
     """Load one PairedBatch per list of block indices; index -1 gives a row of padding.
 
-    states: reads the cached states of a block. device: where the batches will go; the memory of those for a GPU is
+    states: reads the cached states of blocks. device: where the batches will go; the memory of those for a GPU is
     pinned. Iterating raises OSError, naming the file, if a block is damaged.
     """
     return DataLoader(
-        _Rows(blocks, states),
+        _Batches(blocks, seq_len, states),
         batch_sampler=indices,
-        collate_fn=partial(_collate_rows, seq_len=seq_len),
+        collate_fn=lambda batch: batch,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # starting an epoch must not change the random state that dropout draws from
     )
@@ -130,29 +131,30 @@ def prefetched(items: Iterator[T], num_ahead: int, device: torch.device = CPU) -
             yield item
 
 
-def _collate_rows(rows: Sequence[tuple[PairedExample | None, BlockStates | None]], seq_len: int) -> PairedBatch:
-    examples, states = zip(*rows, strict=True)
-    return collate(examples, seq_len, None if states[0] is None else states)
+class _Batches(MapDataset):
+    """Batches by the indices of their blocks, with the teacher's cached states if any."""
 
-
-class _Rows(MapDataset):
-    """Blocks by index, with their cached states if any. Index -1 gives None, with the states of block 0."""
-
-    def __init__(self, blocks: Dataset, states: Callable[[int], BlockStates] | None) -> None:
+    def __init__(self, blocks: Dataset, seq_len: int, states: Callable[[Sequence[int]], BlockStates] | None) -> None:
         self.blocks = blocks
+        self.seq_len = seq_len
         self.states = states
 
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def __getitem__(self, index: int) -> tuple[PairedExample | None, BlockStates | None]:
+    def __getitems__(self, indices: Sequence[int]) -> PairedBatch:
+        """All blocks of a batch at once; the loader prefers this to __getitem__."""
+        batch = collate([self._example(index) for index in indices], self.seq_len)
+        return batch if self.states is None else batch.with_states(self.states(indices))
+
+    def _example(self, index: int) -> PairedExample | None:
         if index < 0:
-            return None, None if self.states is None else self.states(0)
+            return None
         row = self.blocks[index]
         example = PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in PairedExample._fields))
         if example.checksum() != row["checksum"]:
             raise OSError(_damage(self.blocks, index))
-        return example, None if self.states is None else self.states(index)
+        return example
 
 
 def _damage(blocks: Dataset, index: int) -> str:

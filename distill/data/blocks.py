@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
@@ -47,14 +47,14 @@ class Blocks(NamedTuple):
     """The packed blocks of a corpus; the columns are the fields of PairedExample and their checksum.
 
     info: counts and fingerprints. key: a hash of everything that determines the blocks. states: reads the teacher's
-    cached states of a training block; None if they are not cached.
+    cached states of training blocks; None if they are not cached.
     """
 
     train: Dataset
     heldout: Dataset
     info: dict[str, Any]
     key: str = ""
-    states: Callable[[int], BlockStates] | None = None
+    states: Callable[[Sequence[int]], BlockStates] | None = None
 
 
 # -- building and caching --------------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ def teacher_states(teacher: PreTrainedModel, batch: PairedBatch, swapped: Tensor
     Takes one forward pass, or none if the batch holds cached states.
     """
     if batch.teacher_hidden is not None and batch.cf_teacher_hidden is not None:
-        return torch.cat([batch.teacher_hidden, batch.cf_teacher_hidden[swapped]]).flatten(0, 1)
+        hidden = [batch.teacher_hidden, *[batch.cf_teacher_hidden] * (len(swapped) > 0)]
+        return torch.cat(hidden).flatten(0, 1)
     input_ids = batch.input_ids
     if len(swapped):
         input_ids = torch.cat([input_ids, batch.cf_input_ids[swapped]])

@@ -6,6 +6,7 @@ comes from, so that the number of rows of each kind is known without waiting for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -54,13 +55,27 @@ class Positions(NamedTuple):
         return sum(group.student_rows.numel() for group in self.groups)
 
     def to(self, device: torch.device) -> Positions:
-        """The same positions on a device. The copies are asynchronous."""
+        """The same positions on a device. The copies from pinned memory are asynchronous."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
+    def pin_memory(self) -> Positions:
+        """The same positions in memory from which a GPU copies while the host goes on."""
+        return self._each(Tensor.pin_memory)
 
-        groups = tuple(Group(move(g.student_rows), move(g.teacher_rows), g.has_partner) for g in self.groups)
-        return Positions(groups, move(self.swapped), move(self.is_gendered))
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Positions:
+        groups = tuple(Group(change(g.student_rows), change(g.teacher_rows), g.has_partner) for g in self.groups)
+        return Positions(groups, change(self.swapped), change(self.is_gendered))
+
+
+class ScoredBatch(NamedTuple):
+    """A batch with its scored predictions."""
+
+    batch: PairedBatch
+    positions: Positions
+
+    def to(self, device: torch.device) -> ScoredBatch:
+        """The same on a device."""
+        return ScoredBatch(self.batch.to(device), self.positions.to(device))
 
 
 def find_positions(batch: PairedBatch, both: bool, paired: bool) -> Positions:

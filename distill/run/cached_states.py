@@ -19,6 +19,7 @@ import functools
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,21 +54,37 @@ class CachedStates(NamedTuple):
     width: int
     dtype: str
 
-    def read(self, block: int) -> BlockStates:
-        """The states of one block. Raises OSError with one message if a file of its shard is damaged."""
-        number, row = divmod(block, BLOCKS_PER_SHARD)
-        original, counterfactual, has_swap = _open_shard(self.shard(number))
-        cf_row = int(has_swap[:row].sum())
-        cf_hidden = self._tensor(counterfactual[cf_row]) if has_swap[row] else None
-        return BlockStates(self._tensor(original[row]), cf_hidden)
+    def read(self, blocks: Sequence[int], pinned: bool = False) -> BlockStates:
+        """The states of blocks; zeros for block -1. Raises OSError with one message if a file of a shard is damaged.
+
+        pinned: read them into memory from which a GPU copies while the host goes on.
+        """
+        places = [(self._open(block // BLOCKS_PER_SHARD), block % BLOCKS_PER_SHARD) for block in blocks]
+        with_swap = [(shard, row) for shard, row in places if shard is not None and shard.has_swap[row]]
+        hidden, cf_hidden = (
+            torch.empty(len(rows), self.seq_len, self.width, dtype=DTYPES[self.dtype], pin_memory=pinned)
+            for rows in (places, with_swap)
+        )
+        for values, (shard, row) in zip(_as_stored(hidden), places, strict=True):
+            values[:] = 0 if shard is None else shard.original[row]
+        for values, (shard, row) in zip(_as_stored(cf_hidden), with_swap, strict=True):
+            values[:] = shard.counterfactual[shard.has_swap[:row].sum()]
+        return BlockStates(hidden, cf_hidden)
+
+    def _open(self, number: int) -> _Shard | None:
+        return None if number < 0 else _open_shard(self.shard(number))
 
     def shard(self, number: int) -> Path:
         """The folder of a shard."""
         return self.path / f"shard_{number:05d}"
 
-    def _tensor(self, stored: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.array(stored))
-        return tensor.view(torch.bfloat16) if self.dtype == "bfloat16" else tensor
+
+class _Shard(NamedTuple):
+    """The arrays of a shard: states memory-mapped, has_swap in memory."""
+
+    original: np.ndarray
+    counterfactual: np.ndarray
+    has_swap: np.ndarray
 
 
 def add_cached_states(setup: Setup) -> Setup:
@@ -78,7 +95,8 @@ def add_cached_states(setup: Setup) -> Setup:
     teacher = setup.config.teacher
     if teacher is None or teacher.targets == "online":
         return setup
-    return setup._replace(blocks=setup.blocks._replace(states=cache_states(setup).read))
+    read = functools.partial(cache_states(setup).read, pinned=setup.accelerator.device.type == "cuda")
+    return setup._replace(blocks=setup.blocks._replace(states=read))
 
 
 def cache_states(setup: Setup) -> CachedStates:
@@ -157,8 +175,7 @@ def _store_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> 
     try:
         aside.mkdir()
         for name, tensor in arrays.items():
-            bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
-            np.save(aside / f"{name}.npy", bits.numpy())
+            np.save(aside / f"{name}.npy", _as_stored(tensor))
             sync(aside / f"{name}.npy")
         sync(aside)
         aside.rename(final)
@@ -198,12 +215,16 @@ def _compute_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -
 
 
 @functools.lru_cache(maxsize=64)
-def _open_shard(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a shard: states memory-mapped, has_swap in memory."""
+def _open_shard(path: Path) -> _Shard:
     try:
         original, counterfactual = (np.load(path / f"{n}.npy", mmap_mode="r") for n in ("original", "counterfactual"))
-        return original, counterfactual, np.load(path / "has_swap.npy")
+        return _Shard(original, counterfactual, np.load(path / "has_swap.npy"))
     except (OSError, ValueError) as error:
         raise OSError(
             f"{path} is damaged ({' '.join(str(error).split())}); remove it, and the same command makes it again"
         ) from error
+
+
+def _as_stored(tensor: Tensor) -> np.ndarray:
+    """The values of a tensor in memory as NumPy stores them."""
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()

@@ -19,7 +19,7 @@ from distill.run.export import loss_line
 from distill.run.learner import build_distiller, place_teacher
 from distill.run.schedule import training_indices
 from distill.run.setup import Setup
-from distill.run.step import scored_positions
+from distill.run.step import scored_batches
 from distill.run.throughput import peak_memory_bytes
 
 NUM_PROBE_MICRO_STEPS = 3
@@ -94,11 +94,10 @@ def _probe(setup: Setup, distiller: Distiller) -> tuple[float, float]:
     scale = torch.ones((), device=device)
     durations = []
     loader = batches(setup.blocks.train, indices, config.data.seq_len)
-    for batch in itertools.islice(loader, NUM_PROBE_MICRO_STEPS):
+    for micro_batch in itertools.islice(scored_batches(loader, config, device), NUM_PROBE_MICRO_STEPS):
         started = time.perf_counter()
-        positions = scored_positions(batch, config)
         with setup.accelerator.autocast():
-            loss = distiller(batch.to(device), positions.to(device), scale).loss
+            loss = distiller(*micro_batch.to(device), scale).loss
         loss.backward()
         loss.item()  # waits for the device
         durations.append(time.perf_counter() - started)

@@ -13,9 +13,10 @@ import torch
 from accelerate.utils import gather_object
 
 from distill.data.batches import PairedBatch
+from distill.loss.positions import ScoredBatch
 from distill.run.learner import Learner
 from distill.run.setup import Setup
-from distill.run.step import scored_positions
+from distill.run.step import scored_batches
 
 MAX_CONSECUTIVE_SKIPS = 10
 MAX_CONSECUTIVE_OVERFLOWS = 50  # each halves the loss scale: after 50, the scale is not the cause
@@ -43,7 +44,7 @@ class FailureStreak:
 
 
 def handle_failed_step(
-    setup: Setup, learner: Learner, micro_batches: Sequence[PairedBatch], error: FloatingPointError
+    setup: Setup, learner: Learner, micro_batches: Sequence[ScoredBatch], error: FloatingPointError
 ) -> None:
     """Raise FloatingPointError with the blocks that caused it, or print it and skip the step (train.on_nonfinite).
 
@@ -61,7 +62,7 @@ def handle_failed_step(
 
 
 @torch.no_grad()
-def failing_blocks(setup: Setup, learner: Learner, micro_batches: Sequence[PairedBatch]) -> str:
+def failing_blocks(setup: Setup, learner: Learner, micro_batches: Sequence[ScoredBatch]) -> str:
     """Name the blocks of a step whose loss is not finite when they are read alone; if there are none, all its blocks.
 
     Call on all processes together; all get the same text.
@@ -69,7 +70,7 @@ def failing_blocks(setup: Setup, learner: Learner, micro_batches: Sequence[Paire
     accelerator, tokenizer = setup.accelerator, setup.models.tokenizer
     indices = list(itertools.islice(setup.block_indices(learner.state.step), len(micro_batches)))
     failing_here = []
-    for batch, numbers in zip(micro_batches, indices, strict=True):
+    for (batch, _), numbers in zip(micro_batches, indices, strict=True):
         for row, number in enumerate(numbers):
             single = batch.row(row)
             loss = _loss_of(setup, learner, single)
@@ -86,7 +87,8 @@ def failing_blocks(setup: Setup, learner: Learner, micro_batches: Sequence[Paire
 
 def _loss_of(setup: Setup, learner: Learner, batch: PairedBatch) -> float:
     """The summed loss of a batch that is on the CPU."""
-    device, positions = setup.accelerator.device, scored_positions(batch, setup.config)
+    device = setup.accelerator.device
+    (micro_batch,) = scored_batches([batch], setup.config)
     with setup.accelerator.autocast():
-        result = learner.model(batch.to(device), positions.to(device), torch.ones((), device=device))
+        result = learner.model(*micro_batch.to(device), torch.ones((), device=device))
     return float(result.loss)

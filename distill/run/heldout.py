@@ -27,16 +27,16 @@ def evaluate_heldout(
     micro_size = config.train.micro_batch_size
     num_blocks = min(len(blocks.heldout), config.train.eval_blocks)
     indices = heldout_indices(num_blocks, micro_size, accelerator.process_index, accelerator.num_processes)
-    sums = torch.zeros(2, dtype=torch.float64)
+    sums = torch.zeros(2, dtype=torch.float64, device=accelerator.device)
     scale = torch.ones((), device=accelerator.device)
     distiller.eval()
     for batch in batches(blocks.heldout, indices, config.data.seq_len, device=accelerator.device):
         positions = find_positions(batch, both=False, paired=False).to(accelerator.device)
         with accelerator.autocast():
             terms = distiller(batch.to(accelerator.device), positions, scale).sums
-        sums += torch.stack([terms.ce, terms.num_tokens]).cpu()
+        sums += torch.stack([terms.ce, terms.num_tokens])
     distiller.train()
-    ce_sum, num_tokens = accelerator.reduce(sums.to(accelerator.device), "sum").tolist()
+    ce_sum, num_tokens = accelerator.reduce(sums, "sum").tolist()
     return heldout_results(ce_sum / max(num_tokens, 1))
 
 

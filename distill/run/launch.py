@@ -17,6 +17,7 @@ from accelerate.utils import (
 )
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from distill.config import RunConfig
@@ -154,9 +155,12 @@ def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.opt
 
     DDP must look for weights without a gradient if the student sends tokens to experts that have weights of their own.
     """
-    options = {"broadcast_buffers": False, "gradient_as_bucket_view": True}  # training changes no buffer
+    options = {"gradient_as_bucket_view": True}
     if accelerator.num_processes > 1 and not accelerator.is_fsdp2 and not reaches_all(distiller.student):
         options["find_unused_parameters"] = True
     accelerator.ddp_handler = DistributedDataParallelKwargs(**options)
     distiller._no_split_modules = list(distiller.student._no_split_modules or [])  # type: ignore[assignment]
-    return accelerator.prepare(distiller, optimizer)
+    model, optimizer = accelerator.prepare(distiller, optimizer)
+    if isinstance(model, DistributedDataParallel):
+        model.broadcast_buffers = False  # training changes no buffer. As an argument it is deprecated
+    return model, optimizer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from distill.config import RunConfig
-from distill.data.batches import PairedBatch
+from distill.data.batches import CPU, PairedBatch
 from distill.loss.fused import LossTerms, Objective
-from distill.loss.positions import Positions, find_positions
+from distill.loss.positions import ScoredBatch, find_positions
 from distill.run.interrupt import SIGNALS
 from distill.run.learner import Learner
 
@@ -29,7 +29,7 @@ def train_step(
     accelerator: Accelerator,
     config: RunConfig,
     learner: Learner,
-    micro_batches: Sequence[PairedBatch],
+    micro_batches: Sequence[ScoredBatch],
     received: int = 0,
 ) -> dict[str, Any]:
     """One optimizer step over this process's micro-batches; returns the step's means over all processes.
@@ -41,18 +41,17 @@ def train_step(
     FloatingPointError when the loss or a gradient is not finite, before that reaches the weights.
     """
     device, model = accelerator.device, learner.model
-    scored = [scored_positions(batch, config) for batch in micro_batches]
-    num_tokens = sum(positions.num_tokens for positions in scored)
+    num_tokens = sum(positions.num_tokens for _, positions in micro_batches)
     counts = torch.tensor([num_tokens, *(received == number for number in SIGNALS)]).to(device, non_blocking=True)
     counts = accelerator.reduce(counts, "sum")
     scale = accelerator.num_processes / counts[0].clamp(min=1)
     totals = torch.zeros(1 + 2 * len(LossTerms._fields), device=device)
-    for index, (batch, positions) in enumerate(zip(micro_batches, scored, strict=True)):
+    for index, micro_batch in enumerate(micro_batches):
         # DDP reduces gradients once, after the last micro-batch. FSDP reduces after each: it would hold them whole.
         reduces = index == len(micro_batches) - 1 or isinstance(model, FSDPModule)
         with contextlib.nullcontext() if reduces else accelerator.no_sync(model):
             with accelerator.autocast():
-                result = model(batch.to(device), positions.to(device), scale)
+                result = model(*micro_batch.to(device), scale)
             accelerator.backward(result.loss)
         totals += torch.stack([result.loss.detach(), *result.sums, *result.gendered_sums])
     grad_norm = accelerator.clip_grad_norm_(model.parameters(), config.optim.max_grad_norm or math.inf)
@@ -76,10 +75,17 @@ def train_step(
     return metrics
 
 
-def scored_positions(batch: PairedBatch, config: RunConfig) -> Positions:
-    """The scored predictions of a batch on the CPU under a run's configuration."""
+def scored_batches(
+    batches: Iterable[PairedBatch], config: RunConfig, device: torch.device = CPU
+) -> Iterator[ScoredBatch]:
+    """Find the scored predictions of batches on the CPU under a run's configuration. device: where they will go.
+
+    A run does it in the thread that loads the batches, so that a GPU does not wait for it.
+    """
     compares_views = Objective(config.loss, config.perturb).compares_views
-    return find_positions(batch, config.augment.mode == "augment", compares_views)
+    for batch in batches:
+        positions = find_positions(batch, config.augment.mode == "augment", compares_views)
+        yield ScoredBatch(batch, positions.pin_memory() if device.type == "cuda" else positions)
 
 
 def _check_finite(metrics: dict[str, Any], norm: float, norm_limit: float | None, has_scaler: bool) -> None:

@@ -19,7 +19,7 @@ from distill.run.interrupt import Stopped, StopRequest
 from distill.run.learner import Learner, TrainState, build_learner
 from distill.run.samples import samples
 from distill.run.setup import Setup
-from distill.run.step import train_step
+from distill.run.step import scored_batches, train_step
 from distill.run.throughput import flops_per_token
 from distill.run.tracking import RunLog, start_trackers
 
@@ -43,7 +43,8 @@ def fit(setup: Setup) -> TrainState:
         setup.blocks.states,
         accelerator.device,
     )
-    stream = prefetched(iter(loader), setup.schedule.micro_steps, accelerator.device)
+    micro_stream = scored_batches(loader, config, accelerator.device)
+    stream = prefetched(micro_stream, setup.schedule.micro_steps, accelerator.device)
     with RunLog(accelerator, run_dir, state.step, max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):

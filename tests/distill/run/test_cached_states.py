@@ -21,7 +21,7 @@ from distill.run.cached_states import CachedStates, cache_states, states_folder
 from distill.run.folder import read_metrics
 from distill.run.learner import place_teacher
 from distill.run.setup import Setup, set_up
-from distill.run.step import scored_positions
+from distill.run.step import scored_batches
 from distill.settings import apply_override, load_config, replace, to_dict, validate
 
 
@@ -53,16 +53,27 @@ def test_the_loss_is_that_of_online_targets(mode, setup, tiny_model):
         student = tiny_model(seed=3)
         distiller = Distiller(student, setup.objective, load_teacher(config.teacher))
         indices = [[0, 5, 6, -1], [len(blocks.train) - 1, 11, 12, 3], [-1] * 4]  # the last holds only padding
-        for batch in batches(blocks.train, indices, config.data.seq_len, read):
+        for batch, positions in scored_batches(batches(blocks.train, indices, config.data.seq_len, read), config):
             assert (batch.teacher_hidden is None) == (read is None)
             assert batch.has_swap.any() or not batch.loss_mask.any()
-            loss = distiller(batch, scored_positions(batch, config), torch.ones(())).loss
+            loss = distiller(batch, positions, torch.ones(())).loss
             loss.backward()
             losses.append(loss.item())
         gradients.append([parameter.grad for parameter in student.parameters()])
     assert losses[3:] == pytest.approx(losses[:3], rel=1e-5) and losses[2] == 0
     for mine, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
+
+
+def test_a_row_of_a_batch_has_its_own_states(setup):
+    blocks, states = setup.blocks, cache_states(setup)
+    indices = [*range(len(blocks.train)), -1]
+    (batch,) = batches(blocks.train, [indices], setup.config.data.seq_len, states.read)
+    assert 0 < batch.has_swap.sum() < len(blocks.train)
+    for row, index in enumerate(indices):
+        single = batch.row(row)
+        for mine, expected in zip((single.teacher_hidden, single.cf_teacher_hidden), states.read([index]), strict=True):
+            assert torch.equal(mine, expected)
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -114,7 +125,7 @@ def test_an_interrupted_run_continues_with_the_next_shard(setup, monkeypatch):
     assert made == [0, 1, 2, *range(2, num_shards)]
     cache_states(setup)
     assert len(made) == num_shards + 1
-    assert states.read(len(setup.blocks.train) - 1).hidden.shape == (32, 16)
+    assert states.read([len(setup.blocks.train) - 1]).hidden.shape == (1, 32, 16)
 
 
 def test_shards_that_another_run_is_storing_come_last(setup, monkeypatch):
@@ -155,8 +166,9 @@ def test_another_teacher_corpus_or_precision_has_other_states(setup, tiny_model)
 
 def test_bfloat16_is_kept_bit_for_bit_at_half_the_size(setup):
     exact, half = cache_states(setup), cache_states(with_settings(setup, "teacher.dtype=bfloat16"))
-    for block in (0, len(setup.blocks.train) - 1):
-        assert torch.equal(half.read(block).hidden, exact.read(block).hidden.to(torch.bfloat16))
+    every_block = range(-1, len(setup.blocks.train))
+    for mine, theirs in zip(half.read(every_block), exact.read(every_block), strict=True):
+        assert torch.equal(mine, theirs.to(torch.bfloat16)) and len(mine) > 10
     sizes = [sum(f.stat().st_size for f in states.path.rglob("original.npy")) for states in (exact, half)]
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.1)
 
@@ -178,4 +190,4 @@ def test_a_full_disk_and_a_damaged_shard_are_one_message(setup, tmp_path, monkey
     file = states.path / "shard_00001" / "original.npy"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(OSError, match=r"shard_00001 is damaged .*; remove it, and the same command makes it again"):
-        states.read(7)
+        states.read([7])

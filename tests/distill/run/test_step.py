@@ -22,7 +22,7 @@ from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
 from distill.run.learner import Learner, TrainState
-from distill.run.step import scored_positions, train_step
+from distill.run.step import scored_batches, train_step
 from distill.settings import validate
 
 SEQ_LEN = 32
@@ -89,7 +89,7 @@ def our_step(student, teacher, rows, num_micro: int, config: RunConfig, classes:
     learner = Learner(module, optimizer, scheduler, TrainState())
     bounds = np.linspace(0, len(rows), num_micro + 1).round().astype(int)
     micro_batches = [collate(rows[a:b], SEQ_LEN) for a, b in itertools.pairwise(bounds)]
-    metrics = train_step(accelerator, config, learner, micro_batches)
+    metrics = train_step(accelerator, config, learner, list(scored_batches(micro_batches, config)))
     return metrics["loss"], optimizer.gradients, metrics
 
 
@@ -206,8 +206,8 @@ def test_plain_language_modelling_equals_the_loss_of_transformers(world, tiny_mo
     config = settings("none", "none", kd_weight=0.0, ce_weight=1.0, hidden_weight=0.0)
     example = examples_of(world, "none")[0]
     module = Distiller(student, Objective(config.loss, config.perturb))
-    batch = collate([example], SEQ_LEN)
-    result = module(batch, scored_positions(batch, config), torch.ones(()))
+    (micro_batch,) = scored_batches([collate([example], SEQ_LEN)], config)
+    result = module(*micro_batch, torch.ones(()))
     ids = torch.from_numpy(example.input_ids)[None]
     expected = student(ids, labels=ids).loss
     torch.testing.assert_close(result.loss / result.sums.num_tokens, expected)
@@ -231,12 +231,12 @@ def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(kind, w
     optimizer = accelerator.prepare(kind(student.parameters(), lr=1.0))
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
     learner = Learner(module, optimizer, scheduler, TrainState())
-    batch = collate(examples_of(world, "none"), SEQ_LEN)
+    micro_batches = list(scored_batches([collate(examples_of(world, "none"), SEQ_LEN)], config))
     overflow = next(student.parameters()).register_hook(lambda gradient: gradient * math.inf)
     steps = []
     for _ in range(3):
         weights = copy.deepcopy(student.state_dict())
-        metrics = train_step(accelerator, config, learner, [batch])
+        metrics = train_step(accelerator, config, learner, micro_batches)
         changed = any(not torch.equal(weight, weights[name]) for name, weight in student.state_dict().items())
         steps.append((metrics["overflowed"], changed, metrics["lr"]))
         overflow.remove()
