@@ -1,0 +1,25 @@
+"""Run those parts of benchmarks.gpu_check that need no process of their own on a fake GPU: it is known to start.
+
+python -m fake_cuda.checks FOLDER_OF_GUARD
+"""
+
+import sys
+from pathlib import Path
+from unittest import mock
+
+from fake_cuda.device import fake_cuda, load_guard
+
+STEP = ["--seq-len", "16", "--batch", "2", "--rounds", "1", "--width", "64", "--vocab", "500", "--teacher", "2"]
+
+
+def main() -> None:
+    load_guard(Path(sys.argv[1]))
+    from benchmarks import gpu_check, step
+
+    with fake_cuda(), mock.patch.object(sys, "argv", ["step", "--device", "cuda", "--student", "1", *STEP]):
+        step.main()
+        print(gpu_check.compare_scores("cuda"))
+
+
+if __name__ == "__main__":
+    main()
