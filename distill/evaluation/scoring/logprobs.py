@@ -22,7 +22,8 @@ from distill.evaluation.statistics.estimators import FloatArray
 from distill.loss.matmul import bfloat16_matmul
 from distill.models.sizes import num_predicted_ids
 
-MAX_LOGITS = 1 << 23  # logits held at a time: 32 MiB of float32
+# Logits held at a time: 32 MiB of float32 on a CPU, 512 MiB on a GPU, which the host waits for after each such part
+MAX_LOGITS, MAX_LOGITS_ON_GPU = 1 << 23, 1 << 27
 
 
 class Row(NamedTuple):
@@ -164,7 +165,8 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
 
 def max_positions(scorer: Scorer) -> int:
     """How many distributions over the vocabulary may be held at a time."""
-    return max(1, MAX_LOGITS // num_predicted_ids(scorer.model))
+    num_logits = MAX_LOGITS if scorer.model.device.type == "cpu" else MAX_LOGITS_ON_GPU
+    return max(1, num_logits // num_predicted_ids(scorer.model))
 
 
 def target_logprobs(scorer: Scorer, hidden: Tensor, where: Tensor, targets: Tensor) -> FloatArray:
