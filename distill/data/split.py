@@ -37,12 +37,13 @@ def _side(data: DataConfig, heldout: bool) -> Iterator[str]:
 def _apart_from_heldout(texts: Iterable[str], data: DataConfig) -> Iterator[str]:
     """Pass training documents on. At their end, say how many of the held-out documents were among them.
 
-    Raises ValueError if it was half of them or more: the same file in another order, packed, or in part.
+    Raises ValueError if it was half of them or more: the same file in another order, packed, in part, or with other
+    blanks and line ends.
     """
-    heldout = {_digest(text) for text in read_documents(data, heldout=True)}
+    heldout = {_digest_of_words(text) for text in read_documents(data, heldout=True)}
     common = set()
     for text in texts:
-        if (digest := _digest(text)) in heldout:
+        if (digest := _digest_of_words(text)) in heldout:
             common.add(digest)
         yield text
     found = f"{len(common):,} of the {len(heldout):,} documents of data.heldout_path {data.heldout_path}"
@@ -53,6 +54,11 @@ def _apart_from_heldout(texts: Iterable[str], data: DataConfig) -> Iterator[str]
         )
     if common:
         print(f"{found} are also in data.path", file=sys.stderr, flush=True)
+
+
+def _digest_of_words(text: str) -> int:
+    """64 bits that do not depend on the blanks between the words of a text, nor on those around it."""
+    return _digest(" ".join(text.split()))
 
 
 def _digest(text: str) -> int:

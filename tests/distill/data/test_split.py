@@ -26,7 +26,9 @@ def read(path, heldout):
 TEXTS = [f"The baker said that she has {number} loaves." for number in range(20)]
 
 
-@pytest.mark.parametrize("kind", ["packed", "in another order", "a part", "in the folder", "half of it", "Windows"])
+@pytest.mark.parametrize(
+    "kind", ["packed", "in another order", "a part", "in the folder", "half of it", "Windows", "line ends", "blanks"]
+)
 def test_text_that_is_trained_on_is_not_held_out(kind, tmp_path):
     (tmp_path / "text").mkdir()
     train = write(tmp_path / "text" / "a.jsonl", TEXTS)
@@ -38,6 +40,8 @@ def test_text_that_is_trained_on_is_not_held_out(kind, tmp_path):
         "in the folder": lambda: write(tmp_path / "text" / "heldout.jsonl", others),
         "half of it": lambda: write(tmp_path / "b.jsonl", [*others, *TEXTS[:5]]),
         "Windows": lambda: write(tmp_path / "b.jsonl", TEXTS),
+        "line ends": lambda: write(tmp_path / "b.jsonl", [f"{text}\r\n" for text in TEXTS]),
+        "blanks": lambda: write(tmp_path / "b.jsonl", [text.replace(" that ", " that\n ") for text in TEXTS]),
     }[kind]()
     if kind == "Windows":
         (tmp_path / "b.jsonl").write_bytes((tmp_path / "b.jsonl").read_bytes().replace(b"\n", b"\r\n"))
