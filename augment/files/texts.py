@@ -129,7 +129,8 @@ def open_bytes(file: Path) -> Iterator[BinaryIO]:
         with gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb") as stream:
             yield cast(BinaryIO, stream)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{file} is not a whole gzip file ({error}); get it again") from error
+        remedy = "take .gz off its name" if "Not a gzipped" in str(error) else "get it again"
+        raise ValueError(f"{file} is not a whole gzip file ({error}); {remedy}") from error
 
 
 def open_parquet(file: Path, text_field: str, field_setting: str) -> Any:
@@ -189,7 +190,7 @@ def decode(raw: bytes) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = f"byte 0x{raw[error.start]:02x} at position {error.start}"
-        raise ValueError(f"is not UTF-8 ({byte}); {_other_kind(raw) or _TO_UTF8.format('LATIN1')}") from None
+        raise ValueError(f"is not UTF-8 ({byte}); {_other_kind(raw) or _TO_UTF8.format('WINDOWS-1252')}") from None
     if "\0" in text:
         raise ValueError(_ZERO_BYTES)
     return text

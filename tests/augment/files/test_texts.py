@@ -116,7 +116,8 @@ def test_rows_end_where_any_system_ends_a_line_and_nowhere_else(tmp_path: Path, 
         (gzip.compress(b"text", mtime=0), "it is gzipped; add .gz to its name"),
         (b"\x28\xb5\x2f\xfd\x04", "it is packed with zstd; unpack it"),
         (b"PK\x03\x04\xff", "it is a zip archive; unpack it"),
-        ("Café".encode("latin-1"), "convert the file, e.g. iconv -f LATIN1 -t UTF-8"),
+        ("Café".encode("latin-1"), "convert the file, e.g. iconv -f WINDOWS-1252 -t UTF-8"),
+        ("“Café” – he’s late".encode("cp1252"), "convert the file, e.g. iconv -f WINDOWS-1252 -t UTF-8"),
     ],
 )
 def test_what_a_file_begins_with_says_how_to_convert_it(raw: bytes, remedy: str, tmp_path: Path) -> None:
@@ -188,4 +189,4 @@ def test_commands_name_a_damaged_file(tmp_path: Path, name: str, capsys: pytest.
         error = capsys.readouterr().err
         assert name in error
         assert "is not a" in error
-        assert "; get it again" in error
+        assert ("; take .gz off its name" if name == "no.jsonl.gz" else "; get it again") in error
