@@ -16,6 +16,8 @@ import yaml
 from pydantic import AfterValidator, ConfigDict, Field, StrictStr, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from augment.files.texts import decode
+
 Proportion = Annotated[float, Field(ge=0, le=1)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -111,7 +113,7 @@ def dump_yaml(settings: dict[str, Any]) -> str:
 
 def load_yaml(path: str | Path) -> Any:
     """The content of a YAML file. Raises ValueError, with the reason, for a file that is not YAML in UTF-8."""
-    return _parse_yaml(Path(path).read_text(encoding="utf-8"))
+    return _parse_yaml(decode(Path(path).read_bytes()))
 
 
 class _Loader(yaml.SafeLoader):
@@ -147,6 +149,8 @@ def _explain(schema: type, fault: Any) -> str:
         return f"config key {where} is missing; set it in the YAML file or pass {where}=VALUE"
     if fault["type"] == "tuple_type" and isinstance(fault["input"], str | int | float):
         return f"config key {where} = {fault['input']!r} is not a list; write {where}=[{fault['input']}]"
+    if fault["type"] == "string_type" and fault["input"] is not None:  # a name that YAML reads as a number: 2024
+        return f"config key {where} = {fault['input']!r} is not text; write it in quotes: {where}='\"...\"'"
     if fault["type"] == "value_error":
         return f"config{' ' * bool(where)}{where}: {message}"
     return f"config key {where} = {fault['input']!r}: {message}"

@@ -62,6 +62,9 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
         ("data={path: a, heldout_path: a}", "heldout_path is the training corpus itself"),
         ("data.path=null", "config key data.path = None: Input should be a valid string"),
         ("data=3", "config key data = 3: "),
+        ("data.path=2024", "config key data.path = 2024 is not text; write it in quotes: data.path='\"...\"'"),
+        ("run_dir=notes: first", "= {'notes': 'first'} is not text; write it in quotes: run_dir='\"...\"'"),
+        ("data.text_field=true", "config key data.text_field = True is not text; write it in quotes"),
         ("optim", "override 'optim' is not of the form key.sub=value"),
         ("run_dir.x=3", "override 'run_dir.x=3': run_dir is a single value"),
         ("student.layers=0,2", "config key student.layers = '0,2' is not a list; write student.layers=[0,2]"),
@@ -99,8 +102,11 @@ def test_files_that_are_missing_or_not_yaml(tmp_path):
     with pytest.raises(ValueError, match="holds a list, not `key: value` lines"):
         load_config(RunConfig, tmp_path / "list.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"run_dir: caf\xe9\n")
-    with pytest.raises(ValueError, match="is not valid YAML"):
+    with pytest.raises(ValueError, match=r"valid YAML: is not UTF-8 \(byte 0xe9 .*; convert the file, e.g. iconv"):
         load_config(RunConfig, tmp_path / "latin.yaml")
+    (tmp_path / "wide.yaml").write_bytes("run_dir: x\n".encode("utf-16"))
+    with pytest.raises(ValueError, match="it is UTF-16; convert the file, e.g. iconv -f UTF-16"):
+        load_config(RunConfig, tmp_path / "wide.yaml")
 
 
 @pytest.mark.parametrize(
