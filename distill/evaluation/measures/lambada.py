@@ -23,7 +23,7 @@ from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_jsonl
 from distill.evaluation.scoring.logprobs import batches, hidden_states, max_positions, next_token_logprobs
 from distill.evaluation.scoring.scorer import Scorer
-from distill.evaluation.scoring.texts import split_ids
+from distill.evaluation.scoring.texts import TOO_LONG, split_ids
 from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Records, Task, Work, about_num_tokens, data_hash
@@ -139,7 +139,8 @@ def _rows(scorer: Scorer, passages: Sequence[Passage]) -> tuple[list[tuple[list[
         kept = ids if scorer.context is None else ids[-(scorer.context + 1) :]
         if len(target) >= len(kept):
             raise ValueError(
-                f"{scorer.label}: the last word of {item.id} has {len(target)} tokens, which leaves no room for context"
+                f"{scorer.label}: the last word of {item.id} has {len(target)} tokens, which leaves no room for "
+                f"context; {TOO_LONG}"
             )
         rows.append((kept, len(target)))
         records.append({"id": item.id, "num_tokens": len(target), "num_cut_tokens": len(ids) - len(kept)})

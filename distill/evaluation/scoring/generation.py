@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distill.evaluation.scoring.logprobs import next_token_logprobs
 from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.texts import TOO_LONG
 from distill.evaluation.statistics.estimators import FloatArray
 
 # A sampling step reads one token per row, far below the budget of a forward pass. The memory of the key-value cache
@@ -51,7 +52,7 @@ def sample(
         if not ids or (scorer.context is not None and len(ids) >= scorer.context):
             raise ValueError(
                 f"{scorer.label}: prompt {name!r} has {len(ids)} tokens; it needs at least one and must leave room in "
-                f"the model's context of {scorer.context}"
+                f"the model's context of {scorer.context}; {TOO_LONG}"
             )
     continuations: list[list[str]] = [[""] * num_samples for _ in prompts]
     for batch in _equal_lengths(inputs, num_samples, max_new_tokens, _max_cached_tokens(scorer)):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -179,7 +180,7 @@ def _text(stream: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
     width = 0
     for number, line in enumerate(stream, 1):
         # from the end: a few of GloVe's words have spaces in them ("at name@domain.com")
-        word, *values = line.rstrip().rsplit(b" ", width or -1)
+        word, *values = line.removeprefix(BOM_UTF8).rstrip().rsplit(b" ", width or -1)
         if number == 1 and len(values) == 1:
             continue  # word2vec's header: number of words and width
         width = width or len(values)

@@ -101,6 +101,12 @@ def test_what_does_not_fit_is_cut_on_the_left(tiny_scorer, architecture):
     assert record["logprob"] == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_last_word_that_fills_the_context_is_refused_with_a_remedy(tiny_scorer):
+    passages = [lambada.passage("short", "He left"), lambada.passage("long", "She said " + "ab" * 90)]
+    with pytest.raises(ValueError, match="last word of long has .* no room for context; set this benchmark to null"):
+        lambada.score(tiny_scorer("llama"), passages)
+
+
 def test_accuracy_and_perplexity_are_means_over_passages():
     records = [
         {"id": str(number), "logprob": value, "is_greedy": right, "num_tokens": 2}

@@ -111,6 +111,8 @@ def test_all_formats_give_the_same(tmp_path):
         files[-1].write_bytes(compress(plain.read_bytes()))
         files.append(tmp_path / f"v.bin{suffix}")
         files[-1].write_bytes(compress((tmp_path / "v.bin").read_bytes()))
+    files.append(tmp_path / "marked.txt")
+    files[-1].write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())  # a byte-order mark before "he"
     for file in files:
         assert polarity.read(str(file), None) == pytest.approx(polarity.read(str(plain), None), abs=1e-6)
 
