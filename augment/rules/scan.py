@@ -6,13 +6,12 @@ regular expression, a character trie of all such forms.
 """
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 from augment.lexicon import Lexicon
 from augment.rules.case import styled_forms
-from augment.rules.tables import read_table
+from augment.rules.tables import read_table, trie_pattern
 from augment.rules.topics import LANDS, SEXED, SHIPS
 
 MASCULINE, FEMININE = "m", "f"
@@ -64,7 +63,7 @@ class _FormsByHead(dict[str, re.Pattern[str]]):
         self.forms = forms
 
     def __missing__(self, head: str) -> re.Pattern[str]:
-        self[head] = re.compile(r"(?<!\w)" + trie_pattern(self.forms[head]) + r"(?!\w)")
+        self[head] = re.compile(trie_pattern(self.forms[head]) + r"(?!\w)")
         return self[head]
 
 
@@ -105,13 +104,14 @@ class _Blanks(dict[int, str]):
 
 
 BLANKS = _Blanks()
+_ASCII_BLANKS = "".join([BLANKS[code] for code in range(256)]).encode("latin-1")
 
 
 def _blanked(text: str) -> str:
-    """The text with a blank for every mark. Lines of ASCII characters alone are translated much faster."""
-    if text.isascii() or "\n" not in text:
-        return text.translate(BLANKS)
-    return " ".join([line.translate(BLANKS) for line in text.split("\n")])
+    """The text with a blank for every mark. Lines of ASCII characters alone are translated much faster, as bytes."""
+    if text.isascii():
+        return text.encode().translate(_ASCII_BLANKS).decode()
+    return " ".join([_blanked(line) for line in text.split("\n")]) if "\n" in text else text.translate(BLANKS)
 
 
 def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
@@ -143,39 +143,6 @@ def swappable_terms(lexicon: Lexicon) -> list[Term]:
             terms.setdefault(pair.masculine, Term(pair.masculine, pair.feminine, MASCULINE, pair.tier, pair.use))
         terms.setdefault(pair.feminine, Term(pair.feminine, pair.masculine, FEMININE, pair.tier, pair.use))
     return list(terms.values())
-
-
-def trie_pattern(words: Iterable[str]) -> str:
-    """A regular expression that matches the longest of `words` at a position; a blank in a word matches any blanks."""
-    root: dict[str, dict] = {}
-    for word in words:
-        node = root
-        for character in word:
-            node = node.setdefault(character, {})
-        node[""] = {}
-    return _trie_source(root)
-
-
-def _trie_source(node: dict[str, dict]) -> str:
-    branches: dict[str, list[str]] = {}
-    for character, child in sorted(node.items()):
-        if character:
-            branches.setdefault(_trie_source(child), []).append(character)
-    parts = []
-    for ending, characters in branches.items():
-        if characters == [" "]:
-            head = r"\s+"
-        elif len(characters) == 1:
-            head = re.escape(characters[0])
-        else:
-            head = "[" + "".join(re.escape(c) for c in characters) + "]"
-        parts.append(head + ending)
-    if not parts:
-        return ""
-    optional = "" in node
-    if len(parts) == 1 and not optional:
-        return parts[0]
-    return "(?:" + "|".join(parts) + ")" + ("?" if optional else "")
 
 
 @cache

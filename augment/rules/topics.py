@@ -7,7 +7,7 @@ import re
 
 from augment.lexicon import given_names
 from augment.rules.context import QUOTES, next_word, plain, previous_token, sentence_span
-from augment.rules.tables import word_lists
+from augment.rules.tables import trie_pattern, word_lists
 from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("topics")
@@ -25,7 +25,7 @@ _DIVINE_EXCLAIMED = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.before_divine))})
 _DIVINE_EXCLAIMS = re.compile(
     rf"['’]?s? ?(?:{'|'.join(sorted(_WORDS.after_divine))})\b|[!]|,(?! (?:for|who|because)\b)"
 )
-_RELIGION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.divine | _WORDS.religion))})(?!\w)", re.IGNORECASE)
+_RELIGION = re.compile(rf"\b(?=\w){trie_pattern(_WORDS.divine | _WORDS.religion)}(?!\w)", re.IGNORECASE)
 _LARGE_PRONOUN = re.compile(r"(?<=[a-z,] )(?:He|Hi[ms]|Himself|She|Hers?|Herself)\b")
 _SMALL_PRONOUN = re.compile(r"\b(?:he|hi[ms]|himself|she|hers?|herself)\b")
 _HIS_SON = re.compile(r"\b[Hh]is (?:(?:one|and|only|own|begotten|beloved) )*\Z")
@@ -45,8 +45,8 @@ _GRAMMAR = re.compile(
     re.IGNORECASE,
 )
 _ANIMALS = re.compile(
-    r"\b(?:bulls?|cows?|(?:stag|hen)s?(?! (?:dos?|nights?|part(?:y|ies))\b)|doe|calf|calves|roosters?|mares?|stallions?"
-    r"|ewes?|rams?|species|larvae?|eggs?|mates?|mating|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*"
+    r"\b(?=\w)(?:bulls?|cows?|(?:stag|hen)s?(?! (?:dos?|nights?|part(?:y|ies))\b)|doe|calf|calves|roosters?|mares?"
+    r"|stallions?|ewes?|rams?|species|larvae?|eggs?|mates?|mating|offspring|insects?|birds?|fish|spiders?|plumage|nests?|pups?|cubs?|chicks?|breeding|spawn\w*"
     r"|(?:king|queen)s lay|hatch\w*|antlers?|penis|vagina|sperm\w*|ovum|ova|ovar(?:y|ies)|testes|testicles?|uterus"
     r"|prostate|hormones?|flowers?|gametes?|pollen|chromosomes?|mammals?|lizards?|snakes?|wasps?|mosquito\w*|corals?|reefs?|oysters?|clams?|shrimps?|prawns?|crabs?|snails?|slugs?|\w+fish|\w*worms?|frogs?|toads?"
     r"|turtles?|crocodiles?|alligators?|salmon|trout|squid|octopus\w*|seahorses?|wrasses?|gobies|grouper)\b",
@@ -83,12 +83,17 @@ _GLOSS_BEFORE = re.compile(
     r"|translates to)"
     r"(?: the| an?)? [\"'“‘]?)\Z"
 )
-# How the text before a word ends if one of the patterns above matches. This fast test settles most words.
-_VERBS_OF_MEANING = (" for", *_WORDS.verbs_of_meaning)
-_GLOSS_ENDINGS = (
-    *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix ", *QUOTES, "("),
-    *(verb + article for verb in _VERBS_OF_MEANING for article in (" ", " the ", " a ", " an ")),
+# How the text before a word ends if one of the patterns above matches: with a mark, or with a word. The words stand by
+# their last three characters. This fast test settles most words.
+_GLOSS_MARKS = (*QUOTES, "(")
+_WORDS_BEFORE_GLOSS = (
+    *("word ", "term ", "noun ", "nouns ", "adjective ", "prefix ", "suffix "),
+    *(verb + article for verb in (" for", *_WORDS.verbs_of_meaning) for article in (" ", " the ", " a ", " an ")),
 )
+_GLOSS_ENDINGS = {
+    last: tuple(ending for ending in _WORDS_BEFORE_GLOSS if ending.endswith(last))
+    for last in {ending[-3:] for ending in _WORDS_BEFORE_GLOSS}
+}
 _QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
 # Here the word is the subject of a clause: "which means she is late".
 _MEANS = re.compile(r"mean[st]? \Z|meant \Z")
@@ -209,7 +214,7 @@ def mentioned(text: str, start: int, end: int) -> bool:
 def gloss(text: str, start: int, end: int) -> str | None:
     """Reason to leave a word alone: the text speaks about its meaning or form (rex means king, the pronoun he is)."""
     near = start - 30 if start > 30 else 0
-    if not text.endswith(_GLOSS_ENDINGS, near, start):
+    if not text.endswith(_GLOSS_ENDINGS.get(text[start - 3 : start], _GLOSS_MARKS), near, start):
         return None
     if text[start - 1] == " ":
         if _WORD_BEFORE.search(text, near, start):

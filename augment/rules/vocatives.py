@@ -6,7 +6,7 @@
 import re
 
 from augment.rules.context import previous_token, starts_sentence
-from augment.rules.tables import word_lists, word_set
+from augment.rules.tables import trie_pattern, word_lists, word_set
 
 _WORDS = word_lists("vocatives")
 _FINITE = _WORDS.finite | word_lists("pronouns").irregular
@@ -22,7 +22,7 @@ _START = r"(?:\A| {3}|\bRT |[.!?,:;>|\n\"“‘—–…(*\]-]|@\w+) *"
 
 
 def _any_of(words: frozenset[str]) -> str:
-    return "(?:" + "|".join(re.escape(word).replace("_", " ") for word in sorted(words, reverse=True)) + ")"
+    return trie_pattern([word.replace("_", " ") for word in words], blank=" ")
 
 
 # Cries drawn out: ooooh, yeaaah, lmaooo.
@@ -30,7 +30,7 @@ _LONG_CRIES = r"so{2,}|s+e{3,}|o{2,}h*|a+w{2,}e*|ye+a+h*|lma+o+|lo+l+|(?:ha){2,}
 _AFTER_CRY = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
 _AFTER_CALL = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries | _WORDS.calls)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
 _AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z", re.IGNORECASE)
-_AFTER_COMMA = re.compile(r"([\w'’]+)[\"”’)*]*, *\Z")
+_AFTER_COMMA = re.compile(r"([\w'’]++)[\"”’)*]*, *\Z")
 _CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z| {3}|\s+(?:[^\w\s&(/\[-]|-+\s|https?:|(?:lol|lmao|haha)\b)")
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
@@ -43,7 +43,7 @@ _LISTED = re.compile(
 )
 # In chat without a comma before it: "tired of this job man, I left", "send me links guys".
 _CALLS_THE_READER = re.compile(rf", *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
-_WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z]+) \Z")
+_WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z]++) \Z")
 _DETERMINED = re.compile(rf"(?<![\w-]){_any_of(_WORDS.determiners)} (?:([\w'’-]+) )?\Z", re.IGNORECASE)
 _NEW_CLAUSE = re.compile(rf" +{_any_of(_WORDS.new_clause)}(?!\w)", re.IGNORECASE)
 # Behind "and" or "but", the order of a question is a cry: "and man was it cold".
@@ -81,7 +81,7 @@ _EXCLAIMED = re.compile(r" ?,|!|…|\.\.|(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy
 _CHAT_ENDS = re.compile(r" {3}|\s*(?:\Z|https?:|[#\u2600-\u27bf\U0001f000-\U0010ffff]|&#\d|(?:lol|lmao|smh|haha)\b)")
 _SPEECH_REACH = 100
 _LONG_REACH = 60
-_WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]+ ){1,6}\Z")
+_WORDS_BEFORE = re.compile(r"(?:(?<![\w'’-])[\w'’-]++ ){1,6}\Z")
 _FOLLOWS = re.compile(r" ([A-Za-z][\w'’]*)")
 _PART_OF_NOUN = re.compile(r"['’-]|/\w")
 
