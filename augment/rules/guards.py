@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import itemgetter
 
 from augment.rules.context import INVISIBLE, plain, previous_token, sentence_span, starts_sentence
-from augment.rules.phrases import fixed_phrases, mirrored_phrases
+from augment.rules.phrases import fixed_phrases
 from augment.rules.scan import Term
 from augment.rules.tables import word_set
 
@@ -79,14 +79,14 @@ _VERB_OBJECT_STRONG = re.compile(r" (?:the|their|our|its|these|those) \w+s?\b")
 _CREW_THAT = re.compile(r"(?:[a-z]s|crew|men|women|people|those|team|staff) that \Z")
 VERBS = word_set("man woman father mother groom bride husband wife king queen lord lady")
 _CHESS = re.compile(
-    r"\b(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
+    r"\b(?=\w)(?:chess\w*|pawns?|rooks?|checkmate\w*|castl(?:ed|ing)|stalemate|gambit|grandmaster"
     r"|(?:captur\w+|sacrific\w+|trap\w*|takes?|moves?|exchang\w+) (?:\w+ ){0,3}bishops?"
     r"|(?:king|queen)s? (?:\w+ )?in check|(?:on|off) the (?:chess)?board|(?:king|queen)s (?:problem|puzzle)"
     r"|[a-h][1-8])\b",
     re.IGNORECASE,
 )
 _CARDS = re.compile(
-    r"\b(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
+    r"\b(?=\w)(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
     r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces?|bridge hand|blackjack|solitaire)\b",
     re.IGNORECASE,
 )
@@ -185,23 +185,18 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     """Reason to leave a word alone because it is part of a fixed phrase (mother tongue, man-hours, king-size)."""
     if term.word in ("man", "woman") and text[end : end + 1] == "-" and _LETTER.match(text, end + 1):
         return None if _OF_A_PERSON.match(text, end) else "compound of man"
+    phrases = fixed_phrases(term.word, term.target)
+    if phrases is None:
+        return None
+    after, first, endings, around = phrases
     found = _FOLLOWING.match(text, end)
     following = found[1].lower() if found else ""
-    before = ""
-    for phrases, word in ((fixed_phrases(), term.word), (mirrored_phrases(), term.target)):
-        patterns = phrases.get(word)
-        if patterns is None:
-            continue
-        after, first, endings, around = patterns
-        if (following in first or not following.isascii()) and after.match(text, end):  # letters such as ſ match s
-            return "fixed phrase"
-        if not endings:
-            continue
-        before = before or text[start - 24 if start > 24 else 0 : start].lower().rstrip(" \n\t\r-")
-        if not before.endswith(endings):
-            continue
+    if (following in first or not following.isascii()) and after.match(text, end):  # letters such as ſ match s
+        return "fixed phrase"
+    near = start - 24 if start > 24 else 0
+    if text[near:start].lower().rstrip(" \n\t\r-").endswith(endings):
         for preceding, rest in around:
-            if preceding.search(text, start - 24 if start > 24 else 0, start) and rest.match(text, end):
+            if preceding.search(text, near, start) and rest.match(text, end):
                 return "fixed phrase"
     return None
 

@@ -8,6 +8,7 @@ leaves the word alone in the phrase and in its mirror image, where each gendered
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from augment.lexicon import TIERS, load_lexicon
@@ -30,13 +31,30 @@ class Phrases(NamedTuple):
 
 
 @cache
-def fixed_phrases() -> dict[str, Phrases]:
+def fixed_phrases(word: str, counterpart: str) -> Phrases | None:
+    """The phrases of a word as written, and the mirror images of those of its counterpart; None if there are none."""
+    both = [
+        phrases[marked] for phrases, marked in ((_written(), word), (_mirrored(), counterpart)) if marked in phrases
+    ]
+    if not both:
+        return None
+    after, first, endings, around = zip(*both, strict=True)
+    return Phrases(
+        _regex("|".join(pattern.pattern for pattern in after)),
+        frozenset().union(*first),
+        tuple(sorted({*chain(*endings)})),
+        tuple(chain(*around)),
+    )
+
+
+@cache
+def _written() -> dict[str, Phrases]:
     """The phrases as written, by the dictionary form of their marked word."""
     return _compile(lambda word: (word,))
 
 
 @cache
-def mirrored_phrases() -> dict[str, Phrases]:
+def _mirrored() -> dict[str, Phrases]:
     """The mirror images of the phrases, by the marked word of the original: look up a word's counterpart here."""
     partners = _partners()
     return _compile(lambda word: partners.get(word, (word,)))
