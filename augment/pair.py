@@ -74,7 +74,8 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     pieces: list[str] = []
     position = 0
     for start, end, _, target, _, _ in edits:
-        pieces += (text[position:start], target)
+        pieces.append(text[position:start])
+        pieces.append(target)
         position = end
     pieces.append(text[position:])
     return "".join(pieces)

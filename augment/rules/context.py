@@ -14,9 +14,9 @@ _ABBREVIATIONS = word_set(
 )
 _NEXT_WORD = re.compile(r"(?:['’]s?(?=\s))?(?:-|[^\S\n]+|[^\S\n]*\n[^\S\n]+|\n)(\w+(?:['’]\w+)?)")
 _SENTENCE_REACH = 600
-# It begins with the mark, so that the search for it is fast.
+# It begins with one of a few characters, so that the search for it is fast.
 _SENTENCE_END = re.compile(
-    r"[.!?](?<!\bMr.)(?<!\bMrs.)(?<!\bMs.)(?<!\bDr.)(?<!\bSt.)[.!?]*[\"'”’)\]]*\s+(?=[^a-z])|\n\s*\n"
+    r"[.!?\n](?:(?<=\n)\s*\n|(?<!\n)(?<!\bMr.)(?<!\bMrs.)(?<!\bMs.)(?<!\bDr.)(?<!\bSt.)[.!?]*[\"'”’)\]]*\s+(?=[^a-z]))"
 )
 
 

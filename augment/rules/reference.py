@@ -72,16 +72,15 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
     `named` holds (start, word) of the words that name ships and countries.
     """
     named = [(start, word) for start, word in named if word not in topics.SEXED]
-    if not named:
+    pronouns = [e for e in edits if e.rule[0] == FEMININE and _is_pronoun(e.source, FEMININE)]
+    if not (named and pronouns):
         return []
     women = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
     nouns = _nouns(edits)
     is_about_a_ship = _about_a_ship(text, named)
     impersonal = []
     previous_end = -1  # of the last pronoun that means no person
-    for e in edits:
-        if e.rule[0] != FEMININE or not _is_pronoun(e.source, FEMININE):
-            continue
+    for e in pronouns:
         woman = women[bisect_left(women, e.start) - 1] if women and women[0] < e.start else -_SAME_PERSON
         same_sentence = previous_end >= 0 and e.start - previous_end < _SAME_SENTENCE
         same_sentence = same_sentence and "." not in text[previous_end : e.start]
@@ -154,7 +153,8 @@ def pronouns_of_animals_and_god(text: str, edits: list[Edit], named: list[tuple[
     next one, and no person of that gender is named before it.
     """
     impersonal: list[Edit] = []
-    named = [(start, word) for start, word in named if word in topics.SEXED]
+    last_edit = {e.rule[0]: e.start for e in edits}  # of each gender
+    named = [(start, word) for start, word in named if last_edit.get(topics.SEXED.get(word, ""), -1) >= start]
     if not named:
         return impersonal
     nouns = _nouns(edits)

@@ -12,7 +12,7 @@ import unicodedata
 from augment.rules.tables import word_set
 
 # A word with inner apostrophes or hyphens, a paragraph break, or one mark. Underscores count as letters, as in code.
-_PLAIN = r"\w+(?:['’\-]\w+)*|\n[^\S\n]*\n|[^\w\s]"
+_PLAIN = r"\w++(?:['’\-]\w++)*+|[^\w\s]|\n[^\S\n]*\n"  # possessive, so that no place is kept to come back to
 _WEB = (
     r"</?[A-Za-z][^<>]{0,200}>|\[/?(?:[bisu]|url|color|size|quote|spoiler)(?:=[^\]\n]{0,99})?\]"
     r"|https?://\S+|&#?\w{2,8};|[#@](?=\w*[^\W\d])\w+|'{2,5}"
