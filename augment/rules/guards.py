@@ -15,8 +15,9 @@ from augment.rules.scan import Term
 from augment.rules.tables import word_set
 
 # Characters that ordinary prose has beside a word. Beside any other, the whole chunk between blanks is examined.
-SAFE_BEFORE = frozenset(" \n\t\r\"'“‘«(—–…!?;,")
-SAFE_AFTER = frozenset(" \n\t\r\"'’”»),;!?—–…")
+SAFE_BEFORE = frozenset(" \xa0\n\t\r\"'“‘«(—–…!?;,")
+SAFE_AFTER = frozenset(" \xa0\n\t\r\"'’”»),;!?—–…")
+_BLANKS = " \xa0\n\t"
 _CODE = re.compile(
     r"```.*?```|(?<!`)`(?![\s`])[^`\n]*(?<![\s`])`(?!`)|<[A-Za-z/!][^<>\n]{0,400}>|\{\{[^{}]{0,400}\}\}"
     r"|(?<!\w)[A-Za-z][\w+-]{0,20}://[^\s<>\"']+|\bwww\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+",
@@ -160,9 +161,9 @@ def _continues(beside: str) -> bool:
 def _chunk(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> tuple[int, int]:
     """The range of characters around a word up to the nearest blank or tag on either side."""
     near = start - _CHUNK_REACH if start > _CHUNK_REACH else 0
-    first = max(near - 1, *(text.rfind(blank, near, start) for blank in " \n\t")) + 1
+    first = max(near - 1, *(text.rfind(blank, near, start) for blank in _BLANKS)) + 1
     far = end + _CHUNK_REACH
-    last = min((p for p in (text.find(blank, end, far) for blank in " \n\t") if p >= 0), default=far)
+    last = min((p for p in (text.find(blank, end, far) for blank in _BLANKS) if p >= 0), default=far)
     index = bisect_right(tags, start, key=itemgetter(0))
     if index and tags[index - 1][1] <= start:
         first = max(first, tags[index - 1][1])

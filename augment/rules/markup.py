@@ -33,6 +33,8 @@ _BARE_COMMAND = re.compile(r"(?<!\S)\\[A-Za-z]+\*?(?:\[[^\]\n]{0,80}\])?(?=\s)")
 _WIKI_QUOTES = re.compile(r"(?<![\w'])'{2,5}(?=\w)|(?<=[\w.,;:!?])'{2,5}(?![\w'])")
 _WIKI_LINK = re.compile(r"\[\[([^\[\]|\n]{1,200}\|)?(?=[^\[\]\n]{1,200}\]\])|(?<=[\w.!?])\]\]")
 _LINK_TARGET = re.compile(r"(?<=\])\([^()\s]{1,400}\)")
+# A grave or acute accent typed for an apostrophe: don`t, she´s. It is no mark of code, which begins before a word.
+_ACCENT = re.compile(r"(?<![\w`´])([A-Za-z]+)[`´](?=(?:[stmd]|re|ve|ll|all)(?![\w`´]))", re.IGNORECASE)
 # Handles and hashtags before the first word of a line: "RT @ann: @bob #sad He left".
 _ADDRESSED = re.compile(r"^[ \t\"“'.]*(?:(?:RT[ \t]+|[&+|][ \t]+)?[@#][A-Za-z_]\w*[:,;]?[ \t]+)+", re.MULTILINE)
 
@@ -40,6 +42,8 @@ _ADDRESSED = re.compile(r"^[ \t\"“'.]*(?:(?:RT[ \t]+|[&+|][ \t]+)?[@#][A-Za-z_
 def unmarked(text: str) -> str:
     """The text without marks that touch its words: emphasis, escapes, wiki and bulletin-board marks, TeX commands."""
     # Tests for single characters are fast, and most texts hold none of them.
+    if "`" in text or "´" in text:
+        text = _ACCENT.sub(r"\1'", text)
     if "_" in text or "*" in text or "~" in text:
         text = _EMPHASIS.sub(lambda m: _blank(m.group(1)) + m.group(2) + _blank(m.group(1)), text)
     if "\\" in text:

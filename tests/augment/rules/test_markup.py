@@ -44,6 +44,14 @@ ESCAPES = [
     ("We met her\u200b. \u200bShe left\ufeff", "We met him\u200b. \u200bHe left\ufeff"),
     ("a wo\u200bman and a he\u200dro", "a wo\u200bman and a he\u200dro"),
 ]
+APOSTROPHES = [
+    ("don`t wake her, he`s tired and so`s his dog", "don`t wake him, she`s tired and so`s her dog"),
+    ("my sister´s bike isn´t hers", "my brother´s bike isn´t his"),
+    ("Happy Mother`s Day, she`ll love it", "Happy Mother`s Day, he`ll love it"),
+    ("call `his` or `her`, it`s her code", "call `his` or `her`, it`s his code"),
+    ("the `he`s of a text and her", "the `he`s of a text and him"),
+    ("lost her\xa0$5 hat and his\xa0old C# book", "lost his\xa0$5 hat and her\xa0old C# book"),
+]
 MARKS = [
     (r"\emph{She} left. \textbf{His} coat", r"\emph{He} left. \textbf{Her} coat"),
     (r"{\bf He} left. \item She came. \ref{her}", r"{\bf She} left. \item He came. \ref{her}"),
@@ -59,14 +67,14 @@ MARKS = [
 ]
 
 
-@pytest.mark.parametrize(("original", "counterfactual"), [*HANDLES, *GLUED, *ESCAPES, *MARKS])
+@pytest.mark.parametrize(("original", "counterfactual"), [*HANDLES, *GLUED, *ESCAPES, *APOSTROPHES, *MARKS])
 def test_words_are_swapped_through_marks(original, counterfactual):
     pair = swap(original)
     assert pair.counterfactual == counterfactual
     assert pair.reverse().counterfactual == original
 
 
-@pytest.mark.parametrize("text", [text for pair in (*HANDLES, *GLUED, *ESCAPES, *MARKS) for text in pair])
+@pytest.mark.parametrize("text", [text for pair in (*HANDLES, *GLUED, *ESCAPES, *APOSTROPHES, *MARKS) for text in pair])
 def test_views_keep_every_offset(text):
     view = sentence_view(unmarked(text), code_spans(text))
     assert len(unmarked(text)) == len(view) == len(text)
