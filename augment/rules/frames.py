@@ -203,11 +203,7 @@ def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -
             return True, "second object"
         if (verb == "do" and nearest in _WORDS.done) or (verb in ("tell", "ask", "call") and nearest in _WORDS.told):
             return True, "second object"
-    if (
-        verb in ("give", "grant", "deny", "refuse")
-        and nearest in ("permission", "leave", "authority")
-        and second == "to"
-    ):
+    if verb in ("give", "grant", "deny", "refuse") and nearest in _WORDS.things_to and second == "to":
         return True, "second object"
     if verb in ("show", "send") and nearest in _WORDS.drawn_things and second == "of":
         return True, "second object"
@@ -233,7 +229,8 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
     """Read "her" between a verb of perception or causation and a verb that could be a noun ("saw her dance")."""
     if before in _WORDS.catching and after[0][-3:] == "ing" and len(after[0]) > 5:
         return True, "participle"
-    if before in _WORDS.showing and after[0][-3:] == "ing" and after[1] in _FREE_AFTER:
+    free_after = _FREE_AFTER if before in _WORDS.showing else _WORDS.free_after
+    if before in _WORDS.showing | _WORDS.enjoying and after[0][-3:] == "ing" and after[1] in free_after:
         return True, "participle"
     free = after[1] in _FREE_AFTER or (verb in _LETTING and after[1] in _WORDS.joins)
     if (verb == "watch" or before in _WORDS.enjoying) and after[0] in _WORDS.shown:
@@ -275,7 +272,7 @@ def name_frame(before: list[str], after: list[str]) -> Reading:
 def phone_frame(before: list[str], after: list[str]) -> Reading:
     """The reading of "her" between a call and whom it reaches: "Call her mom." (not "Call her Mom.")."""
     phoned = before[0] in _WORDS.phoning and after[0] in _WORDS.phoned
-    return (False, "whom a call reaches") if phoned and after[1] in _ENDS else None
+    return (False, "whom a call reaches") if phoned and after[1] in _ENDS_OR_TO else None
 
 
 def owner_frame(before: list[str], after: list[str]) -> Reading:
@@ -285,7 +282,8 @@ def owner_frame(before: list[str], after: list[str]) -> Reading:
         return False, "an ordinal number"
     if nearest in _WORDS.phoned and VERB_FRAMES.get(verb, ("", ""))[1] in _WORDS.telling:
         return False, "whom somebody tells"
-    if (verb in VERB_FRAMES or verb in _OTHER_VERBS) and verb not in _WORDS.with_clause:
+    alone = verb == "with" and before[1] not in _WORDS.carried
+    if (verb in VERB_FRAMES or verb in _OTHER_VERBS) and not (alone or verb in _WORDS.with_clause):
         return None
     if verb in _WORDS.having and nearest[:1].isalpha() and nearest[-2:] != "ly" and nearest not in _WORDS.no_nouns:
         return False, "what is shown"
@@ -295,6 +293,6 @@ def owner_frame(before: list[str], after: list[str]) -> Reading:
         return None
     if nearest in _SINGLE_QUOTES and before[1] not in _WORDS.saying and second not in _WORDS.clipped:
         return False, "a quotation"
-    if (nearest.isdigit() or nearest in _WORDS.numbers) and second not in _WORDS.measures:
+    if (nearest.rstrip("dk").isdigit() or nearest in _WORDS.numbers) and second not in _WORDS.measures:
         return False, "a number"
     return (False, "a degree") if nearest in _WORDS.degrees else None

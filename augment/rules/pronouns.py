@@ -31,6 +31,7 @@ _BRACKET_ENDS = re.compile(
 _STRETCHED = re.compile(
     r"so{2,}|to{3,}|no{2,}|(?:ha|he|hi|ah|ja){2,}[ha]?|l+o+l+|lma+o+|x+|mu+ch+|ple+a+s+e+|wh?y+|omg+|ctf+u+"
 )
+_CENSORED = re.compile(r" \*{2,}(?![\w*])")  # kicked his ****
 _TAGGED = re.compile(r" [#@]\w+(?:['’!]| [a-zA-Z])")  # his #wife left, his @bank account
 _COUNTERPART = {"him": True, "his": False}
 # Before a slash: whether the "her" behind it is an object.
@@ -89,6 +90,12 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.9, "her: a name follows"  # her This Morning role
     if nearest == "while" and before[0] == "worth":
         return False, 0.99, "her: noun follows"
+    if text[end + 1 : end + 2] == "*" and _CENSORED.match(text, end):
+        return False, 0.9, "her: noun follows"
+    if nearest == "and" and _JOINT_OWNER.match(text, end):
+        return False, 0.9, "her: joined with another owner"  # her and Rio's home
+    if nearest == "and" and before[0] in _OPENS and after[1] not in _WORDS.determiners and after[1] != "her":
+        return True, 0.9, "her: a subject"  # Her and Ashley are late
     if nearest in _CLOSED or (nearest in _WORDS.joins and after[1] in _WORDS.new_phrase):
         return True, 0.99, "her: closed-class word follows"
     if after[1] in _WORDS.slang and nearest.isalpha():  # told her lazy ass
@@ -144,6 +151,8 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
     """Whether the "his" at [start, end) must become "hers"; the confidence, in [0.5, 1]; and the rule that decides."""
     after = words_after(text, _skip_bracket(text, start, end))
     nearest = after[0]
+    if text[end + 1 : end + 2] == "*" and _CENSORED.match(text, end):
+        return False, 0.97, "his: noun follows"
     if nearest in _JOINTS and _JOINT_OWNER.match(text, end):
         return False, 0.97, "his: joined with another owner"
     if nearest in _ABSOLUTE and text[start].islower() and _NAMED_OR_ON_OFF.match(text, end):
