@@ -26,12 +26,14 @@ def _any_of(words: frozenset[str]) -> str:
 
 
 # Cries drawn out: ooooh, yeaaah, lmaooo.
-_LONG_CRIES = r"so{2,}|s+e{3,}|o{2,}h*|a+w{2,}e*|ye+a+h*|lma+o+|lo+l+|(?:ha){2,}h?|da+m+n*"
+_LONG_CRIES = r"so{2,}|s+e{3,}|o{2,}h*|a+w{2,}e*|ye+a+h*|he+y{2,}|hi{2,}|a+h{2,}|lma+o+|lo+l+|(?:ha){2,}h?|da+m+n*"
 _AFTER_CRY = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
 _AFTER_CALL = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries | _WORDS.calls)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
 _AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z", re.IGNORECASE)
 _AFTER_COMMA = re.compile(r"([\w'’]++)[\"”’)*]*, *\Z")
-_CALL_ENDS = re.compile(r"(?=[^\w\s'’/&(\[-])|\s*\Z| {3}|\s+(?:[^\w\s&(/\[-]|-+\s|https?:|(?:lol|lmao|haha)\b)")
+_CALL_ENDS = re.compile(
+    r"(?=[^\w\s'’/&(\[-])|\s*\Z| {2}|\s+(?:[^\w\s&(/\[-]|-+\s|https?:|(?:lo+l|lmao|haha(?:ha)*|he(?:he)+)\b)"
+)
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
 _AGES = "four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
@@ -48,9 +50,11 @@ _DETERMINED = re.compile(rf"(?<![\w-]){_any_of(_WORDS.determiners)} (?:([\w'’-
 _NEW_CLAUSE = re.compile(rf" +{_any_of(_WORDS.new_clause)}(?!\w)", re.IGNORECASE)
 # Behind "and" or "but", the order of a question is a cry: "and man was it cold".
 _INVERTED = re.compile(
-    r" (?:am|is|are|was|were|did|does|do) (?:i|it|that|this|he|she|they|we|you|there)\b", re.IGNORECASE
+    r" (?:am|is|are|was|were|did|does|do) (?:i|it|that|this|he|she|they|we|you|there)\b"
+    r"|, (?:that|this|it|was|were|is|are|am|did|do|does|you|i|i['’]m)\b",
+    re.IGNORECASE,
 )
-_JOINS = re.compile(r"(?<![\w-])(?:and|but) \Z", re.IGNORECASE)
+_JOINS = re.compile(r"(?<![\w-])(?<!\bgirl )(?<!\b(?:wo)man )(?<!\bman )(?:and|but) \Z", re.IGNORECASE)
 _PRAISED = re.compile(  # one thing cannot be guys: "college is great guys"
     rf"(?<![\w-])(?:is|was|(?:it|that|this)['’]?s) (?:{_any_of(_WORDS.degree)} )?{_any_of(_WORDS.adjectives)} \Z",
     re.IGNORECASE,
@@ -102,7 +106,11 @@ def interjection(text: str, start: int, end: int) -> str | None:
     # after a stage direction, a handle, an emoji or dots
     opens = starts_sentence(token) or token.endswith((") ", "..")) or "@" in token or token == "RT "
     opens = opens or token[-2:-1] >= "\u2600"
-    if opens and _EXCLAIMED.match(text, end) and (text[start].isupper() or _is_speech(text, start, end)):
+    if (
+        opens
+        and _EXCLAIMED.match(text, end)
+        and (text[start].isupper() or text.startswith("..", end) or _is_speech(text, start, end))
+    ):
         return "interjection"
     if opens and word in _EXCLAIMING and _EXCLAIMS.match(text, end + (text[end : end + 1] == ",")):
         return "interjection"
@@ -113,7 +121,8 @@ def interjection(text: str, start: int, end: int) -> str | None:
         return "interjection"
     ends = _CALL_ENDS.match(text, end)
     if word not in _SAID_TO_EVERYBODY:
-        return "interjection" if ends and _AFTER_CRY.search(text, near, start) else None
+        called = _AFTER_CRY.search(text, near, start) or (word == "sis" and _AFTER_CLAUSE.search(text, near, start))
+        return "interjection" if ends and called else None
     goes_on = _CLAUSE_BEGINS.match(text, end)
     if opens and word == "guys" and goes_on:
         return "interjection"
@@ -157,7 +166,7 @@ def _alone_or_twice(text: str, start: int, end: int, word: str) -> bool:
 def _breaks_off(text: str, start: int, end: int) -> bool:
     """Whether man, boy or girl is called out because no sentence could go on so: "a new movie boy I swear"."""
     if _INVERTED.match(text, end):
-        return bool(_JOINS.search(text, start - 4 if start > 4 else 0, start))
+        return bool(_JOINS.search(text, start - 10 if start > 10 else 0, start))
     if not _NEW_CLAUSE.match(text, end):
         return False
     before = _WORD_BEFORE.search(text, start - _REACH if start > _REACH else 0, start)
