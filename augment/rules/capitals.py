@@ -143,6 +143,8 @@ def _no_pronoun(text: str, start: int, end: int) -> bool:
     before = plain(previous_token(text, start))
     if before.lower() in _WORDS.articles:
         return True
+    if before.isupper() and before.lower() in _WORDS.small:
+        return False  # A HUG OFF HIM boo
     following = next_word(text, end)
     is_word = text[end : end + 1] == " " and following.isalpha() and following.islower()
     if source == "HIM":

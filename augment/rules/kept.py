@@ -15,10 +15,11 @@ _STOPS = frozenset("." + quote for quote in QUOTES)
 # Behind the name of a character these tell that a work is meant, before it that its maker is: creator of Batman.
 _WORK_NEXT = re.compile(
     r" (?:(?:radio|television|TV|comic|film|movie|cartoon|video|board) )?(?:comics?|strips?|books?|films?|movies?"
-    r"|shows?|series|serials?|cartoons?|novels?|stories|story|franchise|saga|game|fan(?!s)|star(?!s)|creator|author"
+    r"|shows?|series|serials?|cartoons?|novels?|stories|story|franchise|saga|game|fan(?!s)|star(?:let)?(?!s)|actor|actress|creator|author"
     r"|producer|director|writer)s?\b",
     re.IGNORECASE,
 )
+_ACTS = ("seen", "star", "stars", "starred", "starring", "cast", "role", "turn", "dressed", "performance", "appears")
 _MAKERS = (
     "creator",
     "inventor",
@@ -31,7 +32,8 @@ _MAKERS = (
     "illustrator",
     "composer",
 )
-_MADE_BY = tuple(f"{maker} of " for maker in _MAKERS)
+# The creator of Batman; seen as Batman: pronouns behind these mean the maker or the actor.
+_MADE_BY = (*(f"{maker} of " for maker in _MAKERS), *(f"{act} as " for act in _ACTS))
 _CROWNED = word_set("king queen prince princess")
 _CONSORTS = word_set("mother father consort dowager regnant regent bee ant wasp")
 _SPOKEN_OF = ("name", "mankind")

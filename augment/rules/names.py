@@ -36,13 +36,15 @@ _NO_VERBS = word_set("is was has as this his its always yes")
 _IN_A_PLACE = re.compile(r" in (?:the )?[A-Z]\w+ [a-z]")  # not the film A Man in Full
 _CONTEST = re.compile(
     r"(?:['’]s|(?<=ns))(?: [A-Z]\w+){0,3} (?:Open|Cup|Classic|Tour|Championships?|Masters|Finals?|League|Singles"
-    r"|Doubles|Trophy|Invitational|Marathon|Grand Prix|Sevens|Premiership|World Series)\b"
+    r"|Doubles|Trophy|Invitational|Marathon|Grand Prix|Sevens|Premiership|Prize|World Series|Six Nations|Euros?|Ashes"
+    r"|Test|Hundred|Ballon)\b"
 )
 _OFFICE_OF = re.compile(r"(?: [A-Z]\w+){1,2} [Oo]f ")  # the First Female President of Bonn University
 _CONTESTANTS = word_set("men women mens womens")
 _OF_A_SHOW = re.compile(
     r"[\"”’']? (?i:vet|veteran|star|alum|alumn[ai]|contestant|host|fan|franchise|finale|villain|couple|premiere|season"
-    r"|episode|producer|reunion|spoiler|rose|recap|finalist|winner)s?\b"
+    r"|episode|producer|reunion|spoiler|rose|recap|finalist|winner|co-star|pal|actor|actress|director|film|movie|sequel"
+    r"|trilogy)s?\b"
 )
 _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother grandfather")
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
@@ -114,8 +116,8 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     if term.word in SEXES:
         named = capital_next and not _OFFICE_OF.match(text, end) and run_ends_in_institution(text, end)
         return "name" if named else None
-    if before.lower() in _WORDS.titles:
-        return "surname"
+    if before.lower() in _WORDS.titles and not (capital_next and term.word in _WORDS.behind_titles):
+        return "surname"  # Dr. King, but Prof. Sir John Hill
     religious = term.word in ("brother", "sister") and capital_next  # Sister Agnes and Brother Paul
     if term.word in _WORDS.firm and not religious:
         partner = _FIRM_BEFORE.search(text, start - 24 if start > 24 else 0, start)

@@ -13,6 +13,10 @@ from augment.rules.titles import Decision
 from augment.rules.tokens import words_before
 
 _NOUN_BEFORE = word_set("the a an his her my your their our and or this that each every new young future")
+_BEFORE_PARENT = word_set(
+    "if when because cause cuz with for from to hope u you ya love luv miss tell told ask asked thank thanks bye"
+    " hi hey says said but"
+)
 _DENIALS = word_set("ain't aint can't cant don't dont didn't didnt won't wont not never doin doing")
 _AFTER_NOTHING = word_set("else about finna but")
 _AND_BRIDE = re.compile(r",? (?:and|or|&) (?:the |his )?bride\b")
@@ -92,6 +96,8 @@ def mummy(text: str, start: int, end: int) -> Decision:
         return target, end, "kinship"
     if text[start:end] == "Mummy" and before not in ("the", "a", "an") and not text.startswith(" of", end):
         return target, end, "kinship"
+    if text[end - 3 : end].lower() != "ies" and before in _BEFORE_PARENT:
+        return target, end, "kinship"  # I hope mummy knows
     first, last = sentence_span(text, start)
     if _PARENTS.search(text, first, last) and not _TOMBS.search(text, first, last):
         return target, end, "kinship"

@@ -16,7 +16,9 @@ from augment.rules.tokens import words_after, words_before
 _WORDS = word_lists("names")
 GIVEN_NAMES = word_set("earl duke duchess")  # in small letters too
 _NOBLE = word_set("earl count countess viscount viscountess marquess marquis marchioness lord lady")
-_CLASS_OF_SHIPS = re.compile(r"(?: [A-Z][\w.]*){1,6}[ -]class\b")
+_CLASS_OR_STREET = re.compile(
+    r"(?: [A-Z][\w.]*){1,6}[ -]class\b| (?:St|Ave|Rd|Blvd)\b(?!\.? (?!(?:[NSEW]|North|South|East|West)\b)[A-Z])"
+)
 _OF_OR_AND = re.compile(r" (?:[Oo]f|[Aa]nd) ")
 _JOINED = re.compile(r",? (?:[Aa]nd|[Oo]r|&) (\w+)")
 _PLACES_BEFORE = re.compile(r"\b([A-Z][\w.]+)(?:, |,? (?:and|or|&) )\Z")
@@ -47,7 +49,9 @@ _BRANDED = word_set("lord lady king queen prince princess duke duchess")
 _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
 _IN_NAMES = word_set("of the and for")
 _OWNER_ENDS = ("'s", "’s")
+_TWO_NAMES = re.compile(r" [A-Z]\w+ and [A-Z]\w+")
 _JUNIOR = re.compile(r" (?:Jr|Sr|II|III|IV)\b")
+_REGNAL = re.compile(r" [A-Z]\w+ [IVX]+\b")  # King Charles III is no place
 _BEFORE_RANK = _WORDS.function_words | _WORDS.before_rank
 _BEFORE_KIND = word_set("a an the this that your my our his her its their which what every any")
 _BEFORE_OBJECT = word_set("of by with for from about like")
@@ -61,6 +65,16 @@ _LONGEST_TITLE = 6  # words of a title in a headline
 _PERSON = re.compile(
     r"\b(?:(?:Wom|M)[ae]n|Boys?|Girls?|Guys?|Fathers?|Mothers?|Dads?|Moms?|Kings?|Queens?|Princes?s?)\b"
 )
+_LONGEST_LINE = 300  # of news, which leaves out articles
+_ROYAL = re.compile(
+    rf"\b(?:(?i:{'|'.join(sorted(_WORDS.royal))})\b|palace\b"
+    r"|(?:King|Queen|Prince|Princess|Duke|Duchess) (?:of\b|and\b|[A-Z][a-z]))"
+)
+_MUSIC = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.music))})\b", re.IGNORECASE)
+_TALK = re.compile(rf"[@#]|\b(?:{'|'.join(sorted(_WORDS.talk))}|https?)\b", re.IGNORECASE)
+_FEMININE = word_set("queen princess duchess")
+_OWNS_OR_ACTS = re.compile(r"['’]s [‘']?[a-z]| [a-z]+s\b(?! (?:and|of|in|at)\b)| to [a-z]| [‘'][a-z]")
+_CLUB = re.compile(r"['’]s(?! [‘'\"]?[a-z])")  # beaten at Queen's: a tennis club
 _SIGN_AFTER = re.compile(r" (?i:signs?|banners?|posters?|polls?|categor(?:y|ies)|parts|label|stereotypes?)\b")
 
 
@@ -100,7 +114,7 @@ def part_of_titled_name(
     """
     if (capital_next or text.startswith((" of ", " Of "), end)) and run_ends_in_institution(text, end):
         return "name"
-    if _CLASS_OF_SHIPS.match(text, end):
+    if _CLASS_OR_STREET.match(text, end):
         return "name"
     if before in ("a", "an") and term.word in _BRANDED and _NAMED_THING.match(text, end):
         return "name"
@@ -120,13 +134,14 @@ def part_of_titled_name(
         return "name"
     if before.lower() in _WORDS.stage_before and before != "Pop":
         return "surname"
-    named = capital_next and next_word(text, end).lower() not in _WORDS.function_words  # not The Queen Is
+    following = next_word(text, end)
+    named = capital_next and following.lower() not in _WORDS.function_words | _WORDS.royal_things  # not The Queen Is
+    named = named and not _REGNAL.match(text, end) and _owner(following) not in _WORDS.royals
     if named and term.word in _PLACES and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start):
         return "name"
     personal = not before[:1].isupper() or _contracted(before) in _BEFORE_RANK or is_of_people(before)
     royal = _names_a_royal(text, start, end, before, opens)
     bare = not royal and before.lower() not in _WORDS.determiners and not _OF_OR_AND.match(text, end)
-    following = next_word(text, end)
     is_school = (following.isupper() and len(following) > 1) or capitals.headline(text, start)
     is_school = is_school or _WINS_OR_LOSES.match(text, end) is not None
     if term.word == "duke" and bare and is_school:
@@ -134,8 +149,9 @@ def part_of_titled_name(
     personal = personal or royal
     if capital_next and text[end : end + 1] == " " and personal and not _JUNIOR.match(text, end):
         return None
-    if capital_next and text[end : end + 1] in "'’" and not (before == "The" and capitals.headline(text, start)):
-        return "name"  # Queen's Park, but Why The Queen's Dogs Bark
+    owns = capital_next and text[end : end + 1] in "'’" and following.lower() not in _WORDS.royal_things
+    if owns and not (before == "The" and capitals.headline(text, start)):
+        return "name"  # Queen's Park, but the Queen's Jubilee, and Why The Queen's Dogs Bark
     near = re.findall(r"\w+(?:['’]\w+)*", re.split(r"[.,;:!?]", text[max(0, start - 40) : start])[-1])[:-5:-1]
     called = before in _BEFORE_OBJECT and "".join(near[1:2]).lower() not in _WORDS.naming
     determined = _is_determined(near) and not called  # a statue of Prince, but the rank of Prince
@@ -144,10 +160,26 @@ def part_of_titled_name(
         if of_a_kind or _is_determined_kind(text, start, end, near):
             return None
         told = before.lower() in _WORDS.peoples and (opens or capitals.headline(text, start))  # Thai King Dies
+        if opens and term.word != "king":  # Late Queen's coffin; Beaming Princess of Wales
+            told = told or text.startswith(" of ", end)
+            told = told or (term.word in _FEMININE and _royal_in_the_news(text, start, end, term))
         return None if told or (determined and is_of_people(before)) else "surname"
     if determined or capital_next or text.startswith(" of ", end) or joined_with_its_counterpart(text, end, term):
         return None
-    return "name without a determiner"
+    return None if _royal_in_the_news(text, start, end, term) else "name without a determiner"
+
+
+def _royal_in_the_news(text: str, start: int, end: int, term: Term) -> bool:
+    """Whether a title without a determiner is that of a royal person in a line of news: Queen makes surprise visit."""
+    first = text.rfind("\n", 0, start) + 1
+    last = end + len(text[end:].partition("\n")[0])
+    if last - first > _LONGEST_LINE or text[:last].rstrip().endswith(".") or _MUSIC.search(text, first, last):
+        return False
+    if _ROYAL.search(text, first, start) or _ROYAL.search(text, end, last):
+        return True
+    if term.word not in _FEMININE or _TALK.search(text, first, last):
+        return False
+    return not _CLUB.match(text, end) if term.word == "queen" else _OWNS_OR_ACTS.match(text, end) is not None
 
 
 def lower_given_name(text: str, start: int, end: int) -> str | None:
@@ -171,12 +203,18 @@ def _contracted(word: str) -> str:
     return word.lower().replace("’", "'").partition("'")[0]
 
 
+def _owner(word: str) -> str:
+    """A word in lower case, without its possessive ending: Camilla's."""
+    return word.lower().removesuffix("'s").removesuffix("’s")
+
+
 def _names_a_royal(text: str, start: int, end: int, before: str, opens: bool) -> bool:
     """Whether a given name follows the rank, and the capital before makes no surname of it: Meet Prince Harry.
 
     That capital belongs to a headline or opens the sentence (`opens`).
     """
-    follows = next_word(text, end).removesuffix("'s").removesuffix("’s").lower() in given_names()
+    following = _owner(next_word(text, end))
+    follows = following in given_names() or following in _WORDS.royals
     return follows and before.lower() not in given_names() and (opens or capitals.headline(text, start))
 
 
@@ -218,6 +256,8 @@ def _many_ranks(
     """Reason to leave a capitalised plural title alone, such as the name of a team: the Sacramento Kings."""
     if term.word in ("kings", "queens") and _is_place(text, start, end, before):
         return "name"
+    if _TWO_NAMES.match(text, end) and term.word not in ("kings", "queens"):
+        return None  # Princesses Ada and Eva
     if initial:
         return "name" if capital_next or text[end : end + 1] == "," else None
     if before.lower() in _WORDS.kinds_of_rank:
@@ -244,7 +284,7 @@ def _is_place(text: str, start: int, end: int, before: str) -> bool:
     listed = _PLACES_BEFORE.search(text, start - 30 if start > 30 else 0, start)
     after = _PLACE_AFTER.match(text, end)
     neighbours = [match.group(1) for match in (listed, after) if match]
-    ranks = [name for name in neighbours if name and name.lower().removesuffix("s") in _WORDS.ranks]
+    ranks = [name for name in neighbours if name and name.lower() in _WORDS.ranks | _WORDS.many_ranks]
     located = after is not None and after.group(1) is None  # the Queens Borough President
     return (
         located or before in ("a", "A") or (bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners)

@@ -23,7 +23,7 @@ _ANIMAL_BEFORE = re.compile(
 )
 _DIVINE_EXCLAIMED = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.before_divine))}) (?:the )?\Z", re.IGNORECASE)
 _DIVINE_EXCLAIMS = re.compile(
-    rf"['’]?s? ?(?:{'|'.join(sorted(_WORDS.after_divine))})\b|[!]|,(?! (?:for|who|because)\b)"
+    rf"['’]?s? ?(?i:{'|'.join(sorted(_WORDS.after_divine))})\b|[!]|,(?! (?:for|who|because)\b)"
 )
 _RELIGION = re.compile(rf"\b(?=\w){trie_pattern(_WORDS.divine | _WORDS.religion)}(?!\w)", re.IGNORECASE)
 _LARGE_PRONOUN = re.compile(r"(?<=[a-z,] )(?:He|Hi[ms]|Himself|She|Hers?|Herself)\b")
@@ -58,7 +58,8 @@ _PERSON_NEXT = re.compile(
     r" (?:student|pupil|nurse|doctor|surgeon|chef|cook|suspect|patient|customer|colleague|relative|officer|voice|lead"
     r"|teacher|worker|employee|athlete|player|singer|dancer|model|friend|victim|prisoner|soldier|voter|artist|writer"
     r"|author|character|lawyer|judge|scientist|engineer|farmer|servant|guest|protagonist|citizen|resident|passenger"
-    r"|driver|pilot)s?\b"
+    r"|driver|pilot|fan|gamer|referee|boss|staff|reader|viewer|user|neighbou?r|stalker|attacker|thief|inmate|stripper"
+    r"|comedian|presenter|celebrity|politician|candidate|billionaire|entrepreneur|cop|MP|rapper|actor|reporter|journalist)s?\b"
 )
 _ANY_CUE = "|".join(sorted(re.escape(cue.replace("_", " ")) for cue in _WORDS.cues_of_mention))
 _MENTION_BEFORE = re.compile(
@@ -205,6 +206,8 @@ def mentioned(text: str, start: int, end: int) -> bool:
 
     A quoted pronoun near another quoted word is.
     """
+    if text[end + 1 : end + 2].isalpha():
+        return False  # says 'he's recovering'
     if _MENTION_BEFORE.search(text, start - 30 if start > 30 else 0, start) or _MENTION_AFTER.match(text, end):
         return True
     near = text[start - 40 if start > 40 else 0 : start - 1] + text[end + 1 : end + 40]

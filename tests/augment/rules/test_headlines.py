@@ -190,3 +190,49 @@ def test_pronouns_of_headlines_are_read(text: str, expected: str) -> None:
 )
 def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str) -> None:
     assert swap(text).counterfactual == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a line of news leaves out the article of a title
+        ("Queen opens new wing of hospital in Leeds", "King opens new wing of hospital in Leeds"),
+        ("Crowds gather to watch Queen's last parade", "Crowds gather to watch King's last parade"),
+        ("King greets his guests at Buckingham Palace", "Queen greets her guests at Buckingham Palace"),
+        ("Duke walks out as Prince Rex arrives", "Duchess walks out as Princess Rex arrives"),
+        ("Princess's dog wins prize", "Prince's dog wins prize"),
+        ("Late Queen's cook shares her recipes", "Late King's cook shares his recipes"),
+        ("Smiling Princess of Wales waves to crowd", "Smiling Prince of Wales waves to crowd"),
+        ("A seat at the King's Coronation for her", "A seat at the Queen's Coronation for him"),
+        ("Kings and princes of Europe meet", "Queens and princesses of Europe meet"),
+        ("Dukes Olav and Rex visit Oslo", "Duchesses Olav and Rex visit Oslo"),
+        ("The crowns in King Olav II display", "The crowns in Queen Olav II display"),
+        ("Shy Princess Anne meets Prof Sir Tom Hill", "Shy Prince Anne meets Prof Dame Tom Hill"),
+        # other bare titles stay names
+        ("Queen to perform their first album in Leeds", "Queen to perform their first album in Leeds"),
+        ("My dad and me at Queen last night", "My mom and me at Queen last night"),
+        ("He lost to a Dane at Queen's", "She lost to a Dane at Queen's"),
+        ("King scores twice and keeps the ball", "King scores twice and keeps the ball"),
+        ("It was Queen that wrote it for his film.", "It was Queen that wrote it for her film."),
+        ("Prof King wrote to her", "Prof King wrote to him"),
+        ("A flat on Queen St. for her", "A flat on Queen St. for him"),
+        # contests, wards, songs and works
+        ("Women's Six Nations: France win", "Women's Six Nations: France win"),
+        ("She won a Women's Prize.", "He won a Women's Prize."),
+        ("Maternity wards close, mothers wait", "Maternity wards close, fathers wait"),
+        ("She took maternity leave.", "He took paternity leave."),
+        ("We sang God Save the King with him.", "We sang God Save the King with her."),
+        ("Godfather star Ann Lee and her godfather", "Godfather star Ann Lee and his godmother"),
+        # the actor is not the character
+        ("Tom seen as Batman as he films in Leeds", "Tom seen as Batman as she films in Leeds"),
+        ("Catwoman actress Ann says she is ill", "Catwoman actor Ann says he is ill"),
+        # what somebody says in quotation marks
+        ("Singer says 'she's home' after crash", "Singer says 'he's home' after crash"),
+        # a crime, and mankind
+        ("Man held over murder of woman in Leeds", "Woman held over murder of man in Leeds"),
+        ("It is the nature of man in the wild.", "It is the nature of man in the wild."),
+        ("Wasp nest: male stalker held", "Wasp nest: female stalker held"),
+    ],
+)
+def test_lines_of_news_are_read(text: str, expected: str) -> None:
+    assert swap(text).counterfactual == expected
