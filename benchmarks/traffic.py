@@ -61,10 +61,7 @@ class Traffic(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        name = func._schema.name.removeprefix("aten::")
-        is_view = any(value.alias_info is not None and not value.alias_info.is_write for value in func._schema.returns)
-        if name not in MOVES_NOTHING and not is_view:
-            num_bytes = _num_bytes(name, _tensors((args, kwargs)), _tensors(out))
+        if num_bytes := moved_bytes(func, tensors_in((args, kwargs)), tensors_in(out)):
             self.num_bytes += num_bytes
             self.num_kernels += 1
             self.num_wide += num_bytes > NUM_PREDICTIONS * NUM_IDS
@@ -81,27 +78,36 @@ class Memory(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = {t.untyped_storage()._cdata for t in _tensors((args, kwargs))}
-        for storage in (t.untyped_storage() for t in _tensors(out)):
-            if storage._cdata not in given | self.known:
+        self.note(tensors_in((args, kwargs)), tensors_in(out))
+        return out
+
+    def note(self, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
+        """Follow the tensors that an operator made, unless it was given them."""
+        old = {t.untyped_storage()._cdata for t in given} | self.known
+        for storage in (t.untyped_storage() for t in made):
+            if storage._cdata not in old | self.known:
                 self.known.add(storage._cdata)
                 self.now += storage.nbytes()
                 self.peak = max(self.peak, self.now)
                 weakref.finalize(storage, self._free, storage._cdata, storage.nbytes())
-        return out
 
     def _free(self, key: int, num_bytes: int) -> None:
         self.known.discard(key)
         self.now -= num_bytes
 
 
-def _tensors(values: Any) -> list[Tensor]:
+def tensors_in(values: Any) -> list[Tensor]:
+    """The tensors in nested tuples, lists and dictionaries."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
-def _num_bytes(name: str, given: Sequence[Tensor], made: Sequence[Tensor]) -> int:
+def moved_bytes(func: Any, given: Sequence[Tensor], made: Sequence[Tensor]) -> int:
     """What an operator reads and writes; those that take or change a part of a tensor move that part only."""
-    if name in ("index_select", "gather", "index"):
+    name = func._schema.name.removeprefix("aten::")
+    is_view = any(value.alias_info is not None and not value.alias_info.is_write for value in func._schema.returns)
+    if name in MOVES_NOTHING or is_view or func.namespace == "prim":
+        return 0
+    if name in ("index_select", "gather", "index", "embedding"):
         return 2 * sum(t.nbytes for t in made)
     if name in ("index_add_", "scatter_add_", "index_copy_"):
         return 3 * given[-1].nbytes

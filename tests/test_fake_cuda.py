@@ -1,6 +1,6 @@
 """Steps on CUDA without a GPU: they run through accelerate's own branches, wait once, and communicate as documented.
 
-fake_cuda/device.py says how.
+benchmarks/fake_cuda/device.py says how.
 """
 
 import json
@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_cuda.device import compile_guard
+
+from benchmarks.fake_cuda.device import compile_guard
 
 ROOT = Path(__file__).parents[1]
 LAYERS, MICRO_STEPS = 2, 2
@@ -33,10 +34,10 @@ def guard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(module: str, *words: str) -> str:
-    """What a module of fake_cuda prints, in a process of its own, which may see no real GPU."""
+    """What a module of on_fake_cuda prints, in a process of its own, which may see no real GPU."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", f"fake_cuda.{module}", *words]
+    command = [sys.executable, "-m", f"on_fake_cuda.{module}", *words]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

@@ -1,13 +1,13 @@
 """Run those parts of benchmarks.gpu_check that need no process of their own on a fake GPU: it is known to start.
 
-python -m fake_cuda.checks FOLDER_OF_GUARD
+python -m on_fake_cuda.checks FOLDER_OF_GUARD
 """
 
 import sys
 from pathlib import Path
 from unittest import mock
 
-from fake_cuda.device import fake_cuda, load_guard
+from benchmarks.fake_cuda.device import fake_cuda, load_guard
 
 STEP = ["--seq-len", "16", "--batch", "2", "--rounds", "1", "--width", "64", "--vocab", "500", "--teacher", "2"]
 

@@ -13,9 +13,10 @@ import importlib.util
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 NUM_DEVICES, BYTES = 8, 80 << 30
@@ -23,7 +24,7 @@ NUM_DEVICES, BYTES = 8, 80 << 30
 
 def compile_guard(folder: Path) -> str:
     """Compile guard.cpp into a folder. Returns the compiler's complaint, or an empty text."""
-    torch = Path(importlib.util.find_spec("torch").origin).parent
+    torch = _folder_of_torch()
     source = Path(__file__).with_name("guard.cpp")
     command = ["g++", "-std=c++20", "-shared", "-fPIC", f"-I{torch}/include", str(source), f"-L{torch}/lib", "-lc10"]
     done = subprocess.run([*command, "-ltorch_cpu", "-o", str(folder / "guard.so")], capture_output=True, text=True)
@@ -33,10 +34,16 @@ def compile_guard(folder: Path) -> str:
 def load_guard(folder: Path) -> None:
     """Load what `compile_guard` made. The hooks must be there before torch looks for them."""
     assert "torch" not in sys.modules
-    torch = Path(importlib.util.find_spec("torch").origin).parent
+    torch = _folder_of_torch()
     for name in ("libc10.so", "libtorch_cpu.so"):
         ctypes.CDLL(str(torch / "lib" / name), ctypes.RTLD_GLOBAL)
     ctypes.CDLL(str(folder / "guard.so"))
+
+
+def _folder_of_torch() -> Path:
+    spec = importlib.util.find_spec("torch")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
 
 
 class Stream:
@@ -44,37 +51,37 @@ class Stream:
 
     cuda_stream = 0
 
-    def __init__(self, *_, **__):
+    def __init__(self, *_: Any, **__: Any) -> None:
         import torch
 
         self.device = torch.device("cuda", 0)
 
-    def record_event(self, event=None):
+    def record_event(self, event: Any = None) -> Any:
         return event or Event()
 
-    def wait_stream(self, stream): ...
-    def wait_event(self, event): ...
-    def synchronize(self): ...
+    def wait_stream(self, stream: Any) -> None: ...
+    def wait_event(self, event: Any) -> None: ...
+    def synchronize(self) -> None: ...
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *_): ...
+    def __exit__(self, *_: Any) -> None: ...
 
 
 class Event:
     """An event that has happened."""
 
-    def __init__(self, *_, **__): ...
-    def record(self, *_): ...
-    def wait(self, *_): ...
-    def synchronize(self): ...
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+    def record(self, *_: Any) -> None: ...
+    def wait(self, *_: Any) -> None: ...
+    def synchronize(self) -> None: ...
 
-    def query(self):
+    def query(self) -> bool:
         return True
 
 
-def _answers(rank: int) -> dict:
+def _answers(rank: int) -> dict[str, Any]:
     """What torch.cuda says on a machine with eight GPUs."""
     import torch
 
@@ -115,18 +122,18 @@ def _answers(rank: int) -> dict:
 
 
 @contextlib.contextmanager
-def fake_cuda(rank: int = 0) -> Iterator[Counter]:
+def fake_cuda(rank: int = 0, on_operator: Callable[..., None] = lambda *_: None) -> Iterator[Counter]:
     """Within this context tensors on "cuda" are fake. Counts operators of collectives by name and, as "wait ...", what
-    would make the host wait for the device.
+    would make the host wait for the device. Every operator on "cuda" is told to on_operator(func, args, kwargs, out).
     """
     import torch
     import transformers.utils.import_utils
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
     events: Counter = Counter()
-    FakeTensor.data_ptr = lambda self: self.untyped_storage()._cdata  # accelerate tells parameters apart by it
-    replacements = [(torch.cuda, name, answer) for name, answer in _answers(rank).items()]
+    replacements: list[tuple[Any, str, Any]] = [(torch.cuda, name, answer) for name, answer in _answers(rank).items()]
     replacements += [
+        (FakeTensor, "data_ptr", lambda self: self.untyped_storage()._cdata),  # accelerate tells parameters apart by it
         (torch.accelerator, "is_available", lambda: True),
         (torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("cuda")),
         (torch.accelerator, "device_count", lambda: NUM_DEVICES),
@@ -141,11 +148,11 @@ def fake_cuda(rank: int = 0) -> Iterator[Counter]:
         for target, name, replacement in replacements:
             stack.enter_context(mock.patch.object(target, name, replacement, create=True))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        stack.enter_context(_watch(events))
+        stack.enter_context(_watch(events, on_operator))
         yield events
 
 
-def _watch(events: Counter):
+def _watch(events: Counter, on_operator: Callable[..., None]) -> Any:
     """A dispatch mode above the fake one: does the CPU's work for real, and counts."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
@@ -156,11 +163,11 @@ def _watch(events: Counter):
     sized_by_data = (aten.nonzero.default, aten._unique2.default, aten.masked_select.default)
     indexing = (aten.index.Tensor, aten.index_put_.default, aten.index_put.default)
 
-    def is_composite(func) -> bool:
+    def is_composite(func: Any) -> bool:
         return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
     class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
             tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
             target = torch.device(kwargs.get("device") or "cpu").type
@@ -183,15 +190,17 @@ def _watch(events: Counter):
             moves = func is aten._to_copy.default and args[0].device.type != target and kwargs.get("device") is not None
             if moves and not kwargs.get("non_blocking", False):
                 events[f"wait copy {args[0].device.type} to {target}"] += 1
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            on_operator(func, args, kwargs, out)
+            return out
 
     return Watch()
 
 
-def _tolist(real, events: Counter):
+def _tolist(real: Callable[[Any], list], events: Counter) -> Callable[[Any], list]:
     from torch._subclasses.fake_tensor import FakeTensor
 
-    def tolist(tensor):
+    def tolist(tensor: Any) -> list:
         if not isinstance(tensor, FakeTensor):
             return real(tensor)
         events["wait tolist"] += 1
@@ -200,7 +209,7 @@ def _tolist(real, events: Counter):
     return tolist
 
 
-def _move(module, *args, **kwargs):
+def _move(module: Any, *args: Any, **kwargs: Any) -> Any:
     """nn.Module.to, which gives fake parameters new data, with one new parameter for each instead."""
     import torch
 

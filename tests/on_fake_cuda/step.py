@@ -1,6 +1,6 @@
 """Three steps of two micro-batches on a fake GPU, alone or as one of 64 processes; prints what they did as JSON.
 
-    python -m fake_cuda.step FOLDER_OF_GUARD JSON_OPTIONS
+    python -m on_fake_cuda.step FOLDER_OF_GUARD JSON_OPTIONS
 
 Options: layout (`alone`, `ddp` or `fsdp2`), architecture, precision, settings (of a run), shard_teacher, and cached
 (whether the teacher's states are). Answers: device, kind, scaler, moments (types of the optimizer's), policy and
@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from fake_cuda.device import fake_cuda, load_guard
+from benchmarks.fake_cuda.device import fake_cuda, load_guard
 
 WORLD, RANK, LOCAL_RANK = 64, 11, 3
 
