@@ -124,14 +124,23 @@ class StudentConfig:
 class PerturbConfig:
     """How the teacher's two predictions become one target. strength 0 is plain distillation.
 
+    scope: what the operation changes. `all`: the whole distribution. `pairs`: only how each gendered term and its
+    counterpart share out their joint probability, so that every other token keeps the teacher's own.
     strength: the share of the operation's distribution in the target; the rest is the teacher's own prediction.
     gain: for the equivariant operations, a factor on the target's log-odds between gendered terms and their
     counterparts. Parity stays parity. Above 1, words that tell the gender count more.
     """
 
     operation: Operation = "none"
+    scope: Literal["all", "pairs"] = "all"
     strength: Proportion = 1.0
     gain: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _scope_has_a_use(self) -> PerturbConfig:
+        if self.scope != "all" and self.operation == "none":
+            raise ValueError(f"perturb.scope is {self.scope}, but perturb.operation is none; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _gain_has_a_use(self) -> PerturbConfig:

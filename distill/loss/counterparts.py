@@ -7,7 +7,6 @@ All three functions take log-probabilities and return one value in nats per pred
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from distill.loss.divergences import kl
 from distill.loss.gender_classes import GenderClasses
@@ -34,7 +33,7 @@ def counterpart_divergence(target: Tensor, student: Tensor, classes: GenderClass
     between its two classes. It is 0 where the student gets these shares right, so it has the same minimum as KL.
     """
     mass = classes.log_mass(target.index_select(-1, classes.ids))
-    share, wanted = _log_share(mass, classes), mass.exp()
+    share, wanted = classes.log_share(mass), mass.exp()
     values, gradient = _cross_entropy_of_shares(wanted, student, classes)
     return values + (share * wanted).sum(-1), gradient
 
@@ -59,13 +58,8 @@ def _cross_entropy_of_shares(wanted: Tensor, student: Tensor, classes: GenderCla
     """
     gendered = student.index_select(-1, classes.ids)
     mass = classes.log_mass(gendered)
-    share = _log_share(mass, classes)
+    share = classes.log_share(mass)
     joint_wanted = wanted + wanted.index_select(-1, classes.partner)
     within_class = (gendered - mass.index_select(-1, classes.class_of)).exp()
     excess = joint_wanted * share.exp() - wanted
     return -(wanted * share).sum(-1), within_class * excess.index_select(-1, classes.class_of)
-
-
-def _log_share(mass: Tensor, classes: GenderClasses) -> Tensor:
-    """The log of each class's share [..., C] in the joint mass of it and its counterpart, from log-masses [..., C]."""
-    return logsigmoid(mass - mass.index_select(-1, classes.partner))

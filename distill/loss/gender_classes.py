@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon
@@ -38,6 +39,22 @@ class GenderClasses(NamedTuple):
         padding = gendered.new_full((*gendered.shape[:-1], 1), -math.inf)
         by_class = torch.cat([gendered, padding], dim=-1)[..., self.members]
         return by_class.logsumexp(-1)
+
+    def log_share(self, mass: Tensor) -> Tensor:
+        """The log of each class's share [..., C] in the joint mass of it and its counterpart, from log-masses."""
+        return logsigmoid(mass - mass.index_select(-1, self.partner))
+
+    def with_shares(self, logprobs: Tensor, log_share: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Share out the joint mass of every class and its counterpart anew; log-probabilities [..., V].
+
+        log_share: from the log-masses [..., C] of the classes and of their counterparts, the log of each class's share.
+        The joint masses stay, and so do the proportions within a class.
+        """
+        gendered = logprobs.index_select(-1, self.ids)
+        mass = self.log_mass(gendered)
+        partner_mass = mass.index_select(-1, self.partner)
+        shift = torch.logaddexp(mass, partner_mass) + log_share(mass, partner_mass) - mass
+        return logprobs.index_copy(-1, self.ids, gendered + shift.index_select(-1, self.class_of))
 
 
 class SurfaceForm(NamedTuple):

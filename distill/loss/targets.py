@@ -22,7 +22,6 @@ from torch.nn.functional import logsigmoid
 from distill.config import PerturbConfig
 from distill.loss.gender_classes import GenderClasses
 
-USES_CLASSES = frozenset({"equivariant", "equivariant_geometric", "equalize"})
 USES_COUNTERFACTUAL = frozenset({"max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"})
 
 
@@ -35,21 +34,55 @@ def make_target(
     """The target's log-probabilities [..., V], normalised.
 
     logprobs [..., V]: log p. cf_logprobs [..., V]: log p' at the aligned position, or None where there is no aligned
-    position; the target is p there, except for `equalize`, which needs no p'. classes: for the operations in
-    USES_CLASSES. The result is (1 - strength) p + strength q, where q is the operation's distribution; with strength 0
-    it is `logprobs` itself.
+    position; the target is p there, except for `equalize`, which needs no p'. classes: where `uses_classes`. The result
+    is (1 - strength) p + strength q, where q is the operation's distribution; with strength 0 it is `logprobs` itself.
+    With the scope `pairs`, q is p with only the shares between counterparts taken from the operation's distribution.
     """
     lacks_partner = perturbation.operation in USES_COUNTERFACTUAL and cf_logprobs is None
     if perturbation.operation == "none" or perturbation.strength == 0 or lacks_partner:
         return logprobs
-    target = _apply(logprobs, cf_logprobs, perturbation.operation, classes)
-    if perturbation.gain != 1:
+    if perturbation.scope == "pairs":
         assert classes is not None
-        target = amplify(target, perturbation.gain, classes)
+        target = _perturbed_pairs(logprobs, cf_logprobs, perturbation, classes)
+    else:
+        target = _perturbed(logprobs, cf_logprobs, perturbation, classes)
     if perturbation.strength < 1:
         own_share, target_share = math.log1p(-perturbation.strength), math.log(perturbation.strength)
         target = torch.logaddexp(logprobs + own_share, target + target_share)
     return target
+
+
+def uses_classes(perturbation: PerturbConfig) -> bool:
+    """Whether the target needs the gender classes."""
+    mirrors = perturbation.operation in ("equivariant", "equivariant_geometric", "equalize")
+    return mirrors or perturbation.scope == "pairs"
+
+
+def _perturbed(
+    logprobs: Tensor, cf_logprobs: Tensor | None, perturbation: PerturbConfig, classes: GenderClasses | None
+) -> Tensor:
+    """The distribution of an operation at full strength, with its gain."""
+    target = _apply(logprobs, cf_logprobs, perturbation.operation, classes)
+    if perturbation.gain == 1:
+        return target
+    assert classes is not None
+    return amplify(target, perturbation.gain, classes)
+
+
+def _perturbed_pairs(
+    logprobs: Tensor, cf_logprobs: Tensor | None, perturbation: PerturbConfig, classes: GenderClasses
+) -> Tensor:
+    """p [..., V], in which each class and its counterpart share out their joint mass as `_perturbed` would.
+
+    Shares are ratios, so it is enough to perturb the gendered ids, whose sum is not 1.
+    """
+    among_them = classes._replace(ids=torch.arange(len(classes.ids), device=classes.ids.device))
+    gendered, cf_gendered = (
+        None if values is None else values.index_select(-1, classes.ids) for values in (logprobs, cf_logprobs)
+    )
+    assert gendered is not None
+    perturbed = _perturbed(gendered, cf_gendered, perturbation, among_them)
+    return classes.with_shares(logprobs, lambda *_: classes.log_share(classes.log_mass(perturbed)))
 
 
 def _apply(logprobs: Tensor, cf_logprobs: Tensor | None, operation: str, classes: GenderClasses | None) -> Tensor:
@@ -111,8 +144,4 @@ def amplify(logprobs: Tensor, gain: float, classes: GenderClasses) -> Tensor:
     equivariance stay exact. A gain above 1 restores the certainty about gendered words that averaging two views takes
     away.
     """
-    gendered = logprobs.index_select(-1, classes.ids)
-    mass = classes.log_mass(gendered)
-    partner_mass = mass.index_select(-1, classes.partner)
-    shift = torch.logaddexp(mass, partner_mass) + logsigmoid(gain * (mass - partner_mass)) - mass
-    return logprobs.index_copy(-1, classes.ids, gendered + shift.index_select(-1, classes.class_of))
+    return classes.with_shares(logprobs, lambda mass, partner_mass: logsigmoid(gain * (mass - partner_mass)))

@@ -78,9 +78,9 @@ def _describe_teacher(setup: Setup) -> str:
 
 
 def _describe_objective(setup: Setup) -> str:
-    config, classes = setup.config, setup.classes
+    config, classes, perturb = setup.config, setup.classes, setup.config.perturb
     return (
-        f"{config.perturb.operation} (strength {config.perturb.strength:g}, gain {config.perturb.gain:g}), "
+        f"{perturb.operation} (scope {perturb.scope}, strength {perturb.strength:g}, gain {perturb.gain:g}), "
         f"augmentation {config.augment.mode}; loss: {loss_line(config)}"
         + ("" if classes is None else f"; {len(classes.ids)} gendered tokens (evenhand terms)")
     )

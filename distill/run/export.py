@@ -113,7 +113,8 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) 
     return f"""{FRONT_MATTER}# A student distilled with Evenhand
 
 - teacher: {teacher}
-- perturbation of the teacher: `{perturb.operation}`, strength {perturb.strength:g}, gain {perturb.gain:g}
+- perturbation of the teacher: `{perturb.operation}`, scope `{perturb.scope}`, strength {perturb.strength:g}, gain \
+{perturb.gain:g}
 - counterfactual augmentation: `{config.augment.mode}`
 - loss: {loss_line(config)}
 - data: `{config.data.path}` ({data["num_documents"]} documents, {data["num_pairs"]} of them with a counterfactual)

@@ -14,7 +14,7 @@ from distill.data.blocks import Blocks, prepare_blocks, separators
 from distill.data.corpus import check_apart, check_only_text
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
-from distill.loss.targets import USES_CLASSES
+from distill.loss.targets import uses_classes
 from distill.models.document_mask import mask_documents
 from distill.models.gpu_operations import use_gpu_operations
 from distill.models.run_models import RunModels, fingerprints, load_run_models
@@ -81,7 +81,7 @@ def _find_classes(config: RunConfig, models: RunModels, lexicon: Lexicon) -> Gen
     """The gender classes of the run's tokenizer, or None if neither the target nor the loss uses them."""
     loss = config.loss
     loss_uses_classes = loss.pairing_weight > 0 or loss.counterpart_weight > 0 or not loss.ce_counterparts
-    if loss_uses_classes or config.perturb.operation in USES_CLASSES:
+    if loss_uses_classes or uses_classes(config.perturb):
         return gender_classes(models.tokenizer, lexicon)
     return None
 

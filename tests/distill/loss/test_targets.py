@@ -25,7 +25,7 @@ def slow_carry(p_cf: list[float], p: list[float]) -> list[float]:
     return carried
 
 
-def slow_target(p: list[float], p_cf: list[float], operation: str, strength: float) -> list[float]:
+def slow_target(p: list[float], p_cf: list[float], operation: str, strength: float, scope: str = "all") -> list[float]:
     """Each operation by its definition, at one position, from probabilities."""
     if operation in ("equivariant", "equivariant_geometric"):
         p_cf = slow_carry(p_cf, p)
@@ -42,18 +42,28 @@ def slow_target(p: list[float], p_cf: list[float], operation: str, strength: flo
         "equalize": lambda a, b: math.sqrt(a * b),
     }[operation]
     target = [mixed(a, b) for a, b in zip(p, p_cf, strict=True)]
+    if scope == "pairs":
+        perturbed, target = target, list(p)
+        for left, right in ((GROUPS[0], GROUPS[1]), (GROUPS[2], GROUPS[3])):
+            joint, whole = (sum(q[i] for i in left + right) for q in (p, perturbed))
+            for side in (left, right):
+                mass, share = sum(p[i] for i in side), sum(perturbed[i] for i in side) / whole
+                for i in side:
+                    target[i] = joint * share * p[i] / mass
     return [(1 - strength) * a + strength * b / sum(target) for a, b in zip(p, target, strict=True)]
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_operations_equal_a_slow_loop(operation: str, strength: float, classes: GenderClasses, random_logprobs):
+@pytest.mark.parametrize(
+    ("operation", "scope"), [*((name, "all") for name in OPERATIONS), *((name, "pairs") for name in OPERATIONS[1:])]
+)
+def test_operations_equal_a_slow_loop(operation: str, scope: str, strength: float, classes, random_logprobs):
     logprobs, cf_logprobs = random_logprobs(5, seed=1), random_logprobs(5, seed=2)
-    how = PerturbConfig(operation=operation, strength=strength)
+    how = PerturbConfig(operation=operation, scope=scope, strength=strength)
     target = make_target(logprobs, cf_logprobs, how, classes)
     for row in range(5):
         p, p_cf = logprobs[row].exp().tolist(), cf_logprobs[row].exp().tolist()
-        expected = torch.tensor(slow_target(p, p_cf, operation, strength), dtype=torch.float64)
+        expected = torch.tensor(slow_target(p, p_cf, operation, strength, scope), dtype=torch.float64)
         torch.testing.assert_close(target[row].exp(), expected, rtol=1e-10, atol=0)
     alone = make_target(logprobs, None, how, classes)
     assert torch.equal(alone, logprobs if operation in USES_COUNTERFACTUAL else target)
@@ -83,6 +93,25 @@ def test_a_neutral_prefix_ends_in_parity(operation: str, classes: GenderClasses,
     torch.testing.assert_close(target[:, 1], target[:, 2], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] + target[:, 4], target[:, 5] + target[:, 6], rtol=1e-12, atol=0)
     torch.testing.assert_close(target[:, 3] / target[:, 4], (logprobs[:, 3] - logprobs[:, 4]).exp())
+
+
+@pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric"])
+def test_within_pairs_only_the_shares_change_and_they_are_those_of_the_operation(operation, classes, random_logprobs):
+    logprobs, cf_logprobs = random_logprobs(6, seed=1), random_logprobs(6, seed=2)
+    how = PerturbConfig(operation=operation, scope="pairs", gain=1.7)
+    views = ((logprobs, cf_logprobs), (cf_logprobs, logprobs))
+    target, cf_target = (make_target(p, p_cf, how, classes) for p, p_cf in views)
+    assert torch.equal(target[:, [0, *range(7, target.shape[1])]], logprobs[:, [0, *range(7, target.shape[1])]])
+    for left, right in ((GROUPS[0], GROUPS[1]), (GROUPS[2], GROUPS[3])):
+        own, mine, theirs = (p[:, left + right].exp().sum(-1) for p in (logprobs, target, cf_target))
+        torch.testing.assert_close(mine, own, rtol=1e-12, atol=0)
+        share, mirrored = target[:, left].exp().sum(-1) / mine, cf_target[:, right].exp().sum(-1) / theirs
+        torch.testing.assert_close(share, mirrored, rtol=1e-12, atol=0)
+        whole = make_target(logprobs, cf_logprobs, PerturbConfig(operation=operation, gain=1.7), classes).exp()
+        expected = whole[:, left].sum(-1) / whole[:, left + right].sum(-1)
+        torch.testing.assert_close(share, expected, rtol=1e-12, atol=0)
+    neutral = make_target(logprobs, logprobs, how, classes).exp()
+    torch.testing.assert_close(neutral[:, 1], neutral[:, 2], rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("operation", ["equivariant", "equivariant_geometric"])
@@ -145,6 +174,11 @@ def test_a_gain_keeps_parity_and_equivariance(operation: str, classes: GenderCla
 def test_a_gain_without_an_equivariant_operation_is_refused():
     with pytest.raises(ValueError, match=r"perturb\.gain is 2, but only the equivariant .* perturb\.operation is max"):
         validate(PerturbConfig, {"operation": "max", "gain": 2})
+
+
+def test_a_scope_without_an_operation_is_refused():
+    with pytest.raises(ValueError, match=r"perturb\.scope is pairs, but perturb\.operation is none; leave it out"):
+        validate(PerturbConfig, {"scope": "pairs"})
 
 
 def test_carrying_back_and_forth_is_the_identity(classes: GenderClasses, random_logprobs):
