@@ -48,7 +48,7 @@ _OF_A_SHOW = re.compile(
 )
 _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother grandfather")
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
-_FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &| [Aa]nd|,? &) \Z")
+_FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &(?:amp;)?| [Aa]nd|,? &) \Z")
 _OWNERS = word_set("my your ur our")
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")

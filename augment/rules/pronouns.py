@@ -84,7 +84,7 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.9, "her: said twice"
     if before[0] in ("or", "and") and before[1] == "his" and nearest in _CLOSED:  # "his or her" and no noun
         return False, 0.9, "her: joined with him or his"
-    if nearest in ("2", "4") and after[1] in _CLOSED:  # to, for
+    if nearest in ("2", "4", "too") and (after[1] in _CLOSED or after[1] == "and"):  # to, for
         return True, 0.9, "her: closed-class word follows"
     if nearest in _CLOSED and text[start].islower() and _TWO_CAPITALS.match(text, end):
         return False, 0.9, "her: a name follows"  # her This Morning role
@@ -110,7 +110,7 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         and not text[end + 1 : end + 2].isalnum()
     ):
         return True, 0.9, "her: a mark follows"
-    if nearest == "deep" and after[1] in _WORDS.into:
+    if nearest in _WORDS.adverbs and after[1] in _WORDS.into:
         return True, 0.9, "her: closed-class word follows"
     if nearest[1:] and nearest.partition("'")[0] in _CLOSED:  # it's, everything's
         return True, 0.99, "her: closed-class word follows"

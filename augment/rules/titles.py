@@ -31,10 +31,18 @@ _OFFICE_AFTER = re.compile(
 )
 _CAPITALS_AFTER = re.compile(r"\.?\s+[A-Z][A-Z'’.-]+\b")
 _PAGEANT_AFTER = re.compile(r"(?: [A-Z]\w+){1,2} (?:Pageant|Universe|World|Contest|Competition)\b")
+_REACH = 100
 _COURT_AFTER = re.compile(r"\. (?:Supreme|Court|Gov|Sen|Rep|House|Senate|[a-z]+\b)")
 _STATE = re.compile(r"\b(?!(?:Yes|No|Please|Thanks|Well|Oh|Sorry|Pardon|And|But)\b)[A-Z]\w+, \Z")  # Jackson, Miss.
+# Near these, the lords are the House.
+_PARLIAMENT = re.compile(
+    r"\b(?:commons|MPs?|peers?|tor(?:y|ies)|government|gov['’]?t|parliament\w*|unelected|legislation|abolish\w*|reform"
+    r"|amendments?)\b|taxcredits|\bvot(?:e|ed|es|ing)\b",
+    re.IGNORECASE,
+)
 _ASKED_OF_GOD = word_set("help know knows forbid willing have")
-_TO_GOD = re.compile(r"\b(?:ask|thank|praise|trust|seek|bless) the \Z", re.IGNORECASE)
+_BEFORE_LORD = word_set("good dear oh o drug crime war thank praise feudal over to you much")
+_TO_GOD = re.compile(r"\b(?:ask|beg|thank|praise|trust|seek|bless|serve|fear|worship) the \Z", re.IGNORECASE)
 _MISSED = word_set("You Me Us Him Her It Them The My Our Your Their This That Out Being And Or")
 _MISSERS = word_set("you i we they will would can could may might must should don't didn't won't can't never")
 _BARE_TITLE = re.compile(r"M(?<!\wM)(?:rs?|s)(?![\w.])")  # begins with a letter, so that the search is fast
@@ -181,22 +189,7 @@ def lord(text: str, start: int, end: int) -> Decision:
     if next_word(text, end).lower() in _ASKED_OF_GOD or _TO_GOD.search(text, start - 12 if start > 12 else 0, start):
         return None
     if text[start:end].islower():
-        if before in (
-            "good",
-            "dear",
-            "oh",
-            "o",
-            "drug",
-            "crime",
-            "war",
-            "thank",
-            "praise",
-            "feudal",
-            "over",
-            "to",
-            "you",
-            "much",
-        ):
+        if before in _BEFORE_LORD:
             return None
         return "lady", end, "title"
     if before == "my" and not next_word(text, end)[:1].isupper():
@@ -213,6 +206,8 @@ def lord(text: str, start: int, end: int) -> Decision:
 def lords(text: str, start: int, end: int) -> Decision:
     """Swap lords for ladies in lower case and after my; leave the House of Lords and Lord's alone."""
     before = plain(previous_token(text, start)).lower()
+    if before == "the" and _PARLIAMENT.search(text, start - _REACH if start > _REACH else 0, end + _REACH):
+        return None
     if before == "my" or (text[start:end].islower() and before not in ("drug", "crime", "war", "it")):
         return "ladies", end, "title"
     return None
