@@ -118,7 +118,8 @@ def antecedent(text: str, first: int, start: int, word: str) -> bool:
     """
     before = text[first:start]
     if any(
-        i > 0 or name in given_names() for i, name in ((m.start(), m[0].lower()) for m in _SOMEBODY.finditer(before))
+        (i > 0 and name != "the") or name in given_names()
+        for i, name in ((m.start(), m[0].lower()) for m in _SOMEBODY.finditer(before))
     ):
         return False
     if word in DIVINE:

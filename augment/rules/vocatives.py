@@ -81,7 +81,9 @@ _SPEECH = re.compile(
     rf"(?<![\w'’-]){_any_of(_WORDS.speech)}(?![\w-])|[@#](?=\w)| {{3}}|[\u2600-\u27bf\U0001f000-\U0010ffff]",
     re.IGNORECASE,
 )
-_EXCLAIMED = re.compile(r" ?,|!|…|\.\.|(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])")  # behind "Man" alone
+_EXCLAIMED = re.compile(
+    r" ?,|!|…| ?\.\.| \. |(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])"
+)  # behind "Man" alone
 _CHAT_ENDS = re.compile(r" {3}|\s*(?:\Z|https?:|[#\u2600-\u27bf\U0001f000-\U0010ffff]|&#\d|(?:lol|lmao|smh|haha)\b)")
 _SPEECH_REACH = 100
 _LONG_REACH = 60
