@@ -35,6 +35,7 @@ _SINGLE_QUOTES = frozenset("‘'")  # of headlines; in double ones speech may fo
 _CURRENCIES = frozenset("$£€")
 _CLOSED = word_lists("pronouns").closed
 _NO_NOUN = _WORDS.predicative | _CLOSED
+_SCORE = re.compile(r"\d+-\d+")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _COMPOUND_ENDINGS = ("ing", "ted", "ned", "sed", "red", "led", "old")
 # Besides the verbs of VERB_FRAMES, a frame can begin with these words before the pronoun.
@@ -53,13 +54,14 @@ def her_frame(before: list[str], after: list[str]) -> Reading:
     if after[0] in _QUOTES and verb in _WORDS.making:  # makes her 'nervous'
         after = [*("" if word in _QUOTES else word for word in after[1:]), ""]
     nearest = after[0]
-    if nearest == "back" and after[1] in _WORDS.of_the_back:
+    if nearest == "back" and (after[1] in _WORDS.of_the_back or before[0] in _WORDS.rubbing):
         return False, "a part of the body"
     reading = None
     if nearest in _COUNTING or nearest[:1].isdigit():
         reading = _quantified(before[0], verb, after)
-    reading = reading or _ended(frame, before[0], verb, after)
-    reading = reading or _wanted(before[0], after) or _seen(before, after)
+    if nearest in _WORDS.frequency and (after[1][-1:] == "s" or after[1] in _WORDS.verbs):
+        return True, "a finite verb follows"  # my love for her never fades
+    reading = reading or _ended(frame, before[0], verb, after) or _wanted(before[0], after) or _seen(before, after)
     if reading or not (frame or before[0] in _OTHER_VERBS):
         return reading
     if before[1] == "she" and verb in _WORDS.giving and nearest in _WORDS.things and after[1] in ("to", "away"):
@@ -101,7 +103,7 @@ def _quantified(before: str, verb: str, after: list[str]) -> Reading:
         return True, "second object"
     if nearest in _WORDS.quantities and verb in _WORDS.paid and (second in _ENDS_OR_TO or second == "of"):
         return True, "second object"
-    if nearest[:1].isdigit() and before in _WORDS.beating and second in ("-", "–", "to"):
+    if before in _WORDS.beating and (_SCORE.fullmatch(nearest) or second in ("-", "–", "to")):
         return True, "a score follows"
     return None
 
@@ -111,11 +113,7 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
     nearest, second = after[0], after[1]
     if nearest == "right" and second in _WORDS.after_right:
         return True, "adverb ends the clause"
-    if (
-        "-" in nearest
-        and nearest[-3:] in ("ing", "ted", "ned", "sed", "red", "led", "old")
-        and second not in _ENDS_OR_TO
-    ):
+    if "-" in nearest and nearest.endswith(_COMPOUND_ENDINGS) and second not in _ENDS_OR_TO:
         return False, "compound adjective"
     if nearest in _WORDS.adverbs and second not in ("and", "or"):
         return True, "adverb ends the clause"
@@ -129,8 +127,7 @@ def _ended(frame: str, before: str, verb: str, after: list[str]) -> Reading:
         return True, "adverb ends the clause"
     if nearest[-4:] == "less" and frame in ("becomes", "infinitive"):
         return True, "object complement"
-    joined = second in (",", "and", "or")
-    joined = joined and not (verb in ("make", "drive", "render") or after[2] in _NO_NOUN)
+    joined = second in (",", "and", "or") and not (verb in ("make", "drive", "render") or after[2] in _NO_NOUN)
     if verb in _WORDS.making and not joined and (nearest in _WORDS.predicative or _has_adjective_ending(nearest)):
         return True, "object complement"
     if before in _WORDS.parting and nearest in _WORDS.farewells:
@@ -158,10 +155,13 @@ def _wanted(before: str, after: list[str]) -> Reading:
 
 
 def _seen(before: list[str], after: list[str]) -> Reading:
-    """Read "her" before a participle, behind a picture or a look: "a picture of her dancing", "look at her smiling"."""
+    """Read "her" before a verb, behind a picture or a look: "a picture of her dancing", "listen to her sing"."""
+    heard = before[0] == "to" and before[1] in _WORDS.listening
+    if heard and after[0] in _WORDS.infinitives:
+        return True, "bare infinitive"
     seen = (before[0] == "of" and before[1] in _WORDS.images) or (before[0] == "at" and before[1] in _WORDS.looking)
-    acts = seen and after[0][-3:] == "ing" and len(after[0]) > 5 and after[0] not in _WORDS.no_participles
-    free = acts and (after[1] in _FREE_AFTER or after[1] in _ENDS_OR_TO)
+    acts = (seen or heard) and after[0][-3:] == "ing" and len(after[0]) > 5 and after[0] not in _WORDS.no_participles
+    free = acts and (after[1] in _FREE_AFTER or after[1] in (_CLAUSE_ENDS if heard else _ENDS_OR_TO))
     return (True, "participle") if free else None
 
 
@@ -196,12 +196,12 @@ def _given(before: str, verb: str, after: list[str]) -> Reading:
 def _second_object(frame: str, verb: str, before: list[str], after: list[str]) -> Reading:
     """Read "her" before a second object without an article ("gave her water"), or between with and an object."""
     nearest, second = after[0], after[1]
+    meal = after[1:] if nearest in _WORDS.dishes else after
+    if verb in _WORDS.serving and meal[0] in _WORDS.meals and (meal[1] in _ENDS or meal[1] in _WORDS.when_served):
+        return True, "second object"
     if second in _ENDS:
-        if verb in _WORDS.giving and nearest in _WORDS.things:
-            return True, "second object"
-        if verb in ("make", "fetch", "order") and nearest in _WORDS.meals:
-            return True, "second object"
-        if (verb == "do" and nearest in _WORDS.done) or (verb in ("tell", "ask", "call") and nearest in _WORDS.told):
+        given = (verb in _WORDS.giving and nearest in _WORDS.things) or (verb == "do" and nearest in _WORDS.done)
+        if given or (verb in ("tell", "ask", "call") and nearest in _WORDS.told):
             return True, "second object"
     if verb in ("give", "grant", "deny", "refuse") and nearest in _WORDS.things_to and second == "to":
         return True, "second object"

@@ -114,7 +114,11 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return True, 0.9, "her: closed-class word follows"
     if nearest[1:] and nearest.partition("'")[0] in _CLOSED:  # it's, everything's
         return True, 0.99, "her: closed-class word follows"
-    if nearest in _WORDS.owned and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing")):
+    if (
+        nearest in _WORDS.owned
+        and not (nearest in ("honour", "honor") and before[0] in ("do", "does", "did", "doing"))
+        and not (before[0] in _WORDS.before_kin_names and text[end + 1 : end + 2].isupper())  # named her Grace
+    ):
         return False, 0.99, "her: noun of title or own follows"
     if nearest.partition("'")[0] in _WORDS.kin and before[0] not in _WORDS.before_kin_names:
         return False, 0.98, "her: kin follow"
@@ -167,7 +171,7 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.99, "his: joined with another determiner"
     if nearest in _JOINTS and after[1] in _WORDS.determiners and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
-    if nearest == "too" and after[1] in _ABSOLUTE:
+    if nearest in _WORDS.comparing and after[1] in _WORDS.after_comparing | {PARAGRAPH, ""}:
         return True, 0.9, "his: closed-class word follows"
     if nearest == "after" and after[1] in _WORDS.later:  # his after years
         return False, 0.97, "his: noun follows"
