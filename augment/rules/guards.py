@@ -26,8 +26,10 @@ _CODE = re.compile(
 _CHUNK_IS_CODE = re.compile(
     r"@\w|[#$%&\\|=~^]|\w\(\w*\)|\w\[|[a-z]\.[a-z]{2,}(?:\W|$)|^[/~.]|^\w:[\\/]|_|/.*[/.]\w|\w/$|\w:\w|::|\d/|\w[+*]"
 )
-# Prose on web pages may hold entities, footnote numbers, and dots at the start of a line.
-_WEB_PROSE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}")
+# Prose on web pages may hold entities, footnote numbers, dots at the start of a line, and marks of a heading.
+_WEB_PROSE = re.compile(
+    r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+);|\[\d{1,3}\]|^[\"'“‘(]*\.{2,}|^={2,6}(?=[A-Z])|(?<=[a-z])={2,6}\Z"
+)
 # Forms of pronouns in a row, as people give theirs: she/her/hers, he/him, they/them/theirs.
 _PRONOUN_LIST = re.compile(
     r"(?:(?:she|hers?|herself|he|him|his|himself|they|them|theirs?|themsel(?:f|ves)|it|its|any|ze|zir|xe|xem|ella|él|elle)(?:/|\Z)){2,}\Z",
@@ -39,18 +41,18 @@ _CHUNK_REACH = 200
 _WORD_BEFORE = re.compile(r"(?<!\S)[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*\s\Z")
 _WORD_AFTER = re.compile(r"\s[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*(?!\S)")
 _GLUED_BEFORE = re.compile(
-    r"^(?:.*[A-Za-z.,!?]{2})?&+\Z|^.*[a-z]{2}:\Z|^[@#]\w+[:,;.!?…-]+(?=[^@#]*\Z)|^\*?[A-Za-z]{3,}\*\Z"
+    r"^(?:.*[A-Za-z.,!?'’\"”]{2})?&+\Z|^.*[a-z]{2}:\Z|^[@#]\w+[:,;.!?…-]+(?=[^@#]*\Z)|^\*?[A-Za-z]{3,}\*\Z"
     r"|^[\"“‘'(]*(?:[A-Za-z]+|\d\d?)[+~]\Z"
 )
 _GLUED_AFTER = re.compile(
-    r"^&+(?:[A-Za-z]{2}.*)?\Z|^:[A-Z][a-z]?[^:]*\Z|[.,;!?…]+[@#]\w+\Z|^[+~](?:[A-Za-z]+|\d\d?)[.,!?…)\"”’]*\Z"
+    r"^&+(?:[A-Za-z]{2}.*)?\Z|^:(?:[A-Z][a-z]?[^:]*|\d[\d.,/%-]*)\Z|[.,;!?…]+[@#]\w+\Z|^[+~](?:[A-Za-z]+|\d\d?)[.,!?…)\"”’]*\Z"
 )
 # A writer of chat may forget the blank after a full stop: fast.he left. Nothing in code is called so before a word.
 _STOP_BEFORE = re.compile(r"^[\"'“‘(]*[A-Za-z][a-z'’]+\.\Z")
 _AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
 # Not the call of a function: an age, a name, or words.
-_BRACKET_OF_PROSE = re.compile(r"\((?:\d\d\)|[A-Z][a-z]+\)|[\"'“‘]?[\w'’/-]+ [\w'’])")
+_BRACKET_OF_PROSE = re.compile(r"[(\[](?:\d\d[)\]]|[A-Z][a-z]+[)\]]|[\"'“‘]?[\w'’/-]+ [\w'’])")
 _FOLLOWING = re.compile(r"[^\w.,;:!?]+(\w+)")  # no phrase goes on behind these marks
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE
@@ -132,10 +134,11 @@ def odd_neighbour(text: str, start: int, end: int, tags: list[tuple[int, int]]) 
     first, last = _chunk(text, start, end, tags)
     before, after = text[first:start], text[end:last]
     among_words = _WORD_BEFORE.search(text, max(0, first - 40), first) or _WORD_AFTER.match(text, last)
-    if right == "(" and not _NEUTRAL_BRACKET.match(text, end):
-        if not (among_words and _BRACKET_OF_PROSE.match(text, end)):
+    if right in "([" and not _NEUTRAL_BRACKET.match(text, end):
+        if among_words and _BRACKET_OF_PROSE.match(text, end):
+            after = ""
+        elif right == "(":
             return "code"
-        after = ""
     if among_words:
         before, after = _GLUED_BEFORE.sub("", before), _GLUED_AFTER.sub("", after)
         begins = first == 0 or _WORD_BEFORE.search(text, max(0, first - 40), first)

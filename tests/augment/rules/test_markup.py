@@ -34,6 +34,9 @@ GLUED = [
     ("We saw two boys+three girls.", "We saw two girls+three boys."),
     ("The uncle+aunt came~ and a king~queen pair", "The aunt+uncle came~ and a queen~king pair"),
     ("Lord&Lady Grey met her+him, x=man", "Lady&Lord Grey met him+her, x=man"),
+    ("The heiress[Ruth] and her uncle[on the left] ate.", "The heir[Ruth] and his aunt[on the left] ate."),
+    ("There were women:7 and men:5.5% here, and man[i] too", "There were men:7 and women:5.5% here, and man[i] too"),
+    ("I said “yes”&she left his mom’s&dad’s flat", "I said “yes”&he left her dad’s&mom’s flat"),
 ]
 ESCAPES = [
     (r"he\u2019s here with his mother\u2019s dog", r"she\u2019s here with her father\u2019s dog"),
@@ -56,6 +59,7 @@ MARKS = [
     (r"\emph{She} left. \textbf{His} coat", r"\emph{He} left. \textbf{Her} coat"),
     (r"{\bf He} left. \item She came. \ref{her}", r"{\bf She} left. \item He came. \ref{her}"),
     ("[i]He[/i] left. [quote=kim]Her coat[/quote]", "[i]She[/i] left. [quote=kim]His coat[/quote]"),
+    ("==Her youth==\n===Later, his wife===\nif he==she", "==His youth==\n===Later, her husband===\nif he==she"),
     ("'''His''' coat; ''she'' left", "'''Her''' coat; ''he'' left"),
     ("[[Queen Anne|her]] coat, [[king]]s", "[[Queen Anne|his]] coat, [[queen]]s"),
     ("We found *her*. **She** hid; ~~his~~ coat", "We found *him*. **He** hid; ~~her~~ coat"),
