@@ -80,7 +80,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             decision = "code"
         elif left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER:
             decision = guards.odd_neighbour(text, start, end, spans)
-        if decision is None and right in QUOTES and left in QUOTES and topics.mentioned(view, start, end):
+        if decision is None and (right in QUOTES or left in QUOTES) and topics.mentioned(view, start, end):
             decision = "word spoken about"
         if is_broken and decision is None:
             decision = line_ends.rejoined(text, start, end, candidate, table)

@@ -41,7 +41,9 @@ _GRAMMAR_OF_SENTENCE = re.compile(
     re.IGNORECASE,
 )
 _GRAMMAR = re.compile(
-    r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b",
+    r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b"
+    r"|\b(?:adjectives?|(?:ad)?verbs?|participles?|vowels?|syllables?|(?:the|these|\w+(?:an|ish|ese|ch)) words?)\b"
+    rf"|\bin (?:{'|'.join(sorted(_WORDS.languages))})(?=[.,;:)]| (?:and|but|or)\b)",
     re.IGNORECASE,
 )
 _ANIMALS = re.compile(
@@ -66,8 +68,12 @@ _MENTION_BEFORE = re.compile(
     rf"(?:\b(?:{_ANY_CUE})|[\"”’] (?:and|or|to|with|by|for|into|versus|vs\.?|not|but))(?: (?:an?|the))? [\"“‘']\Z",
     re.IGNORECASE,
 )
+_PHRASE_BEFORE = re.compile(
+    rf"\b(?:{'|'.join(sorted(_WORDS.cues_of_phrases))}) [\"“‘'](?:[\w'’-]+ ){{0,3}}\Z", re.IGNORECASE
+)
 _MENTION_AFTER = re.compile(
-    r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|is (?:a|an|the|spelled|spelt|short|used)"
+    r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|(?:comes?|derives?) from"
+    r"|is (?:a|an|the|spelled|spelt|short|used)"
     r"|as (?:an?|the) (?:noun|verb|word|pronoun|adjective|term|title)"
     r"|[Ii]n (?:[Tt]he|[Ii]ts|[Tt]heir|a) (?:[Tt]itle|[Nn]ame)s?\b"
     r"|(?:and|or|for|to|with|versus|vs\.?) [\"“‘']\w+[\"”’'])"
@@ -205,10 +211,12 @@ def _is_slang(text: str, found: re.Match[str]) -> bool:
 def mentioned(text: str, start: int, end: int) -> bool:
     """Whether the quoted word is spoken about rather than used: the word "guy", put "his" in place of "their".
 
-    A quoted pronoun near another quoted word is.
+    A quoted pronoun near another quoted word is, and so is the first or last word of a phrase: the term "lady doctor".
     """
     if text[end + 1 : end + 2].isalpha():
         return False  # says 'he's recovering'
+    if text[start - 1] not in QUOTES or text[end : end + 1] not in QUOTES:
+        return _PHRASE_BEFORE.search(text, start - 40 if start > 40 else 0, start) is not None
     if _MENTION_BEFORE.search(text, start - 30 if start > 30 else 0, start) or _MENTION_AFTER.match(text, end):
         return True
     near = text[start - 40 if start > 40 else 0 : start - 1] + text[end + 1 : end + 40]
