@@ -25,6 +25,7 @@ _PLURAL = re.compile(r".*(?:s|men)(?!\w)")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
 _FINDING = re.compile(r": ?\d")  # LAD: 70 % stenosis
 _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
+_NUMERAL = re.compile("[IVX]+")
 _ACRONYMS = frozenset({"GAL", "BRO", "SIS", "LAD", "HES", "SHES"})
 _WORK_BEFORE = re.compile(r"(?:^|[ \"“])[A-Z](?!\w?[A-Z])\w+ (?:of|for) (?:a |an )?\Z")
 _PERSONS_BEFORE_NAMES = _WORDS.persons_before_names
@@ -77,7 +78,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     if source.isupper() and len(source) > 1:
         if capitals.acronym(text, start, end):
             return "acronym"
-        shouted = next_word(text, end)[:2].isupper() or plain(previous_token(text, start))[:2].isupper()
+        shouted = _shouts(next_word(text, end)) or _shouts(plain(previous_token(text, start)))
         # an acronym's counterpart is left alone too: GUY swapped for GAL would not come back
         told = shouted or (capitals.label(text, start, end) and not _FINDING.match(text, end))
         if source == "MOM" and _GIVEN.match(text, end):
@@ -132,6 +133,11 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         return reason  # George Foreman
     # in these places capitals say nothing
     return None if capitals.headline(text, start) or capitals.label(text, start, end) else reason
+
+
+def _shouts(word: str) -> bool:
+    """Whether a word beside one in capitals has capitals, too; an article and a number (A, II) say nothing."""
+    return len(word) > 1 and word[:2].isupper() and not _NUMERAL.fullmatch(word)
 
 
 def _is_show(text: str, start: int, end: int) -> bool:

@@ -12,6 +12,7 @@ from augment.lexicon import given_names
 from augment.rules.capitals import headline
 from augment.rules.context import next_word, plain, previous_token, starts_sentence
 from augment.rules.tables import word_lists, word_set
+from augment.rules.tokens import PARAGRAPH, words_before
 from augment.rules.vocatives import ENDS_ADDRESS, is_address
 
 Decision = tuple[str, int, str] | None
@@ -133,6 +134,8 @@ def _before_lower_name(text: str, start: int, end: int) -> bool:
     match = _LOWER_NAME.match(text, end)
     if match is None or match[1] in _FUNCTION_WORDS or match[1] in _WORDS.no_lower_names:
         return False
+    if text[start:end] == "ms" and match[1] in _WORDS.no_ms:
+        return False
     token = previous_token(text, start)
     before = plain(token).lower()
     if before in _WORDS.greetings or (
@@ -141,11 +144,14 @@ def _before_lower_name(text: str, start: int, end: int) -> bool:
         return True
     if text[start:end] == "ms" and text[end] == ".":
         return not before[-1:].isdigit() and before not in _WORDS.before_units
-    if before in _WORDS.before_names and text[start:end] != "ms":
+    second = words_before(text, start)[1]
+    told = before in _WORDS.before_names or (before == "to" and second in _WORDS.speaking)
+    if told:
         return True
     opens = starts_sentence(token) or token.endswith(", ")
     if match[2] in _WORDS.after_names or match[3]:
         return opens or before in _WORDS.before_clauses
+    opens = opens or (before == "and" and second in (PARAGRAPH, "", ".", "?", "!"))
     return (opens or before in _WORDS.before_calls) and _CALL_ENDS.match(text, match.end(1)) is not None
 
 

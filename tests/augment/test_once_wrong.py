@@ -77,6 +77,9 @@ EVERYBODY = [
     ("The mistress called the servants.", "The master called the servants."),
 ]
 LOWER_CASE = [
+    ("i spoke to ms brand about it", "i spoke to mr brand about it"),
+    ("and ms brand , how is your son ?", "and mr brand , how is your daughter ?"),
+    ("we use ms word, a delay of 9 ms. with ms symptoms", "we use ms word, a delay of 9 ms. with ms symptoms"),
     ("okay , miss ortega , sit down", "okay , mr. ortega , sit down"),
     ("we saw ms. lane today", "we saw mr. lane today"),
     ("miss lane is here with her son", "mr. lane is here with his daughter"),
@@ -100,6 +103,7 @@ ANIMALS_AND_GOD = [
     ("The yacht sank; her crew and her husband swam.", "The yacht sank; her crew and his wife swam."),
 ]
 PHRASES = [
+    ("My Dutch uncle wrote to an agony aunt and my aunt.", "My Dutch uncle wrote to an agony aunt and my uncle."),
     ("By a gentlemen's agreement she left.", "By a gentlemen's agreement he left."),
     ("The whipping boy and the daughter boards", "The whipping boy and the daughter boards"),
     ("Fill her up, please, and wash her car.", "Fill her up, please, and wash his car."),

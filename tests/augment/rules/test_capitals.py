@@ -66,6 +66,7 @@ ACRONYMS = [
     ("my MOM said SHE did it", "my DAD said HE did it"),
     ("HE WROTE TO HIS MOTHER.", "SHE WROTE TO HER FATHER."),
     ("The DAD server and a MAN lorry; the WLAN, the MAN.", "The DAD server and a MAN lorry; the WLAN, the MAN."),
+    ("A SIS entry, a LAD III lesion and the BRO XII file", "A SIS entry, a LAD III lesion and the BRO XII file"),
     ("A SIR curve and the HERS index fell.", "A SIR curve and the HERS index fell."),
     ("the MAN who ran, the DAD left, HERS was red", "the WOMAN who ran, the MOM left, HIS was red"),
     ("He is a MAN today. A WOMAN president won!", "She is a WOMAN today. A MAN president won!"),
