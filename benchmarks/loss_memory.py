@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.step import TEMPERATURE, distilgpt2_loss
-from distill.config import LossConfig, PerturbConfig
 from distill.loss.fused import Objective, pair_loss
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Group, Positions
+from distill.loss_config import LossConfig, PerturbConfig
 
 # (vocabulary, predictions); 4096 predictions of the larger vocabulary would take 30 GB at once
 SIZES = ((50_257, 1024), (50_257, 4096), (152_000, 1024))

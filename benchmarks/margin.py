@@ -27,13 +27,14 @@ import torch
 from torch import Tensor
 
 from augment.lexicon import load_lexicon
-from distill.config import PerturbConfig, RunConfig
+from distill.config import RunConfig
 from distill.data.blocks import separators
 from distill.data.corpus import read_documents
 from distill.evaluation.measures.counterfactual_gap import cut_pair, swapped_pairs
 from distill.evaluation.measures.log_odds import PRONOUNS
 from distill.loss.gender_classes import gender_classes
 from distill.loss.targets import make_target
+from distill.loss_config import PerturbConfig
 from distill.models.loading import load_causal_lm, load_teacher, load_tokenizer
 from distill.settings import load_config
 

@@ -21,13 +21,13 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from distill.config import LossConfig, Operation, PerturbConfig
 from distill.data.batches import PairedBatch
 from distill.loss.distiller import Distiller, teacher_states
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.positions import find_positions
 from distill.loss.targets import USES_COUNTERFACTUAL
+from distill.loss_config import LossConfig, Operation, PerturbConfig
 from distill.models.gpu_operations import use_gpu_operations
 
 TEMPERATURE = 2.0

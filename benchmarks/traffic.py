@@ -24,11 +24,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.step import gender_classes
-from distill.config import LossConfig, PerturbConfig, RunConfig
+from distill.config import RunConfig
 from distill.loss import fused
 from distill.loss.fused import Objective, pair_loss
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Group, Positions
+from distill.loss_config import LossConfig, PerturbConfig
 from distill.settings import load_config
 
 GPT2 = Path(__file__).parents[1] / "configs" / "train" / "gpt2.yaml"

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.config import LossConfig, PerturbConfig
 from distill.loss.fused import LossTerms, Objective, pair_loss
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Group, Positions
 from distill.loss.targets import carry, make_target
+from distill.loss_config import LossConfig, PerturbConfig
 
 NUM_IDS, WIDTH, TEACHER_WIDTH = 23, 6, 8
 BYTES_PER_ROW = 4 * NUM_IDS

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from distill.config import LossConfig, RunConfig
+from distill.config import RunConfig
 from distill.loss.gender_classes import GenderClasses
+from distill.loss_config import LossConfig
 
 
 def slow_carry(p: Tensor, p_cf: Tensor, classes: GenderClasses) -> Tensor:

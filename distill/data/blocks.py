@@ -47,7 +47,7 @@ class Blocks(NamedTuple):
     """The packed blocks of a corpus; the columns are the fields of PairedExample and their checksum.
 
     info: counts and fingerprints. key: a hash of everything that determines the blocks. states: reads the teacher's
-    cached states of training blocks; None if they are not cached.
+    cached states of training blocks, heldout_states those of held-out blocks; None if they are not cached.
     """
 
     train: Dataset
@@ -55,6 +55,7 @@ class Blocks(NamedTuple):
     info: dict[str, Any]
     key: str = ""
     states: Callable[[Sequence[int]], BlockStates] | None = None
+    heldout_states: Callable[[Sequence[int]], BlockStates] | None = None
 
 
 # -- building and caching --------------------------------------------------------------------------------------------

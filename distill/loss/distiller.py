@@ -15,25 +15,30 @@ from distill.loss.divergences import hidden_distance
 from distill.loss.fused import Objective, PairLoss, pair_loss
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Positions
+from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.sizes import num_predicted_ids
-from distill.settings import replace
+
+# what a student is measured by: the divergence from its teacher and the cross-entropy
+IN_EVALUATION = Objective(LossConfig(kd_weight=1, ce_weight=1, temperature=1), PerturbConfig())
 
 
 class Distiller(nn.Module):
     """The student together with its loss.
 
     Teacher and gender classes are kept out of the module tree, so that they are not trained, synchronised or saved. In
-    evaluation mode the teacher is not run, and the cross-entropy is whole even if loss.ce_counterparts is false, so
-    that its exponential is a perplexity.
+    evaluation mode kd is KL(teacher || student), whatever the target, and ce the whole cross-entropy, so that its
+    exponential is a perplexity.
     """
 
     def __init__(self, student: PreTrainedModel, objective: Objective, teacher: PreTrainedModel | None = None) -> None:
         super().__init__()
         self.student = student
-        self.objective = objective
-        whole = replace(objective.loss, ce_counterparts=True)
-        self._evaluation_objective = objective._replace(loss=whole)
+        self._full_objective = self.objective = objective
         self._teacher = (teacher,)  # the module tree does not look into a tuple
+
+    def strengthen(self, share: float) -> None:
+        """Train from now on with this share of what the objective's gain adds and of its counterpart_weight."""
+        self.objective = self._full_objective.at_share(share)
 
     def forward(self, batch: PairedBatch, positions: Positions, scale: Tensor) -> PairLoss:
         """`scale` times the loss of the predictions in `positions`: of the original view, or of both views in one pass.
@@ -43,14 +48,14 @@ class Distiller(nn.Module):
         """
         (teacher,) = self._teacher
         teacher_logits = None
-        if teacher is not None and self.training:  # the teacher may have more rows, of ids that no text holds
+        if teacher is not None:  # the teacher may have more rows, of ids that no text holds
             table = teacher_states(teacher, batch, positions.swapped)
             teacher_logits = _lazy_logits(teacher, table).first(num_predicted_ids(self.student))
         num_views = len(positions.is_gendered) // batch.input_ids.numel()
         input_ids = torch.cat([batch.input_ids, batch.cf_input_ids][:num_views])
         hidden = _last_hidden(self.student, input_ids).flatten(0, 1)
         labels = input_ids.roll(-1, dims=1).flatten()
-        objective = self.objective if self.training else self._evaluation_objective
+        objective = self.objective if self.training else IN_EVALUATION
         result = pair_loss(_lazy_logits(self.student, hidden), teacher_logits, labels, positions, objective, scale)
         if teacher_logits is None or objective.loss.hidden_weight == 0:
             return result

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distill.config import LossConfig, PerturbConfig
 from distill.loss.counterparts import counterpart_cross_entropy, counterpart_divergence, inconsistency
 from distill.loss.divergences import cross_entropy, cross_entropy_gradient, divergence, entropy
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.logits import ChunkedLogits, LazyLogits
 from distill.loss.positions import Group, Positions
 from distill.loss.targets import USES_COUNTERFACTUAL, make_target
+from distill.loss_config import LossConfig, PerturbConfig
+from distill.settings import replace
 
 CACHED_VALUES = 2**18  # logits that a CPU works on at a time
 
@@ -42,6 +43,15 @@ class Objective(NamedTuple):
         """Whether a prediction is compared with its partner's on the other view."""
         perturbed = self.perturbation.strength > 0 and self.perturbation.operation in USES_COUNTERFACTUAL
         return perturbed or self.loss.pairing_weight > 0
+
+    def at_share(self, share: float) -> Objective:
+        """The objective with this share of what its gain adds and of its counterpart_weight."""
+        if share == 1:
+            return self
+        perturbation = replace(self.perturbation, gain=1 + share * (self.perturbation.gain - 1))
+        return self._replace(
+            perturbation=perturbation, loss=replace(self.loss, counterpart_weight=share * self.loss.counterpart_weight)
+        )
 
 
 class LossTerms(NamedTuple):
@@ -243,7 +253,11 @@ def terms_and_gradient(
 
 @cache
 def compiled_terms_and_gradient() -> Callable[..., tuple[LossTerms, Tensor]]:
-    """`terms_and_gradient` through torch.compile: a third of the memory traffic, and the same numbers to 1e-6."""
+    """`terms_and_gradient` through torch.compile: a third of the memory traffic, and the same numbers to 1e-6.
+
+    It is compiled for each kind of predictions, of which there are four, at each of the five strengths of a ramp.
+    """
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 20)
     return torch.compile(terms_and_gradient, dynamic=True, fullgraph=True)
 
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from distill.config import PerturbConfig
 from distill.loss.gender_classes import GenderClasses
+from distill.loss_config import PerturbConfig
 
 USES_COUNTERFACTUAL = frozenset({"max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"})
 

@@ -6,6 +6,7 @@ its output layer reads, so targets stay exact, and perturbation, strength, tempe
     CACHE/states-KEY/shard_00000/original.npy          [blocks, T, H]
                                  counterfactual.npy    [blocks with a swap, T, H]
                                  has_swap.npy          [blocks]
+    CACHE/states-KEY/heldout_64/shard_00000/...        the same of the first 64 held-out blocks
 
 A shard is written under a temporary name and then renamed, so a shard with its final name is whole, and an interrupted
 run continues with the next shard. KEY is a hash of blocks, teacher and precision: another model or corpus has another
@@ -25,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from datasets import Dataset
 from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -35,6 +37,7 @@ from distill.data.batches import BlockStates, batches
 from distill.files import sync, writing
 from distill.loss.distiller import teacher_states
 from distill.models.sizes import state_width
+from distill.run.heldout import heldout_blocks
 from distill.run.launch import on_main
 from distill.run.setup import Setup
 
@@ -95,23 +98,32 @@ def add_cached_states(setup: Setup) -> Setup:
     teacher = setup.config.teacher
     if teacher is None or teacher.targets == "online":
         return setup
-    read = functools.partial(cache_states(setup).read, pinned=setup.accelerator.device.type == "cuda")
-    return setup._replace(blocks=setup.blocks._replace(states=read))
+    pinned = setup.accelerator.device.type == "cuda"
+    of_train, of_heldout = (functools.partial(folder.read, pinned=pinned) for folder in cache_states(setup))
+    return setup._replace(blocks=setup.blocks._replace(states=of_train, heldout_states=of_heldout))
 
 
-def cache_states(setup: Setup) -> CachedStates:
-    """Compute the states that are not stored yet; each process does its share of the shards."""
+def cache_states(setup: Setup) -> tuple[CachedStates, CachedStates]:
+    """The states of the training blocks and of the held-out blocks; those that are not stored yet are computed."""
+    of_train, heldout = states_folder(setup), heldout_blocks(setup.blocks, setup.config)
+    of_heldout = of_train._replace(path=of_train.path / f"heldout_{len(heldout)}")
+    for folder, blocks in ((of_train, setup.blocks.train), (of_heldout, heldout)):
+        _store_missing(folder, blocks, setup)
+    return of_train, of_heldout
+
+
+def _store_missing(folder: CachedStates, blocks: Dataset, setup: Setup) -> None:
+    """Store the shards that a folder lacks; each process does its share."""
     accelerator, teacher = setup.accelerator, setup.models.teacher
     assert teacher is not None
-    folder = states_folder(setup)
     with writing("the teacher's states", folder.path, "data.cache_dir"):
         folder.path.mkdir(parents=True, exist_ok=True)
-    num_blocks = len(setup.blocks.train)
+    num_blocks = len(blocks)
     missing = [number for number in range(-(-num_blocks // BLOCKS_PER_SHARD)) if not folder.shard(number).exists()]
     needed = size_bytes(min(len(missing) * BLOCKS_PER_SHARD, num_blocks), setup.config, teacher)
     on_main(accelerator, lambda: _check_space(folder.path, needed))
     if missing:
-        accelerator.print(f"caching the teacher's states of {num_blocks:,} training blocks in {folder.path}")
+        accelerator.print(f"caching the teacher's states of {num_blocks:,} blocks in {folder.path}")
         teacher.to(accelerator.device)
     # Share the shards out by number, not by place in the list: while another run stores the same states, processes may
     # see different lists.
@@ -125,14 +137,13 @@ def cache_states(setup: Setup) -> CachedStates:
                 named = writing("the teacher's states", folder.path, "data.cache_dir")
                 with contextlib.suppress(Timeout), named, lock:
                     if not folder.shard(number).exists():
-                        _store_shard(folder, number, setup, bar)
+                        _store_shard(folder, number, blocks, setup, bar)
     teacher.to("cpu")  # only its output layer is needed from now on
     accelerator.wait_for_everyone()
-    return folder
 
 
 def states_folder(setup: Setup) -> CachedStates:
-    """Where the states of these blocks and this teacher belong, in data.cache_dir."""
+    """Where the states of the training blocks and this teacher belong, in data.cache_dir."""
     config, teacher = setup.config, setup.models.teacher
     assert config.teacher is not None and teacher is not None and config.provenance is not None
     identity = [
@@ -166,9 +177,9 @@ def _check_space(path: Path, needed: int) -> None:
         )
 
 
-def _store_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> None:
+def _store_shard(folder: CachedStates, number: int, blocks: Dataset, setup: Setup, bar: tqdm) -> None:
     """Compute one shard, write it under a temporary name, then rename it."""
-    arrays = _compute_shard(folder, number, setup, bar)
+    arrays = _compute_shard(folder, number, blocks, setup, bar)
     final = folder.shard(number)
     aside = final.with_name(final.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
@@ -190,9 +201,9 @@ def _store_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> 
 
 
 @torch.inference_mode()
-def _compute_shard(folder: CachedStates, number: int, setup: Setup, bar: tqdm) -> dict[str, Tensor]:
+def _compute_shard(folder: CachedStates, number: int, blocks: Dataset, setup: Setup, bar: tqdm) -> dict[str, Tensor]:
     """The arrays of a shard, by their file names without the suffix."""
-    accelerator, blocks, teacher = setup.accelerator, setup.blocks.train, setup.models.teacher
+    accelerator, teacher = setup.accelerator, setup.models.teacher
     assert teacher is not None
     first, size = number * BLOCKS_PER_SHARD, setup.config.train.micro_batch_size
     indices = range(first, min(first + BLOCKS_PER_SHARD, len(blocks)))

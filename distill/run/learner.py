@@ -20,7 +20,8 @@ class TrainState:
     """How far a run is. step: optimizer steps done, skipped ones included. tokens_seen: predictions scored so far.
 
     num_skipped: steps skipped by train.on_nonfinite. num_overflowed: steps skipped by the loss scaler of fp16.
-    heldout_nats_per_token: the held-out cross-entropy if it was measured at this very step, otherwise None.
+    heldout_nats_per_token: the held-out cross-entropy if it was measured at this very step, otherwise None. heldout_kl:
+    the last held-out KL(teacher || student) that was measured.
     """
 
     step: int = 0
@@ -28,6 +29,7 @@ class TrainState:
     num_skipped: int = 0
     num_overflowed: int = 0
     heldout_nats_per_token: float | None = None
+    heldout_kl: float | None = None
 
     def advance(self, metrics: dict[str, Any] | None) -> None:
         """Count a step; metrics is None if it failed and was skipped."""

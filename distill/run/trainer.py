@@ -17,6 +17,7 @@ from distill.run.folder import STOPPED_FILE
 from distill.run.heldout import evaluate_heldout
 from distill.run.interrupt import Stopped, StopRequest
 from distill.run.learner import Learner, TrainState, build_learner
+from distill.run.ramp import follow_ramp
 from distill.run.samples import samples
 from distill.run.setup import Setup
 from distill.run.step import scored_batches, train_step
@@ -45,6 +46,7 @@ def fit(setup: Setup) -> TrainState:
     )
     micro_stream = scored_batches(loader, config, accelerator.device)
     stream = prefetched(micro_stream, setup.schedule.micro_steps, accelerator.device)
+    follow_ramp(accelerator, config.perturb.ramp, learner)
     with RunLog(accelerator, run_dir, state.step, max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
@@ -99,8 +101,8 @@ def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     results = evaluate_heldout(accelerator, learner.model, setup.blocks, setup.config)
     if state.heldout_nats_per_token is not None:
         return results
-    state.heldout_nats_per_token = results["heldout_nats_per_token"]
-    log.log(state.step, results)
+    state.heldout_nats_per_token, state.heldout_kl = results["heldout_nats_per_token"], results.get("heldout_kl")
+    log.log(state.step, results | follow_ramp(accelerator, setup.config.perturb.ramp, learner))
     if prompts:
         tokenizer = setup.models.tokenizer
         prefix_ids, _ = separators(tokenizer, setup.config.data.separator)

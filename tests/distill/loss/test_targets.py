@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from distill.config import PerturbConfig
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.targets import USES_COUNTERFACTUAL, amplify, carry, make_target
+from distill.loss_config import PerturbConfig
 from distill.settings import validate
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]

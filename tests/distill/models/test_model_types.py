@@ -25,12 +25,12 @@ from benchmarks.model_types import (
     read_page,
     tiny_model,
 )
-from distill.config import LossConfig, PerturbConfig
 from distill.data.batches import collate
 from distill.data.packing import PairedExample
 from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
 from distill.loss.positions import find_positions
+from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.document_mask import mask_documents
 from distill.models.loading import load_causal_lm
 from distill.models.sizes import num_positions

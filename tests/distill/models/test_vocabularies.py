@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from augment.lexicon import load_lexicon
 from distill import train
-from distill.config import LossConfig, PerturbConfig, RunConfig
+from distill.config import RunConfig
 from distill.data.batches import collate
 from distill.data.packing import pair_texts
 from distill.evaluation.config import ScoringConfig
@@ -20,6 +20,7 @@ from distill.evaluation.scoring.texts import text_logprobs
 from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
 from distill.loss.positions import find_positions
+from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.loading import check_vocabulary, id_limit, load_causal_lm
 from distill.models.run_models import load_run_models, match_vocabularies
 from distill.settings import load_config

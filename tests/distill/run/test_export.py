@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, pipeline
 
 from distill import train
-from distill.config import LossConfig, PerturbConfig
 from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
+from distill.loss_config import LossConfig, PerturbConfig
 from distill.run import export
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from distill.config import LossConfig, PerturbConfig
 from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
+from distill.loss_config import LossConfig, PerturbConfig
 from distill.run.samples import NUM_NEW_TOKENS, check_prompts, samples
 
 
