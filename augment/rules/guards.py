@@ -90,7 +90,7 @@ _CHESS = re.compile(
 )
 _CARDS = re.compile(
     r"\b(?=\w)(?:poker|(?:playing|trump|face|court|(?:deck|pack|hand|suit|game) of) cards?|(?-i:trumps?|jacks?)|spades"
-    r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces?|bridge hand|blackjack|solitaire)\b",
+    r"|of clubs|of diamonds|pair of (?:aces|kings|queens|tens)|aces|ace of|bridge hand|blackjack|solitaire)\b",
     re.IGNORECASE,
 )
 _BLACK_QUEEN = re.compile(r"\b(?:black|white)(?:['’]s)? (?:king|queen)\b", re.IGNORECASE)

@@ -21,7 +21,7 @@ from augment.rules.titled_names import (
 
 _WORDS = word_lists("names")
 _BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
-_PLURAL = re.compile(r".*(?:s|men)(?!\w)")
+_PLURAL = re.compile(r".*(?:(?<!s)s|men)(?!\w)")
 _SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
 _FINDING = re.compile(r": ?\d")  # LAD: 70 % stenosis
 _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")

@@ -71,7 +71,7 @@ _ROYAL = re.compile(
     r"|(?:King|Queen|Prince|Princess|Duke|Duchess) (?:of\b|and\b|[A-Z][a-z]))"
 )
 _MUSIC = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.music))})\b", re.IGNORECASE)
-_TALK = re.compile(rf"[@#]|\b(?:{'|'.join(sorted(_WORDS.talk))}|https?)\b", re.IGNORECASE)
+_TALK = re.compile(rf"[@#]|\b(?:{'|'.join(sorted(_WORDS.talk))})\b")
 _FEMININE = word_set("queen princess duchess")
 _OWNS_OR_ACTS = re.compile(r"['’]s [‘']?[a-z]| [a-z]+s\b(?! (?:and|of|in|at)\b)| to [a-z]| [‘'][a-z]")
 _CLUB = re.compile(r"['’]s(?! [‘'\"]?[a-z])")  # beaten at Queen's: a tennis club

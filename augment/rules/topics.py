@@ -190,6 +190,9 @@ def animal(text: str, start: int, end: int) -> str | None:
     """Reason to leave male or female alone: the text speaks of animals or plants, and no word for a person follows."""
     if _PERSON_NEXT.match(text, end) or _SPOKEN_TO.search(text, start - 6 if start > 6 else 0, start):
         return None
+    near = words_after(text, end)
+    if near[0] in _WORDS.pets and text[end] == " " and near[1] not in _WORDS.of_pets:
+        return "sex of an animal"
     first, last = start - 80 if start > 80 else 0, end + 80
     if _PATIENT.search(text, first, last):
         return None

@@ -36,7 +36,10 @@ _CALL_ENDS = re.compile(
 )
 _CLAUSE_BEGINS = re.compile(rf" +{_any_of(_WORDS.clause_begins)}(?!\w)", re.IGNORECASE)
 _EXCLAIMS = re.compile(rf" +{_any_of(_WORDS.exclaimed)}(?!\w)", re.IGNORECASE)
-_AGES = "four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+_AGES = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    "|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+)
 # "Man, shot in leg, sues" speaks of a man; so do his age and a list.
 _LISTED = re.compile(
     rf", (?:whose?|\d{{1,3}}|(?:wo)?man|boy|girl|child)\b| No\. ?\d|, (?:{_AGES}|[a-z]+ty(?:-[a-z]+)?),"
@@ -61,7 +64,7 @@ _PRAISED = re.compile(  # one thing cannot be guys: "college is great guys"
 )
 _LIKE_THIS = re.compile(r"(?<![\w-])(?:((?:like|remember|see|watch|about) )th(?:is|at)|my bad) \Z", re.IGNORECASE)
 _SINGULAR = re.compile(r"\b(?:an?|this|every)(?: (?!few|couple|lot|bunch|dozen|hundred|thousand|million)\w+)? \Z")
-_JOINED = re.compile(r" (?:and|or|&) \w| of ")
+_JOINED = re.compile(r" (?:and|or|&) (?:sis|sister|mom|mum|dad|me|i|my|his|her|the)\b| of ", re.IGNORECASE)
 _PLURAL = re.compile(r"[A-Za-z]{2,}(?<!ou)(?<!s)(?<!u)(?<!i)s")
 _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I

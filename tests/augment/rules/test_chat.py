@@ -83,6 +83,13 @@ def test_left_alone(text: str) -> None:
         ("tell her jump in the car", "tell him jump in the car"),
         ("that makes her pretty sad", "that makes him pretty sad"),
         ("make it worth her while", "make it worth his while"),
+        ("the dogs and that son of a ****", "the dogs and that son of a ****"),
+        ("I like lady gaga, her songs rock", "I like lady gaga, her songs rock"),
+        ("a female dog chased my wife", "a female dog chased my husband"),
+        ("a female dog owner chased my wife", "a male dog owner chased my husband"),
+        ("Hey girlie, how is he?", "Hey girlie, how is she?"),
+        ("Actress is set to play a queen", "Actor is set to play a king"),
+        ("She was crowned Miss Global", "He was crowned Miss Global"),
     ],
 )
 def test_persons_are_swapped(text: str, expected: str) -> None:

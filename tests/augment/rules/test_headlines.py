@@ -228,6 +228,8 @@ def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str)
         ("Catwoman actress Ann says she is ill", "Catwoman actor Ann says he is ill"),
         # what somebody says in quotation marks
         ("Singer says 'she's home' after crash", "Singer says 'he's home' after crash"),
+        # an age in words
+        ("Boy, two, dies after fall", "Girl, two, dies after fall"),
         # a crime, and mankind
         ("Man held over murder of woman in Leeds", "Woman held over murder of man in Leeds"),
         ("It is the nature of man in the wild.", "It is the nature of man in the wild."),
