@@ -208,6 +208,7 @@ def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str)
         ("Dukes Olav and Rex visit Oslo", "Duchesses Olav and Rex visit Oslo"),
         ("The crowns in King Olav II display", "The crowns in Queen Olav II display"),
         ("Shy Princess Anne meets Prof Sir Tom Hill", "Shy Prince Anne meets Prof Dame Tom Hill"),
+        ("The Papers: 'King backs study' and his aide", "The Papers: 'Queen backs study' and her aide"),
         # other bare titles stay names
         ("Queen to perform their first album in Leeds", "Queen to perform their first album in Leeds"),
         ("My dad and me at Queen last night", "My mom and me at Queen last night"),
