@@ -53,6 +53,14 @@ ARCHITECTURES = {
         "tie_word_embeddings": False,
     },
 }
+# Models that scale their logits or soft-cap them, strongly: tied, tied, untied
+TRANSFORMED = {
+    "gemma2": {"final_logit_softcapping": 2.0, "head_dim": 8},
+    "cohere": {"logit_scale": 2.5},
+    "granite": {"logits_scaling": 0.3, "tie_word_embeddings": False},
+}
+for name, settings in TRANSFORMED.items():
+    ARCHITECTURES[name] = ARCHITECTURES["llama"] | {"tie_word_embeddings": True, "pad_token_id": None} | settings
 
 
 @pytest.fixture(scope="session")

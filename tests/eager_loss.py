@@ -1,8 +1,10 @@
 """A slow reference for the fused loss: all logits at once, gradients by autograd. And inputs for both."""
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +15,7 @@ from distill.loss.logits import LazyLogits
 from distill.loss.positions import Group, Positions
 from distill.loss.targets import carry, make_target
 from distill.loss_config import LossConfig, PerturbConfig
+from distill.models.logit_transform import LogitTransform
 
 NUM_IDS, WIDTH, TEACHER_WIDTH = 23, 6, 8
 BYTES_PER_ROW = 4 * NUM_IDS
@@ -47,7 +50,10 @@ class Inputs(NamedTuple):
         return pair_loss(*self[:3], positions(groups, self.is_gendered), objective, scale).loss
 
 
-def inputs(dtype: torch.dtype, bias: bool = False) -> Inputs:
+def inputs(
+    dtype: torch.dtype, bias: bool = False, transforms: Sequence[LogitTransform] = (LogitTransform(),) * 2
+) -> Inputs:
+    """transforms: of student and teacher."""
     torch.manual_seed(0)
     hidden, teacher_hidden = torch.randn(18, WIDTH), torch.randn(16, TEACHER_WIDTH)
     weight, teacher_weight = torch.randn(NUM_IDS, WIDTH), torch.randn(NUM_IDS, TEACHER_WIDTH)
@@ -58,8 +64,9 @@ def inputs(dtype: torch.dtype, bias: bool = False) -> Inputs:
         hidden.to(dtype).requires_grad_(),
         weight.to(dtype).requires_grad_(),
         None if own_bias is None else own_bias.requires_grad_(),
+        transforms[0],
     )
-    teacher = LazyLogits(teacher_hidden.to(dtype), teacher_weight.to(dtype), teacher_bias)
+    teacher = LazyLogits(teacher_hidden.to(dtype), teacher_weight.to(dtype), teacher_bias, transforms[1])
     return Inputs(student, teacher, labels, is_gendered)
 
 
@@ -117,11 +124,18 @@ def eager_joint_cross_entropy(student: Tensor, label: int) -> Tensor:
     return -((mine + theirs) * student[label].exp() / mine).log()
 
 
+def eager_logits(source: LazyLogits) -> Tensor:
+    """All logits of a model: the output layer's values, scaled and soft-capped."""
+    values = source.transform.scale * F.linear(source.hidden, source.weight, source.bias)
+    cap = source.transform.cap
+    return values if cap is None else cap * (values / cap).tanh()
+
+
 def eager_loss(student, teacher, labels, positions, objective, scale) -> tuple[Tensor, LossTerms, LossTerms]:
     """What pair_loss must equal: all logits at once, one prediction after the other, gradients by autograd."""
-    all_logits, loss = F.linear(*student), objective.loss
+    all_logits, loss = eager_logits(student), objective.loss
     tau = loss.temperature
-    logprobs = None if teacher is None else (F.linear(*teacher) / tau).log_softmax(-1)
+    logprobs = None if teacher is None else (eager_logits(teacher) / tau).log_softmax(-1)
     sums = torch.zeros(2, 7, dtype=student.hidden.dtype)
     for group in positions.groups:
         for view, position in itertools.product(range(len(group.student_rows)), range(group.student_rows.shape[1])):
@@ -148,3 +162,27 @@ def eager_loss(student, teacher, labels, positions, objective, scale) -> tuple[T
     softened = tau**2 * (loss.kd_weight * total.kd + loss.counterpart_weight * total.counterpart)
     value = scale * (softened + loss.ce_weight * total.ce + loss.pairing_weight * total.pairing)
     return value, total, LossTerms(*sums[1])
+
+
+def check_against_eager(
+    groups: tuple[Group, ...],
+    chosen: Objective,
+    bias: bool = False,
+    teach: bool = True,
+    transforms: Sequence[LogitTransform] = (LogitTransform(),) * 2,
+) -> None:
+    """Loss, terms and gradients in float32 against the eager ones in float64."""
+    results = []
+    for function, dtype in ((pair_loss, torch.float32), (eager_loss, torch.float64)):
+        student, teacher, labels, is_gendered = inputs(dtype, bias, transforms)
+        loss, *sums = function(
+            student, teacher if teach else None, labels, positions(groups, is_gendered), chosen, SCALE
+        )
+        (3 * loss).backward()
+        gradients = [tensor.grad for tensor in student[:3] if tensor is not None]
+        results.append((loss, torch.stack([torch.stack(terms) for terms in sums]).detach(), gradients))
+    (loss, sums, gradients), (expected_loss, expected_sums, expected) = results
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
+    torch.testing.assert_close(sums.double(), expected_sums.double(), rtol=1e-5, atol=1e-6)
+    for mine, theirs in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())

@@ -16,6 +16,7 @@ from distill.loss.fused import Objective, PairLoss, pair_loss
 from distill.loss.logits import LazyLogits
 from distill.loss.positions import Positions
 from distill.loss_config import LossConfig, PerturbConfig
+from distill.models.logit_transform import logit_transform
 from distill.models.sizes import num_predicted_ids
 
 # what a student is measured by: the divergence from its teacher and the cross-entropy
@@ -35,6 +36,9 @@ class Distiller(nn.Module):
         self.student = student
         self._full_objective = self.objective = objective
         self._teacher = (teacher,)  # the module tree does not look into a tuple
+        for model in (student, teacher):
+            if model is not None:  # look now: later its layers may be sharded
+                logit_transform(model)
 
     def strengthen(self, share: float) -> None:
         """Train from now on with this share of what the objective's gain adds and of its counterpart_weight."""
@@ -96,7 +100,7 @@ def _add_hidden_term(
 def _lazy_logits(model: PreTrainedModel, hidden: Tensor) -> LazyLogits:
     """The logits of a model with these last hidden states [R, H]."""
     layer = model.get_output_embeddings()
-    return LazyLogits(hidden, layer.get_parameter("weight"), getattr(layer, "bias", None))
+    return LazyLogits(hidden, layer.get_parameter("weight"), getattr(layer, "bias", None), logit_transform(model))
 
 
 def _last_hidden(model: PreTrainedModel, input_ids: Tensor) -> Tensor:

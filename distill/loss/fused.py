@@ -19,10 +19,11 @@ from torch.autograd.function import once_differentiable
 from distill.loss.counterparts import counterpart_cross_entropy, counterpart_divergence, inconsistency
 from distill.loss.divergences import cross_entropy, cross_entropy_gradient, divergence, entropy
 from distill.loss.gender_classes import GenderClasses
-from distill.loss.logits import ChunkedLogits, LazyLogits
+from distill.loss.logits import NO_CAPS, ChunkedLogits, LazyLogits, SoftCaps, soft_cap_
 from distill.loss.positions import Group, Positions
 from distill.loss.targets import USES_COUNTERFACTUAL, make_target
 from distill.loss_config import LossConfig, PerturbConfig
+from distill.models.logit_transform import LogitTransform
 from distill.settings import replace
 
 CACHED_VALUES = 2**18  # logits that a CPU works on at a time
@@ -100,14 +101,16 @@ def pair_loss(
     device_type = student.hidden.device.type
     autocast = torch.is_autocast_enabled(device_type)
     rounding = torch.get_autocast_dtype(device_type) if autocast else None
-    inputs = _Inputs(teacher, labels, positions, objective, scale, rounding, torch.is_grad_enabled())
-    loss, sums = _PairLoss.apply(*student, inputs)
+    needs_gradient = torch.is_grad_enabled()
+    inputs = _Inputs(student.transform, teacher, labels, positions, objective, scale, rounding, needs_gradient)
+    loss, sums = _PairLoss.apply(student.hidden, student.weight, student.bias, inputs)
     return PairLoss(loss, LossTerms(*sums[0]), LossTerms(*sums[1]))
 
 
 class _Inputs(NamedTuple):
-    """The arguments of `pair_loss` besides the student. None of them gets a gradient."""
+    """The arguments of `pair_loss` besides the student's tensors. None of them gets a gradient."""
 
+    transform: LogitTransform
     teacher: LazyLogits | None
     labels: Tensor
     positions: Positions
@@ -129,7 +132,7 @@ class _PairLoss(torch.autograd.Function):
             # the scale, one over the number of tokens, is too small for float16 operands: multiply by its mantissa
             # first, and by its power of two at the end
             mantissa = torch.frexp(scale).mantissa
-            student = ChunkedLogits(LazyLogits(hidden, weight, bias), rounding)
+            student = ChunkedLogits(LazyLogits(hidden, weight, bias, inputs.transform), rounding)
             if inputs.needs_gradient:
                 student.zero_gradients(*ctx.needs_input_grad[:3])
             teacher = None if inputs.teacher is None else ChunkedLogits(inputs.teacher, rounding)
@@ -190,11 +193,12 @@ def _chunk_terms(
     step = num_rows if logits.device.type != "cpu" else max(1, CACHED_VALUES // logits.shape[-1])
     gradients = student.gradient_buffer(logits)
     compute = compiled_terms_and_gradient() if objective.is_compiled else terms_and_gradient
+    caps = SoftCaps(student.cap, None if teacher is None else teacher.cap)
     stacked = []
     for few in (slice(start, start + step) for start in range(0, num_rows, step)):
         few_logits = logits[:, few]
         few_teacher = None if teacher_logits is None else teacher_logits[:, few]
-        terms, gradient = compute(few_logits, few_teacher, labels[:, few], chunk, objective)
+        terms, gradient = compute(few_logits, few_teacher, labels[:, few], chunk, objective, caps)
         stacked.append(torch.stack(terms))
         torch.mul(gradient, mantissa, out=gradients[:, few])  # the logits are no longer needed
     student.add_gradient(chunk.student_rows, gradients)
@@ -202,13 +206,20 @@ def _chunk_terms(
 
 
 def terms_and_gradient(
-    logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, group: Group, objective: Objective
+    logits: Tensor,
+    teacher_logits: Tensor | None,
+    labels: Tensor,
+    group: Group,
+    objective: Objective,
+    caps: SoftCaps = NO_CAPS,
 ) -> tuple[LossTerms, Tensor]:
     """The terms [S, N] of predictions with labels [S, N], and the gradient [S, N, V] of their loss.
 
-    logits [S, N, V] and teacher_logits [M, N, V] are overwritten. group: the one that the predictions come from.
+    logits [S, N, V] and teacher_logits [M, N, V] are those before the soft caps, by which the gradient is; they are
+    overwritten. group: the one that the predictions come from.
     """
     loss = objective.loss
+    slope = None if caps.student is None else soft_cap_(logits, caps.student)
     student = logits.log_softmax(-1)
     ce, zero = cross_entropy(student, labels), torch.zeros_like(student[..., 0])
     kd, pairing, counterpart, target_entropy = zero, zero, zero, zero
@@ -218,6 +229,8 @@ def terms_and_gradient(
         pairing, pairing_gradient = _pairing(logits, objective)
         gradients.append((pairing_gradient, loss.pairing_weight))
     if teacher_logits is not None:
+        if caps.teacher is not None:
+            LogitTransform(cap=caps.teacher).apply_(teacher_logits)
         if loss.temperature != 1:  # a pass over all of it
             teacher_logits.div_(loss.temperature)
         logprobs = teacher_logits.log_softmax(-1)
@@ -247,6 +260,8 @@ def terms_and_gradient(
     for class_gradient, weight in class_gradients:
         assert objective.classes is not None
         gradient.index_add_(-1, objective.classes.ids, class_gradient, alpha=weight)
+    if slope is not None:
+        gradient.mul_(slope)
     terms = LossTerms(kd, ce, pairing, counterpart, target_entropy, hidden=zero, num_tokens=torch.ones_like(zero))
     return terms, gradient
 

@@ -14,14 +14,12 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from distill.models.probe import last_states, probe_ids, probing
+from distill.models.logit_transform import check_head
+from distill.models.probe import last_states, max_change, probe_ids, probing
 from distill.models.sizes import num_ids_of
 
 # Masked attention has a gradient of exactly 0 in every precision; convolutions by FFT leave rounding errors.
 MAX_GRADIENT = 1e-6
-LARGE_LOGIT = 200.0  # above every soft cap; half precision can hold it
-# Half precision rounds a state by up to 1 %, and may send a token to other experts: so the median token counts.
-MAX_CHANGE, MAX_CHANGE_HALF = 1e-3, 0.05
 
 
 def check_weights(report: Mapping[str, Collection[Any]], path: str) -> None:
@@ -47,47 +45,6 @@ def check_causal_lm(model: PreTrainedModel, name: str) -> None:
     """Raise ValueError unless the model can be distilled and scored: `check_head` and `check_causal`."""
     check_head(model, name)
     check_causal(model, name)
-
-
-def check_head(model: PreTrainedModel, name: str, remedy: str = "use another model") -> None:
-    """Raise ValueError unless the logits are the output embeddings of the last hidden state, neither soft-capped nor
-    scaled. The logits are asked for as users do it, with a cache.
-    """
-    with probing(model, name, remedy), torch.no_grad():
-        probe = probe_ids(model)
-        hidden, logits = last_states(model, probe), model(probe).logits
-        same = all(
-            torch.allclose(theirs, model.get_output_embeddings()(states), rtol=1e-2, atol=1e-3)
-            for states, theirs in ((hidden, logits), _large(model, probe, hidden, logits))
-        )
-    if not torch.isfinite(logits).all():
-        raise ValueError(f"{name}: the model gives NaN or infinite logits; its weights are damaged or overflow")
-    if not same:
-        raise ValueError(
-            f"{name}: {type(model).__name__} transforms its logits after the output embeddings, which distillation "
-            "from hidden states does not support; use a model without logit scaling or soft-capping"
-        )
-
-
-def _large(model: PreTrainedModel, ids: Tensor, hidden: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states that are scaled up until a logit is LARGE_LOGIT, and the model's logits of these states.
-
-    A soft cap changes small logits by less than rounding does. What is given is returned if the model does not call its
-    output embeddings as a module.
-    """
-    scaled = hidden * (LARGE_LOGIT / float(logits.abs().max().clamp_min(1e-3)))
-    called = []
-
-    def replace(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        called.append(True)
-        return (scaled, *arguments[1:])
-
-    hook = model.get_output_embeddings().register_forward_pre_hook(replace)
-    try:
-        large = model(ids).logits
-    finally:
-        hook.remove()
-    return (scaled, large) if called else (hidden, logits)
 
 
 def check_reload(model: PreTrainedModel, name: str, remedy: str = "use another model") -> None:
@@ -156,10 +113,9 @@ def _stands_alone(
     with torch.no_grad():
         alone = last_states(model, ids[:, own]).float()
         together = [last_states(model, row, position_ids)[:, own].float() for row in (ids, changed)]
-    half = model.dtype in (torch.float16, torch.bfloat16)
     for states in together:
         change = (states - alone).norm(dim=-1).median() / alone.norm(dim=-1).mean()
-        if change > (MAX_CHANGE_HALF if half else MAX_CHANGE):
+        if change > max_change(model.dtype):
             return False
     return _gradient_share(model, ids, own, others) <= MAX_GRADIENT
 

@@ -1,7 +1,8 @@
 """Load tokenizers and causal language models; what cannot be used is refused with one clear message.
 
-Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state, and if no
-state depends on later tokens. Any other model is refused when it is loaded (checks.py). docs/models.md has the types.
+Any causal LM of transformers works if its logits are its output embeddings applied to its last hidden state, scaled and
+soft-capped at most (logit_transform.py), and if no state depends on later tokens. Any other model is refused when it is
+loaded (checks.py). docs/models.md has the types.
 """
 
 from __future__ import annotations

@@ -44,6 +44,14 @@ def last_states(model: PreTrainedModel, ids: Tensor, position_ids: Tensor | None
     return model.base_model(input_ids=ids, use_cache=False, **positions).last_hidden_state
 
 
+def max_change(dtype: torch.dtype) -> float:
+    """By what part of its norm a state may differ where only rounding makes a difference.
+
+    Half precision rounds a state by up to 1 %, and may send a token to other experts: so let the median token count.
+    """
+    return 0.05 if dtype in (torch.float16, torch.bfloat16) else 1e-3
+
+
 def probe_ids(model: PreTrainedModel, longest: int = NUM_PROBE_TOKENS) -> Tensor:
     """A row of token ids from all parts of the vocabulary [1, T], of `longest` tokens or as long as the model allows.
 

@@ -10,10 +10,10 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
-from distill.models.checks import check_head
 from distill.models.files import VOCABULARIES
 from distill.models.identity import model_fingerprint
 from distill.models.loading import check_vocabulary, id_limit, load_teacher, load_tokenizer
+from distill.models.logit_transform import check_head
 from distill.models.probe import probing
 from distill.models.sizes import num_known_ids, num_positions, num_predicted_ids, state_width
 from distill.models.student import build_student, read_settings

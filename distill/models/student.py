@@ -15,9 +15,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 
 from augment.files.lfs import check_is_no_pointer
 from distill.config import StudentConfig
-from distill.models.checks import check_causal_lm, check_head, check_reload
+from distill.models.checks import check_causal_lm, check_reload
 from distill.models.loading import load_causal_lm, set_dropout
-from distill.models.probe import in_one_line, last_states, probe_ids
+from distill.models.logit_transform import check_head
+from distill.models.probe import in_one_line, last_states, max_change, probe_ids
 from distill.models.reached_weights import freeze_unreached
 from distill.models.sizes import text_config
 
@@ -186,8 +187,7 @@ def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
         for module, config in zip(modules, configs, strict=True):
             module.config = config
     mine = last_states(student, probe.to(student.device)).float()
-    tolerance = 1e-3 if teacher.dtype == torch.float32 else 0.05
-    same = (mine - theirs.to(mine.device)).norm() <= tolerance * mine.norm()
+    same = (mine - theirs.to(mine.device)).norm() <= max_change(teacher.dtype) * mine.norm()
     told, told_here = (_numbers_told(teacher, whole), _numbers_told(student, student.get_submodule(prefix[:-1])))
     student.train(training)
     if not same or told_here != [told[layer] for layer in layers]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from distill.loss.fused import Objective, compiled_terms_and_gradient
+from distill.loss.logits import NO_CAPS, SoftCaps
 from distill.loss.positions import Group
+from distill.models.logit_transform import logit_transform
 from distill.models.sizes import num_predicted_ids
 from distill.run.setup import Setup
 
@@ -21,7 +23,9 @@ def compiled(objective: Objective, setup: Setup) -> Objective:
     if wanted is False or (wanted is None and device.type != "cuda"):
         return objective
     both = setup.config.augment.mode == "augment"
-    fault = compile_fault(objective, both, num_predicted_ids(setup.models.student), device)
+    student, teacher = setup.models.student, setup.models.teacher
+    caps = SoftCaps(logit_transform(student).cap, None if teacher is None else logit_transform(teacher).cap)
+    fault = compile_fault(objective, both, num_predicted_ids(student), device, caps)
     if fault and wanted:
         raise ValueError(f"train.compile_loss = true, but the loss does not compile ({fault}); set it to false")
     if fault:
@@ -29,7 +33,9 @@ def compiled(objective: Objective, setup: Setup) -> Objective:
     return objective._replace(is_compiled=not fault)
 
 
-def compile_fault(objective: Objective, both: bool, num_ids: int, device: torch.device) -> str:
+def compile_fault(
+    objective: Objective, both: bool, num_ids: int, device: torch.device, caps: SoftCaps = NO_CAPS
+) -> str:
     """Compile the loss on a device, for every kind of predictions of a run. Returns why it fails, or an empty text.
 
     both: whether the student reads both views. The run would compile the same later, so this takes no time of its own.
@@ -45,7 +51,7 @@ def compile_fault(objective: Objective, both: bool, num_ids: int, device: torch.
             )
             labels = torch.zeros(num_student, NUM_TRIED, dtype=torch.long, device=device)
             group = Group(labels, labels[:1].repeat(num_teacher, 1), has_partner)
-            compiled_terms_and_gradient()(student, teacher, labels, group, objective)
+            compiled_terms_and_gradient()(student, teacher, labels, group, objective, caps)
     except Exception as error:  # each step of a compiler fails in its own way
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     return ""

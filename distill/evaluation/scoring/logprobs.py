@@ -20,6 +20,7 @@ from distill.evaluation.scoring.prefix_sharing import Tree, tree_states, trees
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 from distill.loss.matmul import bfloat16_matmul
+from distill.models.logit_transform import logit_transform
 from distill.models.sizes import num_predicted_ids
 
 # Logits held at a time: 32 MiB of float32 on a CPU, 512 MiB on a GPU, which the host waits for after each such part
@@ -156,7 +157,8 @@ def _logits(scorer: Scorer, hidden: Tensor) -> tuple[Tensor, Tensor]:
     bias = None if getattr(head, "bias", None) is None else head.bias.float()
     exact = {hidden.dtype, head.weight.dtype} == {torch.bfloat16}  # rounding does not change them
     with bfloat16_matmul(exact):
-        logits = torch.nn.functional.linear(hidden.float(), scorer.head_weight, bias)
+        values = torch.nn.functional.linear(hidden.float(), scorer.head_weight, bias)
+    logits = logit_transform(scorer.model, scorer.label).apply_(values)
     normaliser = logits.logsumexp(dim=-1)
     if not torch.isfinite(normaliser).all():
         raise ValueError(f"{scorer.label}: the model gives NaN or infinite logits; its weights are damaged or overflow")

@@ -5,7 +5,17 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from eager_loss import ALONE, GROUPS, NUM_IDS, SCALE, eager_loss, inputs, objective, positions
+from eager_loss import (
+    ALONE,
+    GROUPS,
+    NUM_IDS,
+    SCALE,
+    check_against_eager,
+    eager_loss,
+    inputs,
+    objective,
+    positions,
+)
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,33 +24,15 @@ from distill.data.batches import collate
 from distill.data.packing import pair_texts
 from distill.loss import fused, logits
 from distill.loss.distiller import Distiller
-from distill.loss.fused import Objective, pair_loss
+from distill.loss.fused import pair_loss
 from distill.loss.gender_classes import gender_classes
 from distill.loss.logits import ChunkedLogits, LazyLogits
-from distill.loss.positions import Group, find_positions
+from distill.loss.positions import find_positions
 from distill.loss.targets import USES_COUNTERFACTUAL
 
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "skewed_kl"]
 BYTES_PER_ROW = 4 * NUM_IDS
-
-
-def check(groups: tuple[Group, ...], chosen: Objective, bias: bool = False, teach: bool = True) -> None:
-    """Loss, terms and gradients in float32 against the eager ones in float64."""
-    results = []
-    for function, dtype in ((pair_loss, torch.float32), (eager_loss, torch.float64)):
-        student, teacher, labels, is_gendered = inputs(dtype, bias)
-        loss, *sums = function(
-            student, teacher if teach else None, labels, positions(groups, is_gendered), chosen, SCALE
-        )
-        (3 * loss).backward()
-        gradients = [tensor.grad for tensor in student if tensor is not None]
-        results.append((loss, torch.stack([torch.stack(terms) for terms in sums]).detach(), gradients))
-    (loss, sums, gradients), (expected_loss, expected_sums, expected) = results
-    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
-    torch.testing.assert_close(sums.double(), expected_sums.double(), rtol=1e-5, atol=1e-6)
-    for mine, theirs in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -50,7 +42,7 @@ def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
     for num_rows, few_rows in ((1, 1), (4, 1), (7, 3), (1000, 1000)):
         monkeypatch.setattr(logits, "CHUNK_BYTES_CPU", num_rows * BYTES_PER_ROW)
         monkeypatch.setattr(fused, "CACHED_VALUES", few_rows * NUM_IDS)
-        check(groups, objective(operation, divergence))
+        check_against_eager(groups, objective(operation, divergence))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +65,7 @@ def test_equals_the_eager_loss_in_float64(operation, divergence, monkeypatch):
     ],
 )
 def test_equals_the_eager_loss_with_a_bias_without_a_teacher_and_without_a_term(chosen, bias, teach):
-    check(GROUPS if chosen.perturbation.operation != "none" else ALONE, chosen, bias, teach)
+    check_against_eager(GROUPS if chosen.perturbation.operation != "none" else ALONE, chosen, bias, teach)
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
@@ -83,7 +75,7 @@ def test_the_gradient_is_that_of_finite_differences(divergence):
     def loss(*student: Tensor) -> Tensor:
         return given._replace(student=LazyLogits(*student)).loss(objective("equivariant", divergence))
 
-    assert torch.autograd.gradcheck(loss, tuple(given.student), fast_mode=True)
+    assert torch.autograd.gradcheck(loss, given.student[:3], fast_mode=True)
 
 
 def test_an_output_layer_tied_to_the_embeddings_gets_the_gradients_of_both_uses():
@@ -108,7 +100,7 @@ def test_without_gradients_none_are_made_and_the_value_is_the_same():
 
 def test_a_frozen_output_layer_gets_no_gradient():
     given = inputs(torch.float32)
-    hidden, weight, _ = given.student
+    hidden, weight = given.student[:2]
     frozen = given._replace(student=LazyLogits(hidden, weight.detach()))
     frozen.loss(objective("mean")).backward()
     assert hidden.grad is not None
@@ -144,7 +136,7 @@ def test_bf16_rounds_operands_and_keeps_sums_in_float32():
 def test_the_gradient_of_many_tokens_is_not_lost_in_float16(monkeypatch):
     """The scale is 1 / tokens: float16 has nothing between 0 and 6e-8."""
 
-    def in_float16(chunked, a, b, out=None, add=False):
+    def in_float16(chunked, a, b, out=None, add=False, alpha=1.0):
         product = a.half().float() @ b.half().float()
         return product if out is None else out.add_(product) if add else out.copy_(product)
 

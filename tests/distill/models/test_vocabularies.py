@@ -6,7 +6,6 @@ import json
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForCausalLM
 
 from augment.lexicon import load_lexicon
 from distill import train
@@ -22,6 +21,7 @@ from distill.loss.fused import Objective
 from distill.loss.positions import find_positions
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.loading import check_vocabulary, id_limit, load_causal_lm
+from distill.models.logit_transform import logit_transform
 from distill.models.run_models import load_run_models, match_vocabularies
 from distill.settings import load_config
 
@@ -85,17 +85,21 @@ def test_the_loss_compares_the_ids_that_both_models_have(teacher_rows, architect
 
 
 @pytest.mark.parametrize(
-    ("teacher_rows", "student_rows", "options"),
-    [(40, 8, ["teacher.targets=cached"]), (8, 40, ["loss.hidden_weight=0.5", "perturb.operation=equivariant"])],
+    ("teacher_rows", "student_rows", "architecture", "options"),
+    [
+        (40, 8, "gemma2", ["teacher.targets=cached"]),
+        (8, 40, "gpt2", ["loss.hidden_weight=0.5", "perturb.operation=equivariant"]),
+    ],
 )
 def test_a_run_with_differently_padded_models_ends_in_a_student_that_loads(
-    teacher_rows, student_rows, options, save, config_file, tmp_path, tokenizer
+    teacher_rows, student_rows, architecture, options, save, config_file, tmp_path, tokenizer
 ):
-    teacher, student = save("large", teacher_rows), save("small", student_rows, architecture="gpt2")
+    teacher, student = save("large", teacher_rows, "granite"), save("small", student_rows, architecture)
     models = [f"teacher.path={teacher}", "student.layers=null", f"student.checkpoint={student}", "train.max_steps=2"]
     train.main(["--config", str(config_file), *models, *options])
-    written = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "student")
+    written, given = (load_causal_lm(str(path)) for path in (tmp_path / "run" / "student", student))
     assert written.config.vocab_size == len(tokenizer) + min(teacher_rows, student_rows)
+    assert logit_transform(written) == logit_transform(given)
 
 
 def test_a_student_from_settings_may_be_padded_too(save, config_file, tokenizer):

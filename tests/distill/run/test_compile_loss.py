@@ -8,17 +8,19 @@ import torch
 from eager_loss import GROUPS, SCALE, inputs, objective, positions
 
 from distill.loss.fused import pair_loss
+from distill.models.logit_transform import LogitTransform
 from distill.run import compile_loss
 from distill.run.compile_loss import compiled
 
 
 def setup(wanted, device="cpu"):
-    student = SimpleNamespace(get_output_embeddings=lambda: SimpleNamespace(weight=torch.zeros(50, 4)))
+    head = SimpleNamespace(weight=torch.zeros(50, 4))
+    student = SimpleNamespace(get_output_embeddings=lambda: head, logit_transform=LogitTransform())
     said = []
     return SimpleNamespace(
         config=SimpleNamespace(train=SimpleNamespace(compile_loss=wanted), augment=SimpleNamespace(mode="none")),
         accelerator=SimpleNamespace(device=torch.device(device), print=said.append),
-        models=SimpleNamespace(student=student),
+        models=SimpleNamespace(student=student, teacher=None),
         said=said,
     )
 
@@ -67,10 +69,11 @@ def test_only_the_kinds_of_predictions_of_the_run_are_compiled(operation, both, 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
 @pytest.mark.filterwarnings("ignore")  # torch's compiler uses what torch has deprecated
-def test_compiled_kernels_give_the_same_loss_and_gradient():
+@pytest.mark.parametrize("transform", [LogitTransform(), LogitTransform(0.7, 2.5)])
+def test_compiled_kernels_give_the_same_loss_and_gradient(transform):
     chosen, results = objective("equivariant_geometric", counterpart_weight=3.0), []
     for is_compiled in (False, True):
-        student, teacher, labels, is_gendered = inputs(torch.float32)
+        student, teacher, labels, is_gendered = inputs(torch.float32, transforms=(transform, transform))
         where = positions(GROUPS, is_gendered)
         loss = pair_loss(student, teacher, labels, where, chosen._replace(is_compiled=is_compiled), SCALE)
         loss.loss.backward()

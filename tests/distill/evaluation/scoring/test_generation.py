@@ -87,7 +87,7 @@ def test_the_cache_is_bounded_in_bytes(tiny_scorer, monkeypatch):
     assert max(sizes) == 2
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma2"])
 def test_greedy_continuations_are_those_of_transformers(tiny_scorer, architecture):
     scorer = tiny_scorer(architecture)
     found = sample(scorer, PROMPTS, **{**HOW, "num_samples": 1, "top_p": 1e-9})

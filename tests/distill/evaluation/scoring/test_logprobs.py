@@ -36,7 +36,7 @@ def random_rows(num_rows, vocabulary, seed=0):
     return rows
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "gemma2", pytest.param("granite", marks=pytest.mark.slow)])
 def test_score_rows_equals_one_forward_pass_per_target(tiny_scorer, architecture):
     scorer = tiny_scorer(architecture)
     rows = random_rows(25, len(scorer.tokenizer))
