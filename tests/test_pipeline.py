@@ -39,7 +39,8 @@ def test_a_run_ends_with_a_folder_that_explains_itself(config_file, tmp_path, ca
 
     written = yaml.safe_load((run / "config.yaml").read_text())
     origin = written["provenance"]
-    assert written["perturb"] == {"operation": "equivariant", "strength": 1.0, "gain": 1.0}
+    defaults = {"scope": "all", "strength": 1.0, "gain": 1.0, "ramp": None}
+    assert written["perturb"] == {"operation": "equivariant"} | defaults
     assert origin["versions"]["torch"] == torch.__version__
     assert origin["data"]["train"]["num_documents"] > 150
     assert len(origin["teacher"]) == len(origin["tokenizer"]) == len(origin["data"]["corpus"]) == 64
