@@ -22,7 +22,10 @@ from augment.rules.titled_names import (
 _WORDS = word_lists("names")
 _BEFORE_GIVEN_NAME = _WORDS.function_words | _WORDS.before_given_name
 _PLURAL = re.compile(r".*(?:(?<!s)s|men)(?!\w)")
-_SINGULAR_VERB = re.compile(r" (?:is|was|has) (?:an?|the|one|still|not|his|her|set|about|written|released|based) ")
+_SINGULAR_VERB = re.compile(
+    r" (?:is|was|has) (?:an?|the|one|still|not|his|her|my|set|about|written|released|based|on|out|back|pretty|so|such"
+    r"|good|great|awesome|amazing|hilarious|terrible|awful)\b"
+)
 _FINDING = re.compile(r": ?\d")  # LAD: 70 % stenosis
 _GIVEN = re.compile(r":? (?:\d|PRN\b|prn\b|(?:was )?given\b|at bedtime)")
 _NUMERAL = re.compile("[IVX]+")
@@ -225,7 +228,8 @@ def _describes(text: str, start: int, token: str, term: Term) -> bool:
     if word == "the" and before in _WORDS.in_titles and not capitals.headline(text, start):
         return False  # the tale of the Rich Man
     determined = word.lower() in _WORDS.determiners and (word.islower() or _opens(text, start - len(token), determiner))
-    return _opens(text, start, token) or determined or (superlative and (word == "The" or word.isdigit()))
+    ranked = superlative and (word == "The" or word.isdigit() or word[-2:] in ("'s", "’s"))  # World's Tallest Bride
+    return _opens(text, start, token) or determined or ranked
 
 
 def _told_of_place(text: str, start: int, token: str, before: str, term: Term) -> bool:

@@ -27,10 +27,10 @@ def _any_of(words: frozenset[str]) -> str:
 
 # Cries drawn out: ooooh, yeaaah, lmaooo.
 _LONG_CRIES = r"so{2,}|s+e{3,}|o{2,}h*|a+w{2,}e*|ye+a+h*|he+y{2,}|hi{2,}|a+h{2,}|lma+o+|lo+l+|(?:ha){2,}h?|da+m+n*"
-_AFTER_CRY = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
-_AFTER_CALL = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries | _WORDS.calls)}|{_LONG_CRIES}),? *\Z", re.IGNORECASE)
+_AFTER_CRY = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries)}|{_LONG_CRIES}) ?,? *\Z", re.IGNORECASE)
+_AFTER_CALL = re.compile(rf"{_START}(?:{_any_of(_WORDS.cries | _WORDS.calls)}|{_LONG_CRIES}) ?,? *\Z", re.IGNORECASE)
 _AFTER_CLAUSE = re.compile(rf"(?<![\w-]){_any_of(_WORDS.before_vocative)} +\Z", re.IGNORECASE)
-_AFTER_COMMA = re.compile(r"([\w'’]++)[\"”’)*]*, *\Z")
+_AFTER_COMMA = re.compile(r"([\w'’]++)[\"”’)*]* ?, *\Z")
 _CALL_ENDS = re.compile(
     r"(?=[^\w\s'’/&(\[-])|\s*\Z| {2}|\s+(?:[^\w\s&(/\[-]|-+\s|https?:|(?:lo+l|lmao|haha(?:ha)*|he(?:he)+)\b)"
 )
@@ -42,19 +42,19 @@ _AGES = (
 )
 # "Man, shot in leg, sues" speaks of a man; so do his age and a list.
 _LISTED = re.compile(
-    rf", (?:whose?|\d{{1,3}}|(?:wo)?man|boy|girl|child)\b| No\. ?\d|, (?:{_AGES}|[a-z]+ty(?:-[a-z]+)?),"
-    r"|, (?:[a-z]+ed|shot|hit|stabbed|bit|bitten|stuck|caught|found|left|lost|hurt|struck|beaten|stung|born|held|cut"
+    rf" ?, (?:whose?|\d{{1,3}}|(?:wo)?man|boy|girl|child)\b| No\. ?\d| ?, (?:{_AGES}|[a-z]+ty(?:-[a-z]+)?) ?,"
+    r"| ?, (?:[a-z]+ed|shot|hit|stabbed|bit|bitten|stuck|caught|found|left|lost|hurt|struck|beaten|stung|born|held|cut"
     r"|last|once|thought|naked|drunk|believed)\b[^,.!?\n]{0,60}, (?!things|guys|kids|always)[a-z]+[a-rt-z](?:s|ed)\b"
 )
 # In chat without a comma before it: "tired of this job man, I left", "send me links guys".
-_CALLS_THE_READER = re.compile(rf", *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
+_CALLS_THE_READER = re.compile(rf" ?, *{_any_of(_WORDS.after_comma)}(?!\w)", re.IGNORECASE)
 _WORD_BEFORE = re.compile(r"(?<![\w'’-])([A-Za-z]++) \Z")
 _DETERMINED = re.compile(rf"(?<![\w-]){_any_of(_WORDS.determiners)} (?:([\w'’-]+) )?\Z", re.IGNORECASE)
 _NEW_CLAUSE = re.compile(rf" +{_any_of(_WORDS.new_clause)}(?!\w)", re.IGNORECASE)
 # Behind "and" or "but", the order of a question is a cry: "and man was it cold".
 _INVERTED = re.compile(
     r" (?:am|is|are|was|were|did|does|do) (?:i|it|that|this|he|she|they|we|you|there)\b"
-    r"|, (?:that|this|it|was|were|is|are|am|did|do|does|you|i|i['’]m)\b",
+    r"| ?, (?:that|this|it|was|were|is|are|am|did|do|does|you|i|i['’]m)\b",
     re.IGNORECASE,
 )
 _JOINS = re.compile(r"(?<![\w-])(?<!\bgirl )(?<!\b(?:wo)man )(?<!\bman )(?:and|but) \Z", re.IGNORECASE)
@@ -69,15 +69,17 @@ _PLURAL = re.compile(r"[A-Za-z]{2,}(?<!ou)(?<!s)(?<!u)(?<!i)s")
 _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
 )
-ENDS_ADDRESS = re.compile(r"[.,!?;:\"”’']|\s*\Z")
+ENDS_ADDRESS = re.compile(r" ?[.,!?;:]|[\"”’']|\s*\Z")
 # Before "my man" and behind it, where it is called out: "How are you, my man?"; not "I miss my man!".
 _MY_CALLED = re.compile(
     r"(?:\A|[.!?,:;>|\n\"“‘—–…]| {3}|@\w+"
     rf"|(?<![\w-]){_any_of(_WORDS.cries | _WORDS.calls | _WORDS.before_vocative)}) *\Z",
     re.IGNORECASE,
 )
-_MY_LISTED = re.compile(r"(?<![\w-])my [\w'’]+, *\Z", re.IGNORECASE)  # that's my baby, my man
-_MY_ENDS = re.compile(rf"[.!?…\"”]|, *{_any_of(_WORDS.after_comma | _WORDS.after_my_man)}(?!\w)|\s*\Z", re.IGNORECASE)
+_MY_LISTED = re.compile(r"(?<![\w-])my [\w'’]+ ?, *\Z", re.IGNORECASE)  # that's my baby, my man
+_MY_ENDS = re.compile(
+    rf" ?[.!?…\"”]| ?, *{_any_of(_WORDS.after_comma | _WORDS.after_my_man)}(?!\w)|\s*\Z", re.IGNORECASE
+)
 _REACH = 30
 # What shows that somebody speaks to somebody: a person of the talk, a handle (blanks here), a hashtag, an emoji.
 _SPEECH = re.compile(
@@ -85,7 +87,7 @@ _SPEECH = re.compile(
     re.IGNORECASE,
 )
 _EXCLAIMED = re.compile(
-    r" ?,|!|…| ?\.\.| \. |(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])"
+    r" ?[,!]|…| ?\.\.| \. |(?<=M[Aa][Nn])\. (?=[A-Z])|(?<=B[Oo][Yy])\. (?=[A-Z])"
 )  # behind "Man" alone
 _CHAT_ENDS = re.compile(r" {3}|\s*(?:\Z|https?:|[#\u2600-\u27bf\U0001f000-\U0010ffff]|&#\d|(?:lol|lmao|smh|haha)\b)")
 _SPEECH_REACH = 100

@@ -229,6 +229,9 @@ def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str)
         ("Catwoman actress Ann says she is ill", "Catwoman actor Ann says he is ill"),
         # what somebody says in quotation marks
         ("Singer says 'she's home' after crash", "Singer says 'he's home' after crash"),
+        # a rank and a work
+        ("She is the World's Tallest Bride", "He is the World's Tallest Groom"),
+        ("Bridesmaids was pretty poor, he said", "Bridesmaids was pretty poor, she said"),
         # an age in words
         ("Boy, two, dies after fall", "Girl, two, dies after fall"),
         # a crime, and mankind

@@ -15,6 +15,10 @@ from augment import swap
         "what a match guys :)",
         "u guys are early",
         "y'all guys won",
+        "thanks , man .",
+        "well , boy , here we are",
+        "Why thank you , guys . : D",
+        "how are you , my man ?",
         "Atta boy Sam",
         "@kim boy what is that",
         "nice one @kim boy stop",
@@ -138,6 +142,9 @@ def test_left_alone(text: str) -> None:
         ("the guys and can't-wait gals", "the gals and can't-wait guys"),
         ("the first night man they had", "the first night woman they had"),
         ("she's the it girl!", "he's the it boy!"),
+        ("Man , 42 , killed in crash", "Woman , 42 , killed in crash"),
+        ("yes , miss . i will , sir .", "yes , sir . i will , madam ."),
+        ("I told the taxi man so, you know", "I told the taxi woman so, you know"),
     ],
 )
 def test_persons_are_swapped(text: str, expected: str) -> None:
