@@ -158,6 +158,7 @@ def mankind(text: str, start: int, end: int) -> str | None:
     if (
         before[0] in _WORDS.of_before
         and before[1] not in _WORDS.kinds
+        and (before[1] not in _WORDS.remains or before[2] == "the")
         and after[0] in _GENERIC_TAIL
         and after[1] not in _WORDS.wives
     ):

@@ -16,6 +16,7 @@ from augment import swap
         "that was a straw man",
         "lord help me with this parking",
         "thank you lord for pizza",
+        "Oh my LORD, what a cake",
         "it ain't nun to see here",
         "WE WILL MISS YOU",
         "fight the heroine addiction",

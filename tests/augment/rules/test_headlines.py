@@ -232,6 +232,8 @@ def test_persons_and_names_of_headlines_are_told_apart(text: str, expected: str)
         # a rank and a work
         ("She is the World's Tallest Bride", "He is the World's Tallest Groom"),
         ("Bridesmaids was pretty poor, he said", "Bridesmaids was pretty poor, she said"),
+        ("Tests carried out on body of man in Leeds", "Tests carried out on body of woman in Leeds"),
+        ("He knew the body of man is frail.", "She knew the body of man is frail."),
         # an age in words
         ("Boy, two, dies after fall", "Girl, two, dies after fall"),
         # a crime, and mankind
