@@ -38,14 +38,16 @@ _PRONOUN_LIST = re.compile(
 _MARKS_OF_PROSE = "\"'“”‘’«»()[]{}<>*_,;:!?… "
 _CHUNK_REACH = 200
 # Among words, these marks glue words together that a writer of prose would have parted: him&his wife, men+women.
-_WORD_BEFORE = re.compile(r"(?<!\S)[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*\s\Z")
-_WORD_AFTER = re.compile(r"\s[\"'“‘(]*[A-Za-z][a-z'’-]*[.,;:!?…)\"'”]*(?!\S)")
+_WORD = r"[\"'“‘(]*(?:[A-Za-z][a-z'’-]*|[A-Z]{2,})[.,;:!?…)\"'”]*"
+_WORD_BEFORE = re.compile(rf"(?<!\S){_WORD}\s\Z")
+_WORD_AFTER = re.compile(rf"\s{_WORD}(?!\S)")
 _GLUED_BEFORE = re.compile(
     r"^(?:.*[A-Za-z.,!?'’\"”]{2})?&+\Z|^.*[a-z]{2}:\Z|^[@#]\w+[:,;.!?…-]+(?=[^@#]*\Z)|^\*?[A-Za-z]{3,}\*\Z"
-    r"|^[\"“‘'(]*(?:[A-Za-z]+|\d\d?)[+~]\Z"
+    r"|^[\"“‘'(]*(?:[A-Za-z'’]+|\d\d?)[+~]\Z"
 )
 _GLUED_AFTER = re.compile(
-    r"^&+(?:[A-Za-z]{2}.*)?\Z|^:(?:[A-Z][a-z]?[^:]*|\d[\d.,/%-]*)\Z|[.,;!?…]+[@#]\w+\Z|^[+~](?:[A-Za-z]+|\d\d?)[.,!?…)\"”’]*\Z"
+    r"^&+(?:[A-Za-z]{2}.*)?\Z|^:(?:[A-Z][a-z]?[^:]*|\d[\d.,/%-]*|(?:s?he|i|we|they|you|it|the|my|her|his)\b[^:]*)\Z"
+    r"|[.,;!?…]+[@#]\w+\Z|^[+~](?:[A-Za-z'’]+|\d\d?)[.,!?…)\"”’]*\Z"
 )
 # A writer of chat may forget the blank after a full stop: fast.he left. Nothing in code is called so before a word.
 _STOP_BEFORE = re.compile(r"^[\"'“‘(]*[A-Za-z][a-z'’]+\.\Z")

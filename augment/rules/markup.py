@@ -32,7 +32,7 @@ _COMMAND = re.compile(
 _BARE_COMMAND = re.compile(r"(?<!\S)\\[A-Za-z]+\*?(?:\[[^\]\n]{0,80}\])?(?=\s)")
 _WIKI_QUOTES = re.compile(r"(?<![\w'])'{2,5}(?=\w)|(?<=[\w.,;:!?])'{2,5}(?![\w'])")
 _WIKI_LINK = re.compile(r"\[\[([^\[\]|\n]{1,200}\|)?(?=[^\[\]\n]{1,200}\]\])|(?<=[\w.!?])\]\]")
-_LINK_TARGET = re.compile(r"(?<=\])\([^()\s]{1,400}\)")
+_LINK = re.compile(r"\[([^\[\]\n]{1,300})(\]\([^()\s]{1,400}\))")
 # A grave or acute accent typed for an apostrophe: don`t, she´s. It is no mark of code, which begins before a word.
 _ACCENT = re.compile(r"(?<![\w`´])([A-Za-z]+)[`´](?=(?:[stmd]|re|ve|ll|all)(?![\w`´]))", re.IGNORECASE)
 # Handles and hashtags before the first word of a line: "RT @ann: @bob #sad He left".
@@ -55,7 +55,7 @@ def unmarked(text: str) -> str:
     if "[[" in text:
         text = _WIKI_LINK.sub(_blanks, text)
     if "](" in text:
-        text = _LINK_TARGET.sub(_blanks, text)
+        text = _LINK.sub(lambda m: f" {m[1]}{_blank(m[2])}", text)
     return _BULLETIN.sub(_blanks, text) if "[/" in text else text
 
 

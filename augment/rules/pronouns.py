@@ -24,7 +24,8 @@ _STAMMER = frozenset({",", "-", "—", "–", "…"})
 _QUOTED_TWEET = re.compile(r" (?:[\"“] ?(?:RT )?|RT )@\w+(?![\w\"”])")  # not that of her "@ann" account
 # Behind it the sentence ends or, if no adjective stands in it, goes on: her [laughs], her [1] and him.
 _BRACKET_ENDS = re.compile(
-    r" (?:\([^()\n]{1,40}\)|\[[^\[\]\n]{1,40}\]|\{[^{}\n]{1,40}\})\s*(?:[^\w\s'’\"]|\Z)"
+    r" (?:\([^()\n]{1,40}\)|\[[^\[\]\n]{1,40}\]|\{[^{}\n]{1,40}\})\s?(?:[^\w\s'’\"]|\Z)"
+    r"| \((?:again|too|twice|sic|lol)\)"
     r"| [(\[{](?:\d+|[A-Z][\w. -]{0,40}|[a-z]+s)[)\]}] (?:and|or|but|an?|the|as|for|with|in|on|at|to|when|because|so)\b"
 )
 # Laughter and words drawn out, as chat has them behind "her": hehehe, soooo, xxx.

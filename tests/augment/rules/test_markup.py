@@ -34,6 +34,8 @@ GLUED = [
     ("We saw two boys+three girls.", "We saw two girls+three boys."),
     ("The uncle+aunt came~ and a king~queen pair", "The aunt+uncle came~ and a queen~king pair"),
     ("Lord&Lady Grey met her+him, x=man", "Lady&Lord Grey met him+her, x=man"),
+    ("LADIES&GENTLEMEN PLEASE SIT", "GENTLEMEN&LADIES PLEASE SIT"),
+    ("my uncle:he paints, and his aunt's+uncle's flat", "my aunt:she paints, and her uncle's+aunt's flat"),
     ("The heiress[Ruth] and her uncle[on the left] ate.", "The heir[Ruth] and his aunt[on the left] ate."),
     ("There were women:7 and men:5.5% here, and man[i] too", "There were men:7 and women:5.5% here, and man[i] too"),
     ("I said “yes”&she left his mom’s&dad’s flat", "I said “yes”&he left her dad’s&mom’s flat"),
@@ -58,6 +60,14 @@ APOSTROPHES = [
 MARKS = [
     (r"\emph{She} left. \textbf{His} coat", r"\emph{He} left. \textbf{Her} coat"),
     (r"{\bf He} left. \item She came. \ref{her}", r"{\bf She} left. \item He came. \ref{her}"),
+    (
+        "She sold her [old car](http://x.org/a_b), her [bike](#b).",
+        "He sold his [old car](http://x.org/a_b), his [bike](#b).",
+    ),
+    (
+        "We met her [last May](x.md) and ![his wife](wife.png)",
+        "We met him [last May](x.md) and ![her husband](wife.png)",
+    ),
     ("[i]He[/i] left. [quote=kim]Her coat[/quote]", "[i]She[/i] left. [quote=kim]His coat[/quote]"),
     ("==Her youth==\n===Later, his wife===\nif he==she", "==His youth==\n===Later, her husband===\nif he==she"),
     ("'''His''' coat; ''she'' left", "'''Her''' coat; ''he'' left"),

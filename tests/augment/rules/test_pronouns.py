@@ -190,6 +190,10 @@ def reading(text: str) -> bool:
         ("Please massage <her> back.", False),
         ("I waved <her> back.", True),
         ("miss <her> 4eva", True),
+        ("i still like <her> tbqh", True),
+        ("They paid <her> (twice) last week.", True),
+        ("They kept <her> (once) lovely boat.", False),
+        ("Nobody showed <her> mercy.", True),
     ],
 )
 def test_her(text: str, expected: bool) -> None:
