@@ -15,6 +15,8 @@ _CONSONANT_SOUNDS = ("ewe", "uter")  # these begin like "you"
 _ARTICLE = re.compile(r"(?<!\w)(an?)\s+\Z", re.IGNORECASE)
 _OPENING = re.compile(r"(?:(?<=[\s(:])|\A)['‘](?=\w)(?!.*\w['’](?!\w))")
 _QUOTE_REACH = 60
+# Of these, only the plural, or one of two feminine words, is said of men and women: two actors and an actress.
+_OF_EVERYBODY = frozenset({"count", "actor", "landlord"})
 _FAR = 1500  # characters: edits that begin so far before a sentence are not followed by others of that sentence
 _OWNER = re.compile(r"['’](?![sS]\b) ?[\w-]")
 # Before god these make an exclamation: oh my god.
@@ -29,7 +31,7 @@ def append_edit(text: str, edit: Edit, term: Term, edits: list[Edit], table: Map
     if edit.target[0] in "aeiouAEIOU" or edit.source[0] in "aeiouAEIOU":
         _append_article(text, edit, edits)
     edits.append(edit)
-    if term.use == "feminine" or term.target == "count":
+    if term.use == "feminine" or term.target in _OF_EVERYBODY:
         _append_counterparts(text, edit, term, edits, table)
 
 
@@ -82,8 +84,10 @@ def _in_both_numbers(term: Term) -> dict[str, str]:
     if masculine[-1] == "s" and feminine[-1] == "s":
         one = masculine[: -2 if masculine.endswith("oes") else -1], feminine[: -2 if feminine.endswith("sses") else -1]
         return {masculine: feminine, one[0]: one[1]}
-    many = masculine + ("es" if masculine[-1] == "o" else "s"), feminine + ("es" if feminine.endswith("ss") else "s")
-    return {masculine: feminine, many[0]: many[1]}
+    many = masculine + ("es" if masculine[-1] == "o" else "s")
+    if feminine[-1] == "y":
+        return {masculine: feminine, many: feminine[:-1] + "ies"}
+    return {masculine: feminine, many: feminine + ("es" if feminine.endswith("ss") else "s")}
 
 
 def _quoted(text: str, end: int) -> bool:

@@ -65,11 +65,12 @@ _PERSON_NEXT = re.compile(
 )
 _ANY_CUE = "|".join(sorted(re.escape(cue.replace("_", " ")) for cue in _WORDS.cues_of_mention))
 _MENTION_BEFORE = re.compile(
-    rf"(?:\b(?:{_ANY_CUE})|[\"”’] (?:and|or|to|with|by|for|into|versus|vs\.?|not|but))(?: (?:an?|the))? [\"“‘']\Z",
+    rf"(?:\b(?:{_ANY_CUE})|[\"”’] (?:and|or|to|with|by|for|into|versus|vs\.?|not|but))"
+    r"(?: (?:an?|the|is|was))? [\"“‘']\Z",
     re.IGNORECASE,
 )
 _PHRASE_BEFORE = re.compile(
-    rf"\b(?:{'|'.join(sorted(_WORDS.cues_of_phrases))}) [\"“‘'](?:[\w'’-]+ ){{0,3}}\Z", re.IGNORECASE
+    rf"\b(?:{'|'.join(sorted(_WORDS.cues_of_phrases))})(?: is| was)? [\"“‘'](?:[\w'’-]+ ){{0,3}}\Z", re.IGNORECASE
 )
 _MENTION_AFTER = re.compile(
     r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|(?:comes?|derives?) from"

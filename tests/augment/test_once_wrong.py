@@ -29,6 +29,8 @@ OCCUPATIONS = [
     ("She left her husband, who worked as a waiter.", "He left his wife, who worked as a waitress."),
     ("She succeeded him as chairman of the board.", "He succeeded her as chairman of the board."),
     ("She is a talented young actor.", "He is a talented young actor."),
+    ("He hired three actors and an actress.", "She hired three actresses and an actor."),
+    ("A landlady knows other landlords. The actors left.", "A landlord knows other landladies. The actors left."),
 ]
 EXCLAIMED = [
     ("Woman, 34, arrested after her husband fell.", "Man, 34, arrested after his wife fell."),

@@ -30,6 +30,7 @@ from augment import swap
         "The tree is feminine in Latin, but masculine in German.",
         "Males and females feed the chicks.",
         'The term "career woman" is dated, and so is the phrase "real men".',
+        'The oldest word is "mother", the missing one "her".',
         'A label "mother" is on the box. Search for "queen".',
         '"Madam" derives from "ma dame".',
         "My bird is a female.",
