@@ -27,6 +27,7 @@ from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses
 from distill.models.gpu_operations import CAUSAL, use_gpu_operations
+from distill.models.logit_transform import LogitTransform
 from distill.run.launch import checkpoint_activations
 from distill.run.learner import Learner, TrainState
 from distill.run.step import scored_batches, train_step
@@ -120,11 +121,12 @@ def _counting_look(waits: Counter[str]):
 
 
 def model_on(device: torch.device, kind: str) -> PreTrainedModel:
-    """A model as it is on a GPU. That it needs no masks cannot be tried here."""
+    """A model as it is on a GPU. That it needs no masks and leaves its logits as they are cannot be tried here."""
     with device:
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, vocab_size=NUM_IDS, **SIZES[kind]))
     use_gpu_operations(model)
     model.set_attn_implementation(CAUSAL)
+    model.logit_transform = LogitTransform()
     return model
 
 

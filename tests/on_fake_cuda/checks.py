@@ -15,8 +15,14 @@ STEP = ["--seq-len", "16", "--batch", "2", "--rounds", "1", "--width", "64", "--
 def main() -> None:
     load_guard(Path(sys.argv[1]))
     from benchmarks import gpu_check, step
+    from distill.loss import distiller
+    from distill.models.logit_transform import LogitTransform
 
-    with fake_cuda(), mock.patch.object(sys, "argv", ["step", "--device", "cuda", "--student", "1", *STEP]):
+    unseen = mock.patch.object(
+        distiller, "logit_transform", lambda model: LogitTransform()
+    )  # no value can be looked at
+    arguments = mock.patch.object(sys, "argv", ["step", "--device", "cuda", "--student", "1", *STEP])
+    with fake_cuda(), unseen, arguments:
         step.main()
         print(gpu_check.compare_scores("cuda"))
 
