@@ -18,9 +18,8 @@ def main() -> None:
     from distill.loss import distiller
     from distill.models.logit_transform import LogitTransform
 
-    unseen = mock.patch.object(
-        distiller, "logit_transform", lambda model: LogitTransform()
-    )  # no value can be looked at
+    # no value can be looked at
+    unseen = mock.patch.object(distiller, "logit_transform", return_value=LogitTransform())
     arguments = mock.patch.object(sys, "argv", ["step", "--device", "cuda", "--student", "1", *STEP])
     with fake_cuda(), unseen, arguments:
         step.main()
