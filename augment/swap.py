@@ -7,7 +7,6 @@ words after them (`titles.py`).
 
 from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 
 from augment.lexicon import Lexicon, load_lexicon
 from augment.pair import CounterfactualPair, Edit, KeptTerm, apply_edits
@@ -104,7 +103,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
                 named_topics.append((start, source))
         else:
             append_edit(view, decision, term, edits, table)
-    edits.sort(key=attrgetter("start"))  # in "the heroine and her hero" the two nouns are edited before the pronoun
+    edits.sort()  # in "the heroine and her hero" the two nouns are edited before the pronoun
     if kept_names:
         edits = _without(
             reference.pronouns_of_kept_names(view, edits, kept_names), "refers to a kept name", edits, kept

@@ -230,7 +230,7 @@ def _action(before: str, verb: str, after: list[str]) -> Reading:
     if before in _WORDS.catching and after[0][-3:] == "ing" and len(after[0]) > 5:
         return True, "participle"
     free_after = _FREE_AFTER if before in _WORDS.showing else _WORDS.free_after
-    if before in _WORDS.showing | _WORDS.enjoying and after[0][-3:] == "ing" and after[1] in free_after:
+    if (before in _WORDS.showing or before in _WORDS.enjoying) and after[0][-3:] == "ing" and after[1] in free_after:
         return True, "participle"
     free = after[1] in _FREE_AFTER or (verb in _LETTING and after[1] in _WORDS.joins)
     if (verb == "watch" or before in _WORDS.enjoying) and after[0] in _WORDS.shown:

@@ -54,6 +54,7 @@ _NEWSMAKERS = word_set("man woman boy girl mother father mom dad guy grandmother
 _TEAMS = word_set("cowboys cowgirls horsemen patriots")
 _FIRM_BEFORE = re.compile(r"\b([A-Z]\w+)(?: &(?:amp;)?| [Aa]nd|,? &) \Z")
 _OWNERS = word_set("my your ur our")
+_FAMILY_OR_FIRM = _WORDS.family_names | _WORDS.firm
 _OF_THE = re.compile(r" of the [A-Z]\w")
 _NAME_TAIL = re.compile(r"['’]?s?[ ](?:of|in|for|and|with|&)[ ](?:the[ ]|a[ ])?[A-Z]\w")
 SEXES = word_set("male female males females")  # a capital makes no name of them: Male and Female officers
@@ -90,7 +91,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     token = previous_token(text, start)
     if token.endswith("-") and plain(token)[:1].isupper() and plain(token).rstrip("-").isalpha():
         prefix = plain(token).rstrip("-").lower()  # Mother-Daughter, All-Male
-        related = prefix in _WORDS.kin_before | _WORDS.family_names or term.word in SEXES
+        related = prefix in _WORDS.kin_before or prefix in _WORDS.family_names or term.word in SEXES
         return None if related or _compound_of_headline(text, start, term, prefix) else "name"
     if token.lower().endswith("-old "):
         return None  # a 9-year-old Boy
@@ -98,7 +99,7 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
     capital_next = following[:1].isupper() and following not in _WORDS.not_a_name and following not in _WORDS.numbering
     capital_next = capital_next and not (following.isupper() and len(following) > 1 and not following.isalpha())
     if text[end : end + 1] == "-" and capital_next:
-        related = term.word in SEXES or following.lower() in _WORDS.family_names | _WORDS.firm
+        related = term.word in SEXES or following.lower() in _FAMILY_OR_FIRM
         return None if related or _compound_of_headline(text, start, term, "") else "name"
     in_the_news = capital_next and term.word in _NEWSMAKERS and starts_sentence(token)
     if in_the_news and (capitals.is_verb(following.lower()) or _DOES_TO.match(text, end)):
@@ -128,10 +129,12 @@ def part_of_name(text: str, start: int, end: int, term: Term) -> str | None:
         if partner and partner.group(1).lower().removesuffix("s") not in _WORDS.family_names:  # not Mom and Sister
             return "name"
     reason = _beside_capitals(text, start, end, term, token, capital_next)
-    named = capital_next or previous_token(text, start - len(token)) == "the "  # the White Ladies
-    is_title = term.tier == "titles" and (named or term.word not in ("lady", "ladies"))
-    if reason is None or is_title or term.word in _TEAMS:
+    if reason is None or term.word in _TEAMS:
         return reason
+    if term.tier == "titles" and (
+        capital_next or term.word not in ("lady", "ladies") or previous_token(text, start - len(token)) == "the "
+    ):
+        return reason  # the White Ladies
     if plain(token).lower() in given_names():
         return reason  # George Foreman
     # in these places capitals say nothing

@@ -42,8 +42,9 @@ class HashedModel:
     def probability(self, before: list[str], after: list[str]) -> float:
         """Probability of the first reading (her: object; his: absolute) from three words on either side."""
         weights, mask = self.weights, len(self.weights) - 1
-        hashed = hashes(before, after)
-        total = sum([weights[number & mask] for number in hashed]) - ZERO * len(hashed)
+        total = 0
+        for number in hashes(before, after):
+            total += weights[number & mask] - ZERO
         score = self.bias + self.scale * total
         return 1 / (1 + exp(-score)) if score > -500 else 0.0
 

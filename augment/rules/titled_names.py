@@ -15,7 +15,7 @@ from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("names")
 GIVEN_NAMES = word_set("earl duke duchess")  # in small letters too
-_NOBLE = word_set("earl count countess viscount viscountess marquess marquis marchioness lord lady")
+_NOBLE = _WORDS.ranks | word_set("earl count countess viscount viscountess marquess marquis marchioness lord lady")
 _CLASS_OR_STREET = re.compile(
     r"(?: [A-Z][\w.]*){1,6}[ -]class\b| (?:St|Ave|Rd|Blvd)\b(?!\.? (?!(?:[NSEW]|North|South|East|West)\b)[A-Z])"
 )
@@ -38,7 +38,7 @@ _WINS_OR_LOSES = re.compile(
     r" (?:Outlast|Beat|Top|Rout|Edge|Win|Lose|Fall|Hold|Survive|Upset|Advance|Down|Defeat|Stun|Oust|Crushe"
     r"|Rallie|Roll)s\b"
 )
-_JOINING = frozenset({"and", "or"})
+_DETERMINED_OR_JOINED = _WORDS.determiners | {"and", "or"}
 _TEAMS = word_set("kings queens dukes duchesses")
 _PLACES = word_set("king queen prince")
 # A Lady Grey tea, a King Charles spaniel; not "a King Charles who".
@@ -46,6 +46,7 @@ _NAMED_THING = re.compile(
     r"(?: [A-Z]\w+){1,2} (?!(?:who|and|or|of|is|was|had|has|in|to|the|with|from|that)\b)[a-z]{3,}(?<!ed)(?<!s)\b"
 )
 _BRANDED = word_set("lord lady king queen prince princess duke duchess")
+_IMPERSONAL = _WORDS.function_words | _WORDS.royal_things
 _SHIPS = frozenset({"HMS", "HMAS", "HMCS", "USS", "SS", "RMS", "Port-au"})
 _IN_NAMES = word_set("of the and for")
 _OWNER_ENDS = ("'s", "’s")
@@ -135,7 +136,7 @@ def part_of_titled_name(
     if before.lower() in _WORDS.stage_before and before != "Pop":
         return "surname"
     following = next_word(text, end)
-    named = capital_next and following.lower() not in _WORDS.function_words | _WORDS.royal_things  # not The Queen Is
+    named = capital_next and following.lower() not in _IMPERSONAL  # not The Queen Is
     named = named and not _REGNAL.match(text, end) and _owner(following) not in _WORDS.royals
     if named and term.word in _PLACES and _PLACE_OR_SHIP.search(text, start - 12 if start > 12 else 0, start):
         return "name"
@@ -172,8 +173,8 @@ def part_of_titled_name(
 def _royal_in_the_news(text: str, start: int, end: int, term: Term) -> bool:
     """Whether a title without a determiner is that of a royal person in a line of news: Queen makes surprise visit."""
     first = text.rfind("\n", 0, start) + 1
-    last = end + len(text[end:].partition("\n")[0])
-    if last - first > _LONGEST_LINE or text[:last].rstrip().endswith(".") or _MUSIC.search(text, first, last):
+    last = end + len(text[end : end + _LONGEST_LINE].partition("\n")[0])
+    if last - first > _LONGEST_LINE or text[first:last].rstrip().endswith(".") or _MUSIC.search(text, first, last):
         return False
     if _ROYAL.search(text, first, start) or _ROYAL.search(text, end, last):
         return True
@@ -185,7 +186,7 @@ def _royal_in_the_news(text: str, start: int, end: int, term: Term) -> bool:
 def lower_given_name(text: str, start: int, end: int) -> str | None:
     """Reason to leave a title in small letters alone: without an article it is a given name (me and earl)."""
     near = words_before(text, start)
-    others = {word.removesuffix("s") for word in (*near, *words_after(text, end))} & (_WORDS.ranks | _NOBLE)
+    others = {word.removesuffix("s") for word in (*near, *words_after(text, end))} & _NOBLE
     if others or near[0] in _WORDS.rank_before or text.startswith((" of ", "-"), end):
         return None
     return None if {word.removesuffix("'s") for word in near} & _WORDS.determiners else "given name"
@@ -195,7 +196,7 @@ def is_of_people(word: str) -> bool:
     """Whether the word before a rank tells of which people or country it is: the Polish King, Spain's King."""
     if word.endswith(_OWNER_ENDS) or word.lower() in _WORDS.peoples:
         return True
-    return word.endswith(_PEOPLE_ENDINGS) and word.lower() not in given_names() | _WORDS.no_people
+    return word.endswith(_PEOPLE_ENDINGS) and word.lower() not in given_names() and word.lower() not in _WORDS.no_people
 
 
 def _contracted(word: str) -> str:
@@ -266,7 +267,7 @@ def _many_ranks(
         return "name"
     if before.lower() == "the" and term.word in ("kings", "queens") and not _OF_PEOPLE.match(text, end):
         return "name"
-    alone = before.lower() not in _WORDS.determiners | _JOINING and not _OF_OR_AND.match(text, end)
+    alone = before.lower() not in _DETERMINED_OR_JOINED and not _OF_OR_AND.match(text, end)
     if term.word in _TEAMS and alone and capitals.headline(text, start):
         return "name"  # Heat Rested for Kings Again
     return "name" if before.lower() in _WORDS.place_before and {term.word, term.target} == {"kings", "queens"} else None
@@ -286,9 +287,8 @@ def _is_place(text: str, start: int, end: int, before: str) -> bool:
     neighbours = [match.group(1) for match in (listed, after) if match]
     ranks = [name for name in neighbours if name and name.lower() in _WORDS.ranks | _WORDS.many_ranks]
     located = after is not None and after.group(1) is None  # the Queens Borough President
-    return (
-        located or before in ("a", "A") or (bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners)
-    )
+    in_list = bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners
+    return located or before in ("a", "A") or in_list
 
 
 def run_ends_in_institution(text: str, end: int) -> bool:

@@ -176,7 +176,7 @@ def mankind(text: str, start: int, end: int) -> str | None:
 def _in_the_news(text: str, start: int, end: int, after: list[str]) -> bool:
     """Whether the sentence is a line of news, without a full stop: Man wants his money back after a bad date."""
     last = sentence_span(text, start)[1]
-    if text[:last].rstrip("\"”’' ")[-1:] in (".", "!", "?"):
+    if text[start:last].rstrip("\"”’' ")[-1:] in (".", "!", "?"):
         return False
     copula = after[0] in ("is", "was") and (after[1] in _WORDS.articles or after[1] in _WORDS.of_everybody)
     return not copula and _WORDS.for_ever.isdisjoint(after[1:]) and text.count(" ", end, last) > _SAYING
