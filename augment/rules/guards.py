@@ -207,18 +207,18 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     return None
 
 
-def verb(text: str, start: int, end: int, term: Term) -> str | None:
+def verb(text: str, start: int, end: int) -> str | None:
     """Reason to leave man, mother, father, groom, husband or queen alone: it is a verb here."""
     if not _VERB_OBJECT.match(text, end):
         return None
-    before = previous_token(text, start)
+    word, before = text[start:end].lower(), previous_token(text, start)
     token = plain(before).lower()
     if token in _BEFORE_VERB:
         return "verb"
-    if term.word in ("wife", "husband") and _MARRIED.match(text, end):
+    if word in ("wife", "husband") and _MARRIED.match(text, end):
         return "verb" if starts_sentence(before) or before.endswith(", ") else None
     if (
-        term.word in ("man", "woman")
+        word in ("man", "woman")
         and _VERB_OBJECT_STRONG.match(text, end)
         and (
             starts_sentence(before)
@@ -226,14 +226,14 @@ def verb(text: str, start: int, end: int, term: Term) -> str | None:
         )
     ):
         return "verb"
-    if term.word in ("man", "woman") and token.endswith("s") and _VERB_OBJECT_STRONG.match(text, end):
+    if word in ("man", "woman") and token.endswith("s") and _VERB_OBJECT_STRONG.match(text, end):
         return (
             None if token in ("this", "his", "as", "is", "was", "'s", "its") or token.endswith(("'s", "ss")) else "verb"
         )
     return None
 
 
-def game_piece(text: str, start: int) -> str | None:
+def game_piece(text: str, start: int, end: int) -> str | None:
     """Reason to leave king or queen alone: the sentence speaks of chess or cards."""
     first, last = sentence_span(text, start)
     coloured = _BLACK_QUEEN.search(text, first, last) and _MOVES.search(text, first, last)

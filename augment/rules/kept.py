@@ -1,6 +1,7 @@
 """Decide whether a recognised word is left alone, and why: ask the rules about names, the guards, and the topics."""
 
 import re
+from collections.abc import Callable
 
 from augment.rules import capitals, guards, names, titled_names, topics, vocatives
 from augment.rules.context import QUOTES, next_word
@@ -9,6 +10,7 @@ from augment.rules.tables import word_set
 
 _SINGULAR = word_set("man boy girl woman")
 _SPECIES = word_set("man woman")
+_GENDERS = word_set("masculine feminine")
 _BEFORE_GLOSS = frozenset("( \"'“‘")
 _ALWAYS_TITLES = word_set("mr mrs ms miss")
 _STOPS = frozenset("." + quote for quote in QUOTES)
@@ -55,21 +57,29 @@ def kept_reason(text: str, start: int, end: int, candidate: Candidate) -> str | 
     if text[start].isupper() and term.word.islower():
         reason = names.part_of_name(text, start, end, term)
     reason = reason or guards.idiom(text, start, end, term)
-    if reason is None and term.word in guards.VERBS:
-        reason = guards.verb(text, start, end, term)
-    if reason is None and term.word in guards.PIECES:
-        reason = guards.game_piece(text, start)
-    if reason is None and term.word in vocatives.EXCLAIMED:
-        reason = vocatives.interjection(text, start, end)
-    if reason is None and term.word in _SPECIES and not (text[start].isupper() and capitals.headline(text, start)):
-        reason = topics.mankind(text, start, end)
-    if reason is None and term.word in ("masculine", "feminine"):
-        reason = topics.grammatical(text, start, end)
-    if reason is None and term.word in names.SEXES:
-        reason = topics.animal(text, start, end)
+    for rule in _RULES.get(term.word, ()):
+        reason = reason or rule(text, start, end)
     if reason is None and text[start - 1 : start] in _BEFORE_GLOSS:
         reason = topics.gloss(text, start, end)
     return reason
+
+
+def _mankind(text: str, start: int, end: int) -> str | None:
+    return None if text[start].isupper() and capitals.headline(text, start) else topics.mankind(text, start, end)
+
+
+# The rules about particular words, in the order in which they are asked.
+_RULES: dict[str, list[Callable[[str, int, int], str | None]]] = {}
+for _words, _rule in (
+    (guards.VERBS, guards.verb),
+    (guards.PIECES, guards.game_piece),
+    (vocatives.EXCLAIMED, vocatives.interjection),
+    (_SPECIES, _mankind),
+    (_GENDERS, topics.grammatical),
+    (names.SEXES, topics.animal),
+):
+    for _word in _words:
+        _RULES.setdefault(_word, []).append(_rule)
 
 
 def pronouns_follow(text: str, start: int, end: int, candidate: Candidate, reason: str) -> bool:

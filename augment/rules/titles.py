@@ -226,10 +226,8 @@ def lady(text: str, start: int, end: int) -> Decision:
         return None
     if text[start].isupper() and (_NAME_AFTER.match(text, end) or _AND_LADY.match(text, end)):
         # Which Brave Lady Are You
-        described = (
-            before in _NAMES.describing or before in _WORDS.ladies or next_word(text, end).lower() in _WORDS.no_names
-        )
-        if not (described and headline(text, start)):
+        described = before in _NAMES.describing or before in _WORDS.ladies
+        if not ((described or next_word(text, end).lower() in _WORDS.no_names) and headline(text, start)):
             return "lord", end, "title: before a name"
     if (
         before in ("my", "milord")
