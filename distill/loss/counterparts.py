@@ -1,11 +1,13 @@
 """The parts of the loss that lie between gendered terms and their counterparts: he against she.
 
-All three functions take log-probabilities and return one value in nats per prediction. `counterpart_divergence` and
-`counterpart_cross_entropy` also return their gradient at the gendered ids, which fused.py needs.
+All functions return one value in nats per prediction, and take log-probabilities unless they say logits.
+`counterpart_divergence` and `counterpart_cross_entropy` also return their gradient at the gendered ids, which fused.py
+needs.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from distill.loss.divergences import kl
@@ -22,6 +24,15 @@ def inconsistency(logprobs: Tensor, classes: GenderClasses) -> Tensor:
     classifier; a language model's logits are known only up to a shift between texts, so this compares distributions.
     """
     return kl(logprobs, carry(logprobs.flip(0), logprobs, classes))
+
+
+def inconsistency_with_gradient(logits: Tensor, classes: GenderClasses) -> tuple[Tensor, Tensor]:
+    """The inconsistency [...] of the views' logits [2, ..., V] or [1, ..., V], and its gradient (by autograd)."""
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        values = inconsistency(leaf.log_softmax(-1), classes)
+        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+    return values.detach(), gradient
 
 
 def counterpart_divergence(target: Tensor, student: Tensor, classes: GenderClasses) -> tuple[Tensor, Tensor]:

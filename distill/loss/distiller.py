@@ -59,7 +59,8 @@ class Distiller(nn.Module):
         input_ids = torch.cat([batch.input_ids, batch.cf_input_ids][:num_views])
         hidden = _last_hidden(self.student, input_ids).flatten(0, 1)
         labels = input_ids.roll(-1, dims=1).flatten()
-        objective = self.objective if self.training else IN_EVALUATION
+        num_ids = self.objective.num_ids
+        objective = self.objective if self.training else IN_EVALUATION._replace(num_ids=num_ids)
         result = pair_loss(_lazy_logits(self.student, hidden), teacher_logits, labels, positions, objective, scale)
         if teacher_logits is None or objective.loss.hidden_weight == 0:
             return result

@@ -16,12 +16,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distill.loss.counterparts import counterpart_cross_entropy, counterpart_divergence, inconsistency
+from distill.loss.counterparts import (
+    counterpart_cross_entropy,
+    counterpart_divergence,
+    inconsistency_with_gradient,
+)
 from distill.loss.divergences import cross_entropy, cross_entropy_gradient, divergence, entropy
 from distill.loss.gender_classes import GenderClasses
 from distill.loss.logits import NO_CAPS, ChunkedLogits, LazyLogits, SoftCaps, soft_cap_
 from distill.loss.positions import Group, Positions
-from distill.loss.targets import USES_COUNTERFACTUAL, make_target
+from distill.loss.targets import USES_COUNTERFACTUAL, log_softmax_without_padding, make_target
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.logit_transform import LogitTransform
 from distill.settings import replace
@@ -31,12 +35,14 @@ CACHED_VALUES = 2**18  # logits that a CPU works on at a time
 
 class Objective(NamedTuple):
     """What is minimised, apart from the models: weights and divergence, the teacher's perturbation, and the gender
-    classes (None if nothing needs them). is_compiled: whether compiled kernels compute it between the matrix products.
+    classes (None if nothing needs them). num_ids: how many ids are no padding, None if all are. is_compiled: whether
+    compiled kernels compute it between the matrix products.
     """
 
     loss: LossConfig
     perturbation: PerturbConfig
     classes: GenderClasses | None = None
+    num_ids: int | None = None
     is_compiled: bool = False
 
     @property
@@ -226,14 +232,15 @@ def terms_and_gradient(
     gradients: list[tuple[Tensor, float]] = []
     class_gradients: list[tuple[Tensor, float]] = []  # [S, N, G], at the ids of the gender classes
     if loss.pairing_weight > 0 and group.student_reads_partner:
-        pairing, pairing_gradient = _pairing(logits, objective)
+        assert objective.classes is not None
+        pairing, pairing_gradient = inconsistency_with_gradient(logits, objective.classes)
         gradients.append((pairing_gradient, loss.pairing_weight))
     if teacher_logits is not None:
         if caps.teacher is not None:
             LogitTransform(cap=caps.teacher).apply_(teacher_logits)
         if loss.temperature != 1:  # a pass over all of it
             teacher_logits.div_(loss.temperature)
-        logprobs = teacher_logits.log_softmax(-1)
+        logprobs = log_softmax_without_padding(teacher_logits, objective.num_ids)
         own = logprobs[: len(logits)]
         partner = logprobs.flip(0) if len(own) == 2 else logprobs[-1:]
         target = make_target(own, partner if group.has_partner else None, objective.perturbation, objective.classes)
@@ -274,16 +281,6 @@ def compiled_terms_and_gradient() -> Callable[..., tuple[LossTerms, Tensor]]:
     """
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 20)
     return torch.compile(terms_and_gradient, dynamic=True, fullgraph=True)
-
-
-def _pairing(logits: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
-    """The inconsistency [S, N] of logits [S, N, V] with their partners, and its gradient (by autograd)."""
-    assert objective.classes is not None
-    with torch.enable_grad():
-        leaf = logits.detach().requires_grad_()
-        values = inconsistency(leaf.log_softmax(-1), objective.classes)
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
-    return values.detach(), gradient
 
 
 def _weighted_sum(gradients: Sequence[tuple[Tensor, float]], like: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch.nn.functional import logsigmoid
 from distill.loss.gender_classes import GenderClasses
 from distill.loss_config import PerturbConfig
 
+PADDING_LOGPROB = -30.0  # nats
 USES_COUNTERFACTUAL = frozenset({"max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"})
 
 
@@ -50,6 +51,20 @@ def make_target(
         own_share, target_share = math.log1p(-perturbation.strength), math.log(perturbation.strength)
         target = torch.logaddexp(logprobs + own_share, target + target_share)
     return target
+
+
+def log_softmax_without_padding(logits: Tensor, num_ids: int | None) -> Tensor:
+    """The teacher's log-probabilities [..., V] from its logits. Ids from `num_ids` on are padding; None: no id is.
+
+    Padding gets a probability of 1e-13: in float32 that changes no sum, and every divergence stays finite. The logits
+    of padding are overwritten.
+    """
+    if num_ids is None:
+        return logits.log_softmax(-1)
+    logits[..., num_ids:] = -torch.inf
+    logprobs = logits.log_softmax(-1)
+    logprobs[..., num_ids:] = PADDING_LOGPROB
+    return logprobs
 
 
 def uses_classes(perturbation: PerturbConfig) -> bool:

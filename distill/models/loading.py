@@ -128,7 +128,12 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast,
 def id_limit(tokenizer: PreTrainedTokenizerFast, *models: PreTrainedModel) -> int | None:
     """How many ids all models know, if the tokenizer has more; otherwise None."""
     known = min(num_known_ids(model) for model in models)
-    return known if max(tokenizer.get_vocab().values()) >= known else None
+    return known if num_token_ids(tokenizer) > known else None
+
+
+def num_token_ids(tokenizer: PreTrainedTokenizerFast) -> int:
+    """One more than the tokenizer's largest id; there may be gaps between the ids."""
+    return max(tokenizer.get_vocab().values()) + 1
 
 
 def _snapshot(path: str, gguf_file: str | None) -> Path | None:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distill.config import RunConfig
 from distill.models.files import VOCABULARIES
 from distill.models.identity import model_fingerprint
-from distill.models.loading import check_vocabulary, id_limit, load_teacher, load_tokenizer
+from distill.models.loading import check_vocabulary, id_limit, load_teacher, load_tokenizer, num_token_ids
 from distill.models.logit_transform import check_head
 from distill.models.probe import probing
 from distill.models.sizes import num_known_ids, num_positions, num_predicted_ids, state_width
@@ -33,6 +33,12 @@ class RunModels(NamedTuple):
     def num_ids(self) -> int | None:
         """How many ids all models know, if the tokenizer has more; otherwise None."""
         return id_limit(self.tokenizer, *(model for model in (self.teacher, self.student) if model is not None))
+
+    @property
+    def num_tokens(self) -> int | None:
+        """How many ids the tokenizer has, if the student has more; otherwise None. The others are padding."""
+        num_tokens = num_token_ids(self.tokenizer)
+        return num_tokens if num_predicted_ids(self.student) > num_tokens else None
 
 
 def load_run_models(config: RunConfig) -> RunModels:

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from augment.files.lfs import check_is_no_pointer
 from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_reload
-from distill.models.loading import load_causal_lm, set_dropout
+from distill.models.loading import load_causal_lm, num_token_ids, set_dropout
 from distill.models.logit_transform import check_head
 from distill.models.probe import in_one_line, last_states, max_change, probe_ids
 from distill.models.reached_weights import freeze_unreached
@@ -94,7 +94,7 @@ def _random_student(
         settings = read_settings(source)
     if "model_type" not in settings:
         raise ValueError("student.config has no model_type; name the architecture, e.g. model_type: gpt2")
-    settings.setdefault("vocab_size", max(tokenizer.get_vocab().values()) + 1)  # there may be gaps between the ids
+    settings.setdefault("vocab_size", num_token_ids(tokenizer))
     for token in ("bos", "eos"):  # not pad: the embedding of a pad token stays 0, and often EOS is the pad token
         settings[f"{token}_token_id"] = getattr(tokenizer, f"{token}_token_id")
     try:

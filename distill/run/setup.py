@@ -39,7 +39,7 @@ class Setup(NamedTuple):
     @property
     def objective(self) -> Objective:
         """What the run minimises."""
-        return Objective(self.config.loss, self.config.perturb, self.classes)
+        return Objective(self.config.loss, self.config.perturb, self.classes, self.models.num_tokens)
 
     def block_indices(self, step: int) -> Iterator[list[int]]:
         """The block numbers of this process's micro-batches, from the optimizer step after `step` on."""

@@ -2,10 +2,12 @@
 
 import copy
 import json
+import math
 
 import pytest
 import torch
 import torch.nn.functional as F
+from reference_loss import reference_divergence
 
 from augment.lexicon import load_lexicon
 from distill import train
@@ -22,7 +24,7 @@ from distill.loss.positions import find_positions
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.loading import check_vocabulary, id_limit, load_causal_lm
 from distill.models.logit_transform import logit_transform
-from distill.models.run_models import load_run_models, match_vocabularies
+from distill.models.run_models import RunModels, load_run_models, match_vocabularies
 from distill.settings import load_config
 
 TEXTS = ["The woman lent him her umbrella.", "It rained."]
@@ -52,22 +54,26 @@ def save(tokenizer, tiny_model, tmp_path):
 # -- rows that are padding ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("teacher_rows", [0, 5, 64])
-@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_the_loss_compares_the_ids_that_both_models_have(teacher_rows, architecture, tokenizer, tiny_model):
-    """Against plain logits, cut by hand: in both directions the student has 5 rows more than there are tokens."""
+@pytest.mark.parametrize(
+    ("teacher_rows", "student_rows", "divergence"),
+    [(0, 5, "forward_kl"), (64, 64, "reverse_kl"), (64, 40, "forward_kl"), (40, 64, "jsd"), (64, 0, "forward_kl")],
+)
+def test_the_loss_is_that_of_sliced_logits(teacher_rows, student_rows, divergence, tokenizer, tiny_model):
+    """The numbers are rows beyond the tokenizer. Against plain logits, the teacher's cut to the tokenizer by hand."""
     teacher = tiny_model("gpt2", seed=1, vocab_size=len(tokenizer) + teacher_rows).requires_grad_(False)
-    student = tiny_model(architecture, vocab_size=len(tokenizer) + 5)
+    student = tiny_model("gemma2" if student_rows == 40 else "gpt2", vocab_size=len(tokenizer) + student_rows)
     before = student(torch.tensor([[3, 4, 5]])).logits.detach()
     match_vocabularies(teacher, student)
-    num_ids = len(tokenizer) + min(5, teacher_rows)
-    assert student.get_output_embeddings().weight.shape[0] == num_ids == student.config.vocab_size
-    torch.testing.assert_close(student(torch.tensor([[3, 4, 5]])).logits, before[..., :num_ids])
+    num_rows = len(tokenizer) + min(student_rows, teacher_rows)
+    assert student.get_output_embeddings().weight.shape[0] == num_rows == student.config.vocab_size
+    torch.testing.assert_close(student(torch.tensor([[3, 4, 5]])).logits, before[..., :num_rows])
 
     examples = [document.example for document in pair_texts(TEXTS, tokenizer, load_lexicon())]
     batch = collate(examples, seq_len=24)
-    loss = LossConfig(kd_weight=0.6, ce_weight=0.4, temperature=1.5)
-    distiller = Distiller(student, Objective(loss, PerturbConfig(operation="none")), teacher)
+    loss = LossConfig(kd_weight=0.6, ce_weight=0.4, temperature=1.5, divergence=divergence)
+    num_tokens = RunModels(tokenizer, teacher, student).num_tokens
+    assert num_tokens == (len(tokenizer) if num_rows > len(tokenizer) else None)
+    distiller = Distiller(student, Objective(loss, PerturbConfig(operation="none"), None, num_tokens), teacher)
     student.eval()  # without dropout, while the distiller itself trains
     positions = find_positions(batch, both=False, paired=False)
     value = distiller(batch, positions, torch.tensor(1.0)).loss
@@ -75,11 +81,12 @@ def test_the_loss_compares_the_ids_that_both_models_have(teacher_rows, architect
     expected = 0.0
     for example in examples:
         ids = torch.from_numpy(example.input_ids)[None]
-        theirs, mine = teacher(ids).logits[0, :-1, :num_ids], student(ids).logits[0, :-1]
-        target = (theirs / 1.5).log_softmax(-1)
-        divergence = F.kl_div((mine / 1.5).log_softmax(-1), target, reduction="sum", log_target=True)
-        expected += 0.6 * 1.5**2 * divergence + 0.4 * F.cross_entropy(mine, ids[0, 1:], reduction="sum")
-    torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
+        theirs, mine = teacher(ids).logits[0, :-1, : len(tokenizer)], student(ids).logits[0, :-1]
+        target, probs = ((logits.double() / 1.5).softmax(-1) for logits in (theirs, mine))
+        target = F.pad(target, (0, num_rows - len(tokenizer)), value=math.exp(-30))
+        kd = sum(reference_divergence(*row, loss) for row in zip(target, probs, strict=True))
+        expected += 0.6 * 1.5**2 * kd + 0.4 * F.cross_entropy(mine.double(), ids[0, 1:], reduction="sum")
+    torch.testing.assert_close(value.double(), expected, rtol=1e-4, atol=1e-4)
     for gradient, other in zip(gradients, torch.autograd.grad(expected, list(student.parameters())), strict=True):
         torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()) + 1e-7)
 
