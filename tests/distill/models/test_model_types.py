@@ -33,6 +33,7 @@ from distill.loss.positions import find_positions
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.document_mask import mask_documents
 from distill.models.loading import load_causal_lm
+from distill.models.logit_transform import logit_transform
 from distill.models.sizes import num_positions
 
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
@@ -155,7 +156,7 @@ def compare_masks(model, folder):
         one_line(error)
         return
     states = masked.base_model(input_ids=IDS, use_cache=False).last_hidden_state  # as in training
-    together = masked.get_output_embeddings()(states)[0]
+    together = logit_transform(masked).apply_(masked.get_output_embeddings()(states)[0])
     for document in DOCUMENTS:
         torch.testing.assert_close(together[document], model(IDS[:, document]).logits[0], rtol=1e-3, atol=1e-3)
 

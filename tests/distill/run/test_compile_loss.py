@@ -69,9 +69,9 @@ def test_only_the_kinds_of_predictions_of_the_run_are_compiled(operation, both, 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
 @pytest.mark.filterwarnings("ignore")  # torch's compiler uses what torch has deprecated
-@pytest.mark.parametrize("transform", [LogitTransform(), LogitTransform(0.7, 2.5)])
-def test_compiled_kernels_give_the_same_loss_and_gradient(transform):
-    chosen, results = objective("equivariant_geometric", counterpart_weight=3.0), []
+@pytest.mark.parametrize(("transform", "num_ids"), [(LogitTransform(), None), (LogitTransform(0.7, 2.5), 20)])
+def test_compiled_kernels_give_the_same_loss_and_gradient(transform, num_ids):
+    chosen, results = objective("equivariant_geometric", counterpart_weight=3.0)._replace(num_ids=num_ids), []
     for is_compiled in (False, True):
         student, teacher, labels, is_gendered = inputs(torch.float32, transforms=(transform, transform))
         where = positions(GROUPS, is_gendered)
