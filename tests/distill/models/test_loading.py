@@ -10,8 +10,8 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    CohereConfig,
-    CohereForCausalLM,
+    BertConfig,
+    BertLMHeadModel,
     GPT2TokenizerFast,
 )
 
@@ -23,6 +23,7 @@ from distill.models.loading import (
     load_teacher,
     load_tokenizer,
 )
+from distill.models.logit_transform import LogitTransform
 from distill.models.run_models import check_same_width, load_run_models
 from distill.settings import validate
 
@@ -201,13 +202,13 @@ def test_damaged_weights_are_refused_with_one_message(folder):
         load_causal_lm(str(folder))
 
 
-def test_models_that_transform_their_logits_are_refused(tmp_path, tiny_model):
-    settings = {"hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-    torch.manual_seed(0)
-    model = CohereForCausalLM(CohereConfig(vocab_size=300, initializer_range=0.3, **settings))
-    model.save_pretrained(tmp_path / "scaled")
-    with pytest.raises(ValueError, match="CohereForCausalLM transforms its logits after the output embeddings"):
-        load_causal_lm(str(tmp_path / "scaled"))
+def test_a_model_is_loaded_with_its_scale_and_refused_with_a_layer_before_its_output_layer(tmp_path, tiny_model):
+    tiny_model("cohere", logit_scale=0.25).save_pretrained(tmp_path / "scaled")
+    assert load_causal_lm(str(tmp_path / "scaled")).logit_transform == LogitTransform(0.25)
+    sizes = {"hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertLMHeadModel(BertConfig(vocab_size=300, is_decoder=True, **sizes)).save_pretrained(tmp_path / "deeper")
+    with pytest.raises(ValueError, match="BertLMHeadModel does more between its last hidden states and its logits"):
+        load_causal_lm(str(tmp_path / "deeper"))
 
 
 def test_the_fingerprint_follows_the_weights(folder, tiny_model):
