@@ -54,7 +54,7 @@ _STOP_BEFORE = re.compile(r"^[\"'“‘(]*[A-Za-z][a-z'’]+\.\Z")
 _AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
 # Not the call of a function: an age, a name, or words.
-_BRACKET_OF_PROSE = re.compile(r"[(\[](?:\d\d[)\]]|[A-Z][a-z]+[)\]]|[\"'“‘]?[\w'’/-]+ [\w'’])")
+_BRACKET_OF_PROSE = re.compile(r"[(\[](?:\d\d[)\]]|[A-Z][A-Za-z]+[)\]]|[\"'“‘]?[\w'’/-]+ [\w'’])")
 _FOLLOWING = re.compile(r"[^\w.,;:!?]+(\w+)")  # no phrase goes on behind these marks
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE

@@ -43,6 +43,7 @@ _GRAMMAR_OF_SENTENCE = re.compile(
 _GRAMMAR = re.compile(
     r"\b(?:pro)?nouns?\b|\bgrammatical|\bdeclension|\bsuffix|\bneuter\b|\barticles?\b|\b(?:plural|singular)\b"
     r"|\b(?:adjectives?|(?:ad)?verbs?|participles?|vowels?|syllables?|(?:the|these|\w+(?:an|ish|ese|ch)) words?)\b"
+    r"|\w[\"”] (?:is |was )?(?:masculine|feminine)\b"
     rf"|\bin (?:{'|'.join(sorted(_WORDS.languages))})(?=[.,;:)]| (?:and|but|or)\b)",
     re.IGNORECASE,
 )
@@ -218,10 +219,10 @@ def mentioned(text: str, start: int, end: int) -> bool:
 
     A quoted pronoun near another quoted word is, and so is the first or last word of a phrase: the term "lady doctor".
     """
-    if text[end + 1 : end + 2].isalpha():
-        return False  # says 'he's recovering'
     if text[start - 1] not in QUOTES or text[end : end + 1] not in QUOTES:
         return _PHRASE_BEFORE.search(text, start - 40 if start > 40 else 0, start) is not None
+    if text[end + 1 : end + 2].isalpha():
+        return False  # says 'he's recovering'
     if _MENTION_BEFORE.search(text, start - 30 if start > 30 else 0, start) or _MENTION_AFTER.match(text, end):
         return True
     near = text[start - 40 if start > 40 else 0 : start - 1] + text[end + 1 : end + 40]

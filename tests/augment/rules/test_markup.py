@@ -36,6 +36,7 @@ GLUED = [
     ("Lord&Lady Grey met her+him, x=man", "Lady&Lord Grey met him+her, x=man"),
     ("LADIES&GENTLEMEN PLEASE SIT", "GENTLEMEN&LADIES PLEASE SIT"),
     ("my uncle:he paints, and his aunt's+uncle's flat", "my aunt:she paints, and her uncle's+aunt's flat"),
+    ("my aunt(RIP) liked f(he) and his uncle(NYC)", "my uncle(RIP) liked f(she) and her aunt(NYC)"),
     ("The heiress[Ruth] and her uncle[on the left] ate.", "The heir[Ruth] and his aunt[on the left] ate."),
     ("There were women:7 and men:5.5% here, and man[i] too", "There were men:7 and women:5.5% here, and man[i] too"),
     ("I said “yes”&she left his mom’s&dad’s flat", "I said “yes”&he left her dad’s&mom’s flat"),

@@ -31,6 +31,8 @@ from augment import swap
         "Males and females feed the chicks.",
         'The term "career woman" is dated, and so is the phrase "real men".',
         'The oldest word is "mother", the missing one "her".',
+        'Avoid "she" here. We call "manpower" masculine, and "queue" feminine.',
+        'The term "male nurse" and the phrase "lady friend" are odd.',
         'A label "mother" is on the box. Search for "queen".',
         '"Madam" derives from "ma dame".',
         "My bird is a female.",

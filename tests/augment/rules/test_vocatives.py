@@ -16,6 +16,8 @@ from augment import swap
         "u guys are early",
         "y'all guys won",
         "thanks , man .",
+        "thanks a bunch man",
+        "Much love man!",
         "well , boy , here we are",
         "Why thank you , guys . : D",
         "how are you , my man ?",
