@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictStr, model_validator
 
 from distill.loss_config import LossConfig, PerturbConfig
-from distill.settings import Count, LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
+from distill.model_config import StudentConfig, TeacherConfig
+from distill.settings import LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
 
 
 @section
@@ -70,53 +71,6 @@ class AugmentConfig:
     fraction: Proportion = 0.5
     tiers: tuple[StrictStr, ...] | None = None
     lexicon: LocalPath | None = None
-
-
-@section
-class TeacherConfig:
-    """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it.
-
-    targets: with `online` the teacher reads every batch. With `cached` it reads the training blocks once, and its last
-    hidden states are kept (in `dtype`, in data.cache_dir) for this run and all others that need the same.
-    shard: shard its layers over all processes, for a teacher that is too large for a single GPU.
-    """
-
-    path: LocalPath
-    gguf_file: StrictStr | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    targets: Literal["online", "cached"] = "online"
-    shard: bool = False
-
-    @model_validator(mode="after")
-    def _processes_read_together(self) -> TeacherConfig:
-        if self.shard and self.targets == "cached":
-            raise ValueError("shard needs targets `online`: with `cached` each process reads other blocks")
-        return self
-
-
-@section
-class StudentConfig:
-    """Where the student's weights come from: exactly one of `layers`, `config` and `checkpoint`.
-
-    layers: copy these layers of the teacher, in this order, with its embeddings, final norm and output layer.
-    config: random weights for this architecture: a folder or config.json, or the settings themselves
-    (`{model_type: gpt2, n_layer: 4, ...}`; vocab_size is taken from the tokenizer when absent).
-    checkpoint: a folder or hub name.
-    dropout: the value of every dropout setting of the architecture. With 0 a step does not depend on its split into
-    micro-batches.
-    """
-
-    layers: tuple[Count, ...] | None = None
-    config: LocalPath | dict[str, Any] | None = None
-    checkpoint: LocalPath | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-    @model_validator(mode="after")
-    def _one_source(self) -> StudentConfig:
-        given = [name for name in ("layers", "config", "checkpoint") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of layers, config and checkpoint (given: {given or 'none'})")
-        return self
 
 
 @section

@@ -140,7 +140,8 @@ def _parse_yaml(text: str) -> Any:
 
 def _explain(schema: type, fault: Any) -> str:
     """One line for one pydantic fault: dotted path, value, what is wrong, what would be right."""
-    where = ".".join(str(part) for part in fault["loc"])
+    # pydantic also names the member of a union that it tried, such as `tuple[int, ...]`
+    where = ".".join(str(part) for part in fault["loc"] if isinstance(part, int) or part.isidentifier())
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "unexpected_keyword_argument":
         known = _known_keys(schema, fault["loc"][:-1])

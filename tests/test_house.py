@@ -16,7 +16,14 @@ MAX_LINES = 300  # of a file
 # What each part may import besides itself. A module belongs to the part with the longest matching name. `doors` are the
 # command lines: they may import everything, and nothing imports them.
 BASE = (
-    *("distill.config", "distill.loss_config", "distill.settings", "distill.files", "distill.hardware"),
+    *(
+        "distill.config",
+        "distill.loss_config",
+        "distill.model_config",
+        "distill.settings",
+        "distill.files",
+        "distill.hardware",
+    ),
     *("distill.templates", "distill"),
 )
 ARROWS = {

@@ -7,10 +7,10 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from augment.files.lfs import check_is_no_pointer
@@ -18,7 +18,7 @@ from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_reload
 from distill.models.loading import load_causal_lm, num_token_ids, set_dropout
 from distill.models.logit_transform import check_head
-from distill.models.probe import in_one_line, last_states, max_change, probe_ids
+from distill.models.probe import in_one_line, last_states, max_change, probe_ids, probing
 from distill.models.reached_weights import freeze_unreached
 from distill.models.sizes import text_config
 
@@ -44,12 +44,58 @@ def build_student(
     return student.train()
 
 
-def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropout: float = 0.0) -> PreTrainedModel:
-    """A float32 model of the teacher's architecture with only these of its layers, in the given order.
+def student_from_layers(
+    teacher: PreTrainedModel, layers: tuple[int, ...] | Literal["all"], dropout: float = 0.0
+) -> PreTrainedModel:
+    """A float32 model of the teacher's architecture with only these of its layers, in the given order, or all of them.
 
     Embeddings, final norm and output layer are copied too. Raises ValueError for a layer that does not exist, or if the
     result does not compute what these layers compute in the teacher, or cannot be used like other models.
     """
+    if layers == "all":
+        name, remedy = "student.layers = all", "give student.config or student.checkpoint"
+        student = _copy(teacher, dropout)
+    else:
+        name = f"student.layers = {list(layers)}"
+        remedy = "choose other layers, or give student.config or student.checkpoint"
+        student = _copy_of_layers(teacher, layers, dropout)
+    check_head(student, name, remedy)
+    check_reload(student, name, remedy)
+    return student
+
+
+def _copy(teacher: PreTrainedModel, dropout: float) -> PreTrainedModel:
+    """A float32 copy of the whole teacher. Raises ValueError if it is not the same model."""
+    config = copy.deepcopy(teacher.config)
+    set_dropout(config, dropout)
+    student = _new_model(teacher, config)
+    with probing(student, "student.layers = all"), torch.no_grad():
+        student.load_state_dict(teacher.state_dict(), strict=True)
+        ids = probe_ids(teacher)
+        same = _are_close(last_states(student, ids.to(student.device)), last_states(teacher, ids), teacher.dtype)
+    if not same:
+        raise ValueError(
+            f"student.layers = all: a {type(teacher).__name__} that is built anew from the teacher's configuration "
+            "computes something else; give student.checkpoint"
+        )
+    return student
+
+
+def _new_model(teacher: PreTrainedModel, config: PretrainedConfig) -> PreTrainedModel:
+    """A float32 model with this configuration (changed in place) and the teacher's ties; its weights are random."""
+    is_tied = teacher.get_output_embeddings().weight is teacher.get_input_embeddings().weight
+    for part in (config, text_config(config)):  # whatever it says: the checkpoint may have an output layer
+        part.tie_word_embeddings = is_tied
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # the weights have been dequantised
+    config.dtype = torch.float32
+    model = AutoModelForCausalLM.from_config(config).float()
+    model.generation_config = copy.deepcopy(teacher.generation_config)
+    return model
+
+
+def _copy_of_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropout: float) -> PreTrainedModel:
+    """A float32 copy of the teacher with these layers. Raises ValueError if they do not make a model of their own."""
     prefix = _layers_prefix(teacher)
     count = len(teacher.get_submodule(prefix[:-1]))
     if not layers or max(layers) >= count:
@@ -58,12 +104,7 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
     set_dropout(config, dropout)
     try:
         _keep_layers(config, layers)
-        is_tied = teacher.get_output_embeddings().weight is teacher.get_input_embeddings().weight
-        for part in (config, text_config(config)):  # whatever it says: the checkpoint may have an output layer
-            part.tie_word_embeddings = is_tied
-        config.dtype = torch.float32
-        student = AutoModelForCausalLM.from_config(config).float()
-        student.generation_config = copy.deepcopy(teacher.generation_config)
+        student = _new_model(teacher, config)
         _copy_weights(teacher, student, layers, prefix)
         _check_layers(teacher, student, layers, prefix)
     except Exception as error:  # settings that count layers or name them by number do not fit any more
@@ -72,9 +113,6 @@ def student_from_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropo
             f"student.layers = {list(layers)}: the layers of {type(teacher).__name__} depend on their place, so a "
             f"subset of them is not a model ({kind}{in_one_line(error)}); give student.config or student.checkpoint"
         ) from error
-    remedy = "choose other layers, or give student.config or student.checkpoint"
-    check_head(student, f"student.layers = {list(layers)}", remedy)
-    check_reload(student, f"student.layers = {list(layers)}", remedy)
     return student
 
 
@@ -133,8 +171,6 @@ def _keep_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> None:
     for name in LAYER_COUNTS:
         if hasattr(text, name):
             setattr(text, name, len(layers))
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config  # the weights have been dequantised
 
 
 def _num_layers(config: PretrainedConfig) -> int | None:
@@ -186,12 +222,17 @@ def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
         setattr(modules[-1], name, whole)
         for module, config in zip(modules, configs, strict=True):
             module.config = config
-    mine = last_states(student, probe.to(student.device)).float()
-    same = (mine - theirs.to(mine.device)).norm() <= max_change(teacher.dtype) * mine.norm()
+    same = _are_close(last_states(student, probe.to(student.device)), theirs, teacher.dtype)
     told, told_here = (_numbers_told(teacher, whole), _numbers_told(student, student.get_submodule(prefix[:-1])))
     student.train(training)
     if not same or told_here != [told[layer] for layer in layers]:
         raise ValueError("they compute something else in another place")
+
+
+def _are_close(mine: Tensor, theirs: Tensor, dtype: torch.dtype) -> bool:
+    """Whether states are the same but for rounding. dtype: in which the teacher computed `theirs`."""
+    mine = mine.float()
+    return bool((mine - theirs.to(mine.device).float()).norm() <= max_change(dtype) * mine.norm())
 
 
 def _numbers_told(model: PreTrainedModel, layers: nn.ModuleList) -> list[list[int]]:

@@ -28,6 +28,7 @@ def test_defaults_file_and_overrides_win_in_that_order(minimal):
     assert config.optim.eps == 1e-8
     assert config.optim.betas == (0.9, 0.98)
     assert config.student.layers == (1, 3)
+    assert load_config(RunConfig, minimal, ["student.layers=all"]).student.layers == "all"
 
 
 def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
@@ -69,6 +70,7 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
         ("run_dir.x=3", "override 'run_dir.x=3': run_dir is a single value"),
         ("student.layers=0,2", "config key student.layers = '0,2' is not a list; write student.layers=[0,2]"),
         ("student.layers=3", "config key student.layers = 3 is not a list; write student.layers=[3]"),
+        ("student.layers=[0, x]", "config key student.layers.1 = 'x': Input should be a valid integer"),
         ("train.trackers=wandb", "config key train.trackers = 'wandb' is not a list; write train.trackers=[wandb]"),
         ("augment.tiers=names", "write augment.tiers=[names]"),
         ("loss={kd_weight: 0, ce_weight: 0, counterpart_weight: 1}", "without them most predictions would not be"),

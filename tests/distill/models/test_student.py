@@ -16,8 +16,10 @@ from distill.models.student import build_student, student_from_layers
 def test_a_student_of_all_layers_is_the_teacher_and_of_some_layers_holds_those(architecture, tiny_model):
     teacher = tiny_model(architecture)
     ids = torch.randint(0, 100, (2, 9), generator=torch.Generator().manual_seed(0))
-    whole = student_from_layers(teacher, (0, 1, 2, 3)).eval()
-    torch.testing.assert_close(whole(ids).logits, teacher(ids).logits)
+    for every in ((0, 1, 2, 3), "all"):
+        whole = student_from_layers(teacher, every).eval()
+        torch.testing.assert_close(whole(ids).logits, teacher(ids).logits)
+        assert not {p.data_ptr() for p in whole.parameters()} & {p.data_ptr() for p in teacher.parameters()}
 
     some = student_from_layers(teacher, (3, 1)).eval()
     assert some.config.num_hidden_layers == 2

@@ -44,6 +44,14 @@ def test_layers_that_make_no_model_of_their_own_are_refused_in_one_line(model_ty
     assert "\n" not in str(fault.value) and "student.config or student.checkpoint" in str(fault.value)
 
 
+@pytest.mark.parametrize(("model_type", "settings"), [("zamba2", ZAMBA), ("jamba", JAMBA)])
+def test_all_layers_are_a_student_even_if_they_depend_on_their_place(model_type, settings):
+    teacher = build(model_type, **TEXT | settings)
+    student = student_from_layers(teacher, "all").eval()
+    ids = torch.tensor([[3, 4, 5]])
+    assert torch.equal(student(ids).logits, teacher(ids).logits)
+
+
 def test_layers_of_different_kinds_make_a_student_that_can_be_called_and_continued(tmp_path):
     teacher = build("qwen3_next", **TEXT, **SHARED, **LINEAR)
     student = student_from_layers(teacher, (0, 3)).eval()
