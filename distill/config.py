@@ -191,6 +191,17 @@ class RunConfig:
             ]
             if needs:
                 raise ValueError(f"teacher is null, but {', '.join(needs)} needs one; set teacher.path, or unset it")
+        if self.student.lora is not None and self.teacher is not None:
+            if self.teacher.shard:
+                raise ValueError(
+                    "student.lora trains an adapter in the teacher itself, so teacher.shard would shard the student; "
+                    "set it to false and launch with configs/accelerate/fsdp2.yaml"
+                )
+            if self.teacher.dtype == "float16":
+                raise ValueError(
+                    "student.lora: the adapter's gradient passes through the teacher's layers and may underflow in "
+                    "float16; set teacher.dtype to bfloat16 or float32"
+                )
         if self.loss.pairing_weight > 0 and self.augment.mode != "augment":
             raise ValueError(
                 "loss.pairing_weight compares the views of a pair, but the student reads one of them under "

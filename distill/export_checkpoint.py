@@ -22,7 +22,7 @@ from augment.command_line import exit_code
 from distill.config import RunConfig
 from distill.files import writing
 from distill.models.run_models import fingerprints, load_run_models
-from distill.run.checkpoint import best_checkpoint, checkpoints, does_not_fit, quiet
+from distill.run.checkpoint import best_checkpoint, checkpoints, does_not_fit, quiet, without_frozen
 from distill.run.export import model_card, write_student
 from distill.run.folder import check_identified
 from distill.run.heldout import heldout_results
@@ -92,7 +92,7 @@ def load_weights(checkpoint: Path, student: PreTrainedModel) -> TrainState:
     faults = damage(checkpoint)
     if faults:
         raise ValueError(f"{checkpoint} is damaged ({faults[0]}); take another one")
-    weights = {f"student.{name}": weight for name, weight in student.state_dict().items()}
+    weights = {f"student.{name}": weight for name, weight in without_frozen(student.state_dict(), student).items()}
     try:
         with quiet():
             distributed_checkpoint.load({"model": weights}, checkpoint_id=checkpoint / "state")

@@ -6,12 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StrictStr, Tag, model_validator
 
-from distill.settings import Count, LocalPath, section
+from distill.settings import Count, LocalPath, PositiveCount, section
 
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 # The tags only tell pydantic which of the two a value is meant to be, so that it reports one fault, not two.
 Layers = Annotated[
     Annotated[Literal["all"], Tag("a word")] | Annotated[tuple[Count, ...], Tag("a list")],
     Discriminator(lambda value: "a word" if value == "all" else "a list"),
+]
+Targets = Annotated[
+    Annotated[Literal["all-linear"], Tag("a word")] | Annotated[tuple[StrictStr, ...], Tag("a list")],
+    Discriminator(lambda value: "a word" if value == "all-linear" else "a list"),
 ]
 
 
@@ -38,6 +43,21 @@ class TeacherConfig:
 
 
 @section
+class LoraConfig:
+    """An adapter in the teacher's own layers (LoRA, arXiv 2106.09685). It alone is trained; the base is the teacher.
+
+    rank, alpha: a layer's weights change by alpha / rank * B A, where A and B have `rank` rows and columns.
+    targets: the names of the layers, such as [q_proj, v_proj]. `all-linear`: all linear layers but the output layer.
+    dropout: of the adapter's input.
+    """
+
+    rank: PositiveCount = 16
+    alpha: PositiveCount = 32
+    targets: Targets = "all-linear"
+    dropout: Dropout = 0.0
+
+
+@section
 class StudentConfig:
     """Where the student's weights come from: exactly one of `layers`, `config` and `checkpoint`.
 
@@ -48,16 +68,24 @@ class StudentConfig:
     checkpoint: a folder or hub name.
     dropout: the value of every dropout setting of the architecture. With 0 a step does not depend on its split into
     micro-batches.
+    lora: with `layers: all`, train an adapter only; teacher and student are then one model in memory.
     """
 
     layers: Layers | None = None
     config: LocalPath | dict[str, Any] | None = None
     checkpoint: LocalPath | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Dropout = 0.0
+    lora: LoraConfig | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> StudentConfig:
         given = [name for name in ("layers", "config", "checkpoint") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of layers, config and checkpoint (given: {given or 'none'})")
+        return self
+
+    @model_validator(mode="after")
+    def _adapts_the_whole_teacher(self) -> StudentConfig:
+        if self.lora is not None and self.layers != "all":
+            raise ValueError("lora adapts the teacher itself, with all its layers; set layers to all, or remove lora")
         return self

@@ -17,6 +17,7 @@ from distill.loss.logits import LazyLogits
 from distill.loss.positions import Positions
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.models.logit_transform import logit_transform
+from distill.models.lora import as_teacher
 from distill.models.sizes import num_predicted_ids
 
 # what a student is measured by: the divergence from its teacher and the cross-entropy
@@ -67,7 +68,6 @@ class Distiller(nn.Module):
         return _add_hidden_term(result, hidden, teacher_logits.hidden, positions, scale * objective.loss.hidden_weight)
 
 
-@torch.inference_mode()
 def teacher_states(teacher: PreTrainedModel, batch: PairedBatch, swapped: Tensor) -> Tensor:
     """The teacher's table of last hidden states [(B + C) T, H]: first on the B originals, then on the C counterfactuals
     of the blocks in `swapped` (the other blocks are their own counterfactuals).
@@ -80,7 +80,8 @@ def teacher_states(teacher: PreTrainedModel, batch: PairedBatch, swapped: Tensor
     input_ids = batch.input_ids
     if len(swapped):
         input_ids = torch.cat([input_ids, batch.cf_input_ids[swapped]])
-    return _last_hidden(teacher, input_ids).flatten(0, 1)
+    with as_teacher(teacher):
+        return _last_hidden(teacher, input_ids).flatten(0, 1)
 
 
 def _add_hidden_term(

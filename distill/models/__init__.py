@@ -7,6 +7,7 @@ sizes.py            how many ids and positions does a model have, how wide are i
 probe.py            how is a model run on a few tokens, to see what it does?
 reached_weights.py  which weights does text reach?
 student.py          where do the student's first weights come from?
+lora.py             how can the teacher itself be the student, with an adapter?
 run_models.py       which tokenizer, teacher and student does a run have, and do they fit each other?
 document_mask.py    how does attention stop at document boundaries?
 """

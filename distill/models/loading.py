@@ -66,7 +66,8 @@ def load_causal_lm(
         _require_gguf()
         options |= {"gguf_file": gguf_file, **_unpacked()}
     if dropout is not None:  # modules read this setting when they are built
-        options["config"] = _from_pretrained(AutoConfig, path, "configuration", **_revision(snapshot))
+        source = {"gguf_file": gguf_file} if gguf_file else {}
+        options["config"] = _from_pretrained(AutoConfig, path, "configuration", **source, **_revision(snapshot))
         set_dropout(options["config"], dropout)
     model = load_weights(AutoModelForCausalLM, path, **options)
     model.hub_snapshot = snapshot  # for model_fingerprint: the name may stand for another revision later
@@ -87,9 +88,9 @@ def load_weights(loader: Any, path: str, **options: Any) -> PreTrainedModel:
     return model
 
 
-def load_teacher(config: TeacherConfig) -> PreTrainedModel:
-    """The teacher: frozen and in eval mode (no dropout)."""
-    return load_causal_lm(config.path, config.dtype, config.gguf_file).requires_grad_(False)
+def load_teacher(config: TeacherConfig, dropout: float | None = None) -> PreTrainedModel:
+    """The teacher: frozen and in eval mode (no dropout). dropout: what a student that is the same model trains with."""
+    return load_causal_lm(config.path, config.dtype, config.gguf_file, dropout).requires_grad_(False)
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> None:

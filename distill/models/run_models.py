@@ -23,16 +23,25 @@ PROBE = "The woman said that he's 42 — naïve, isn't it?\n\tHer reply: NO."
 
 
 class RunModels(NamedTuple):
-    """The tokenizer, the frozen teacher (None without distillation) and the student of a run."""
+    """The tokenizer, the frozen teacher (None without distillation) and the student of a run.
+
+    With student.lora, teacher and student are the same object (lora.py).
+    """
 
     tokenizer: PreTrainedTokenizerFast
     teacher: PreTrainedModel | None
     student: PreTrainedModel
 
     @property
+    def distinct(self) -> list[PreTrainedModel]:
+        """The models in memory: teacher and student, or one that is both."""
+        both = self.teacher is None or self.teacher is self.student
+        return [self.student] if both else [self.teacher, self.student]
+
+    @property
     def num_ids(self) -> int | None:
         """How many ids all models know, if the tokenizer has more; otherwise None."""
-        return id_limit(self.tokenizer, *(model for model in (self.teacher, self.student) if model is not None))
+        return id_limit(self.tokenizer, *self.distinct)
 
     @property
     def num_tokens(self) -> int | None:
@@ -47,7 +56,8 @@ def load_run_models(config: RunConfig) -> RunModels:
     Seeds all random generators with `config.seed` before it draws random weights. Raises ValueError if vocabularies,
     tokenizers, hidden sizes or lengths do not fit, FileNotFoundError if a model or tokenizer is missing.
     """
-    teacher = None if config.teacher is None else load_teacher(config.teacher)
+    dropout = config.student.dropout if config.student.lora else None
+    teacher = None if config.teacher is None else load_teacher(config.teacher, dropout)
     tokenizer = _load_common_tokenizer(config, teacher)
     if teacher is not None:
         check_vocabulary(teacher, tokenizer, "the teacher")

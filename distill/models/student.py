@@ -18,6 +18,7 @@ from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_reload
 from distill.models.loading import load_causal_lm, num_token_ids, set_dropout
 from distill.models.logit_transform import check_head
+from distill.models.lora import add_adapter
 from distill.models.probe import in_one_line, last_states, max_change, probe_ids, probing
 from distill.models.reached_weights import freeze_unreached
 from distill.models.sizes import text_config
@@ -31,11 +32,13 @@ def build_student(
 ) -> PreTrainedModel:
     """The student, in float32 and training mode. Weights that no text reaches are frozen.
 
-    Random weights come from torch's global generator, so seed it first. Raises ValueError when the sizes do not fit.
+    With config.lora it is the teacher itself, whose base keeps its dtype. Random weights come from torch's global
+    generator, so seed it first. Raises ValueError when the sizes do not fit.
     """
     if config.layers is not None:
         assert teacher is not None  # the configuration has been validated
-        student = student_from_layers(teacher, config.layers, config.dropout)
+        lora, layers = config.lora, config.layers
+        student = add_adapter(teacher, lora) if lora else student_from_layers(teacher, layers, config.dropout)
     elif config.config is not None:
         student = _random_student(config.config, config.dropout, tokenizer)
     else:

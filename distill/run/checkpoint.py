@@ -1,6 +1,7 @@
 """Save a run and continue it bit for bit.
 
-    step_00000200/state/         model and optimizer (torch.distributed.checkpoint: any number of processes can read it)
+    step_00000200/state/         what is trained, and its optimizer (torch.distributed.checkpoint: any number of
+                                 processes can read it)
     step_00000200/run.pt         scheduler, loss scaler, TrainState
     step_00000200/random_0.pt    the random states of process 0, and one such file per process
     step_00000200/manifest.json  size and SHA-256 of every file, and of the manifest itself
@@ -26,7 +27,7 @@ import torch.distributed.checkpoint as distributed_checkpoint
 from accelerate import Accelerator
 from accelerate.utils import gather_object, set_seed
 from torch.distributed.checkpoint import CheckpointException
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
 from distill.files import sync
 from distill.run.learner import Learner, TrainState
@@ -87,6 +88,7 @@ def _make_empty(aside: Path) -> None:
 def _write(accelerator: Accelerator, aside: Path, learner: Learner) -> None:
     """Write this process's files."""
     model, optimizer = get_state_dict(learner.model, learner.optimizer.optimizer)
+    model = without_frozen(model, learner.model)
     with quiet():
         distributed_checkpoint.save({"model": model, "optimizer": optimizer}, checkpoint_id=aside / "state")
     torch.save(get_random_states(accelerator.device), aside / f"random_{accelerator.process_index}.pt")
@@ -98,6 +100,14 @@ def _write(accelerator: Accelerator, aside: Path, learner: Learner) -> None:
             "num_processes": accelerator.num_processes,
         }
         torch.save(run, aside / "run.pt")
+
+
+def without_frozen(state: dict[str, Any], model: torch.nn.Module) -> dict[str, Any]:
+    """A state dict without the weights that are not trained: each start of a run loads them from their own files."""
+    weights = model.named_parameters(remove_duplicate=False)
+    frozen = {name for name, weight in weights if not weight.requires_grad}
+    frozen = {name.removeprefix("module.").replace("_orig_mod.", "") for name in frozen}  # DDP; compiled layers
+    return {name: value for name, value in state.items() if name not in frozen}
 
 
 def _complete(aside: Path, final: Path, state: TrainState, entries: list[dict[str, Any]], num_processes: int) -> None:
@@ -177,10 +187,19 @@ def _read(accelerator: Accelerator, checkpoint: Path, learner: Learner, seed: in
         if accelerator.scaler is not None and run["scaler"] is not None:
             accelerator.scaler.load_state_dict(run["scaler"])
         model_state, optimizer_state = get_state_dict(learner.model, optimizer)
-        loaded: dict[str, Any] = {"model": model_state, "optimizer": optimizer_state}
+        loaded: dict[str, Any] = {
+            "model": without_frozen(model_state, learner.model),
+            "optimizer": optimizer_state,
+        }
         with quiet():
             distributed_checkpoint.load(loaded, checkpoint_id=checkpoint / "state")
-        set_state_dict(learner.model, optimizer, model_state_dict=loaded["model"], optim_state_dict=loaded["optimizer"])
+        set_state_dict(
+            learner.model,
+            optimizer,
+            model_state_dict=loaded["model"],
+            optim_state_dict=loaded["optimizer"],
+            options=StateDictOptions(strict=False),  # frozen weights are already there
+        )
         learner.scheduler.load_state_dict(run["scheduler"])
         for name, value in run["state"].items():
             setattr(learner.state, name, value)

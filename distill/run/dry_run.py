@@ -34,7 +34,7 @@ def describe(setup: Setup) -> str:
     num_epochs = schedule.max_steps * schedule.rows_per_step / len(setup.blocks.train)
     rows = _describe_data(setup) | {
         "teacher": _describe_teacher(setup),
-        "student": f"{num_parameters(setup.models.student):,} parameters",
+        "student": _describe_student(setup),
         "objective": _describe_objective(setup),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",
@@ -77,6 +77,15 @@ def _describe_teacher(setup: Setup) -> str:
     )
 
 
+def _describe_student(setup: Setup) -> str:
+    student, lora = setup.models.student, setup.config.student.lora
+    text = f"{num_parameters(student):,} parameters"
+    if lora is None:
+        return text
+    trained = sum(parameter.numel() for parameter in student.parameters() if parameter.requires_grad)
+    return f"{text}, of which the adapter has {trained:,} (rank {lora.rank}); the base under it is the teacher"
+
+
 def _describe_objective(setup: Setup) -> str:
     config, classes, perturb = setup.config, setup.classes, setup.config.perturb
     return (
@@ -101,7 +110,7 @@ def _probe(setup: Setup, distiller: Distiller) -> tuple[float, float]:
         loss.backward()
         loss.item()  # waits for the device
         durations.append(time.perf_counter() - started)
-    optimizer_bytes = sum(2 * parameter.numel() * 4 for parameter in distiller.parameters())
+    optimizer_bytes = sum(2 * parameter.numel() * 4 for parameter in distiller.parameters() if parameter.requires_grad)
     return min(durations[1:]), peak_memory_bytes(device) + optimizer_bytes
 
 

@@ -1,8 +1,10 @@
-"""Write the result of a run: RUN/student, a plain transformers folder with its model card."""
+"""Write the result of a run: RUN/student, a plain transformers folder with its model card, and of LoRA RUN/adapter."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
 from distill.files import sync
+from distill.models.lora import has_adapter, merged, write_adapter
 from distill.run.launch import on_main
 from distill.run.learner import TrainState
 from distill.settings import dump_yaml, to_dict
@@ -32,18 +35,21 @@ def save_student(
     distiller: torch.nn.Module,
     tokenizer: PreTrainedTokenizerFast,
     card: str,
+    teacher: str | None = None,
 ) -> None:
     """Write student/: weights, configuration, tokenizer and model card, loadable by `from_pretrained`.
 
-    Call on all processes: the weights of a sharded student are gathered. Raises OSError if they cannot be written.
+    If the student has an adapter, write adapter/ first; `teacher` is then where its base comes from. Call on all
+    processes: the weights of a sharded student are gathered. Raises OSError if they cannot be written.
     """
     weights = get_model_state_dict(distiller, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
     def write() -> None:
         student = accelerator.unwrap_model(distiller, keep_torch_compile=False).student
         gathered: dict[str, Any] = {name.removeprefix("student."): weight for name, weight in weights.items()}
-        for name in _repeated_names(student):  # gathering copies tied weights
-            gathered.pop(name, None)
+        if has_adapter(student):
+            with _whole_folder(run_dir / "adapter") as aside:
+                write_adapter(aside, student, gathered, str(teacher))
         write_student(run_dir / "student", student, tokenizer, gathered, card)
 
     on_main(accelerator, write)
@@ -62,19 +68,36 @@ def write_student(
     weights: dict[str, Any] | None = None,
     card: str | None = None,
 ) -> None:
-    """Write a student's folder under a temporary name, flush it to disk, then rename it.
+    """Write a student's folder, in which a student with an adapter is one plain model.
 
     weights: written instead of the student's own, if given. Raises OSError if it cannot be written.
     """
-    aside = final.with_name(final.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    weights = student.state_dict() if weights is None else weights
+    repeated = _repeated_names(student)  # gathering copies tied weights
+    weights = {name: weight for name, weight in weights.items() if name not in repeated}
+    if has_adapter(student):
+        student, weights = merged(student, weights)
+    with _whole_folder(final) as aside:
         student.save_pretrained(aside, state_dict=weights)
         tokenizer.save_pretrained(aside)
         if card is not None:
             (aside / "README.md").write_text(card, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _whole_folder(final: Path) -> Iterator[Path]:
+    """Within this context a folder is written under a temporary name; then it is flushed to disk and renamed.
+
+    It replaces what an export that was interrupted has left. Raises OSError with the remedy if it cannot be written.
+    """
+    aside = final.with_name(final.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        aside.mkdir()
+        yield aside
         for path in (*aside.iterdir(), aside):
             sync(path)
+        shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
         sync(final.parent)
     except (OSError, SafetensorError) as error:
@@ -118,6 +141,7 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) 
 - counterfactual augmentation: `{config.augment.mode}`
 - loss: {loss_line(config)}
 - data: `{config.data.path}` ({data["num_documents"]} documents, {data["num_pairs"]} of them with a counterfactual)
+- trained: {_trained(config)}
 - training: {state.step} optimizer steps ({state.num_skipped} skipped), {tokens} scored tokens, seed {config.seed}
 
 | held-out measure | value |
@@ -131,6 +155,14 @@ All settings, versions and hashes:
 ```yaml
 {dump_yaml(to_dict(config))}```
 """
+
+
+def _trained(config: RunConfig) -> str:
+    """Which weights were trained, for the model card."""
+    lora = config.student.lora
+    if lora is None:
+        return "all weights"
+    return f"a LoRA adapter of rank {lora.rank} (alpha {lora.alpha}), merged into the teacher's weights here"
 
 
 def loss_line(config: RunConfig) -> str:

@@ -5,6 +5,7 @@
     RUN/samples.jsonl   the student's continuations of fixed prompts (train.sample_prompts)
     RUN/checkpoints/    step_00000200/: everything needed to continue, bit for bit
     RUN/student/        the result: a plain transformers folder, with tokenizer and model card
+    RUN/adapter/        only with student.lora: its adapter, for peft (student/ is base and adapter in one)
     RUN/stopped.json    only after a run was stopped by a signal
     RUN/.lock           held by the process that writes
 
@@ -32,7 +33,7 @@ from distill.models.identity import is_unidentified
 from distill.run.differences import differences_of, flatten
 from distill.settings import dump_yaml, load_yaml, to_dict, validate
 
-PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy")
+PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
 WANDB_ID_FILE = "wandb_id"
 

@@ -66,10 +66,10 @@ def set_up(config: RunConfig) -> Setup:
     classes = _find_classes(config, models, lexicon)
     blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids)
     if config.data.mask_documents:
-        for model in filter(None, (models.teacher, models.student)):
+        for model in models.distinct:
             mask_documents(model, prefix_ids[0], config.data.seq_len)
     if accelerator.device.type == "cuda":
-        for model in filter(None, (models.teacher, models.student)):
+        for model in models.distinct:
             use_gpu_operations(model, None if config.data.mask_documents else config.data.seq_len)
     schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
     if warning := warmup_warning(config.optim, schedule.max_steps):

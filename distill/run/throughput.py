@@ -7,6 +7,7 @@ import resource
 import sys
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 # Dense bf16 tensor-core peaks in FLOP per second, from the vendors' data sheets. A device has the first entry whose
@@ -33,20 +34,26 @@ PEAK_FLOPS_PER_SECOND = {
 
 def flops_per_token(student: PreTrainedModel, teacher: PreTrainedModel | None, cached: bool = False) -> float:
     """A lower bound of the FLOP of one training step per scored token (Kaplan et al. 2020, arXiv 2001.08361, section
-    2.1): 6 per parameter of the student and 2 per parameter of the teacher.
+    2.1): 4 per parameter of the student, 2 more per trained one, and 2 per parameter of the teacher.
 
     cached: the teacher's states are cached, so only its output layer counts. Left out are input embeddings that are not
     tied to the output layer, attention over the context, and the teacher's reading of a second view.
     """
-    flops = 6 * _num_matrix_parameters(student)
-    if teacher is not None:
-        flops += 2 * (teacher.get_output_embeddings().weight.numel() if cached else _num_matrix_parameters(teacher))
+    trained = sum(weight.numel() for weight in _matrices(student) if weight.requires_grad)
+    every = sum(weight.numel() for weight in _matrices(student))
+    flops = 4 * every + 2 * trained
+    if teacher is student:  # under an adapter
+        flops += 2 * (every - trained)
+    elif teacher is not None:
+        head = teacher.get_output_embeddings().weight
+        flops += 2 * sum(weight.numel() for weight in ([head] if cached else _matrices(teacher)))
     return flops
 
 
-def _num_matrix_parameters(model: PreTrainedModel) -> int:
+def _matrices(model: PreTrainedModel) -> list[Tensor]:
+    """A model's weights, without input embeddings that are not tied to the output layer."""
     inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-    return sum(p.numel() for p in model.parameters()) - (0 if inputs is outputs else inputs.numel())
+    return [weight for weight in model.parameters() if inputs is outputs or weight is not inputs]
 
 
 def peak_flops_per_second(device: torch.device) -> float | None:

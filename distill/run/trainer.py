@@ -73,7 +73,8 @@ def fit(setup: Setup) -> TrainState:
             if signal_number and not is_last:
                 raise _stopped(setup, signal_number, state.step)
         card = model_card(config, state, heldout)
-        save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card)
+        teacher = None if config.teacher is None else config.teacher.path
+        save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher)
     if train.push_to_hub is not None and accelerator.is_main_process:
         print(f"uploaded to {push_student(run_dir, train.push_to_hub)}")
     return state
