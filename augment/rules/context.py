@@ -41,7 +41,7 @@ def previous_token(text: str, start: int) -> str:
     stripped = head.rstrip()
     if "\n" in head[len(stripped) :] and PARAGRAPH in head[len(stripped) :].replace("\r", ""):
         return ""
-    pieces = stripped.split()
+    pieces = stripped.rsplit(None, 1)
     if not pieces:
         return ""
     return pieces[-1] if len(stripped) == len(head) else pieces[-1] + " "

@@ -79,7 +79,7 @@ def her_is_object(text: str, start: int, end: int) -> tuple[bool, float, str]:
     listed = _her_beside_slash(before, after) if "/" in (before[0], nearest) else None
     if listed is not None:
         return listed, 0.99, "her: part of a list"
-    if _QUOTED_TWEET.match(text, end):
+    if text[end + 1 : end + 2] in '"“R' and _QUOTED_TWEET.match(text, end):
         return True, 0.99, "her: a quoted message follows"
     if before[0] in _OPENS and after[0] in _STAMMER and after[1] == "her" and after[2] not in _CLOSED:
         return False, 0.9, "her: said twice"
