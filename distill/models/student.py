@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +15,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from augment.files.lfs import check_is_no_pointer
 from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_reload
+from distill.models.layers import keep_layers, layers_prefix, only_layers
 from distill.models.loading import load_causal_lm, num_token_ids, set_dropout
 from distill.models.logit_transform import check_head
 from distill.models.lora import add_adapter
 from distill.models.probe import in_one_line, last_states, max_change, probe_ids, probing
 from distill.models.reached_weights import freeze_unreached
 from distill.models.sizes import text_config
-
-# The settings that count a decoder's layers. Of BART and its relatives the second one counts the encoder's.
-LAYER_COUNTS = ("decoder_layers", "num_hidden_layers")
 
 
 def build_student(
@@ -37,6 +34,7 @@ def build_student(
     """
     if config.layers is not None:
         assert teacher is not None  # the configuration has been validated
+        assert config.layers != "auto"  # a list is in its place
         lora, layers = config.lora, config.layers
         student = add_adapter(teacher, lora) if lora else student_from_layers(teacher, layers, config.dropout)
     elif config.config is not None:
@@ -99,14 +97,14 @@ def _new_model(teacher: PreTrainedModel, config: PretrainedConfig) -> PreTrained
 
 def _copy_of_layers(teacher: PreTrainedModel, layers: tuple[int, ...], dropout: float) -> PreTrainedModel:
     """A float32 copy of the teacher with these layers. Raises ValueError if they do not make a model of their own."""
-    prefix = _layers_prefix(teacher)
+    prefix = layers_prefix(teacher)
     count = len(teacher.get_submodule(prefix[:-1]))
     if not layers or max(layers) >= count:
         raise ValueError(f"student.layers = {list(layers)}, but the teacher has layers 0 to {count - 1}")
     config = copy.deepcopy(teacher.config)
     set_dropout(config, dropout)
     try:
-        _keep_layers(config, layers)
+        keep_layers(config, layers)
         student = _new_model(teacher, config)
         _copy_weights(teacher, student, layers, prefix)
         _check_layers(teacher, student, layers, prefix)
@@ -163,25 +161,6 @@ def read_settings(source: str) -> dict[str, Any]:
         raise ValueError(f"student.config: {path} is not JSON ({error}); repair it") from error
 
 
-def _keep_layers(config: PretrainedConfig, layers: tuple[int, ...]) -> None:
-    """Keep only these layers, in place. Settings with one entry per layer keep the entries of these layers."""
-    text = text_config(config)
-    count = _num_layers(config)
-    for key, value in list(vars(text).items()):
-        # a list of tokens, or of architectures, may be as long by chance
-        if isinstance(value, list) and len(value) == count and "token" not in key and key != "architectures":
-            setattr(text, key, [value[layer] for layer in layers])
-    for name in LAYER_COUNTS:
-        if hasattr(text, name):
-            setattr(text, name, len(layers))
-
-
-def _num_layers(config: PretrainedConfig) -> int | None:
-    """How many layers the decoder has, or None if the configuration does not say."""
-    counts = (getattr(text_config(config), name, None) for name in LAYER_COUNTS)
-    return next((count for count in counts if count is not None), None)
-
-
 def _copy_weights(teacher: PreTrainedModel, student: PreTrainedModel, layers: tuple[int, ...], prefix: str) -> None:
     """Copy the teacher's weights, each layer's to its new place. Raises ValueError unless they are all of them."""
     weights = {}
@@ -210,21 +189,11 @@ def _check_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: tu
 
     That fails if layers depend on their place, as with alternating attention or scaling by depth.
     """
-    *above, name = prefix[:-1].split(".")
-    places = [".".join(above[:depth]) for depth in range(len(above) + 1)]  # the modules around the layers
-    modules = [teacher.get_submodule(place) for place in places]
-    configs = [getattr(module, "config", None) for module in modules]
-    whole, probe, training = getattr(modules[-1], name), probe_ids(teacher), student.training
+    whole = teacher.get_submodule(prefix[:-1])
+    probe, training = probe_ids(teacher), student.training
     student.eval()
-    try:
-        setattr(modules[-1], name, nn.ModuleList([whole[layer] for layer in layers]))
-        for module, place in zip(modules, places, strict=True):  # they look up there how many layers they have
-            module.config = getattr(student.get_submodule(place), "config", None)
-        theirs = last_states(teacher, probe).float()
-    finally:
-        setattr(modules[-1], name, whole)
-        for module, config in zip(modules, configs, strict=True):
-            module.config = config
+    with only_layers(teacher, layers, prefix):
+        theirs = last_states(teacher, probe)
     same = _are_close(last_states(student, probe.to(student.device)), theirs, teacher.dtype)
     told, told_here = (_numbers_told(teacher, whole), _numbers_told(student, student.get_submodule(prefix[:-1])))
     student.train(training)
@@ -252,32 +221,3 @@ def _numbers_told(model: PreTrainedModel, layers: nn.ModuleList) -> list[list[in
         for hook in hooks:
             hook.remove()
     return [told.get(layer, []) for layer in layers]
-
-
-def _layers_prefix(model: PreTrainedModel) -> str:
-    """The state-dict prefix of the decoder layers, such as `transformer.h.` or `model.layers.`."""
-    count = _num_layers(model.config)
-    lists = [(f"{name}.", module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
-    lists = [(prefix, module) for prefix, module in lists if module and len(module) == count]
-    read = _called_for_text(model, [module[0] for _, module in lists])
-    prefixes = [prefix for prefix, module in lists if module[0] in read]  # not those of a tower for images
-    outermost = [name for name in prefixes if not any(name != p and name.startswith(p) for p in prefixes)]
-    if len(outermost) != 1:
-        raise ValueError(
-            f"cannot tell where {type(model).__name__} keeps its layers (candidates: {outermost or 'none'}); give "
-            "student.config or student.checkpoint instead of student.layers"
-        )
-    return outermost[0]
-
-
-@torch.no_grad()
-def _called_for_text(model: PreTrainedModel, modules: Sequence[nn.Module]) -> set[nn.Module]:
-    """Those of the modules that the model calls when it reads text."""
-    called: set[nn.Module] = set()
-    hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in modules]
-    try:
-        last_states(model, probe_ids(model))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return called
