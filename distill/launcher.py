@@ -42,9 +42,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "evenhand train") -
     """
     options, words = _parser(prog).parse_known_args(arguments)
     overrides = [word for word in words if OVERRIDE.fullmatch(word)]
-    path = config_path("train", options.config)
-    check_needs(path, load_config(RunConfig, path, overrides))
-    training = ["--config", str(path), *["--dry-run"] * options.dry_run, *overrides]
+    paths = [config_path("train", name) for name in options.config]
+    config = load_config(RunConfig, paths, overrides)
+    for path in paths:
+        check_needs(path, config)
+    training = [word for path in paths for word in ("--config", str(path))]
+    training += [*["--dry-run"] * options.dry_run, *overrides]
     launcher = launcher_options([word for word in words if not OVERRIDE.fullmatch(word)], training)
     choose_hardware(launcher)
     return _launch(launcher)
@@ -143,7 +146,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--config", required=True, metavar="FILE|NAME", help="settings that differ from the defaults: YAML file or name"
+        "--config",
+        required=True,
+        action="append",
+        metavar="FILE|NAME",
+        help="settings that differ from the defaults: YAML file or name; of several, a later one wins",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would happen, with sizes, memory and time")
     return parser

@@ -36,13 +36,17 @@ def section(schema: type[T]) -> type[T]:
     return make(schema)  # type: ignore[return-value]  # the same class, to which pydantic adds a protocol
 
 
-def load_config(schema: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
-    """Read one YAML file (None: all defaults), apply `key.sub=value` overrides (YAML values) and validate them.
+def load_config(schema: type[T], path: str | Path | Sequence[str | Path] | None, overrides: Sequence[str] = ()) -> T:
+    """Read a YAML file (None: all defaults), apply `key.sub=value` overrides (YAML values) and validate them.
+
+    path: of several files, a later one wins, key by key.
 
     Raises FileNotFoundError for a missing file and ValueError for any other fault. The message has one line per fault,
     with the dotted path, the value and the remedy.
     """
-    settings = {} if path is None else read_settings(path)
+    settings: dict[str, Any] = {}
+    for file in [path] if isinstance(path, str | Path) else path or ():
+        _merge(settings, read_settings(file))
     for override in overrides:
         apply_override(settings, override)
     return validate(schema, settings)
@@ -61,6 +65,15 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ValueError(f"config file {path} holds a {type(settings).__name__}, not `key: value` lines")
     return settings
+
+
+def _merge(settings: dict[str, Any], later: dict[str, Any]) -> None:
+    """Put later settings into earlier ones, in place, key by key."""
+    for key, value in later.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            _merge(settings[key], value)
+        else:
+            settings[key] = value
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:

@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     MemoryError for a GPU that is too small, FloatingPointError for a step that fails, and Stopped after a signal.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="YAML file with the settings that differ from the defaults")
+    help_of_config = "YAML file with the settings that differ from the defaults; of several, a later one wins"
+    parser.add_argument("--config", required=True, action="append", help=help_of_config)
     parser.add_argument("--dry-run", action="store_true", help="print what would happen, with sizes, memory and time")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="settings that win over the file")
     options = parser.parse_intermixed_args(arguments)

@@ -45,6 +45,15 @@ def test_settings_go_to_the_training_and_other_options_to_the_launcher(launched,
     assert (options.mixed_precision, options.main_process_port) == ("bf16", 0)
 
 
+def test_of_several_configurations_a_later_one_wins(launched, config_file, tmp_path):
+    (tmp_path / "layers.yaml").write_text("student: {layers: [1, 2]}\n")
+    options = launched("--config", str(tmp_path / "layers.yaml"))
+    assert options.training_script_args == ["--config", str(config_file), "--config", str(tmp_path / "layers.yaml")]
+    (tmp_path / "layers.yaml").write_text("student: {layer: [1, 2]}\n")
+    with pytest.raises(ValueError, match=r"unknown config key student\.layer "):
+        launched("--config", str(tmp_path / "layers.yaml"))
+
+
 @pytest.mark.parametrize(
     ("words", "gpus", "name", "num_processes"),
     [
