@@ -11,8 +11,8 @@ from distill.settings import Count, LocalPath, PositiveCount, section
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 # The tags only tell pydantic which of the two a value is meant to be, so that it reports one fault, not two.
 Layers = Annotated[
-    Annotated[Literal["all"], Tag("a word")] | Annotated[tuple[Count, ...], Tag("a list")],
-    Discriminator(lambda value: "a word" if value == "all" else "a list"),
+    Annotated[Literal["all", "auto"], Tag("a word")] | Annotated[tuple[Count, ...], Tag("a list")],
+    Discriminator(lambda value: "a word" if value in ("all", "auto") else "a list"),
 ]
 Targets = Annotated[
     Annotated[Literal["all-linear"], Tag("a word")] | Annotated[tuple[StrictStr, ...], Tag("a list")],
@@ -62,7 +62,8 @@ class StudentConfig:
     """Where the student's weights come from: exactly one of `layers`, `config` and `checkpoint`.
 
     layers: copy these layers of the teacher, in this order, with its embeddings, final norm and output layer. `all`
-    trains in place: the student starts as its teacher.
+    trains in place: the student starts as its teacher. `auto` chooses `keep` of them by the loss on the training text
+    when the run begins; the run's config.yaml has the list.
     config: random weights for this architecture: a folder or config.json, or the settings themselves
     (`{model_type: gpt2, n_layer: 4, ...}`; vocab_size is taken from the tokenizer when absent).
     checkpoint: a folder or hub name.
@@ -72,6 +73,7 @@ class StudentConfig:
     """
 
     layers: Layers | None = None
+    keep: PositiveCount | None = None
     config: LocalPath | dict[str, Any] | None = None
     checkpoint: LocalPath | None = None
     dropout: Dropout = 0.0
@@ -82,6 +84,8 @@ class StudentConfig:
         given = [name for name in ("layers", "config", "checkpoint") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of layers, config and checkpoint (given: {given or 'none'})")
+        if (self.layers == "auto") != (self.keep is not None):
+            raise ValueError("keep says how many layers `layers: auto` chooses; give both, or neither")
         return self
 
     @model_validator(mode="after")

@@ -114,7 +114,10 @@ def _run(study: StudyConfig, shared: dict[str, Any], arm: str, seed: int, overri
     try:
         for override in together:
             apply_override(settings, override)
-        return Run(arm, seed, together, validate(RunConfig, settings))
+        config = validate(RunConfig, settings)
+        if config.student.layers == "auto":
+            raise ValueError("student.layers is auto, but all arms must have the same; name them (evenhand layers)")
+        return Run(arm, seed, together, config)
     except ValueError as error:
         raise ValueError(f"arm {arm}: {error}") from error
 

@@ -24,13 +24,13 @@ def train_and_heldout(data: DataConfig) -> tuple[Iterator[str], Iterator[str]]:
 
 def is_drawn(seed: int, fraction: float, text: str) -> bool:
     """Whether `seed` draws this text into the random fraction."""
-    return _draw(f"{seed}:{text}") < fraction
+    return draw(f"{seed}:{text}") < fraction
 
 
 def _side(data: DataConfig, heldout: bool) -> Iterator[str]:
     """The documents of one side of the split. A hash of the text decides, so duplicates are on the same side."""
     for text in islice(read_documents(data), data.max_documents):
-        if (_draw(text) < data.heldout_fraction) == heldout:
+        if (draw(text) < data.heldout_fraction) == heldout:
             yield text
 
 
@@ -66,6 +66,6 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def _draw(text: str) -> float:
+def draw(text: str) -> float:
     """A number in [0, 1) that depends on the text alone."""
     return _digest(text) / 2**64

@@ -1,6 +1,7 @@
 """The training run. Each file answers one question:
 
 setup.py          what does a run consist of? `Setup` is built once and given to everything else
+auto_layers.py    which layers does `student.layers: auto` stand for?
 learner.py        what does training change, and a checkpoint hold? `Learner`: model, optimizer, scheduler, state
 trainer.py        what happens in a run? `fit` is its loop
 step.py           what is one optimizer step?

@@ -17,6 +17,7 @@ FREE_SETTINGS = {
     "data.heldout_path",
     "data.cache_dir",
     "data.num_proc",
+    "student.keep",  # the layers that were chosen are compared
     "teacher.shard",
     "teacher.targets",
     "optim.grad_norm_limit",
@@ -60,6 +61,8 @@ def differences_of(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 def _is_same(key: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Whether a flat setting has the same value, or names the same files in another place or by another spelling."""
     old, new = before.get(key), after.get(key)
+    if key == "student.layers" and new == "auto" and isinstance(old, list):
+        return len(old) == after["student.keep"]
     recorded = _recorded(before, key) if isinstance(old, str) and isinstance(new, str) and old != new else None
     if recorded is None:
         return old == new

@@ -13,16 +13,20 @@ import torch
 from distill.data.batches import batches
 from distill.data.corpus import describe_files
 from distill.loss.distiller import Distiller
+from distill.models.choose_layers import guessing_loss
 from distill.models.sizes import num_parameters
 from distill.run.cached_states import size_bytes
 from distill.run.export import loss_line
+from distill.run.heldout import evaluate_heldout
 from distill.run.learner import build_distiller, place_teacher
 from distill.run.schedule import training_indices
 from distill.run.setup import Setup
 from distill.run.step import scored_batches
 from distill.run.throughput import peak_memory_bytes
+from distill.settings import replace
 
 NUM_PROBE_MICRO_STEPS = 3
+NUM_START_TOKENS = 2048  # of held-out text that the start loss is measured on
 
 
 def describe(setup: Setup) -> str:
@@ -35,6 +39,7 @@ def describe(setup: Setup) -> str:
     rows = _describe_data(setup) | {
         "teacher": _describe_teacher(setup),
         "student": _describe_student(setup),
+        "start loss": _describe_start(setup, distiller),
         "objective": _describe_objective(setup),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",
@@ -78,12 +83,28 @@ def _describe_teacher(setup: Setup) -> str:
 
 
 def _describe_student(setup: Setup) -> str:
-    student, lora = setup.models.student, setup.config.student.lora
+    student, lora, layers = setup.models.student, setup.config.student.lora, setup.config.student.layers
     text = f"{num_parameters(student):,} parameters"
     if lora is None:
-        return text
+        return text if layers is None or layers == "all" else f"{text}, layers {list(layers)} of the teacher"
     trained = sum(parameter.numel() for parameter in student.parameters() if parameter.requires_grad)
     return f"{text}, of which the adapter has {trained:,} (rank {lora.rank}); the base under it is the teacher"
+
+
+def _describe_start(setup: Setup, distiller: Distiller) -> str:
+    """The student's held-out loss before the first step, with a warning if its weights are worth less than none."""
+    config, student = setup.config, setup.models.student
+    num_blocks = min(max(1, NUM_START_TOKENS // config.data.seq_len), config.train.eval_blocks)
+    first_blocks = replace(config, train=replace(config.train, eval_blocks=num_blocks))
+    loss = evaluate_heldout(setup.accelerator, distiller, setup.blocks, first_blocks)["heldout_nats_per_token"]
+    guessing = guessing_loss(student)
+    text = f"{loss:.2f} nats per token on {min(num_blocks, len(setup.blocks.heldout))} held-out blocks"
+    if loss <= guessing or config.student.config is not None:  # random weights guess
+        return text
+    return (
+        f"{text}. WARNING: guessing gives {guessing:.2f}, so these weights are worse than random ones; choose other "
+        "layers (evenhand layers, or student.layers=auto student.keep=N), or another checkpoint"
+    )
 
 
 def _describe_objective(setup: Setup) -> str:

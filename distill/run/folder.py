@@ -173,6 +173,16 @@ def check_settings(config: RunConfig) -> None:
         _check_same(run_dir / "config.yaml", to_dict(config))
 
 
+def recorded_layers(config: RunConfig) -> tuple[int, ...] | None:
+    """The layers that were chosen when the run in the folder began, or None if it has not begun.
+
+    config: with student.layers `auto`. Raises ValueError if the folder holds a run with other settings.
+    """
+    check_settings(config)
+    run_dir = Path(config.run_dir)
+    return tuple(_read_settings(run_dir / "config.yaml")["student"]["layers"]) if _has_progress(run_dir) else None
+
+
 def _check_same(file: Path, settings: dict[str, Any]) -> None:
     """Raise ValueError with the differences unless a run's config.yaml has these settings.
 

@@ -18,6 +18,7 @@ from distill.loss.targets import uses_classes
 from distill.models.document_mask import mask_documents
 from distill.models.gpu_operations import use_gpu_operations
 from distill.models.run_models import RunModels, fingerprints, load_run_models
+from distill.run.auto_layers import resolve_layers
 from distill.run.folder import open_run, provenance
 from distill.run.launch import build_accelerator, on_main
 from distill.run.samples import check_prompts
@@ -59,6 +60,7 @@ def set_up(config: RunConfig) -> Setup:
     check_apart("data.cache_dir", config.data.cache_dir, corpora)
     accelerator = build_accelerator(config)
     accumulation_steps(config.train, accelerator.num_processes)
+    config = resolve_layers(config, accelerator)
     models = load_run_models(config)
     prefix_ids, _ = separators(models.tokenizer, config.data.separator)
     check_prompts(models.student, models.tokenizer, config.train.sample_prompts, prefix_ids)

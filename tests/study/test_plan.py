@@ -84,6 +84,7 @@ def test_a_study_with_a_base_says_only_what_is_different(study_file):
         ("recommended=fairest", "recommended: 'fairest' is not one of the arms"),
         ("headline=[fairest]", "headline: 'fairest' is not one of the arms"),
         ("seeds=[1, 1]", "names a seed twice"),
+        ("train_overrides=['student={layers: auto, keep: 1}']", "all arms must have the same; name them"),
         ("train_overrides=[train.epochs=1, train.max_steps=null]", "a study needs train.max_steps"),
     ],
 )
