@@ -21,6 +21,7 @@ from distill.loss import logits
 from distill.loss.distiller import Distiller
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
+from distill.models.logit_transform import check_head
 from distill.run.learner import Learner, TrainState
 from distill.run.step import scored_batches, train_step
 from distill.settings import validate
@@ -245,6 +246,7 @@ def test_a_gradient_that_overflows_is_skipped_by_the_scaler_and_reported(kind, w
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights(world, tiny_model):
     teacher, student = tiny_model(seed=1).requires_grad_(False), tiny_model(seed=2)
+    check_head(student, "the student")  # it was whole when it was loaded
     with torch.no_grad():
         next(student.parameters())[:] = math.nan
     with pytest.raises(FloatingPointError, match="the loss is nan"):
