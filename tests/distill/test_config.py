@@ -70,6 +70,12 @@ def test_a_written_config_reads_back_as_the_same(minimal, tmp_path):
         ("run_dir.x=3", "override 'run_dir.x=3': run_dir is a single value"),
         ("student.layers=0,2", "config key student.layers = '0,2' is not a list; write student.layers=[0,2]"),
         ("student.layers=3", "config key student.layers = 3 is not a list; write student.layers=[3]"),
+        (
+            "student.lora.rank=4",
+            "config student: lora adapts the teacher itself, with all its layers; set layers",
+        ),
+        ("student={layers: all, lora: {targets: q_proj}}", "is not a list; write student.lora.targets=[q_proj]"),
+        ("student={layers: all, lora: {rank: 0}}", "config key student.lora.rank = 0: Input should be greater than"),
         ("student.layers=[0, x]", "config key student.layers.1 = 'x': Input should be a valid integer"),
         ("train.trackers=wandb", "config key train.trackers = 'wandb' is not a list; write train.trackers=[wandb]"),
         ("augment.tiers=names", "write augment.tiers=[names]"),
@@ -138,3 +144,15 @@ def test_a_key_may_stand_in_two_sections_and_replace_a_merged_one(tmp_path):
 @pytest.mark.parametrize("name", ["part #2.jsonl", "#3", "C#/notes", "a # b # c"])
 def test_an_override_has_no_comments(minimal, name):
     assert load_config(RunConfig, minimal, [f"data.path={name}"]).data.path == name
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("teacher.shard=true", "student.lora trains an adapter in the teacher itself, .* launch with .*fsdp2.yaml"),
+        ("teacher.dtype=float16", "may underflow in float16; set teacher.dtype to bfloat16 or float32"),
+    ],
+)
+def test_an_adapter_does_not_go_with_every_teacher(minimal, setting, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(RunConfig, minimal, ["student={layers: all, lora: {}}", setting])
