@@ -128,6 +128,8 @@ def _look(model: PreTrainedModel, ids: Tensor) -> _Look | None:
 
 def _scale_before(look: _Look) -> float | None:
     """By what the last hidden states are multiplied before the output layer; None if they become something else."""
+    if torch.equal(look.hidden, look.given):  # also if all states are 0, of which no scale could be told
+        return 1.0
     hidden, given = look.hidden.double(), look.given.double()
     scale = float((given * hidden).sum() / hidden.square().sum())
     change = (given - scale * hidden).norm(dim=-1).median() / given.norm(dim=-1).mean()

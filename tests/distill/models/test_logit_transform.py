@@ -57,6 +57,14 @@ def test_it_is_kept_with_the_model(monkeypatch):
     assert logit_transform(model) == LogitTransform(0.0625)
 
 
+def test_the_cap_of_a_model_without_any_weights_is_read():
+    model = build("gemma2", head_dim=8)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    assert logit_transform(model) == LogitTransform(cap=30.0)
+
+
 def test_logits_are_those_of_the_formula():
     values = 5 * torch.randn(4, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.equal(LogitTransform().apply_(values.clone()), values)
