@@ -64,6 +64,7 @@ def test_a_dry_run_prints_the_plan_and_writes_no_run(config_file, tmp_path, caps
     for name in ("corpus", "documents", "pairs", "blocks", "teacher", "student", "steps", "memory", "time"):
         assert plan[name].strip(), name
     assert "6 optimizer steps of 8 sequences" in plan["steps"]
+    assert "nats per token on 4 held-out blocks" in plan["start loss"]
     assert "counterparts 2" in plan["objective"]
     assert "cross-entropy (except between counterparts)" in plan["objective"]
     assert not (tmp_path / "run").exists()

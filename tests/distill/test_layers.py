@@ -30,8 +30,6 @@ def test_the_command_writes_what_a_training_takes_and_prints_the_way_there(confi
     rows = [line.split() for line in printed[1:4]]
     assert [row[0] for row in rows] == ["4", "3", "2"]
     assert sorted({0, 1, 2, 3} - set(kept)) == sorted(int(row[1]) for row in rows[1:])
-    layers.main(words)
-    assert capsys.readouterr().out.splitlines() == printed
 
 
 def test_the_start_is_the_loss_of_the_student_on_other_text(config_file, small_world, tmp_path):

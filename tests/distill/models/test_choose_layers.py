@@ -54,7 +54,7 @@ def reference_choice(teacher, keep, blocks):
     return steps
 
 
-@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("model_type", ["gpt2", pytest.param("gemma3_text", marks=pytest.mark.slow)])
 def test_the_choice_is_that_of_building_every_student(model_type, blocks):
     teacher = build(model_type, **MODELS[model_type])
     steps = choose_layers(teacher, blocks, 2)
@@ -68,10 +68,10 @@ def test_the_choice_is_that_of_building_every_student(model_type, blocks):
 
 def test_the_choice_is_the_same_whatever_the_batch_size(blocks):
     teacher = build("gpt2", **MODELS["gpt2"])
-    choices = [choose_layers(teacher, blocks, 1, batch_size=size) for size in (1, 3, None)]
+    choices = [choose_layers(teacher, blocks, 2, batch_size=size) for size in (3, None)]
     lists = [[step.layers for step in choice] for choice in choices]
-    assert lists == [lists[0]] * 3
-    assert [step.loss for step in choices[0]] == pytest.approx([step.loss for step in choices[2]], abs=1e-5)
+    assert lists[0] == lists[1]
+    assert [step.loss for step in choices[0]] == pytest.approx([step.loss for step in choices[1]], abs=1e-5)
 
 
 def test_fewer_candidates_try_the_layers_that_cost_least_when_last_tried(blocks):
@@ -86,7 +86,7 @@ def test_fewer_candidates_try_the_layers_that_cost_least_when_last_tried(blocks)
 def test_the_teacher_is_as_before(blocks):
     teacher = build("gpt2", **MODELS["gpt2"])
     layers, before = list(teacher.transformer.h), teacher(blocks).logits
-    choose_layers(teacher, blocks, 1)
+    choose_layers(teacher, blocks, 3)
     assert list(teacher.transformer.h) == layers
     assert teacher.config.num_hidden_layers == 4
     assert torch.equal(teacher(blocks).logits, before)

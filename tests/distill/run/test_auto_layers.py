@@ -36,31 +36,26 @@ def test_a_run_records_the_layers_that_it_chose_and_resumes_with_them(config_fil
     student = load_causal_lm(str(tmp_path / "run" / "student"))
     assert student.config.num_hidden_layers == 3
 
+    named = [f"student={{layers: {recorded['layers']}}}", *AUTO[1:]]
+    train.main(["--config", str(config_file), *named])  # complete
     (tmp_path / "run" / "student").rename(tmp_path / "student")
-    for same in (AUTO, [f"student={{layers: {recorded['layers']}}}", *AUTO[1:]]):
-        train.main(["--config", str(config_file), *same])
+    train.main(["--config", str(config_file), *AUTO])
     with pytest.raises(ValueError, match=r"student.layers: \[.*\] there, 'auto' now"):
         train.main(["--config", str(config_file), "student={layers: auto, keep: 2}", *AUTO[1:]])
     assert len(chosen) == 1
 
 
-def test_the_dry_run_names_the_layers_and_how_the_student_starts(config_file, chosen, capsys):
-    train.main(["--config", str(config_file), "--dry-run", *AUTO])
-    plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line)
-    assert ", layers [" in plan["student"]
-    assert " nats per token on 4 held-out blocks" in plan["start loss"]
-
-
-def test_the_dry_run_warns_of_weights_that_are_worse_than_guessing(
-    config_file, tmp_path, tiny_model, tokenizer, capsys
+def test_the_dry_run_names_the_layers_and_warns_if_they_are_worse_than_guessing(
+    config_file, tmp_path, tiny_model, chosen, capsys
 ):
     teacher = tiny_model("gpt2", initializer_range=0.1)
     teacher.transformer.ln_f.weight.data *= -50
     teacher.save_pretrained(tmp_path / "teacher")
-    train.main(["--config", str(config_file), "--dry-run"])
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("start loss"))
-    assert "WARNING: guessing gives 7.6" in line
-    assert "student.layers=auto" in line
+    train.main(["--config", str(config_file), "--dry-run", *AUTO])
+    plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line)
+    assert ", layers [" in plan["student"]
+    assert " nats per token on 4 held-out blocks. WARNING: guessing gives 7.6" in plan["start loss"]
+    assert "student.layers=auto" in plan["start loss"]
 
 
 @pytest.mark.parametrize(
