@@ -28,6 +28,7 @@ from distill.models.document_mask import mask_documents
 from distill.models.loading import load_causal_lm
 from distill.models.sizes import num_positions
 from distill.models.student import student_from_layers
+from distill.settings import merged
 
 SETTINGS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -103,7 +104,7 @@ def tiny_config(model_type: str) -> PretrainedConfig:
     settings = _small(default)
     given = {**TOKENS, "is_decoder": True, "initializer_range": 0.2, "init_std": 0.2}
     settings |= {name: value for name, value in given.items() if hasattr(default, name)}
-    return AutoConfig.for_model(model_type, **_merged(settings, own))
+    return AutoConfig.for_model(model_type, **merged(settings, own))
 
 
 def tiny_model(model_type: str, seed: int = 0) -> PreTrainedModel:
@@ -135,13 +136,6 @@ def _size(name: str) -> int | None:
     if re.fullmatch(r".*token_(id|index)", name):
         return max(TOKENS.values()) + 1
     return next((number for pattern, number in SETTINGS["sizes"] if re.fullmatch(pattern, name)), None)
-
-
-def _merged(settings: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Both, where `own` wins, also within parts."""
-    parts = [name for name, part in own.items() if isinstance(part, dict) and isinstance(settings.get(name), dict)]
-    nested = {name: _merged(settings[name], own[name]) for name in parts}
-    return settings | own | nested
 
 
 # -- trying them -----------------------------------------------------------------------------------------------------

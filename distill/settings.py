@@ -46,7 +46,7 @@ def load_config(schema: type[T], path: str | Path | Sequence[str | Path] | None,
     """
     settings: dict[str, Any] = {}
     for file in [path] if isinstance(path, str | Path) else path or ():
-        _merge(settings, read_settings(file))
+        settings = merged(settings, read_settings(file))
     for override in overrides:
         apply_override(settings, override)
     return validate(schema, settings)
@@ -67,13 +67,10 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return settings
 
 
-def _merge(settings: dict[str, Any], later: dict[str, Any]) -> None:
-    """Put later settings into earlier ones, in place, key by key."""
-    for key, value in later.items():
-        if isinstance(value, dict) and isinstance(settings.get(key), dict):
-            _merge(settings[key], value)
-        else:
-            settings[key] = value
+def merged(settings: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Both, where the later ones win, also within parts."""
+    parts = [name for name, part in later.items() if isinstance(part, dict) and isinstance(settings.get(name), dict)]
+    return settings | later | {name: merged(settings[name], later[name]) for name in parts}
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
