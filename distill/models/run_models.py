@@ -58,7 +58,7 @@ def load_run_models(config: RunConfig) -> RunModels:
     """
     dropout = config.student.dropout if config.student.lora else None
     teacher = None if config.teacher is None else load_teacher(config.teacher, dropout)
-    tokenizer = _load_common_tokenizer(config, teacher)
+    tokenizer = load_common_tokenizer(config, teacher)
     if teacher is not None:
         check_vocabulary(teacher, tokenizer, "the teacher")
     set_seed(config.seed)
@@ -101,7 +101,7 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
 # -- do they fit each other? -----------------------------------------------------------------------------------------
 
 
-def _load_common_tokenizer(config: RunConfig, teacher: PreTrainedModel | None) -> PreTrainedTokenizerFast:
+def load_common_tokenizer(config: RunConfig, teacher: PreTrainedModel | None) -> PreTrainedTokenizerFast:
     """Load the tokenizer of data.tokenizer, the teacher or the student checkpoint: the first that is set.
 
     The others must have the same tokenizer, but for tokens that the teacher does not know. A folder of weights without

@@ -9,7 +9,8 @@ from distill.config import DataConfig, RunConfig
 from distill.data.sample import sample_blocks
 from distill.data.split import train_and_heldout
 from distill.models.choose_layers import choose_layers
-from distill.models.loading import check_vocabulary, id_limit, load_teacher, load_tokenizer
+from distill.models.loading import check_vocabulary, id_limit, load_teacher
+from distill.models.run_models import load_common_tokenizer
 from distill.run.folder import recorded_layers
 from distill.run.launch import on_main
 from distill.settings import replace
@@ -33,8 +34,7 @@ def resolve_layers(config: RunConfig, accelerator: Accelerator) -> RunConfig:
 def _choose(config: RunConfig, device: torch.device) -> tuple[int, ...]:
     assert config.teacher is not None and config.student.keep is not None  # the configuration has been validated
     teacher = load_teacher(config.teacher)
-    path, gguf_file = config.teacher.path, config.teacher.gguf_file
-    tokenizer = load_tokenizer(*((path, gguf_file) if config.data.tokenizer is None else (config.data.tokenizer,)))
+    tokenizer = load_common_tokenizer(config, teacher)
     check_vocabulary(teacher, tokenizer, "the teacher")
     data: DataConfig = config.data
     shape = blocks_shape(NUM_TOKENS, min(BLOCK_LEN, data.seq_len))
