@@ -109,11 +109,13 @@ def cache_states(setup: Setup) -> tuple[CachedStates, CachedStates]:
     of_heldout = of_train._replace(path=of_train.path / f"heldout_{len(heldout)}")
     for folder, blocks in ((of_train, setup.blocks.train), (of_heldout, heldout)):
         _store_missing(folder, blocks, setup)
+    assert setup.models.teacher is not None
+    setup.models.teacher.to("cpu")  # only its output layer is needed from now on
     return of_train, of_heldout
 
 
 def _store_missing(folder: CachedStates, blocks: Dataset, setup: Setup) -> None:
-    """Store the shards that a folder lacks; each process does its share."""
+    """Store the shards that a folder lacks; each process does its share, with the teacher on its device."""
     accelerator, teacher = setup.accelerator, setup.models.teacher
     assert teacher is not None
     with writing("the teacher's states", folder.path, "data.cache_dir"):
@@ -138,7 +140,6 @@ def _store_missing(folder: CachedStates, blocks: Dataset, setup: Setup) -> None:
                 with contextlib.suppress(Timeout), named, lock:
                     if not folder.shard(number).exists():
                         _store_shard(folder, number, blocks, setup, bar)
-    teacher.to("cpu")  # only its output layer is needed from now on
     accelerator.wait_for_everyone()
 
 
