@@ -17,6 +17,7 @@ from augment.rules.tokens import PARAGRAPH, words_after, words_before
 _WORDS = word_lists("pronouns")
 _CLOSED = _WORDS.closed | {PARAGRAPH, ""}
 _ABSOLUTE = _WORDS.absolute | {PARAGRAPH, ""}
+_AFTER_COMPARING = _WORDS.after_comparing | {PARAGRAPH, ""}
 _JOINTS = frozenset({"or", "and", "nor", "/"})
 _OPENS = frozenset({"", PARAGRAPH, ".", "!", "?", ":", '"', "“"})
 _CLOSING = tuple("\"”’'")
@@ -172,7 +173,7 @@ def his_is_absolute(text: str, start: int, end: int) -> tuple[bool, float, str]:
         return False, 0.99, "his: joined with another determiner"
     if nearest in _JOINTS and after[1] in _WORDS.determiners and after[2] not in _ABSOLUTE:
         return False, 0.99, "his: joined with another determiner"
-    if nearest in _WORDS.comparing and after[1] in _WORDS.after_comparing | {PARAGRAPH, ""}:
+    if nearest in _WORDS.comparing and after[1] in _AFTER_COMPARING:
         return True, 0.9, "his: closed-class word follows"
     if nearest == "after" and after[1] in _WORDS.later:  # his after years
         return False, 0.97, "his: noun follows"

@@ -267,7 +267,10 @@ def _of_somebody(text: str, near: int, start: int, end: int) -> bool:
         return False
     if determined is None:
         return bool(_JOINED.match(text, end))
-    return determined[1] is None or determined[1].lower() in _WORDS.adjectives | _WORDS.determiners
+    if determined[1] is None:
+        return True
+    word = determined[1].lower()
+    return word in _WORDS.adjectives or word in _WORDS.determiners
 
 
 def is_address(text: str, start: int, end: int) -> bool:
