@@ -10,6 +10,7 @@ is what a GPU could reach at best. The loss is counted as it is without a compil
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,8 +142,6 @@ def flash_attention(
 
 def main() -> None:
     """Print one Markdown table."""
-    import os
-
     os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
     with tempfile.TemporaryDirectory() as folder:
         if complaint := compile_guard(Path(folder)):

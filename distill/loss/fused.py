@@ -35,8 +35,8 @@ CACHED_VALUES = 2**18  # logits that a CPU works on at a time
 
 class Objective(NamedTuple):
     """What is minimised, apart from the models: weights and divergence, the teacher's perturbation, and the gender
-    classes (None if nothing needs them). num_ids: how many ids are no padding, None if all are. is_compiled: whether
-    compiled kernels compute it between the matrix products.
+    classes (None if nothing needs them). num_ids: the ids from this one on are padding; None if no id is. is_compiled:
+    whether compiled kernels compute it between the matrix products.
     """
 
     loss: LossConfig

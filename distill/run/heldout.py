@@ -32,9 +32,9 @@ def evaluate_heldout(
     scale = torch.ones((), device=device)
     distiller.eval()
     for batch in batches(chosen, indices, config.data.seq_len, blocks.heldout_states, device):
-        positions = find_positions(batch, both=False, paired=False).to(accelerator.device)
+        positions = find_positions(batch, both=False, paired=False).to(device)
         with accelerator.autocast():
-            terms = distiller(batch.to(accelerator.device), positions, scale).sums
+            terms = distiller(batch.to(device), positions, scale).sums
         sums += torch.stack([terms.ce, terms.kd, terms.num_tokens])
     distiller.train()
     ce_sum, kl_sum, num_tokens = accelerator.reduce(sums, "sum").tolist()

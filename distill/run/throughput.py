@@ -39,8 +39,9 @@ def flops_per_token(student: PreTrainedModel, teacher: PreTrainedModel | None, c
     cached: the teacher's states are cached, so only its output layer counts. Left out are input embeddings that are not
     tied to the output layer, attention over the context, and the teacher's reading of a second view.
     """
-    trained = sum(weight.numel() for weight in _matrices(student) if weight.requires_grad)
-    every = sum(weight.numel() for weight in _matrices(student))
+    matrices = _matrices(student)
+    trained = sum(weight.numel() for weight in matrices if weight.requires_grad)
+    every = sum(weight.numel() for weight in matrices)
     flops = 4 * every + 2 * trained
     if teacher is student:  # under an adapter
         flops += 2 * (every - trained)
