@@ -22,7 +22,7 @@ from typing import Any
 
 from distill.files import write_text
 from study import collect, merge, report, results, run
-from study.config import UNTRAINED, load_study
+from study.config import HEALED, UNTRAINED, load_study
 from study.plan import plan_study
 
 
@@ -86,11 +86,14 @@ def _plan(options: argparse.Namespace) -> None:
     if plan.teacher.training is not None:
         print(f"the teacher is trained with: {study.teacher_config} {' '.join(study.teacher_overrides)}")
     print(f"all arms are trained with: {study.train_config} {' '.join(study.train_overrides)}")
-    for planned in plan.runs:
+    if study.healing is not None:
+        print(f"all arms start from {HEALED} of their seed, which is trained first")
+    for planned in plan.every_run:
         print(f"  {planned.label}: {' '.join(planned.overrides[len(study.train_overrides) :])}")
-    print(
-        f"{len(plan.runs)} runs of {study.budget_tokens:,} tokens; {study.budget_hours:g} h on {study.budget_machine}"
-    )
+    runs = f"{sum(run.arm != HEALED for run in plan.runs)} runs of {study.budget_tokens:,} tokens"
+    if study.healing is not None:
+        runs += f", after {len(plan.healing)} of {study.healing.budget_tokens:,} that heal"
+    print(f"{runs}; {study.budget_hours:g} h on {study.budget_machine}")
 
 
 def _run(options: argparse.Namespace) -> int:

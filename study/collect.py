@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.results import current_versions
 from distill.evaluation.statistics.measurement import Estimate
 from distill.files import read_jsonl
+from distill.run.folder import read_metrics
 from distill.settings import to_dict
 from study.config import TEACHER, UNTRAINED, StudyConfig
 from study.folders import complete, origin_of
 from study.jobs import TIMES
-from study.plan import Plan, arms_of, evaluation_folder, is_variant, label_of, main_measures
+from study.plan import Plan, Run, evaluation_folder, is_variant, label_of, main_measures, models_of
 from study.results import SCHEMA_VERSION, STATISTICS, grouped, rounded, stored_columns, without_repeats
 
 Estimates = dict[tuple[str, int], dict[str, Estimate]]  # by arm and seed, then by measure
@@ -39,7 +42,8 @@ def collect(plan: Plan) -> dict[str, Any]:
             f"{study.run_dir} holds no model that is trained and measured with these settings; run the study first: "
             "python -m study run CONFIG"
         )
-    origin = origin_of(study, [run for run in plan.runs if run.label in done])
+    runs = [run for run in plan.runs if run.label in done]
+    origin = origin_of(study, runs)
     versions = current_versions()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -55,7 +59,8 @@ def collect(plan: Plan) -> dict[str, Any]:
         "training": to_dict(plan.runs[0].config),
         "teacher": plan.teacher.fingerprint() or str(plan.teacher.folder),
         "missing": [label_of(*model) for model in models if model not in estimates],
-        "arms": {TEACHER: [], UNTRAINED: [], **{name: list(overrides) for name, overrides in arms_of(study).items()}},
+        "arms": {TEACHER: [], **{name: list(overrides) for name, overrides in models_of(study).items()}},
+        "distances": distances(runs),
         "measures": measured(study, estimates),
     }
 
@@ -105,6 +110,20 @@ def measure_of(name: str, estimates: Estimates) -> dict[str, Any]:
         "num_clusters": len(columns[first_model]),
         **stored_columns(columns),
     }
+
+
+def distances(runs: Sequence[Run]) -> dict[str, dict[str, list[float]]]:
+    """KL(teacher || student) on held-out text, in nats per token, at the first and the last step: by arm, then seed.
+
+    Runs whose log does not have it are left out: that of the untrained student, and of older versions.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        lines = read_metrics(Path(run.config.run_dir)) if run.arm != UNTRAINED else []
+        logged = [line["heldout_kl"] for line in lines if "heldout_kl" in line]
+        if logged:
+            found.setdefault(run.arm, {})[str(run.seed)] = rounded(np.array([logged[0], logged[-1]])).tolist()
+    return found
 
 
 def hours(run_dir: Path) -> dict[str, float]:

@@ -20,6 +20,7 @@ from distill.settings import (
 )
 
 UNTRAINED, TEACHER = "untrained", "teacher"  # every study has these two models; no file names them as arms
+HEALED = "healed"  # one more for each seed, if the study heals its students first
 
 
 def _no(value: Any) -> Any:
@@ -32,6 +33,18 @@ class VariantsConfig:
 
     of: Annotated[tuple[StrictStr, ...], Field(min_length=1)]
     variants: Annotated[dict[StrictStr, tuple[StrictStr, ...]], Field(min_length=1)]
+
+
+@section
+class HealingConfig:
+    """One plain student per seed is trained first, `healed`, and every arm of that seed starts from it.
+
+    budget_tokens: the tokens that it trains on, besides those of the arms. overrides: what makes its run, over
+    `train_overrides`.
+    """
+
+    budget_tokens: PositiveCount
+    overrides: tuple[StrictStr, ...] = ()
 
 
 @section
@@ -48,6 +61,7 @@ class StudyConfig:
     mixed_precision: of training, as accelerate calls it. seeds: of training; with the same seed all arms read the data
     in the same order. budget_tokens: the tokens that every arm trains on. budget_hours: wall-clock hours on
     `budget_machine`, after which no new run starts.
+    healing: heal the students first, then branch the arms; None: all arms start as train_config says.
     arms: name -> overrides. references: the arms that all others are compared with; the first is plain distillation.
     margins: measure -> how much worse than the reference (in the measure's unit) still counts as not inferior.
     measures: what is reported; the first is the disparity, the second the cost on the plot's horizontal axis.
@@ -71,6 +85,7 @@ class StudyConfig:
     budget_tokens: PositiveCount
     budget_hours: Positive
     budget_machine: StrictStr
+    healing: HealingConfig | None = None
     arms: dict[StrictStr, tuple[StrictStr, ...]]
     variants: tuple[VariantsConfig, ...] = ()
     references: Annotated[tuple[StrictStr, ...], Field(min_length=1)] = ("plain",)
@@ -85,14 +100,20 @@ class StudyConfig:
         for name in (UNTRAINED, TEACHER):
             if name in self.arms:
                 raise ValueError(f"arms: every study has {name} already; leave it out")
+        if HEALED in self.arms:
+            raise ValueError(f"arms: {HEALED} is the model that `healing` makes; rename this arm")
+        healed = () if self.healing is None else (HEALED,)
         for name in self.arms:
             if "+" in name:
                 raise ValueError(f"arms: {name!r} has a +, which joins an arm and its variant; rename it")
-        for name in (*self.references, *(arm for group in self.variants for arm in group.of)):
+        for name in (arm for group in self.variants for arm in group.of):
             if name not in self.arms:
                 raise ValueError(f"{name!r} {known}")
+        for name in self.references:
+            if name not in (*healed, *self.arms):
+                raise ValueError(f"references: {name!r} {known}")
         for name in self.headline:
-            if name not in (TEACHER, UNTRAINED, *self.arms):
+            if name not in (TEACHER, UNTRAINED, *healed, *self.arms):
                 raise ValueError(f"headline: {name!r} {known}")
         if self.recommended not in (None, *self.arms):
             raise ValueError(f"recommended: {self.recommended!r} {known}")
@@ -101,6 +122,23 @@ class StudyConfig:
         for name in self.margins:
             if name not in self.measures:
                 raise ValueError(f"margins: {name!r} is not one of the measures")
+        return self
+
+    @model_validator(mode="after")
+    def _all_students_start_alike(self) -> StudyConfig:
+        """With healing, where a student's weights come from is the study's to say."""
+        if self.healing is None:
+            return self
+        overrides = {HEALED: self.healing.overrides} | self.arms
+        for group in self.variants:
+            overrides |= {f"{'/'.join(group.of)}+{name}": added for name, added in group.variants.items()}
+        for name, own in overrides.items():
+            for key in (override.partition("=")[0] for override in own):
+                if key == "student" or (key.startswith("student.") and key != "student.dropout"):
+                    raise ValueError(
+                        f"{name} sets {key}, but with healing all students start alike: {HEALED} as train_config says, "
+                        f"the arms from {HEALED}; set {key} in train_overrides, or leave out healing"
+                    )
         return self
 
 

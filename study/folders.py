@@ -14,8 +14,8 @@ from distill.evaluation.results import read_results
 from distill.models.identity import folder_fingerprint
 from distill.run.folder import is_complete
 from distill.settings import load_yaml, to_dict
-from study.config import TEACHER, UNTRAINED, StudyConfig
-from study.plan import Plan, Run, arms_of, evaluation_config, evaluation_folder, is_variant, label_of
+from study.config import HEALED, TEACHER, UNTRAINED, StudyConfig
+from study.plan import Plan, Run, evaluation_config, evaluation_folder, is_variant, label_of, models_of
 
 
 def complete(plan: Plan) -> set[str]:
@@ -59,15 +59,16 @@ def runs_of_another_teacher(plan: Plan) -> list[Run]:
     now = plan.teacher.fingerprint()
     if now is None:
         return []
-    files = ((run, Path(run.config.run_dir) / "config.yaml") for run in plan.runs)
+    files = ((run, Path(run.config.run_dir) / "config.yaml") for run in plan.every_run)
     return [run for run, file in files if file.is_file() and load_yaml(file)["provenance"]["teacher"] != now]
 
 
 def origin_of(study: StudyConfig, runs: Sequence[Run], now: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What all finished runs were made with: precision, tokenizer, corpora, lexicon, and the git revisions.
 
-    now: what further runs will be made with (`current_sources`). Raises ValueError when runs differ in anything but
-    the revision, because a comparison would then compare more than the arms.
+    With healing it also says which healed student the arms of a seed started from. now: what further runs will be made
+    with (`current_sources`). Raises ValueError when runs differ in anything but the revision, because a comparison
+    would then compare more than the arms.
     """
     origin: dict[str, Any] = {"mixed_precision": study.mixed_precision, **(now or {})}
     source_of = {"mixed_precision": "the study", **dict.fromkeys(now or {}, "the current files")}
@@ -80,6 +81,7 @@ def origin_of(study: StudyConfig, runs: Sequence[Run], now: Mapping[str, Any] | 
         revisions.add(provenance["git_revision"] or "unknown")
         made_with = {key: provenance[key] for key in ("mixed_precision", "tokenizer")}
         made_with |= {key: provenance["data"][key] for key in ("corpus", "heldout_corpus", "lexicon")}
+        made_with |= {} if study.healing is None else _healed(run, provenance["student"])
         for name, value in made_with.items():
             if origin.setdefault(name, value) != value:
                 raise ValueError(
@@ -88,6 +90,14 @@ def origin_of(study: StudyConfig, runs: Sequence[Run], now: Mapping[str, Any] | 
                 )
             source_of.setdefault(name, run.config.run_dir)
     return {**origin, "git_revisions": sorted(revisions)}
+
+
+def _healed(run: Run, start: str | None) -> dict[str, str | None]:
+    """The healed student of a run's seed, as a results file names it. start: the weights that the run started from."""
+    name = f"healed student of seed {run.seed}"
+    if run.arm != HEALED:
+        return {name: start}
+    return {name: folder_fingerprint(run.student)} if run.student.is_dir() else {}
 
 
 def current_sources(config: RunConfig) -> dict[str, Any]:
@@ -99,6 +109,5 @@ def current_sources(config: RunConfig) -> dict[str, Any]:
 
 def foreign_folders(study: StudyConfig) -> list[str]:
     """The names of folders below run_dir whose runs belong to no arm, for example because an arm was renamed."""
-    known = {UNTRAINED, *arms_of(study)}
     folders = {file.parents[1].name for file in Path(study.run_dir).glob("*/seed*/config.yaml")}
-    return sorted(folders - known)
+    return sorted(folders - models_of(study).keys())

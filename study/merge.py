@@ -1,8 +1,8 @@
 """Merge two results files of one study whose arms or seeds ran on different machines.
 
-The parts must agree in the teacher's weights, corpora, tokenizer, lexicon and precision, in what all arms share, in how
-they are measured, and in the overrides of an arm that both have. The description of the study (its references, margins,
-headline) is taken from the first file.
+The parts must agree in the weights of the teacher and of each seed's healed student, in corpora, tokenizer, lexicon and
+precision, in what all arms share, in how they are measured, and in the overrides of an arm that both have. The
+description of the study (its references, margins, headline) is taken from the first file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SHARED_SETTINGS = (  # settings of the study that all its parts have in common
     "eval_overrides",
     "variant_eval_overrides",
     "measures",
+    "healing",  # older files do not have it
 )
 
 
@@ -52,6 +53,7 @@ def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         "hours": {key: round(hours + second["hours"][key], 2) for key, hours in first["hours"].items()},
         "missing": [label for label in missing if label not in have_results and not label.startswith(without_seed)],
         "arms": arms,
+        "distances": _distances(first, second),
         "measures": without_repeats(
             {name: _measure(first["measures"][name], ours[name], theirs[name], list(arms)) for name in ours}
         ),
@@ -69,7 +71,8 @@ def _check(first: dict[str, Any], second: dict[str, Any]) -> None:
         if ours.get(key) != theirs.get(key):
             raise ValueError(
                 f"these are not parts of one study: {key} is {ours.get(key)!r} in one file and {theirs.get(key)!r} in "
-                "the other; collect both with one version from one study file, and take one teacher to all machines"
+                "the other; collect both with one version from one study file, and take one teacher to all machines, "
+                "and one healed student per seed"
             )
     if first.get("teacher") is None:
         raise ValueError("these files do not say which teacher they belong to; collect both with this version")
@@ -80,7 +83,7 @@ def _common_facts(part: dict[str, Any]) -> dict[str, Any]:
     training = {key: value for key, value in part["training"].items() if key not in ("run_dir", "seed")}
     how = ("convention", "statistic", "num_items", "num_clusters")
     return {
-        **{key: part["study"][key] for key in SHARED_SETTINGS},
+        **{key: part["study"].get(key) for key in SHARED_SETTINGS},
         "the teacher's fingerprint": part.get("teacher"),
         **flatten(training),
         **flatten({name: {key: measure[key] for key in how} for name, measure in part["measures"].items()}),
@@ -92,6 +95,12 @@ def _origin(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     ours, theirs = (part.get("origin", {}) for part in (first, second))
     revisions = {*ours.get("git_revisions", []), *theirs.get("git_revisions", [])}
     return {**theirs, **ours, "git_revisions": sorted(revisions)}
+
+
+def _distances(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The distances of both parts."""
+    ours, theirs = (part.get("distances", {}) for part in (first, second))
+    return {arm: theirs.get(arm, {}) | ours.get(arm, {}) for arm in theirs | ours}
 
 
 def _measure(description: dict[str, Any], ours: Measure, theirs: Measure, arms: list[str]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from distill.evaluation.statistics.estimators import (
 )
 from distill.evaluation.statistics.resampling import Interval, two_way_interval
 from distill.evaluation.statistics.significance import holm, non_inferior, paired_permutation_p
-from study.config import TEACHER, UNTRAINED
+from study.config import HEALED, TEACHER, UNTRAINED
 from study.plan import base_of, is_variant
-from study.results import Measure
+from study.results import Measure, Results
 
 
 @cache
@@ -90,6 +90,17 @@ def change_percent(measure: Measure, arm: str, reference: str) -> Interval:
     return Interval(change, low, high, 100 * math.exp(log.value) * log.standard_error)
 
 
+def distance(results: Results, arm: str) -> tuple[float, float]:
+    """KL(teacher || student) on held-out text at an arm's first and last step, in nats per token: means over its seeds.
+
+    Raises ValueError if the results file does not have it.
+    """
+    if arm not in results.distances:
+        raise ValueError(f"{results.name} has no distance to the teacher of {arm}")
+    start, end = np.mean(list(results.distances[arm].values()), axis=0)
+    return float(start), float(end)
+
+
 # -- tests -----------------------------------------------------------------------------------------------------------
 
 
@@ -108,12 +119,13 @@ def _side_by_side(columns: FloatArray) -> FloatArray:
 def families(measure: Measure, reference: str) -> tuple[list[str], list[str]]:
     """The models that are tested against a reference: all arms, and the reference's own variants.
 
-    Excluded are teacher, untrained, the reference itself, and arms without a seed that the reference has.
+    Excluded are teacher, untrained, healed, the reference itself, and arms without a seed that the reference has.
     """
     if reference not in measure.columns:
         return [], []
     comparable = [arm for arm in measure.columns if have_common_seed(measure, arm, reference)]
-    arms = [arm for arm in comparable if not is_variant(arm) and arm not in (TEACHER, UNTRAINED, reference)]
+    no_arms = (TEACHER, UNTRAINED, HEALED, reference)
+    arms = [arm for arm in comparable if not is_variant(arm) and arm not in no_arms]
     return arms, [arm for arm in comparable if is_variant(arm) and base_of(arm) == reference]
 
 

@@ -1,7 +1,8 @@
 """The plan of a study: its teacher and every run, validated and with an equal budget.
 
 An arm is a name and the overrides that make it. A variant is an arm with more overrides, called ARM+VARIANT. The arm
-`untrained` is the student before training, `teacher` is the model that all students are distilled from.
+`untrained` is the student before training, `teacher` is the model that all students are distilled from. In a study with
+`healing`, `healed` is the plain student from which all arms of a seed start.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from distill.config import RunConfig, TeacherConfig
 from distill.evaluation.config import EvalConfig
 from distill.models.identity import model_fingerprint
 from distill.settings import apply_override, load_config, read_settings, to_dict, validate
-from study.config import TEACHER, UNTRAINED, StudyConfig
+from study.config import HEALED, TEACHER, UNTRAINED, HealingConfig, StudyConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,13 +74,20 @@ class Run:
 class Plan:
     """A study with its teacher and the chosen runs: seed by seed, the untrained student (which has no seed) first.
 
-    with_teacher: whether the teacher is among the models to measure.
+    with_teacher: whether the teacher is among the models to measure. healing: the healed students that the chosen runs
+    need, chosen or not.
     """
 
     study: StudyConfig
     teacher: Teacher
     runs: tuple[Run, ...]
     with_teacher: bool
+    healing: tuple[Run, ...] = ()
+
+    @property
+    def every_run(self) -> tuple[Run, ...]:
+        """The chosen runs and the healed students that they need, these first."""
+        return tuple({run.label: run for run in (*self.healing, *self.runs)}.values())
 
 
 def plan_study(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> Plan:
@@ -87,9 +95,10 @@ def plan_study(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int
 
     only: names of arms, each with its variants; all arms if empty. seeds: some of the study's seeds; all if empty.
     Raises ValueError when an arm or its evaluation is not valid, when an arm does not train on the study's budget or
-    equals another arm, and when the arms do not read the teacher that the study trains.
+    equals another arm, when the arms do not read the teacher that the study trains, and when the student that they
+    start from would not be healed plainly.
     """
-    arms = {UNTRAINED: (), **arms_of(study)}
+    arms = models_of(study)
     for name in only:
         if name not in arms and name != TEACHER:
             raise ValueError(f"--only {name}: the study has no such arm; it has {', '.join(arms)}")
@@ -97,19 +106,26 @@ def plan_study(study: StudyConfig, only: Sequence[str] = (), seeds: Sequence[int
         if seed not in study.seeds:
             raise ValueError(f"--seeds {seed}: the study's seeds are {list(study.seeds)}")
     shared = read_settings(ROOT / study.train_config)
+    if study.healing is not None:
+        _check_healing(study.healing, _run(study, shared, HEALED, study.seeds[0], arms[HEALED]).config)
     runs = [_run(study, shared, name, study.seeds[0], ()) for name in arms if name == UNTRAINED]
     runs += [_run(study, shared, name, seed, arms[name]) for seed in study.seeds for name in arms if name != UNTRAINED]
-    _check_budget_and_repeats(study, runs[1:])
+    _check_budget_and_repeats(study, [run for run in runs if run.arm not in (UNTRAINED, HEALED)])
     for name in {is_variant(name): name for name in arms}.values():  # all arms are measured alike, and all variants
         evaluation_config(study, name)
     wanted = {name for name in arms if not only or name in only or base_of(name) in only}
     chosen = [run for run in runs if run.arm in wanted and (run.arm == UNTRAINED or not seeds or run.seed in seeds)]
-    return Plan(study, _teacher(study, runs[0].config), tuple(chosen), not only or TEACHER in only)
+    needed = {run.seed for run in chosen if run.arm != UNTRAINED}
+    healing = tuple(run for run in runs if run.arm == HEALED and run.seed in needed)
+    return Plan(study, _teacher(study, runs[0].config), tuple(chosen), not only or TEACHER in only, healing)
 
 
 def _run(study: StudyConfig, shared: dict[str, Any], arm: str, seed: int, overrides: tuple[str, ...]) -> Run:
     """Resolve one run. shared: the settings of the study's train_config."""
-    together = (*study.train_overrides, *overrides, f"seed={seed}", f"run_dir={study.run_dir}/{arm}/seed{seed}")
+    is_branch = study.healing is not None and arm not in (UNTRAINED, HEALED)
+    start = branch_overrides(study.run_dir, seed) if is_branch else ()
+    place = (f"seed={seed}", f"run_dir={study.run_dir}/{arm}/seed{seed}")
+    together = (*study.train_overrides, *start, *overrides, *place)
     settings = copy.deepcopy(shared)
     try:
         for override in together:
@@ -135,6 +151,34 @@ def _teacher(study: StudyConfig, shared: RunConfig) -> Teacher:
             f"the teacher is written to {written}, but the arms read {shared.teacher.path}; set teacher.path to it"
         )
     return Teacher(shared.teacher, training)
+
+
+def branch_overrides(run_dir: str, seed: int) -> tuple[str, ...]:
+    """The overrides with which an arm starts from the healed student of its seed. run_dir: the study's."""
+    return (
+        "student.layers=null",
+        "student.config=null",
+        f"student.checkpoint={run_dir}/{HEALED}/seed{seed}/student",
+    )
+
+
+def _check_healing(healing: HealingConfig, config: RunConfig) -> None:
+    """Raise ValueError unless the healed student is plain, without adapter, and has its budget. config: of its run."""
+    if config.student.lora is not None:
+        raise ValueError(
+            "healing: an adapter (student.lora) is trained in the teacher itself, which needs no healing; leave out "
+            "healing, or student.lora"
+        )
+    if num_tokens(config) != healing.budget_tokens:
+        raise ValueError(
+            f"{HEALED} trains on {num_tokens(config):,} tokens, but healing.budget_tokens is "
+            f"{healing.budget_tokens:,}; set one of them, or train.max_steps in healing.overrides"
+        )
+    for key, value in {"perturb.operation": config.perturb.operation, "augment.mode": config.augment.mode}.items():
+        if value != "none":
+            raise ValueError(
+                f"{HEALED} has {key}={value}, but it is healed plainly; add {key}=none to healing.overrides"
+            )
 
 
 def _check_budget_and_repeats(study: StudyConfig, runs: Sequence[Run]) -> None:
@@ -173,6 +217,12 @@ def arms_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:
                     raise ValueError(f"variants: {base}+{name} is given twice; rename one")
                 arms[f"{base}+{name}"] = (*study.arms[base], *overrides)
     return arms
+
+
+def models_of(study: StudyConfig) -> dict[str, tuple[str, ...]]:
+    """All models that the study makes of its train_config, with their overrides. Raises ValueError for a repeat."""
+    healed = {} if study.healing is None else {HEALED: study.healing.overrides}
+    return {UNTRAINED: (), **healed, **arms_of(study)}
 
 
 def label_of(arm: str, seed: int) -> str:

@@ -22,7 +22,7 @@ from study import tables
 from study.config import TEACHER, UNTRAINED
 from study.front import front_pages
 from study.numbers import value
-from study.plan import base_of, is_variant
+from study.plan import base_of, branch_overrides, is_variant
 from study.results import MAX_CLUSTERS, Results, load
 from study.texts import filled
 
@@ -114,6 +114,8 @@ def _sections(results: Results) -> list[dict[str, Any]]:
     methods = [arm for arm in results.arms if not is_variant(arm)]
     variants = [arm for arm in results.arms if is_variant(arm)]
     sections: list[Section] = [("All arms", None, tables.values_table(results, methods, plain))]
+    if results.distances:
+        sections.append(("Distance to the teacher", None, tables.distances_table(results)))
     for reference in references:
         if reference in results.arms:
             table = tables.differences_table(results, methods, reference)
@@ -230,9 +232,9 @@ def card(results: Results) -> str:
 
 def _settings(results: Results, arm: str) -> dict[str, Any]:
     """The resolved settings of the arm's first seed."""
-    seed = results.study["seeds"][0]
+    seed, run_dir = results.study["seeds"][0], results.study["run_dir"]
     settings = copy.deepcopy(results.content["training"])
-    run_dir = f"run_dir={results.study['run_dir']}/{arm}/seed{seed}"
-    for override in (*results.content["arms"][arm], f"seed={seed}", run_dir):
+    start = branch_overrides(run_dir, seed) if results.study.get("healing") else ()
+    for override in (*start, *results.content["arms"][arm], f"seed={seed}", f"run_dir={run_dir}/{arm}/seed{seed}"):
         apply_override(settings, override)
     return settings

@@ -6,7 +6,9 @@ Schema (schema_version 1):
   runs were made with: `study.folders.origin_of`), hours (of wall-clock time, summed over jobs by what they did), study
   (its resolved settings), training (the resolved settings that all arms share), teacher (its fingerprint, or its name
   on a hub), missing (the models without results)
-- arms: {arm: overrides}, with the untrained student and the teacher
+- arms: {arm: overrides}, with the teacher, the untrained student and the healed one, if the study heals
+- distances: {arm: {seed: [at the first step, at the last]}}, KL(teacher || student) on held-out text in nats per token;
+  older files lack it
 - measures: {name: {unit, higher_is_better, convention, statistic, num_clusters, num_items, constant, values}}, where
   statistic is a key of `STATISTICS`, values is {arm: {seed: columns}}, columns are [num_clusters][num_varying] numbers,
   and constant is {index: column} for the columns that all models share (counts, a known truth)
@@ -97,6 +99,11 @@ class Results:
     def cost(self) -> Measure:
         """The second measure: what less disparity costs."""
         return list(self.measures.values())[1]
+
+    @property
+    def distances(self) -> dict[str, dict[str, list[float]]]:
+        """{arm: {seed: [at the first step, at the last]}}; empty if the file does not have them."""
+        return dict(self.content.get("distances", {}))
 
     @property
     def arms(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Run a study: make a run folder and an evaluation of every model.
 
 Each model is a job of two commands, train.py and eval.py. Both resume where they were stopped and skip what is
-complete; so does the study. A job that fails does not stop the others.
+complete; so does the study. A job that fails does not stop the others, except those that start from its student.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from distill.models.run_models import fingerprints, load_run_models
 from distill.run.export import write_student
 from distill.run.folder import check_settings, is_complete, open_run
 from distill.settings import replace
-from study.config import TEACHER, UNTRAINED, StudyConfig
+from study.config import HEALED, TEACHER, UNTRAINED, StudyConfig
 from study.folders import complete, current_sources, foreign_folders, origin_of, runs_of_another_teacher
 from study.jobs import Job, run_jobs
 from study.plan import ROOT, Plan, Run, evaluation_folder, evaluation_overrides, label_of
@@ -24,13 +24,14 @@ MAX_LISTED = 6  # names of foreign folders in one message
 
 
 def run_study(plan: Plan, words: tuple[str, ...], num_jobs: int) -> int:
-    """Prepare, train the teacher, then run all other jobs, `num_jobs` at a time. Returns 1 if any failed, or 0.
+    """Prepare, train the teacher, heal, then run all other jobs, `num_jobs` at a time. Returns 1 if any failed, or 0.
 
     words: the command line's words that load the study again. Raises ValueError, before a student is trained, when a
-    folder holds a run with other settings, another teacher or other data.
+    folder holds a run with other settings, another teacher or other data, and before an arm is trained, when an arm
+    started from another healed student than there is now.
     """
     study, training = plan.study, plan.teacher.training
-    for config in (*([] if training is None else [training]), *(run.config for run in plan.runs)):
+    for config in (*([] if training is None else [training]), *(run.config for run in plan.every_run)):
         check_settings(config)
     _name_foreign_folders(study)
     deadline = time.monotonic() + 3600 * study.budget_hours
@@ -43,14 +44,18 @@ def run_study(plan: Plan, words: tuple[str, ...], num_jobs: int) -> int:
             f"{plan.teacher.folder} is not the teacher that these runs were distilled from: {stale}; remove them, or "
             "restore their teacher"
         )
-    origin_of(study, plan.runs, current_sources(plan.runs[0].config) if plan.runs else {})
+    sources = current_sources(plan.runs[0].config) if plan.runs else {}
+    origin_of(study, plan.every_run, sources)
+    failed = _heal(plan, num_jobs, deadline)
+    origin_of(study, plan.every_run, sources)  # once more: now there is every healed student to compare with
     jobs = [_teacher_job(plan)] if plan.with_teacher else []
     jobs += [_job(study, words, run) for run in plan.runs]
     done = complete(plan)
-    left = [job for job in jobs if job.label not in done]
-    if len(left) < len(jobs):
-        print(f"{len(jobs) - len(left)} of {len(jobs)} models are trained and measured already")
-    return _report(run_jobs(left, num_jobs, study, deadline))
+    left = [job for job in jobs if job.label not in done | failed.keys()]
+    num_done = sum(job.label in done for job in jobs)
+    if num_done:
+        print(f"{num_done} of {len(jobs)} models are trained and measured already")
+    return _report(failed | run_jobs(left, num_jobs, study, deadline))
 
 
 def write_untrained(run: Run) -> None:
@@ -60,6 +65,21 @@ def write_untrained(run: Run) -> None:
     models = load_run_models(run.config)
     with open_run(replace(run.config, provenance=fingerprints(run.config, models))):
         write_student(run.student, models.student, models.tokenizer)
+
+
+def _heal(plan: Plan, num_jobs: int, deadline: float) -> dict[str, str]:
+    """Train the healed students, `num_jobs` at a time. Returns what failed, and the runs that cannot start then."""
+    study = plan.study
+    jobs = [
+        Job(f"healing of seed {run.seed}", (_train(study.train_config, run.overrides),), _log(study, HEALED, run.seed))
+        for run in plan.healing
+        if not is_complete(run.config)
+    ]
+    failed = run_jobs(jobs, min(num_jobs, len(jobs)), study, deadline) if jobs else {}
+    unhealed = {run.seed for run in plan.healing if not is_complete(run.config)}
+    waiting = [run.label for run in plan.runs if run.arm != UNTRAINED and run.seed in unhealed]
+    reason = "not started: the healed student of its seed is not finished; give the same command again to resume"
+    return failed | dict.fromkeys(waiting, reason)
 
 
 def _name_foreign_folders(study: StudyConfig) -> None:
@@ -112,7 +132,11 @@ def _evaluation_job(
     out = str(evaluation_folder(study, arm, seed))
     config = ("--config", str(ROOT / study.eval_config), "--out", out)
     measure = (sys.executable, str(ROOT / "eval.py"), f"{arm}={model}", *config, *evaluation_overrides(study, arm))
-    return Job(label_of(arm, seed), (*before, measure), Path(study.run_dir) / "logs" / f"{arm}.seed{seed}.log")
+    return Job(label_of(arm, seed), (*before, measure), _log(study, arm, seed))
+
+
+def _log(study: StudyConfig, arm: str, seed: int) -> Path:
+    return Path(study.run_dir) / "logs" / f"{arm}.seed{seed}.log"
 
 
 def _train(config: str, overrides: Sequence[str]) -> tuple[str, ...]:

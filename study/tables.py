@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from statistics import median
 
 from distill.evaluation.statistics.significance import minimum_detectable_effect
-from study.config import TEACHER, UNTRAINED
+from study.config import HEALED, TEACHER, UNTRAINED
 from study.numbers import (
     cell,
     change_percent,
     difference,
+    distance,
     families,
     have_common_seed,
     holm_p_values,
@@ -89,7 +90,7 @@ def others_table(measures: Sequence[Measure], arms: Sequence[str]) -> str:
 
 def other_differences_table(measures: Sequence[Measure], arms: Sequence[str], reference: str) -> str:
     """The paired differences of all arms to a reference, with Holm-adjusted p-values; rows as in `others_table`."""
-    tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, reference)]
+    tested = [arm for arm in arms if arm not in (TEACHER, UNTRAINED, HEALED, reference)]
     columns = {}
     for measure in measures:
         adjusted = holm_p_values(measure, reference)
@@ -98,6 +99,16 @@ def other_differences_table(measures: Sequence[Measure], arms: Sequence[str], re
             for arm in tested
         ]
     return _longer_in_rows([f"`{arm}`" for arm in tested], columns)
+
+
+def distances_table(results: Results) -> str:
+    """One row per arm: how far from its teacher it started and how far it ended, in nats per token."""
+    rows = [
+        [arm, str(len(results.distances[arm])), *(f"{nats:.3f}" for nats in distance(results, arm))]
+        for arm in results.arms
+        if arm in results.distances
+    ]
+    return _table(["arm", "seeds", "at its start (nats per token)", "at its end (nats per token)"], rows)
 
 
 def items_table(results: Results, arms: Sequence[str], reference: str) -> str:

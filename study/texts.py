@@ -8,6 +8,7 @@
     {{ verdict(STUDY, ARM, REFERENCE, MEASURE) }}     yes, no or open: not inferior by the study's margin
     {{ better(STUDY, ARM, REFERENCE, MEASURE) }}      yes, no or open: better with the whole interval
     {{ at_least(STUDY, ARM, REFERENCE, PERCENT) }}    yes, no or open: removes that much of the reference's disparity
+    {{ distance(STUDY, ARM, "start") }}               its distance to the teacher at its start, or at its "end"
     {{ seeds(STUDY, ARM) }}                           how many training seeds it has
 
 With `interval=false` the first four give the value alone. `studies` lists the results; `page(STUDY)` and `plot(STUDY)`
@@ -98,14 +99,18 @@ class Functions:
         disparity = self._measure(study, None, arm, reference)
         return numbers.at_least(numbers.removed_percent(disparity, arm, reference), percent)
 
+    def distance(self, study: str, arm: str, at: str) -> str:
+        if at not in ("start", "end"):
+            raise ValueError(f"distance at {at!r}; write start or end")
+        start, end = numbers.distance(self._results(study), arm)
+        return f"{start if at == 'start' else end:.3f}"
+
     def seeds(self, study: str, arm: str) -> int:
         return len(self._measure(study, None, arm).seeds[arm])
 
     def _measure(self, study: str, measure: str | None, *arms: str) -> Measure:
         """The measure of a study (None: its disparity) if all these arms have it."""
-        if study not in self._studies:
-            raise ValueError(f"there are no results of the study {study}, only of {', '.join(self._studies)}")
-        results = self._studies[study]
+        results = self._results(study)
         given = results.disparity if measure is None else results.measures.get(measure)
         if given is None:
             raise ValueError(f"{study} has no measure {measure}; it has {', '.join(results.measures)}")
@@ -114,5 +119,10 @@ class Functions:
                 raise ValueError(f"{study} has no {given.name} of {arm}")
         return given
 
+    def _results(self, study: str) -> Results:
+        if study not in self._studies:
+            raise ValueError(f"there are no results of the study {study}, only of {', '.join(self._studies)}")
+        return self._studies[study]
 
-FUNCTIONS = ("value", "difference", "removed", "percent", "p", "verdict", "better", "at_least", "seeds")
+
+FUNCTIONS = ("value", "difference", "removed", "percent", "p", "verdict", "better", "at_least", "distance", "seeds")

@@ -15,6 +15,7 @@ from distill.settings import to_dict, validate
 from study import collect as study_collect
 from study import results as study_results
 from study.config import StudyConfig
+from study.jobs import Job
 from study.plan import arms_of
 from study.results import Measure
 
@@ -58,6 +59,25 @@ def study_file(config_file, small_world, tmp_path) -> Path:
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
+
+
+@pytest.fixture
+def run_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run jobs in this process, because new processes take seconds to start."""
+    from distill import eval as eval_main
+    from distill import train
+    from study.__main__ import main
+
+    def run_commands(job: Job, environment: object, running: object) -> str | None:
+        for _, *words in job.commands:
+            module = words[1] if words[0] == "-m" else Path(words[0]).stem
+            arguments = words[2:] if words[0] == "-m" else words[1:]
+            code = {"train": train.program, "eval": eval_main.main, "study": main}[module](arguments)
+            if code:
+                return f"exit code {code}"
+        return None
+
+    monkeypatch.setattr("study.jobs._run_commands", run_commands)
 
 
 @pytest.fixture

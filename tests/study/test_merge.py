@@ -44,7 +44,8 @@ def part(models: dict[str, dict[str, list]], **others) -> dict:
 @pytest.fixture
 def first() -> dict:
     origin = {"mixed_precision": "no", "corpus": "c", "git_revisions": ["q"]}
-    return part({"teacher": {"0": [[1], [2]]}, "plain": {"0": [[3], [4]]}}, origin=origin)
+    distances = {"plain": {"0": [2.5, 1.5]}}
+    return part({"teacher": {"0": [[1], [2]]}, "plain": {"0": [[3], [4]]}}, origin=origin, distances=distances)
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def second() -> dict:
     other = {"created": "2026-02-01", "git_revision": "b", "hardware": "another", "hours": {"students": 0.5}}
     made = part(values, missing=["plain seed 0", "teacher seed 1", "max seed 0"], **other)
     made["study"]["seeds"] = [1]
+    made["distances"] = {"plain": {"1": [2.4, 1.4]}, "swap": {"0": [2.6, 1.6]}}
     made["origin"] = {"mixed_precision": "no", "git_revisions": ["r"]}  # as of a part without students
     made["training"]["run_dir"] = "there"
     return made
@@ -72,6 +74,7 @@ def test_merging_keeps_the_models_of_both_and_takes_the_first_where_both_have_on
     assert merged["study"]["seeds"] == [0, 1]
     assert merged["origin"] == {"mixed_precision": "no", "corpus": "c", "git_revisions": ["q", "r"]}
     assert merged["hours"] == {"students": 1.5}
+    assert merged["distances"] == {"plain": {"0": [2.5, 1.5], "1": [2.4, 1.4]}, "swap": {"0": [2.6, 1.6]}}
     assert (merged["hardware"], merged["git_revision"]) == ("one machine and another", "a and b")
     assert (merged["created"], merged["versions"]) == ("2026-02-01", {"torch": "1"})
     assert study_merge.merge(merged, second)["hardware"] == merged["hardware"]
@@ -90,6 +93,7 @@ def test_a_column_that_is_constant_in_each_part_may_differ_between_them(first, s
         (("training", "optim", "lr"), 0.2, "optim.lr is 0.1 in one file and 0.2 in the other"),
         (("training", "new"), 1, "new is None in one file and 1 in the other"),
         (("study", "budget_tokens"), 7, "budget_tokens is 'x' in one file and 7"),
+        (("study", "healing"), None, "healing is 'x' in one file and None"),
         (
             ("teacher",),
             "another",
@@ -112,4 +116,13 @@ def test_what_is_not_a_part_of_the_same_study_is_refused(where, value, message, 
 def test_parts_without_a_known_teacher_are_refused(first, second):
     del first["teacher"], second["teacher"]
     with pytest.raises(ValueError, match="which teacher"):
+        study_merge.merge(first, second)
+
+
+def test_parts_with_two_healed_students_of_one_seed_are_refused(first, second):
+    for part, weights in ((first, "a"), (second, "b")):
+        part["origin"]["healed student of seed 0"] = weights
+    with pytest.raises(
+        ValueError, match="its healed student of seed 0 is 'a' in one file and 'b' .*one healed student"
+    ):
         study_merge.merge(first, second)

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distill import eval as eval_main
-from distill import train
 from distill.evaluation.comparison import load_evaluations
 from distill.settings import to_dict
 from study import __main__ as study
@@ -23,22 +21,7 @@ from study.plan import plan_study
 
 ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(autouse=True)
-def run_in_process(monkeypatch, blank_plots):
-    """Run jobs in this process, because new processes take seconds to start."""
-
-    def run_commands(job, environment, running):
-        for _, *words in job.commands:
-            module = words[1] if words[0] == "-m" else Path(words[0]).stem
-            arguments = words[2:] if words[0] == "-m" else words[1:]
-            main = {"train": train.program, "eval": eval_main.main, "study": study.main}[module]
-            code = main(arguments)
-            if code:
-                return f"exit code {code}"
-        return None
-
-    monkeypatch.setattr(study_jobs, "_run_commands", run_commands)
+pytestmark = pytest.mark.usefixtures("run_in_process", "blank_plots")
 
 
 def test_a_small_study_from_training_to_the_report(study_file, tmp_path, capsys):

@@ -14,7 +14,8 @@ def results_of(measure: Measure, folder: Path) -> Results:
     """Results of a study `tiny` with this measure as its disparity and as its cost."""
     (folder / "templates").mkdir(exist_ok=True)
     cost = dataclasses.replace(measure, name="log_perplexity/token-stride")
-    content = {"name": "tiny", "arms": dict.fromkeys(measure.columns, ()), "study": {}}
+    distances = {"good": {"0": [2.0, 1.0], "1": [3.0, 1.5]}}
+    content = {"name": "tiny", "arms": dict.fromkeys(measure.columns, ()), "study": {}, "distances": distances}
     return Results(folder / "tiny.json", content, {given.name: given for given in (measure, cost)})
 
 
@@ -40,6 +41,8 @@ def test_functions_give_the_numbers_of_the_tables(measure, tmp_path):
     difference = text_of("{{ difference('tiny', 'good', 'plain', 'log_odds/mean_abs') }}", measure, tmp_path)
     assert difference == numbers.cell(numbers.difference(measure, "good", "plain"))
     assert text_of("{{ seeds('tiny', 'good') }} {{ seeds('tiny', 'teacher') }}", measure, tmp_path) == "3 1"
+    distances = "{{ distance('tiny', 'good', 'start') }} {{ distance('tiny', 'good', 'end') }}"
+    assert text_of(distances, measure, tmp_path) == "2.500 1.250"  # means over seeds
 
 
 def test_verdicts_are_those_on_the_intervals(measure, tmp_path):
@@ -65,6 +68,8 @@ def test_verdicts_are_those_on_the_intervals(measure, tmp_path):
         ("removed('tiny', 'good', 'best')", "tiny has no log_odds/mean_abs of best"),
         ("verdict('tiny', 'good', 'plain', 'log_odds/mean_abs')", "states no margin"),
         ("percent('tiny', 'good', 'plain', 'log_odds/mean_abs')", "log_odds/mean_abs is no logarithm"),
+        ("distance('tiny', 'plain', 'end')", "tiny has no distance to the teacher of plain"),
+        ("distance('tiny', 'good', 'now')", "distance at 'now'; write start or end"),
         ("p('tiny', 'teacher', 'plain', 'log_odds/mean_abs')", "teacher is not tested against plain"),
     ],
 )
