@@ -34,6 +34,7 @@ COMMANDS = {
     "export": Command("write an evaluation as lm-evaluation-harness does", "distill.eval", ("export",)),
     "checkpoint": Command("write the student of a run's checkpoint as a model folder", "distill.export_checkpoint"),
     "layers": Command("choose which layers of a teacher a student keeps", "distill.layers"),
+    "people": Command("let a model write short texts about people, to debias it with", "distill.people"),
     "plots": Command("draw the curves of training runs", "distill.plots"),
     "terms": Command("list which gendered terms are single tokens of a tokenizer", "distill.terms"),
     "swap": Command("exchange the gendered terms of a text file", "augment.__main__", ("swap",)),

@@ -1,0 +1,105 @@
+"""Let a model write short texts about people, to debias it with: evenhand people MODEL [--out people.jsonl].
+
+A student learns what *he* against *she* should be where the text leaves it open, and running text has few such places.
+Here every text begins with a person whose gender is not told ("When the captain arrived,"), and the model goes on. It
+is its own text, so it asks for nothing that the model does not know. Persons and beginnings are not those of the
+evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from tqdm.auto import tqdm
+from transformers.utils import logging
+
+from augment.command_line import exit_code
+from distill.evaluation.config import ScoringConfig
+from distill.evaluation.scoring.generation import sample
+from distill.evaluation.scoring.model_specs import load_scorer, parse_models
+from distill.evaluation.scoring.scorer import Scorer
+from distill.files import write_text, writing
+from distill.settings import validate
+
+WORDS = "people.tsv"
+PLACE = "{person}"
+TEXTS_PER_CHUNK = 128  # between two steps of the progress bar
+TOP_P = 0.95
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.people") -> None:
+    """Parse the command line, sample and write. Raises ValueError or OSError with one message for bad input."""
+    options = parser(prog).parse_args(arguments)
+    if min(options.texts, options.tokens) < 1:
+        raise ValueError(f"--texts {options.texts}, --tokens {options.tokens}: give 1 or more of each")
+    persons = read_words("person") if options.persons is None else read_lines(options.persons)
+    prompts = beginnings(persons, options.texts, options.seed)
+    logging.disable_progress_bar()
+    (spec,) = parse_models([options.model])
+    scorer = load_scorer(spec, validate(ScoringConfig, {"start_token": options.separator, "dtype": options.dtype}))
+    texts = write_on(scorer, prompts, options.tokens, options.seed)
+    rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+    with writing("the texts", options.out.parent, "--out"):
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(options.out, rows)
+    print(f"{options.out}: {len(texts)} texts about {len(persons)} persons, of at most {options.tokens} new tokens")
+
+
+def beginnings(persons: Sequence[str], num_texts: int, seed: int) -> list[str]:
+    """The first words of `num_texts` texts, in a random order: every person in every beginning, before one repeats."""
+    combinations = [text.replace(PLACE, person) for text in read_words("beginning") for person in persons]
+    order = random.Random(seed)
+    order.shuffle(combinations)
+    return [combinations[number % len(combinations)] for number in range(num_texts)]
+
+
+def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int) -> list[str]:
+    """Each prompt with a continuation of at most `num_tokens` tokens, from the nucleus of 0.95. Raises as `sample`."""
+    texts: list[str] = []
+    with tqdm(total=len(prompts), desc="writing about people", unit=" texts") as bar:
+        for start in range(0, len(prompts), TEXTS_PER_CHUNK):
+            chunk = [(f"{start + row}", prompt) for row, prompt in enumerate(prompts[start : start + TEXTS_PER_CHUNK])]
+            written = sample(scorer, chunk, num_samples=1, max_new_tokens=num_tokens, top_p=TOP_P, seed=seed)
+            texts += [prompt + continuation for (_, prompt), (continuation,) in zip(chunk, written, strict=True)]
+            bar.update(len(chunk))
+    return texts
+
+
+def read_words(kind: str) -> list[str]:
+    """The shipped words of a kind: `person` or `beginning`."""
+    text = resources.files("distill").joinpath(WORDS).read_text(encoding="utf-8")
+    rows = csv.DictReader((line for line in text.splitlines() if not line.startswith("#")), delimiter="\t")
+    return [row["text"] for row in rows if row["kind"] == kind]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file that hold a word. Raises ValueError if none does."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"--persons {path} is empty; give one person per line, for example: captain")
+    return lines
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """The command line."""
+    words = argparse.ArgumentParser(prog=prog, description=(__doc__ or "").partition("\n\n")[2])
+    words.add_argument("model", metavar="MODEL", help="the teacher: folder, hub name or .gguf file")
+    words.add_argument("--out", type=Path, default=Path("people.jsonl"), metavar="FILE.jsonl", help="%(default)s")
+    words.add_argument("--texts", type=int, default=1500, metavar="N", help="how many (%(default)s)")
+    words.add_argument("--tokens", type=int, default=32, metavar="N", help="new tokens of each, at most (%(default)s)")
+    words.add_argument("--persons", type=Path, metavar="FILE", help="your own: one person per line, without article")
+    words.add_argument("--separator", help="the token before each document, as in training (data.separator)")
+    words.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="of the weights")
+    words.add_argument("--seed", type=int, default=0)
+    return words
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

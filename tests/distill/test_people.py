@@ -1,0 +1,72 @@
+"""Short texts about people, written by a model."""
+
+import csv
+import json
+from importlib import resources
+
+import pytest
+
+from augment import swap
+from distill.evaluation.config import AGREEMENT_TEMPLATES, NEUTRAL_TEMPLATES
+from distill.people import beginnings, main, read_words
+
+
+@pytest.fixture
+def model(tiny_model, tokenizer, tmp_path):
+    tiny_model("llama").save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def texts(path):
+    return [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_text_goes_on_from_a_person_and_depends_on_the_seed_alone(model, tmp_path, monkeypatch, capsys):
+    files = [tmp_path / name / "people.jsonl" for name in ("first", "again", "other")]
+    for file, seed, chunk in zip(files, "001", (128, 3, 128), strict=True):
+        monkeypatch.setattr("distill.people.TEXTS_PER_CHUNK", chunk)
+        main([model, "--texts", "7", "--tokens", "5", "--seed", seed, "--out", str(file)])
+    first, again, other = map(texts, files)
+    assert first == again != other
+    prompts = beginnings(read_words("person"), 7, seed=0)
+    assert len(set(prompts)) == 7
+    assert all(text.startswith(prompt) and text != prompt for text, prompt in zip(first, prompts, strict=True))
+    assert f"{files[0]}: 7 texts" in capsys.readouterr().out
+
+
+def test_a_combination_repeats_only_when_all_were_used():
+    persons = ["captain", "guest"]
+    num_beginnings = len(read_words("beginning"))
+    prompts = beginnings(persons, 2 * num_beginnings + 1, seed=3)
+    assert len(set(prompts)) == 2 * num_beginnings
+    assert prompts[0] == prompts[-1]
+
+
+def test_no_word_tells_a_gender_and_none_is_in_the_evaluation():
+    """What the evaluation measures must be learned from other persons and other sentences."""
+    for person in read_words("person"):
+        for beginning in read_words("beginning"):
+            assert swap(beginning.replace("{person}", person)).edits == ()
+    lines = resources.files("distill.evaluation.measures").joinpath("occupations.tsv").read_text().splitlines()
+    rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+    assert not {row["name"] for row in rows} & set(read_words("person"))
+    evaluated = {template.replace("{occupation}", "{noun}") for template in NEUTRAL_TEMPLATES + AGREEMENT_TEMPLATES}
+    assert not evaluated & {beginning.replace("{person}", "{noun}") for beginning in read_words("beginning")}
+
+
+def test_own_persons_and_an_empty_list_of_them(model, tmp_path):
+    (tmp_path / "persons.txt").write_text("\nharbour master\n\n")
+    out = tmp_path / "people.jsonl"
+    main([model, "--texts", "2", "--tokens", "1", "--persons", str(tmp_path / "persons.txt"), "--out", str(out)])
+    assert all("harbour master" in text for text in texts(out))
+    (tmp_path / "empty.txt").write_text(" \n")
+    with pytest.raises(ValueError, match=r"empty\.txt is empty; give one person per line"):
+        main([model, "--persons", str(tmp_path / "empty.txt"), "--out", str(out)])
+
+
+@pytest.mark.parametrize("words", [["--texts", "0"], ["--tokens", "0"], ["--separator", "no such token"]])
+def test_bad_options_write_nothing(model, tmp_path, words):
+    with pytest.raises(ValueError, match=r"give 1 or more|is not a token"):
+        main([model, "--out", str(tmp_path / "people.jsonl"), *words])
+    assert not (tmp_path / "people.jsonl").exists()
