@@ -14,6 +14,7 @@ import json
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from augment.command_line import exit_code
 from distill.evaluation.config import ScoringConfig
 from distill.evaluation.scoring.generation import sample
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
-from distill.evaluation.scoring.scorer import Scorer
+from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.files import write_text, writing
 from distill.settings import validate
 
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     prompts = beginnings(persons, options.texts, options.seed)
     logging.disable_progress_bar()
     (spec,) = parse_models([options.model])
-    scorer = load_scorer(spec, validate(ScoringConfig, {"start_token": options.separator, "dtype": options.dtype}))
+    scorer = load_scorer(spec, validate(ScoringConfig, {"dtype": options.dtype}))
+    scorer = replace(scorer, start_id=start_token(scorer.tokenizer, options.separator, "--separator"))
     texts = write_on(scorer, prompts, options.tokens, options.seed)
     rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
     with writing("the texts", options.out.parent, "--out"):

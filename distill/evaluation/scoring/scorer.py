@@ -88,19 +88,19 @@ class Scorer:
         return f"start:{self.tokenizer.convert_ids_to_tokens(self.start_id)}" if named else "start:bos"
 
 
-def start_token(tokenizer: PreTrainedTokenizerFast, name: str | None = None) -> int | None:
+def start_token(
+    tokenizer: PreTrainedTokenizerFast, name: str | None = None, setting: str = "scoring.start_token"
+) -> int | None:
     """The id that stands before a text: that of `name`, or by default of BOS, of EOS (as in GPT-2) or None.
 
-    name: a token of the vocabulary, or a text that is encoded as a single token (a line break, for example). Raises
-    ValueError if the tokenizer has no such token.
+    name: a token of the vocabulary, or a text that is encoded as a single token (a line break, for example). setting:
+    what the user calls it. Raises ValueError if the tokenizer has no such token.
     """
     if name is not None:
         if name in tokenizer.get_vocab():
             return tokenizer.get_vocab()[name]
         ids = tokenizer(name, add_special_tokens=False)["input_ids"]
         if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-            raise ValueError(
-                f"scoring.start_token {name!r} is not a token of {tokenizer.name_or_path}; name one that is"
-            )
+            raise ValueError(f"{setting} {name!r} is not a token of {tokenizer.name_or_path}; name one that is")
         return int(ids[0])
     return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
