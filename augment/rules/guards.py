@@ -200,9 +200,10 @@ def idiom(text: str, start: int, end: int, term: Term) -> str | None:
     if (following in first or not following.isascii()) and after.match(text, end):  # letters such as ſ match s
         return "fixed phrase"
     near = start - 24 if start > 24 else 0
-    if text[near:start].lower().rstrip(" \n\t\r-").endswith(endings):
-        for preceding, rest in around:
-            if preceding.search(text, near, start) and rest.match(text, end):
+    before = text[near:start].lower().rstrip(" \n\t\r-")
+    if before.endswith(endings):
+        for last_words, preceding, rest in around:
+            if before.endswith(last_words) and preceding.search(text, near, start) and rest.match(text, end):
                 return "fixed phrase"
     return None
 

@@ -15,19 +15,22 @@ from augment.lexicon import TIERS, load_lexicon
 from augment.rules.scan import swappable_terms
 from augment.rules.tables import read_table
 
+# How the text before a word ends in a phrase (lower case), what must come before the word, and what after it.
+_Around = tuple[tuple[str, ...], re.Pattern[str], re.Pattern[str]]
+
 
 class Phrases(NamedTuple):
     """The fixed phrases of one word.
 
-    after: matches what follows the word in a phrase that begins with it. around: for each other phrase, what must come
-    before the word and what after it. first: the words that can follow in `after`, and endings: how what comes before
-    ends in `around`, both in lower case; these fast tests settle most words.
+    after: matches what follows the word in a phrase that begins with it. around: the other phrases. first: the words
+    that can follow in `after`, and endings: all endings in `around`, both in lower case; these fast tests settle most
+    words.
     """
 
     after: re.Pattern[str]
     first: frozenset[str]
     endings: tuple[str, ...]
-    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+    around: tuple[_Around, ...]
 
 
 @cache
@@ -75,19 +78,17 @@ def _partners() -> dict[str, tuple[str, ...]]:
 def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
     """Compile all phrases; an unmarked word matches any of its `spellings`."""
     after: dict[str, list[str]] = {}
-    around: dict[str, list[tuple[str, str]]] = {}
+    around: dict[str, list[_Around]] = {}
     first: dict[str, set[str]] = {}
-    endings: dict[str, set[str]] = {}
     for (phrase,) in read_table("idioms.tsv"):
         left, marked = phrase.split("<")
         word, right = marked.split(">")
         end = _pattern(right, spellings) + _end(right)
         if left:
             last = re.findall(r"\w+|\S", left.rstrip(" -"))[-1]
-            endings.setdefault(word, set()).update(
-                *((each.lower(), each.replace("'", "’")) for each in spellings(last))
-            )
-            around.setdefault(word, []).append((_start(left, spellings) + _pattern(left, spellings), end))
+            endings = tuple({form for each in spellings(last) for form in (each.lower(), each.replace("'", "’"))})
+            before = _regex(_start(left, spellings) + _pattern(left, spellings) + r"\Z")
+            around.setdefault(word, []).append((endings, before, _regex(end)))
         else:
             after.setdefault(word, []).append(end)
             following = re.findall(r"\w+|\W", right)  # the parts of `_pattern`
@@ -97,8 +98,8 @@ def _compile(spellings: Callable[[str], tuple[str, ...]]) -> dict[str, Phrases]:
         word: Phrases(
             _regex("|".join(after.get(word, ["(?!)"]))),
             frozenset(first.get(word, ())),
-            tuple(sorted(endings.get(word, ()))),
-            tuple((_regex(before + r"\Z"), _regex(following)) for before, following in around.get(word, ())),
+            tuple({ending for endings, _, _ in around.get(word, ()) for ending in endings}),
+            tuple(around.get(word, ())),
         )
         for word in after.keys() | around.keys()
     }
