@@ -21,14 +21,7 @@ _ENDS_OR_TO = _ENDS | {"to"}
 _LETTING = word_set("let make help")
 _FREE_AFTER = _CLAUSE_ENDS | _WORDS.free_after
 _DAYS = _WORDS.days | _WORDS.holidays
-_COUNTING = (
-    frozenset({"every", "all", "then", "last"})
-    | _WORDS.several
-    | _WORDS.spans
-    | _WORDS.quantities
-    | _DAYS
-    | _WORDS.some
-)
+_COUNTING = _DAYS.union(_WORDS.several, _WORDS.spans, _WORDS.quantities, _WORDS.some, ("every", "all", "then", "last"))
 _BRINGING = _WORDS.bringing_only | _WORDS.bringing
 _QUOTES = frozenset("\"“”‘’'")
 _SINGLE_QUOTES = frozenset("‘'")  # of headlines; in double ones speech may follow "to her"
@@ -43,6 +36,13 @@ _OTHER_VERBS = frozenset().union(
     *(_BRINGING, _WORDS.calling, _WORDS.awarding, _WORDS.meted, _WORDS.appointing, _WORDS.pronouncing),
     *(_WORDS.catching, _WORDS.showing, _WORDS.enjoying, _WORDS.taking, _WORDS.giving, _WORDS.naming),
     _WORDS.other_verbs,
+)
+# A frame decides only behind one of these words, or before one of `CONTINUATIONS`, an -ing form or an adverb in -ly.
+BEGINNINGS = _OTHER_VERBS.union(VERB_FRAMES, _WORDS.making, _WORDS.having, _WORDS.wishing, _WORDS.parting).union(
+    _WORDS.phoning, ("but", "placed", "ranked", "rated")
+)
+CONTINUATIONS = _COUNTING.union(_WORDS.frequency, _WORDS.adverbs, _WORDS.places, _WORDS.infinitives).union(
+    _WORDS.numbers, _WORDS.degrees, ("back", "home", "right")
 )
 
 

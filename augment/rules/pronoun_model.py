@@ -42,10 +42,8 @@ class HashedModel:
     def probability(self, before: list[str], after: list[str]) -> float:
         """Probability of the first reading (her: object; his: absolute) from three words on either side."""
         weights, mask = self.weights, len(self.weights) - 1
-        total = 0
-        for number in hashes(before, after):
-            total += weights[number & mask] - ZERO
-        score = self.bias + self.scale * total
+        active = [weights[number & mask] for number in hashes(before, after)]
+        score = self.bias + self.scale * (sum(active) - ZERO * len(active))
         return 1 / (1 + exp(-score)) if score > -500 else 0.0
 
 
