@@ -7,7 +7,7 @@ import re
 
 from augment.lexicon import given_names
 from augment.rules.context import QUOTES, next_word, plain, previous_token, sentence_span
-from augment.rules.tables import trie_pattern, word_lists
+from augment.rules.tables import trie_pattern, word_lists, word_set
 from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("topics")
@@ -73,6 +73,7 @@ _MENTION_BEFORE = re.compile(
 _PHRASE_BEFORE = re.compile(
     rf"\b(?:{'|'.join(sorted(_WORDS.cues_of_phrases))})(?: is| was)? [\"“‘'](?:[\w'’-]+ ){{0,3}}\Z", re.IGNORECASE
 )
+_QUOTATION_BEFORE = re.compile(r" [\"“‘'](?:[\w'’-]+ ){0,3}\Z")  # how _PHRASE_BEFORE ends, which most texts do not
 _MENTION_AFTER = re.compile(
     r"[\"”’'] (?:instead of|in place of|rather than|and not|means?|refers? to|(?:comes?|derives?) from"
     r"|is (?:a|an|the|spelled|spelt|short|used)"
@@ -83,9 +84,12 @@ _MENTION_AFTER = re.compile(
 _QUOTED_WORD = re.compile(r"(?<!\w)[\"“‘'][A-Za-z]+[\"”’'](?!\w)")
 _WORD_BEFORE = re.compile(r"\b(?:the|a|an) (?:word|term|noun|adjective|prefix|suffix) \Z", re.IGNORECASE)
 _PRONOUN_BEFORE = re.compile(r"\b(?:the|a|an) pronouns? \Z", re.IGNORECASE)
+_GLOSSED_IN = word_set(
+    "Word word Latin Greek French German Hebrew Sanskrit Arabic Spanish Italian Dutch Norse Gaelic Welsh Irish Japanese"
+    " Chinese Russian Turkish"
+) | {"Old English"}
 _GLOSS_BEFORE = re.compile(
-    r"(?:\b(?:[Ww]ord|Latin|Greek|French|German|Hebrew|Sanskrit|Arabic|Spanish|Italian|Dutch|Norse|Gaelic|Welsh"
-    r"|Irish|Old English|Japanese|Chinese|Russian|Turkish) for (?:the |a |an )?[\"'“‘]?"
+    rf"(?:\b(?:{'|'.join(sorted(_GLOSSED_IN))}) for (?:the |a |an )?[\"'“‘]?"
     r"|(?<![\w-])(?<!\bI )(?<!\b[Yy]ou )(?<!\b[Hh]e )(?<!\b[Ss]he )(?<!\bdo )"
     r"(?<!\b[Aa] )(?<!\b[Tt]he )(?<!\b[Tt]hat )(?<!\b[Tt]his )(?<!\bone )(?<!\bso )(?<!\bvery )"
     r"(?:mean|means|meaning|meant|signifying|signifies|literally|lit\.,?|i\.e\.,?|translates as|translated as"
@@ -103,6 +107,11 @@ _GLOSS_ENDINGS = {
     last: tuple(ending for ending in _WORDS_BEFORE_GLOSS if ending.endswith(last))
     for last in {ending[-3:] for ending in _WORDS_BEFORE_GLOSS}
 }
+_GLOSSING = word_set(
+    "word term noun nouns pronoun pronouns adjective prefix suffix for to as"
+    " mean means meaning meant signifying signifies literally lit"
+)
+_BEFORE_PREPOSITION = (*_GLOSSED_IN, "translates", "translated")
 _QUOTED_BEFORE = re.compile(r"(?:[\"”’] \(|\([\"“‘'])(?:the |an? |or )?[\"“‘']?\Z")
 # Here the word is the subject of a clause: "which means she is late".
 _MEANS = re.compile(r"mean[st]? \Z|meant \Z")
@@ -144,6 +153,8 @@ def his_son(text: str, start: int) -> bool:
 
 def mankind(text: str, start: int, end: int) -> str | None:
     """Reason to leave man or woman alone: it means the species (man is mortal, the rights of man)."""
+    if text[start].islower() and text.endswith((" the ", " a "), 0, start):
+        return None  # most often, and fast to see
     before, after = words_before(text, start), words_after(text, end)
     is_a_person = before[0] == "that" and after[2] in _WORDS.of_one  # he saved that woman's life
     aged_or_owning = (after[0] == "," and after[1].isdigit()) or (after[0] == "and" and after[1] in ("his", "her"))
@@ -220,13 +231,14 @@ def mentioned(text: str, start: int, end: int) -> bool:
     A quoted pronoun near another quoted word is, and so is the first or last word of a phrase: the term "lady doctor".
     """
     if text[start - 1] not in QUOTES or text[end : end + 1] not in QUOTES:
-        return _PHRASE_BEFORE.search(text, start - 40 if start > 40 else 0, start) is not None
+        near = start - 40 if start > 40 else 0
+        return bool(_QUOTATION_BEFORE.search(text, near, start) and _PHRASE_BEFORE.search(text, near, start))
     if text[end + 1 : end + 2].isalpha():
         return False  # says 'he's recovering'
     if _MENTION_BEFORE.search(text, start - 30 if start > 30 else 0, start) or _MENTION_AFTER.match(text, end):
         return True
-    near = text[start - 40 if start > 40 else 0 : start - 1] + text[end + 1 : end + 40]
-    return text[start:end].lower() in _WORDS.pronouns and _QUOTED_WORD.search(near) is not None
+    around = text[start - 40 if start > 40 else 0 : start - 1] + text[end + 1 : end + 40]
+    return text[start:end].lower() in _WORDS.pronouns and _QUOTED_WORD.search(around) is not None
 
 
 def gloss(text: str, start: int, end: int) -> str | None:
@@ -235,6 +247,8 @@ def gloss(text: str, start: int, end: int) -> str | None:
     if not text.endswith(_GLOSS_ENDINGS.get(text[start - 3 : start], _GLOSS_MARKS), near, start):
         return None
     if text[start - 1] == " ":
+        if not _makes_gloss(text[near : start - 1]):
+            return None
         if _WORD_BEFORE.search(text, near, start):
             return None if text[start:end].lower() in _WORDS.pronouns else "word spoken about"
         if _PRONOUN_BEFORE.search(text, near, start):
@@ -247,6 +261,14 @@ def gloss(text: str, start: int, end: int) -> str | None:
     if meaning and (meaning.group()[-1] in QUOTES or _GLOSS_AFTER.match(text, end)):
         return "word spoken about"
     return "word spoken about" if _QUOTED_BEFORE.search(text, near, start) and _GLOSS_AFTER.match(text, end) else None
+
+
+def _makes_gloss(before: str) -> bool:
+    """Whether the last word of a text, apart from an article, can introduce a meaning: "it means the", "Latin for"."""
+    rest, _, last = before.removesuffix(" the").removesuffix(" an").removesuffix(" a").rpartition(" ")
+    if last in ("for", "to", "as"):
+        return rest.endswith(_BEFORE_PREPOSITION)
+    return last.lower() in _GLOSSING or not last.isalpha()
 
 
 def reverent(text: str, start: int, end: int) -> str | None:
