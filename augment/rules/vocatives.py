@@ -70,6 +70,12 @@ _VOCATIVE = re.compile(
     r"(?:^|[,:;—–!?\"“‘']|\b(?:yes|no|please|thanks|you|well|oh|pardon|sorry|morning|evening|me))[ ,]*\Z", re.I
 )
 ENDS_ADDRESS = re.compile(r" ?[.,!?;:]|[\"”’']|\s*\Z")
+# Behind an article or a determiner nobody is called out, if it cannot end a cry or a clause either.
+_ENDS_CLAUSE = {words.rpartition("_")[2] for words in _WORDS.cries | _WORDS.calls | _WORDS.before_vocative}
+_ENDS_CLAUSE |= _WORDS.never_joined | _WORDS.no_compounds | {"my"}
+_NEVER_BEFORE_CALL = {
+    word + " " for word in (_WORDS.articles & _WORDS.determiners) - _ENDS_CLAUSE if not _PLURAL.fullmatch(word)
+}
 # Before "my man" and behind it, where it is called out: "How are you, my man?"; not "I miss my man!".
 _MY_CALLED = re.compile(
     r"(?:\A|[.!?,:;>|\n\"“‘—–…]| {3}|@\w+"
@@ -108,7 +114,7 @@ def interjection(text: str, start: int, end: int) -> str | None:
     if word in _SAID_TO_EVERYBODY and _alone_or_twice(text, start, end, word):
         return "interjection"
     token = previous_token(text, start)
-    if token in ("the ", "a ", "an ") and word not in ("guys", "bro"):  # most often, and fast to see
+    if token in _NEVER_BEFORE_CALL and word not in ("guys", "bro"):  # most often, and fast to see
         return None
     # after a stage direction, a handle, an emoji or dots
     opens = starts_sentence(token) or token.endswith((") ", "..")) or "@" in token or token == "RT "
@@ -166,7 +172,10 @@ def _alone_or_twice(text: str, start: int, end: int, word: str) -> bool:
     """Whether the word is all of the text, or said twice: "guys guys look"."""
     if start < 3 and not text[:start].strip() and not text[end : end + 40].strip():
         return True
-    before, after = _WORD_BEFORE.search(text, max(0, start - len(word) - 2), start), _FOLLOWS.match(text, end)
+    near = start - len(word) - 1 if start > len(word) else 0
+    if word not in text[near:start].lower() and word not in text[end : end + len(word) + 1].lower():
+        return False
+    before, after = _WORD_BEFORE.search(text, near, start), _FOLLOWS.match(text, end)
     return (before is not None and before[1].lower() == word) or (after is not None and after[1].lower() == word)
 
 
