@@ -72,15 +72,16 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
     padded = text + "\n"  # every word has a character after it, and the first one has padded[-1] before it
     for start, end, source in candidates:
         candidate = table.get(source) or table[" ".join(source.split())]
-        term, target, plain_rule = candidate
+        plain_rule = candidate.plain_rule
         left, right = padded[start - 1], padded[end]
         decision: Edit | str | None = None
         if spans and guards.inside(spans, start):
             decision = "code"
-        elif left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER:
-            decision = guards.odd_neighbour(text, start, end, spans)
-        if decision is None and (right in QUOTES or left in QUOTES) and topics.mentioned(view, start, end):
-            decision = "word spoken about"
+        elif not (left == right == " "):
+            if left not in guards.SAFE_BEFORE or right not in guards.SAFE_AFTER:
+                decision = guards.odd_neighbour(text, start, end, spans)
+            if decision is None and (right in QUOTES or left in QUOTES) and topics.mentioned(view, start, end):
+                decision = "word spoken about"
         if is_broken and decision is None:
             decision = line_ends.rejoined(text, start, end, candidate, table)
         if plain_rule == TOPIC:
@@ -88,12 +89,12 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
                 named_topics.append((start, source))
             continue
         if decision is None and plain_rule:
-            if view[start - 1 : start] != " " or view[start - 2 : start] in _MENTIONS:
+            if left != " " or view[start - 2 : start] in _MENTIONS:
                 decision = topics.gloss(view, start, end)
             if view[start - 3 : start] in guards.TORN_BEFORE or view[end : end + 3] in guards.TORN_AFTER:
                 decision = decision or guards.torn(view, start, end)
             if decision is None:  # most candidates; he and she have neither article nor ending
-                edits.append(Edit(start, end, source, target, plain_rule, 1.0))
+                edits.append(Edit(start, end, source, candidate.target, plain_rule, 1.0))
                 continue
         elif decision is None:
             decision = _decide(view, start, end, source, candidate, reader, kept_names)
@@ -102,7 +103,7 @@ def _decide_all(text: str, lexicon: Lexicon | None, reader: Reader | None) -> tu
             if source in topics.SEXED:  # the Lord
                 named_topics.append((start, source))
         else:
-            append_edit(view, decision, term, edits, table)
+            append_edit(view, decision, candidate.term, edits, table)
     edits.sort()  # in "the heroine and her hero" the two nouns are edited before the pronoun
     if kept_names:
         edits = _without(
@@ -178,7 +179,7 @@ def _decide_pronoun(
 
 def _decide_noun(text: str, start: int, end: int, source: str, candidate: Candidate) -> Edit | str:
     """The edit of a word that no guard keeps, or the reason to leave it alone in this context."""
-    term, target, _ = candidate
+    term, target = candidate.term, candidate.target
     direction = _DIRECTION.get(term.gender, "")
     rule, confidence = term.tier, 1.0
     special = _SPECIAL.get(term.word)

@@ -28,7 +28,8 @@ def append_edit(text: str, edit: Edit, term: Term, edits: list[Edit], table: Map
 
     table: the surface forms that are swapped by themselves.
     """
-    if edit.target[0] in "aeiouAEIOU" or edit.source[0] in "aeiouAEIOU":
+    _, _, source, target, _, _ = edit
+    if target[0] in "aeiouAEIOU" or source[0] in "aeiouAEIOU":
         _append_article(text, edit, edits)
     edits.append(edit)
     if term.use == "feminine" or term.target in _OF_EVERYBODY:
