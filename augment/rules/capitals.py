@@ -100,6 +100,8 @@ def pronoun_in_name(text: str, start: int, end: int, source: str) -> str | None:
         return "acronym" if acronym(text, start, end) else None
     if source == "His" and _about_histidine(text):
         return "acronym"
+    if source in ("He", "She") and text[end : end + 1] == " " and not text[end + 1 : end + 2].isupper():
+        return None  # most often, and fast to see
     following = next_word(text, end)
     if text[end : end + 1] == "-":
         stammered = re.split("['’]", following)[0] == source  # She-She's late

@@ -72,8 +72,10 @@ def pronouns_of_ships_and_countries(text: str, edits: list[Edit], named: list[tu
     `named` holds (start, word) of the words that name ships and countries.
     """
     named = [(start, word) for start, word in named if word not in topics.SEXED]
+    if not named:
+        return []
     pronouns = [e for e in edits if e.rule[0] == FEMININE and _is_pronoun(e.source, FEMININE)]
-    if not (named and pronouns):
+    if not pronouns:
         return []
     women = [e.start for e in edits if e.rule[0] == FEMININE and not _is_pronoun(e.source, FEMININE)]
     nouns = _nouns(edits)

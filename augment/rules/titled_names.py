@@ -285,7 +285,7 @@ def _is_place(text: str, start: int, end: int, before: str) -> bool:
     listed = _PLACES_BEFORE.search(text, start - 30 if start > 30 else 0, start)
     after = _PLACE_AFTER.match(text, end)
     neighbours = [match.group(1) for match in (listed, after) if match]
-    ranks = [name for name in neighbours if name and name.lower() in _WORDS.ranks | _WORDS.many_ranks]
+    ranks = [n for n in neighbours if n and (n.lower() in _WORDS.ranks or n.lower() in _WORDS.many_ranks)]
     located = after is not None and after.group(1) is None  # the Queens Borough President
     in_list = bool(neighbours) and not ranks and before.lower() not in _WORDS.determiners
     return located or before in ("a", "A") or in_list
