@@ -1,15 +1,16 @@
 """Let a model write short texts about people, to debias it with: evenhand people MODEL [--out people.jsonl].
 
 A student learns what *he* against *she* should be where the text leaves it open, and running text has few such places.
-Here every text begins with a person whose gender is not told ("When the captain arrived,"), and the model goes on. It
-is its own text, so it asks for nothing that the model does not know. Persons and beginnings are not those of the
-evaluation.
+Here most texts begin with a person whose gender is not told ("When the captain arrived,"), and a quarter with one whose
+word tells it (the duchess), so that agreement is not unlearned; the model goes on. It is its own text, so it asks for
+nothing that the model does not know. Persons and beginnings are not those of the evaluation.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import random
 import sys
@@ -33,6 +34,7 @@ WORDS = "people.tsv"
 PLACE = "{person}"
 TEXTS_PER_CHUNK = 128  # between two steps of the progress bar
 TOP_P = 0.95
+NEUTRAL_PER_GENDERED = 3
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.people") -> None:
@@ -55,11 +57,19 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
 
 
 def beginnings(persons: Sequence[str], num_texts: int, seed: int) -> list[str]:
-    """The first words of `num_texts` texts, in a random order: every person in every beginning, before one repeats."""
-    combinations = [text.replace(PLACE, person) for text in read_words("beginning") for person in persons]
+    """The first words of `num_texts` texts; after three about `persons` comes one about a gendered person.
+
+    Of each kind every person occurs in every beginning, in a random order, before one repeats.
+    """
     order = random.Random(seed)
-    order.shuffle(combinations)
-    return [combinations[number % len(combinations)] for number in range(num_texts)]
+    kinds = [
+        [text.replace(PLACE, person) for text in read_words("beginning") for person in group]
+        for group in (persons, read_words("gendered"))
+    ]
+    for combinations in kinds:
+        order.shuffle(combinations)
+    neutral, gendered = map(itertools.cycle, kinds)
+    return [next(neutral if number % (NEUTRAL_PER_GENDERED + 1) else gendered) for number in range(num_texts)]
 
 
 def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int) -> list[str]:
@@ -75,7 +85,7 @@ def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int)
 
 
 def read_words(kind: str) -> list[str]:
-    """The shipped words of a kind: `person` or `beginning`."""
+    """The shipped words of a kind: `person`, `gendered` (in pairs, the feminine one first) or `beginning`."""
     text = resources.files("distill").joinpath(WORDS).read_text(encoding="utf-8")
     rows = csv.DictReader((line for line in text.splitlines() if not line.startswith("#")), delimiter="\t")
     return [row["text"] for row in rows if row["kind"] == kind]

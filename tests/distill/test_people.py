@@ -36,30 +36,45 @@ def test_each_text_goes_on_from_a_person_and_depends_on_the_seed_alone(model, tm
 
 
 def test_a_combination_repeats_only_when_all_were_used():
-    persons = ["captain", "guest"]
     num_beginnings = len(read_words("beginning"))
-    prompts = beginnings(persons, 2 * num_beginnings + 1, seed=3)
-    assert len(set(prompts)) == 2 * num_beginnings
-    assert prompts[0] == prompts[-1]
+    prompts = beginnings(["captain", "guest"], 4 * num_beginnings, seed=3)
+    neutral = [prompt for prompt in prompts if "captain" in prompt or "guest" in prompt]
+    assert len(neutral) == 3 * num_beginnings
+    first, again = neutral[: 2 * num_beginnings], neutral[2 * num_beginnings :]
+    assert len(set(first)) == len(first)
+    assert again == first[: len(again)]
+    assert len(set(prompts) - set(neutral)) == num_beginnings
 
 
-def test_no_word_tells_a_gender_and_none_is_in_the_evaluation():
-    """What the evaluation measures must be learned from other persons and other sentences."""
-    for person in read_words("person"):
-        for beginning in read_words("beginning"):
+def test_words_tell_a_gender_or_not_as_their_kind_says():
+    gendered = read_words("gendered")
+    for beginning in read_words("beginning"):
+        for person in read_words("person"):
             assert swap(beginning.replace("{person}", person)).edits == ()
-    lines = resources.files("distill.evaluation.measures").joinpath("occupations.tsv").read_text().splitlines()
-    rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
-    assert not {row["name"] for row in rows} & set(read_words("person"))
-    evaluated = {template.replace("{occupation}", "{noun}") for template in NEUTRAL_TEMPLATES + AGREEMENT_TEMPLATES}
-    assert not evaluated & {beginning.replace("{person}", "{noun}") for beginning in read_words("beginning")}
+        for feminine, masculine in zip(gendered[::2], gendered[1::2], strict=True):
+            own, other = (beginning.replace("{person}", word) for word in (feminine, masculine))
+            assert (swap(own).counterfactual, swap(other).counterfactual) == (other, own)
+
+
+def test_no_word_is_in_the_evaluation():
+    """What the evaluation measures must be learned from other persons and other sentences."""
+    evaluated = {noun for row in evaluation_rows("definitional_nouns.tsv") for noun in row.values()}
+    evaluated |= {row["name"] for row in evaluation_rows("occupations.tsv")}
+    assert not evaluated & {*read_words("person"), *read_words("gendered")}
+    templates = {template.replace("{occupation}", "{noun}") for template in NEUTRAL_TEMPLATES + AGREEMENT_TEMPLATES}
+    assert not templates & {beginning.replace("{person}", "{noun}") for beginning in read_words("beginning")}
+
+
+def evaluation_rows(name):
+    lines = resources.files("distill.evaluation.measures").joinpath(name).read_text(encoding="utf-8").splitlines()
+    return csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
 
 
 def test_own_persons_and_an_empty_list_of_them(model, tmp_path):
     (tmp_path / "persons.txt").write_text("\nharbour master\n\n")
     out = tmp_path / "people.jsonl"
-    main([model, "--texts", "2", "--tokens", "1", "--persons", str(tmp_path / "persons.txt"), "--out", str(out)])
-    assert all("harbour master" in text for text in texts(out))
+    main([model, "--texts", "4", "--tokens", "1", "--persons", str(tmp_path / "persons.txt"), "--out", str(out)])
+    assert ["harbour master" in text for text in texts(out)] == [False, True, True, True]
     (tmp_path / "empty.txt").write_text(" \n")
     with pytest.raises(ValueError, match=r"empty\.txt is empty; give one person per line"):
         main([model, "--persons", str(tmp_path / "empty.txt"), "--out", str(out)])
