@@ -15,7 +15,7 @@ from augment.rules.tokens import words_after, words_before
 
 _WORDS = word_lists("names")
 GIVEN_NAMES = word_set("earl duke duchess")  # in small letters too
-_NOBLE = _WORDS.ranks | word_set("earl count countess viscount viscountess marquess marquis marchioness lord lady")
+_NOBLE = _WORDS.ranks | _WORDS.nobles
 _CLASS_OR_STREET = re.compile(
     r"(?: [A-Z][\w.]*){1,6}[ -]class\b| (?:St|Ave|Rd|Blvd)\b(?!\.? (?!(?:[NSEW]|North|South|East|West)\b)[A-Z])"
 )
@@ -186,8 +186,8 @@ def _royal_in_the_news(text: str, start: int, end: int, term: Term) -> bool:
 def lower_given_name(text: str, start: int, end: int) -> str | None:
     """Reason to leave a title in small letters alone: without an article it is a given name (me and earl)."""
     near = words_before(text, start)
-    others = {word.removesuffix("s") for word in (*near, *words_after(text, end))} & _NOBLE
-    if others or near[0] in _WORDS.rank_before or text.startswith((" of ", "-"), end):
+    forms = ({word, word.removesuffix("s"), word.removesuffix("es")} for word in (*near, *words_after(text, end)))
+    if any(map(_NOBLE.intersection, forms)) or near[0] in _WORDS.rank_before or text.startswith((" of ", "-"), end):
         return None
     return None if {word.removesuffix("'s") for word in near} & _WORDS.determiners else "given name"
 

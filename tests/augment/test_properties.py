@@ -62,6 +62,7 @@ STYLES = st.sampled_from([str.lower, str.upper])
 COUNTERPARTS = {t.word: t.target for t in TERMS}
 # Reasons to keep a term that depend on the words within a number of characters. A swap can move words over that limit.
 WINDOWED = {"sex of an animal", "gender of a word", "piece in a game", "refers to a kept name", "animal or God"}
+CALLED_OUT = "interjection"  # man and bro are said to anybody and stay; woman and sis are said to women
 SEED = int(os.environ.get("SEARCH_SEED") or secrets.randbits(32))
 
 
@@ -131,7 +132,7 @@ def test_text_without_a_gendered_term_is_identical(words: list[str]) -> None:
 
 
 def check_it_comes_back(text: str) -> None:
-    """A second swap undoes the first, except at a term that one of the two kept for a reason of WINDOWED."""
+    """A second swap undoes the first, except at a term that one of them kept for a reason of WINDOWED or CALLED_OUT."""
     there = swap(text)
     back = swap(there.counterfactual)
     kept = {(k.start, k.end): k.reason for k in kept_terms(text)}
@@ -139,10 +140,10 @@ def check_it_comes_back(text: str) -> None:
     first = {(e.start, e.end): e.target for e in there.reverse().edits}
     second = {(e.start, e.end): e.target for e in back.edits}
     for place in first.keys() - second.keys():
-        assert kept_there.get(place) in WINDOWED, (place, there)
+        assert kept_there.get(place) in (*WINDOWED, CALLED_OUT), (place, there)
     for start, end in second.keys() - first.keys():
         shift = sum(len(e.target) - len(e.source) for e in there.reverse().edits if e.end <= start)
-        assert kept.get((start + shift, end + shift)) in WINDOWED, (start, back)
+        assert kept.get((start + shift, end + shift)) in (*WINDOWED, CALLED_OUT), (start, back)
     assert all(second[place] == first[place] for place in first.keys() & second.keys()), (there, back)
 
 
@@ -184,7 +185,10 @@ def test_every_two_terms_side_by_side_come_back(tiers: list[str]) -> None:
     lexicon = load_lexicon(tiers)
     one_to_one = {t.word for t in swappable_terms(lexicon) if t.word.islower()} - lexicon.many_to_one
     for text in map(" ".join, product([*sorted(one_to_one), *NEUTRAL], repeat=2)):
-        assert swap(swap(text, lexicon).counterfactual, lexicon).counterfactual == text
+        there = swap(text, lexicon).counterfactual
+        back = swap(there, lexicon).counterfactual
+        kept = {term.reason for view in (text, there) for term in kept_terms(view, lexicon)}
+        assert back == text or CALLED_OUT in kept, text
 
 
 @given(st.text(alphabet=string.ascii_letters + "éüñß", min_size=1), st.sampled_from(WHOLE))
