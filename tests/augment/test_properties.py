@@ -179,6 +179,16 @@ def test_fixed_phrases_and_words_that_become_such_phrases_come_back() -> None:
             assert swap(swap(each).counterfactual).counterfactual == each
 
 
+@pytest.mark.parametrize(
+    "text", ["duchess dukes", "duke baronesses", "countesses duke", "archduke duke", "duke first lady"]
+)
+def test_a_title_in_small_letters_beside_another_comes_back(text: str) -> None:
+    """Alone it is a given name (me and duke), and so its neighbours decide: in both views alike."""
+    there = swap(text).counterfactual
+    assert there != text
+    assert swap(there).counterfactual == text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tiers", [DEFAULT_TIERS, [*DEFAULT_TIERS, "biology"]])
 def test_every_two_terms_side_by_side_come_back(tiers: list[str]) -> None:
