@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     with writing("the texts", options.out.parent, "--out"):
         options.out.parent.mkdir(parents=True, exist_ok=True)
         write_text(options.out, rows)
-    print(f"{options.out}: {len(texts)} texts about {len(persons)} persons, of at most {options.tokens} new tokens")
+    print(f"{options.out}: {len(texts)} texts about people, of at most {options.tokens} new tokens")
 
 
 def beginnings(persons: Sequence[str], num_texts: int, seed: int) -> list[str]:
