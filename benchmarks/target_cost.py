@@ -1,6 +1,6 @@
 """What does a target itself cost, before any training? LAMBADA under the teacher and under the targets made from it.
 
-    python -m benchmarks.target_cost TEACHER PASSAGES.jsonl [--gguf FILE] [--passages 1000]
+    python -m benchmarks.target_cost TEACHER PASSAGES.jsonl [--passages 1000]
 
 A student that learned its target perfectly would score as the target does. So the difference between the teacher's row
 and a target's row is what the target costs; the rest of what a student loses is what training costs. The teacher reads
@@ -30,6 +30,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from augment.lexicon import DEFAULT_TIERS, load_lexicon
 from distill.data.packing import PairedExample, pair_texts
 from distill.evaluation.measures.lambada import Passage, read
+from distill.evaluation.scoring.model_specs import parse_models
+from distill.evaluation.statistics.estimators import FloatArray
 from distill.loss.gender_classes import gender_classes
 from distill.loss.targets import make_target
 from distill.loss_config import PerturbConfig
@@ -45,7 +47,6 @@ TARGETS = {
     "geometric, pairs, gain 1.5": PerturbConfig(operation="equivariant_geometric", scope="pairs", gain=1.5),
 }
 KINDS = ("capitalised", "gendered", "other")
-FloatArray = npt.NDArray[np.float64]
 
 
 class Scores(NamedTuple):
@@ -58,15 +59,15 @@ class Scores(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("teacher", help="a local folder or a hub name")
+    parser.add_argument("teacher", help="folder, hub name or .gguf file")
     parser.add_argument("passages_file", metavar="PASSAGES", help="a .jsonl file with the field text")
-    parser.add_argument("--gguf", help="the GGUF file in the teacher's folder")
     parser.add_argument("--passages", type=int, default=1000, help="how many passages to read, from the first on")
     options = parser.parse_args(arguments)
     try:
         passages = read(options.passages_file)[: options.passages]
-        tokenizer = load_tokenizer(options.teacher, options.gguf)
-        teacher = load_causal_lm(options.teacher, gguf_file=options.gguf)
+        (spec,) = parse_models([options.teacher])
+        tokenizer = load_tokenizer(spec.path, spec.gguf_file)
+        teacher = load_causal_lm(spec.path, gguf_file=spec.gguf_file)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,8 @@
-"""Files of a run: safe writes (the augmenter's), JSON lines, and the revision of this source tree."""
+"""Files: safe writes (the augmenter's), JSON lines, tab-separated rows, and the revision of this source tree."""
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from augment.files.safe import sync, write_text, writing
 
-__all__ = ["git_revision", "read_jsonl", "sync", "write_text", "writing"]
+__all__ = ["git_revision", "parse_tsv", "read_jsonl", "sync", "write_text", "writing"]
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
@@ -27,6 +28,12 @@ def read_jsonl(file: Path) -> list[dict[str, Any]]:
                 f"{file}:{number} is not JSON ({error.msg}); remove that line to continue the run"
             ) from None
     return rows
+
+
+def parse_tsv(text: str) -> list[dict[str, str]]:
+    """The rows of a tab-separated text with a header. Blank lines and those that start with # are left out."""
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    return list(csv.DictReader(lines, delimiter="\t"))
 
 
 def git_revision() -> str | None:

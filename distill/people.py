@@ -9,7 +9,6 @@ nothing that the model does not know. Persons and beginnings are not those of th
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import random
@@ -27,7 +26,7 @@ from distill.evaluation.config import ScoringConfig
 from distill.evaluation.scoring.generation import sample
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
 from distill.evaluation.scoring.scorer import Scorer, start_token
-from distill.files import write_text, writing
+from distill.files import parse_tsv, write_text, writing
 from distill.settings import validate
 
 WORDS = "people.tsv"
@@ -86,8 +85,7 @@ def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int)
 
 def read_words(kind: str) -> list[str]:
     """The shipped words of a kind: `person`, `gendered` (in pairs, the feminine one first) or `beginning`."""
-    text = resources.files("distill").joinpath(WORDS).read_text(encoding="utf-8")
-    rows = csv.DictReader((line for line in text.splitlines() if not line.startswith("#")), delimiter="\t")
+    rows = parse_tsv(resources.files("distill").joinpath(WORDS).read_text(encoding="utf-8"))
     return [row["text"] for row in rows if row["kind"] == kind]
 
 

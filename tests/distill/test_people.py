@@ -1,6 +1,5 @@
 """Short texts about people, written by a model."""
 
-import csv
 import json
 from importlib import resources
 
@@ -8,6 +7,7 @@ import pytest
 
 from augment import swap
 from distill.evaluation.config import AGREEMENT_TEMPLATES, NEUTRAL_TEMPLATES
+from distill.files import parse_tsv
 from distill.people import beginnings, main, read_words
 
 
@@ -66,8 +66,7 @@ def test_no_word_is_in_the_evaluation():
 
 
 def evaluation_rows(name):
-    lines = resources.files("distill.evaluation.measures").joinpath(name).read_text(encoding="utf-8").splitlines()
-    return csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+    return parse_tsv(resources.files("distill.evaluation.measures").joinpath(name).read_text(encoding="utf-8"))
 
 
 def test_own_persons_and_an_empty_list_of_them(model, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from augment.files.lfs import check_is_no_pointer
 from distill.evaluation.config import AgreementConfig, LogOddsConfig
+from distill.files import parse_tsv
 from distill.smallworld.world import share_log_odds
 
 OCCUPATIONS = "occupations.tsv"
@@ -166,8 +166,7 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
             text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
         except UnicodeDecodeError as error:
             raise ValueError(f"{key}: {path} is not UTF-8 ({error.reason}); convert it") from error
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
-    rows = list(csv.DictReader(lines, delimiter="\t"))
+    rows = parse_tsv(text)
     if not rows or any(column not in rows[0] for column in columns):
         raise ValueError(f"{key}: {path or builtin} needs a header and rows with the columns {', '.join(columns)}")
     for number, row in enumerate(rows, 1):
