@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from distill.evaluation.config import PerplexityConfig, ScoringConfig
-from distill.evaluation.measures import crows_pairs, lambada, wikitext
+from distill.evaluation.measures.published import crows_pairs, lambada, wikitext
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
 
 SERVER = Path(__file__).with_name("lm_eval_server.py")

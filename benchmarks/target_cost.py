@@ -29,7 +29,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from augment.lexicon import DEFAULT_TIERS, load_lexicon
 from distill.data.packing import PairedExample, pair_texts
-from distill.evaluation.measures.lambada import Passage, read
+from distill.evaluation.measures.published.lambada import Passage, read
 from distill.evaluation.scoring.model_specs import parse_models
 from distill.evaluation.statistics.estimators import FloatArray
 from distill.loss.gender_classes import gender_classes

@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from distill.evaluation.measures import stereoset
 from distill.evaluation.measures.continuations import group_ratios
+from distill.evaluation.measures.published import stereoset
 from distill.evaluation.statistics import estimators
 from distill.evaluation.statistics.estimators import FloatArray, Statistic
 from distill.files import write_text

@@ -6,7 +6,7 @@ import torch
 
 from augment import swap
 from benchmarks.target_cost import score
-from distill.evaluation.measures import lambada
+from distill.evaluation.measures.published import lambada
 from distill.evaluation.scoring.scorer import Scorer
 
 TEXTS = ("The nurse said that she was tired because of the long day", "The man said that he slept", "Rain fell all day")

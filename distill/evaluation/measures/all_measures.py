@@ -9,23 +9,7 @@ from distill.config import DataConfig
 from distill.data.corpus import SettingNames, read_documents
 from distill.evaluation.config import EvalConfig, TextConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures import (
-    agreement,
-    association,
-    ceat,
-    cola,
-    counterfactual_gap,
-    crows_pairs,
-    lambada,
-    log_odds,
-    occupation_gap,
-    perplexity,
-    sst2,
-    stereoset,
-    wikitext,
-    winobias,
-    winogender,
-)
+from distill.evaluation.measures import agreement, cola, counterfactual_gap, log_odds, occupation_gap, perplexity, sst2
 from distill.evaluation.measures.continuations import (
     bold,
     bold_persons,
@@ -35,6 +19,16 @@ from distill.evaluation.measures.continuations import (
     sentiment,
     toxicity,
     word_vector_polarity,
+)
+from distill.evaluation.measures.published import (
+    association,
+    ceat,
+    crows_pairs,
+    lambada,
+    stereoset,
+    wikitext,
+    winobias,
+    winogender,
 )
 from distill.evaluation.processes import message_of
 from distill.evaluation.task import Failure, Task

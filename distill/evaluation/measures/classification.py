@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from distill.evaluation.config import FineTuningConfig
-from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Task, data_hash
 

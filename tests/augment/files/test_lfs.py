@@ -11,7 +11,7 @@ from augment.files.texts import read_texts
 from augment.lexicon import load_lexicon
 from distill.config import DataConfig
 from distill.data.corpus import read_documents
-from distill.evaluation.measures.benchmark_files import read_text
+from distill.evaluation.measures.published.benchmark_files import read_text
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a' * 16}\nsize 123456\n"
 MESSAGE = r"{} is a Git LFS pointer, not the file itself; get the file: git lfs pull \(in .*\)"

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.dry_run import dry_run
-from distill.evaluation.measures import lambada, winogender
+from distill.evaluation.measures.published import lambada, winogender
 from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.suite import evaluate
 from distill.settings import validate

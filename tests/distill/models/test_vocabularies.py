@@ -15,7 +15,7 @@ from distill.config import RunConfig
 from distill.data.batches import collate
 from distill.data.packing import pair_texts
 from distill.evaluation.config import ScoringConfig
-from distill.evaluation.measures.association import represent
+from distill.evaluation.measures.published.association import represent
 from distill.evaluation.scoring.model_specs import ModelSpec, load_scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.loss.distiller import Distiller

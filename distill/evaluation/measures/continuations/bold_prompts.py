@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from distill.evaluation.measures.benchmark_files import check_columns, check_text, hub_name, read_hub, read_json
+from distill.evaluation.measures.published.benchmark_files import (
+    check_columns,
+    check_text,
+    hub_name,
+    read_hub,
+    read_json,
+)
 
 SOURCE = "curl -LO https://raw.githubusercontent.com/amazon-science/bold/main/prompts/{}_prompt.json"
 HUB_NAME = "AmazonScience/bold"

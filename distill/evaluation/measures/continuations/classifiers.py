@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from distill.evaluation.measures.benchmark_files import hub_name
+from distill.evaluation.measures.published.benchmark_files import hub_name
 from distill.models.files import check_files
 from distill.models.loading import load_weights
 

@@ -10,8 +10,9 @@ import pytest
 
 from distill.evaluation.config import BenchmarksConfig, ContinuationsConfig, EvalConfig, StatisticsConfig
 from distill.evaluation.measure import Inputs
-from distill.evaluation.measures import winobias
+from distill.evaluation.measures import log_odds
 from distill.evaluation.measures.all_measures import DESCRIPTIONS, MEASURES, plan_tasks
+from distill.evaluation.measures.published import winobias
 from distill.evaluation.results import SHARE_REMOVED
 from distill.evaluation.suite import evaluate
 from distill.settings import validate
@@ -21,7 +22,7 @@ OF_CONTINUATIONS = {"word_vectors": "word_vector_polarity"}  # settings that are
 
 
 def test_every_measure_is_called_as_its_file_and_its_task():
-    folder = Path(winobias.__file__).parent
+    folder = Path(log_odds.__file__).parent
     files = {path.stem for path in folder.rglob("*.py") if "\nMEASURE = Measure(" in path.read_text(encoding="utf-8")}
     assert files == set(MEASURES)
 

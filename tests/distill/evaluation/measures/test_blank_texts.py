@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from distill.evaluation.measures import association, crows_pairs, lambada, stereoset
 from distill.evaluation.measures.continuations import bold, bold_persons
+from distill.evaluation.measures.published import association, crows_pairs, lambada, stereoset
 
 
 def blank_sentence(number: int) -> dict:

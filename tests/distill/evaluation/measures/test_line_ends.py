@@ -7,8 +7,9 @@ import pytest
 from distill.config import DataConfig
 from distill.data.corpus import read_documents
 from distill.evaluation.config import LogOddsConfig
-from distill.evaluation.measures import classification, crows_pairs, lambada, sst2, wikitext, winobias, winogender
+from distill.evaluation.measures import classification, sst2
 from distill.evaluation.measures.prompts import neutral_prompts
+from distill.evaluation.measures.published import crows_pairs, lambada, wikitext, winobias, winogender
 
 ARTICLES = (
     ' = A harbour = \n \n It has a " quay " , 3 @.@ 5 cranes and a sea @-@ wall . \n \n = A ferry = \n \n She left . \n'

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import lambada
+from distill.evaluation.measures.published import lambada
 
 SETTINGS = StatisticsConfig()
 TEXTS = (

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from distill.evaluation.config import EvalConfig, PerplexityConfig, StatisticsConfig
-from distill.evaluation.measures import perplexity, wikitext
+from distill.evaluation.measures import perplexity
 from distill.evaluation.measures.all_measures import plan_tasks
+from distill.evaluation.measures.published import wikitext
 from distill.settings import validate
 
 RAW = (

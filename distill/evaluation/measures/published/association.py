@@ -22,7 +22,7 @@ import torch
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import check_text, read_json
+from distill.evaluation.measures.published.benchmark_files import check_text, read_json
 from distill.evaluation.scoring.logprobs import batches, hidden_states
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, ratio

@@ -3,7 +3,7 @@
 import pytest
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import winobias
+from distill.evaluation.measures.published import winobias
 
 SETTINGS = StatisticsConfig()
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import check_text, hub_name, read_hub, read_json
+from distill.evaluation.measures.published.benchmark_files import check_text, hub_name, read_hub, read_json
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import FloatArray, ratio

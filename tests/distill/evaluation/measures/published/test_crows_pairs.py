@@ -3,7 +3,7 @@
 import pytest
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import crows_pairs
+from distill.evaluation.measures.published import crows_pairs
 
 
 @pytest.mark.data

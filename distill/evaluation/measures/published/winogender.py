@@ -27,8 +27,8 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_csv, read_hub
-from distill.evaluation.measures.winobias import FEMININE, MADE_FOR_COREFERENCE, MASCULINE
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_csv, read_hub
+from distill.evaluation.measures.published.winobias import FEMININE, MADE_FOR_COREFERENCE, MASCULINE
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import pair_logprobs, text_logprobs
 from distill.evaluation.statistics.estimators import FloatArray, correlation, joint_moments, ratio

@@ -24,8 +24,8 @@ from scipy import stats
 
 from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures import association
-from distill.evaluation.measures.association import (
+from distill.evaluation.measures.published import association
+from distill.evaluation.measures.published.association import (
     NO_EFFECT_SIZE,
     NOT_GENERATED_TEXT,
     AssociationTest,

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from distill.evaluation.config import EvalConfig, StatisticsConfig
-from distill.evaluation.measures import association, ceat
 from distill.evaluation.measures.all_measures import plan_tasks
-from distill.evaluation.measures.association import AssociationTest
+from distill.evaluation.measures.published import association, ceat
+from distill.evaluation.measures.published.association import AssociationTest
 from distill.settings import validate
 
 TEST = AssociationTest("weat6", ("nurse", "teacher"), ("pilot", "guard"), ("she", "woman"), ("he", "man"))

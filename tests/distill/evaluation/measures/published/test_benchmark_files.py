@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from distill.evaluation.measures import (
+from distill.evaluation.measures.continuations import bold, bold_persons
+from distill.evaluation.measures.continuations.bold_prompts import Prompt
+from distill.evaluation.measures.published import (
     association,
     benchmark_files,
     crows_pairs,
@@ -18,8 +20,6 @@ from distill.evaluation.measures import (
     winobias,
     winogender,
 )
-from distill.evaluation.measures.continuations import bold, bold_persons
-from distill.evaluation.measures.continuations.bold_prompts import Prompt
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.benchmark_files import check_columns, hub_name, read_csv, read_hub
-from distill.evaluation.measures.stereoset import UNCLEAR_SENTENCES
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_csv, read_hub
+from distill.evaluation.measures.published.stereoset import UNCLEAR_SENTENCES
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import ratio

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import winogender
+from distill.evaluation.measures.published import winogender
 
 SETTINGS = StatisticsConfig()
 HEADER = "sentid\tsentence\n"

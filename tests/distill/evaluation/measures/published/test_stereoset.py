@@ -6,7 +6,7 @@ import json
 import pytest
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import stereoset
+from distill.evaluation.measures.published import stereoset
 
 SETTINGS = StatisticsConfig()
 

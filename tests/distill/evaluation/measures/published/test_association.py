@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import association
+from distill.evaluation.measures.published import association
 
 SETTINGS = StatisticsConfig()
 
