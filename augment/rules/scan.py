@@ -133,9 +133,22 @@ def find_candidates(text: str, tables: Scanner) -> list[tuple[int, int, str]]:
         elif start >= last:
             whole = longer[word].match(text, start)
             if whole:
-                last = whole.end()
-                candidates.append((start, last, whole.group()))
+                form = whole.group()
+                if _ends_in_a_term(form, text, whole.end(), tables):  # only its first word counts, if that is a form
+                    form = word if word in tables.table else ""
+                if form:
+                    last = start + len(form)
+                    candidates.append((start, last, form))
     return candidates
+
+
+def _ends_in_a_term(form: str, text: str, end: int, tables: Scanner) -> bool:
+    """Whether a kept name's last word begins a longer term: MOTHER HEN DO (a mother's hen do), Big Brother-in-law."""
+    last = form.replace("-", " ").split()[-1]
+    if last == form or last not in tables.longer.forms or tables.table[" ".join(form.split())].term.use != "kept":
+        return False
+    term = tables.longer[last].match(text, end - len(last))
+    return term is not None and term.end() > end
 
 
 def swappable_terms(lexicon: Lexicon) -> list[Term]:

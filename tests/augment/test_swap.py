@@ -26,6 +26,9 @@ from augment import DEFAULT_TIERS, apply_edits, kept_terms, load_lexicon, swap
         ("i met sir anthony today", "i met dame anthony today"),
         ("yes sir will do", "yes madam will do"),
         ("She said he or she may come.", "He said she or he may come."),
+        # Mother Hen is a name, unless its last word begins a longer term.
+        ("MOTHER HEN DO", "FATHER STAG DO"),
+        ("Her mother's HEN PARTY: MOTHER HEN PARTY", "His father's STAG PARTY: FATHER STAG PARTY"),
     ],
 )
 def test_exact_sentences(text: str, expected: str) -> None:
