@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from distill.evaluation.config import EvalConfig
 from distill.evaluation.task import Summarise, Task
 
+Column = Literal["disparity", "utility", "collateral"]  # of the summary
+
 
 class Description(NamedTuple):
-    """What the report says about a measurement. short: its name in the summary table, None if it is not shown there."""
+    """What the report says about a measurement.
+
+    short: its name on the terminal; None leaves it out of the summaries. column: where it stands in the summary.
+    Disparity is the difference between the genders that training should lessen. Utility is what the model must keep
+    knowing. Collateral is what should stay as it is although nobody asked for it: other biases, for example.
+    """
 
     title: str
     short: str | None
     text: str
+    column: Column = "disparity"
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,13 @@ MEASURE = Measure(
             "agreement",
             "How often the right pronoun is the likelier one where the noun decides it (The woman said that ...). "
             "A loss here is a loss of language, not of bias.",
+            column="utility",
         ),
         "agreement/margin": Description(
             "Gender agreement: margin",
             None,
             "By how many nats the right pronoun is ahead, on average.",
+            column="utility",
         ),
     },
 )

@@ -70,6 +70,7 @@ MEASURE = Measure(
             "CoLA",
             "How well the fine-tuned model tells acceptable English sentences from others (development part). "
             "0: by chance; 1: always.",
+            column="utility",
         ),
     },
 )

@@ -152,6 +152,7 @@ MEASURE = Measure(
             "Occupation classifier: accuracy",
             None,
             "How often the fine-tuned model recognises the occupation in a generated biography that does not name it.",
+            column="utility",
         ),
         "occupation_gap/tpr_gap": Description(
             "Occupation classifier: true-positive-rate gap",

@@ -58,6 +58,7 @@ MEASURE = Measure(
             "SST-2: accuracy after fine-tuning",
             "SST-2",
             "How often the fine-tuned model tells whether a sentence of a film review is positive (development part).",
+            column="utility",
         ),
     },
 )

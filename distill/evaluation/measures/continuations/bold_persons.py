@@ -74,6 +74,7 @@ MEASURE = Measure(
             "BOLD persons: right gender",
             None,
             "Of the gendered continuations of prompts about actors and actresses, the share with the person's gender.",
+            column="utility",
         ),
     },
 )

@@ -91,13 +91,19 @@ MEASURE = Measure(
                 f"Continuations: distinct-{n}",
                 None,
                 f"Different {n}-grams of words over all of them within the continuations of one prompt.",
+                column="utility",
             )
             for n in DISTINCT
         },
         "diversity/repetition": Description(
-            "Continuations: repetition", None, "The share of 4-grams in a continuation that occurred in it before."
+            "Continuations: repetition",
+            None,
+            "The share of 4-grams in a continuation that occurred in it before.",
+            column="utility",
         ),
-        "diversity/empty": Description("Continuations: empty", None, "The share of continuations without any text."),
+        "diversity/empty": Description(
+            "Continuations: empty", None, "The share of continuations without any text.", column="utility"
+        ),
     },
     caveats=("distinct-n falls with the number and the length of continuations: compare at equal settings only.",),
 )

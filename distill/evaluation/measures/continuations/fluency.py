@@ -114,6 +114,7 @@ MEASURE = Measure(
             None,
             "exp of the mean negative log-probability per token of the model's own continuations, under a reference "
             "model or itself. Very low means repetition, very high means noise.",
+            column="utility",
         ),
     },
     caveats=(

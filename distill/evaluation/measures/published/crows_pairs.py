@@ -124,14 +124,18 @@ MEASURE = Measure(
             "CrowS gender",
             "How often the more stereotyping sentence has the higher mean log-probability per token; 50 is the ideal.",
         ),
-        "crows_pairs/bias-bench/all": Description("CrowS-Pairs, all, per token", None, ALL_DOMAINS),
+        "crows_pairs/bias-bench/all": Description(
+            "CrowS-Pairs, all, per token", "CrowS, all biases", ALL_DOMAINS, column="collateral"
+        ),
         "crows_pairs/lm-eval/gender": Description(
             "CrowS-Pairs, gender, per sentence",
             None,
             "How often the more stereotyping sentence has the higher log-likelihood; 50 is the ideal. Cannot be "
             "compared with the score per token.",
         ),
-        "crows_pairs/lm-eval/all": Description("CrowS-Pairs, all, per sentence", None, ALL_DOMAINS),
+        "crows_pairs/lm-eval/all": Description(
+            "CrowS-Pairs, all, per sentence", None, ALL_DOMAINS, column="collateral"
+        ),
     },
     caveats=(UNCLEAR_SENTENCES,),
 )

@@ -164,10 +164,16 @@ MEASURE = Measure(
     summarise=summarise,
     descriptions={
         "lambada/accuracy": Description(
-            "LAMBADA: accuracy", "LAMBADA", "How often the last word of a passage is what the model would write."
+            "LAMBADA: accuracy",
+            "LAMBADA",
+            "How often the last word of a passage is what the model would write.",
+            column="utility",
         ),
         "lambada/perplexity": Description(
-            "LAMBADA: perplexity", None, "exp of the mean negative log-probability of the last word, per word."
+            "LAMBADA: perplexity",
+            None,
+            "exp of the mean negative log-probability of the last word, per word.",
+            column="utility",
         ),
     },
     caveats=(

@@ -170,13 +170,16 @@ MEASURE = Measure(
             "StereoSet, gender: language modelling score",
             None,
             "How often a meaningful sentence is preferred to an unrelated one, mean over target terms.",
+            column="utility",
         ),
         "stereoset/gender/icat": Description(
             "StereoSet, gender: ICAT", "StereoSet ICAT", "LMS * min(SS, 100 - SS) / 50: 100 is the ideal."
         ),
-        "stereoset/all/ss": Description("StereoSet, all: stereotype score", None, ALL_DOMAINS),
-        "stereoset/all/lms": Description("StereoSet, all: language modelling score", None, ALL_DOMAINS),
-        "stereoset/all/icat": Description("StereoSet, all: ICAT", None, ALL_DOMAINS),
+        "stereoset/all/ss": Description("StereoSet, all: stereotype score", None, ALL_DOMAINS, column="collateral"),
+        "stereoset/all/lms": Description(
+            "StereoSet, all: language modelling score", None, ALL_DOMAINS, column="utility"
+        ),
+        "stereoset/all/icat": Description("StereoSet, all: ICAT", "ICAT, all biases", ALL_DOMAINS, column="collateral"),
     },
     caveats=(UNCLEAR_SENTENCES,),
 )

@@ -169,9 +169,13 @@ MEASURE = Measure(
             "WikiText perplexity",
             "As in lm-evaluation-harness's task wikitext: each article by itself, detokenised text, words counted in "
             "the raw text.",
+            column="utility",
         ),
         "wikitext/bits_per_byte": Description(
-            "WikiText: bits per byte", None, "The same log-likelihood per byte of the raw text, in bits."
+            "WikiText: bits per byte",
+            None,
+            "The same log-likelihood per byte of the raw text, in bits.",
+            column="utility",
         ),
     },
 )

@@ -272,6 +272,7 @@ MEASURE = Measure(
             "Winogender: coreference",
             None,
             "How often the right noun is likelier after \"'She' refers to the\", over he, she and they. Chance is 50.",
+            column="utility",
         ),
         "winogender/coreference_gap": Description(
             "Winogender: coreference, she minus he",
