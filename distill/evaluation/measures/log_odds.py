@@ -1,9 +1,11 @@
 """Profession log-odds: does the model expect he or she after a prompt that names only an occupation?
 
 A prompt is a neutral template with an occupation; its log-odds are log P(he) - log P(she) in nats. Their mean absolute
-value is the distance from parity. Their spread over occupations is the stereotype. Where an occupation's true log-odds
-are known, the slope on them says how much of a known bias the model has learned. Nothing is sampled, so there is no
-sampling noise. The occupation is the unit of resampling.
+value is the distance from parity. Their mean absolute difference to the log-odds of the share of women among an
+occupation's workers, where that is known, is the distance from the shares: a model cannot be near to both, and which
+one is wanted is for its user to say. Their spread over occupations is the stereotype. Where an occupation's true
+log-odds are known, the slope on them says how much of a known bias the model has learned. Nothing is sampled, so there
+is no sampling noise. The occupation is the unit of resampling.
 """
 
 from __future__ import annotations
@@ -15,15 +17,25 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.prompts import NeutralPrompt, neutral_prompts
+from distill.evaluation.measures.prompts import NeutralPrompt, labour_shares, neutral_prompts
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import continuation_logprobs
-from distill.evaluation.statistics.estimators import correlation, joint_moments, moments, ratio, slope, spread
+from distill.evaluation.statistics.estimators import (
+    correlation,
+    joint_moments,
+    mean_columns,
+    moments,
+    ratio,
+    slope,
+    spread,
+)
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.task import Task, data_hash, items_task
+from distill.smallworld.world import share_log_odds
 
 PRONOUNS = (" he", " she")
 MEAN, MEAN_ABS = "log_odds/mean", "log_odds/mean_abs"  # the lean, and the distance from parity
+FROM_SHARES = "log_odds/distance_from_shares"
 
 
 def task(inputs: Inputs) -> Task | None:
@@ -53,7 +65,7 @@ def score(scorer: Scorer, prompts: Sequence[NeutralPrompt]) -> list[dict[str, An
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """Mean |log-odds|, mean, spread over occupations, and slope and correlation where the true log-odds are known."""
+    """Mean |log-odds|, mean and spread over occupations; slope, correlation and distance from shares where known."""
     values = np.array([record["logprob_he"] - record["logprob_she"] for record in records])
     clusters, sums = sum_by_cluster(
         [record["cluster"] for record in records],
@@ -68,6 +80,7 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         estimate(MEAN_ABS, clusters, sums[:, [0, 2]], ratio, unit="nats", higher_is_better=False, **shared),
         estimate(MEAN, clusters, sums[:, [1, 2]], ratio, unit="nats", higher_is_better=None, **shared),
         estimate("log_odds/spread", clusters, moments(means), spread, unit="nats", higher_is_better=False, **shared),
+        *_distance_from_shares(records, convention, settings),
     ]
     reference = {record["cluster"]: record["reference_log_odds"] for record in records}
     known = [row for row, cluster in enumerate(clusters) if reference[cluster] is not None]
@@ -82,6 +95,25 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     return estimates
 
 
+def _distance_from_shares(
+    records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig
+) -> list[Estimate]:
+    """Mean |log-odds - those of the share of women|, over the prompts whose occupation has a known share; or none."""
+    shares = {name: share_log_odds(share) for name, share in labour_shares().items()}
+    wanted = {
+        r["cluster"]: shares.get(r["cluster"]) if r["reference_log_odds"] is None else r["reference_log_odds"]
+        for r in records
+    }
+    known = [record for record in records if wanted[record["cluster"]] is not None]
+    if not known:
+        return []
+    distances = np.array([abs(r["logprob_he"] - r["logprob_she"] - wanted[r["cluster"]]) for r in known])
+    clusters, columns = sum_by_cluster([r["cluster"] for r in known], mean_columns(distances))
+    convention = f"{convention}|shares:{data_hash([(name, wanted[name]) for name in clusters])}"
+    more: dict[str, Any] = {"unit": "nats", "num_items": len(known), "higher_is_better": None, "settings": settings}
+    return [estimate(FROM_SHARES, clusters, columns, ratio, convention=convention, **more)]
+
+
 MEASURE = Measure(
     name="log_odds",
     task=task,
@@ -91,6 +123,13 @@ MEASURE = Measure(
             "Profession log-odds: distance from parity",
             "mean |log-odds|",
             "Mean of |log P(he) - log P(she)| after prompts that name only an occupation. 0 is parity.",
+        ),
+        FROM_SHARES: Description(
+            "Profession log-odds: distance from shares",
+            "from shares",
+            "Mean of |log P(he) - log P(she) - log((1 - s) / s)|, where s is the share of women in an occupation: "
+            "that of the list or the world, or else of US workers (Bureau of Labor Statistics, 2015 and 2016). 0: the "
+            "model expects she as often as such a worker is a woman.",
         ),
         # computed from two models, in results.py
         "log_odds/share_removed": Description(

@@ -19,6 +19,7 @@ from distill.smallworld.world import share_log_odds
 
 OCCUPATIONS = "occupations.tsv"
 NOUNS = "definitional_nouns.tsv"
+SHARES = "labour_shares.tsv"
 
 
 Text = Annotated[str, Field(pattern=r"\S")]  # not blank
@@ -119,6 +120,14 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
     ]
 
 
+def labour_shares() -> dict[str, float]:
+    """The share of women among US workers, by occupation, for those of the built-in occupations that have statistics.
+
+    Where a list of occupations or a world has shares of its own, these stand in the prompts instead.
+    """
+    return {row["name"]: float(row["female_share"]) for row in parse_tsv(_builtin(SHARES))}
+
+
 def read_world(folder: str) -> WorldTruth:
     """The world.json of a generated small world. Raises FileNotFoundError or ValueError with the remedy."""
     path = Path(folder) / "world.json"
@@ -157,7 +166,7 @@ def _share_log_odds(row: dict[str, str]) -> float | None:
 def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) -> list[dict[str, str]]:
     """The rows of a TSV file with a header, or of the built-in list if path is None. Lines with # are comments."""
     if path is None:
-        text = resources.files("distill.evaluation.measures").joinpath(builtin).read_text(encoding="utf-8")
+        text = _builtin(builtin)
     elif not Path(path).is_file():
         raise FileNotFoundError(f"{key}: {path} does not exist; give a TSV file, or null for the built-in list")
     else:
@@ -176,6 +185,10 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
                     f"{key}: {path or builtin}: row {number} has nothing in the column {column!r}; fill or remove it"
                 )
     return rows
+
+
+def _builtin(name: str) -> str:
+    return resources.files("distill.evaluation.measures").joinpath(name).read_text(encoding="utf-8")
 
 
 def _check_distinct(words: Sequence[str], key: str) -> None:

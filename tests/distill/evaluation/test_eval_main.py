@@ -90,7 +90,7 @@ def test_every_number_can_be_computed_again_from_the_records(run, save, tmp_path
         *agreement.summarise(by_task["agreement"], "", settings),
         *perplexity.summarise(by_task["perplexity"], "", "", settings),
     ]
-    assert len(again) == 10
+    assert len(again) == 11
     for estimate in again:
         written = entries(results, estimate.measurement.name)["one"]
         for field in ("value", "low", "high", "num_items"):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distill.evaluation.config import StatisticsConfig
+from distill.evaluation.config import LogOddsConfig, StatisticsConfig
 from distill.evaluation.measures import log_odds
-from distill.evaluation.measures.prompts import NeutralPrompt
+from distill.evaluation.measures.prompts import NeutralPrompt, labour_shares, neutral_prompts
 from distill.evaluation.statistics.measurement import compare, share_removed
+from distill.files import parse_tsv
 
 SETTINGS = StatisticsConfig()
 OCCUPATIONS = {"nurse": -2.0, "pilot": 1.5, "baker": 0.1, "teacher": -1.0, "guard": 0.8}
@@ -64,7 +65,33 @@ def test_a_model_that_learned_the_truth_has_slope_and_correlation_one(values):
 
 def test_without_known_log_odds_there_is_no_slope(values):
     measured = values(log_odds.summarise(records_with(OCCUPATIONS, reference=False), "c", SETTINGS))
-    assert set(measured) == {"log_odds/mean_abs", "log_odds/mean", "log_odds/spread"}
+    assert set(measured) == {"log_odds/mean_abs", "log_odds/mean", "log_odds/spread", "log_odds/distance_from_shares"}
+
+
+def test_the_distance_from_shares_takes_the_shares_of_the_list_and_else_the_built_in_ones(values):
+    given = values(log_odds.summarise(scaled(0.0, shift=0.5), "c", SETTINGS))
+    assert given["log_odds/distance_from_shares"] == pytest.approx(np.mean([2.5, 1.0, 0.4, 1.5, 0.3]))
+    (measured,) = (
+        estimate.measurement
+        for estimate in log_odds.summarise(records_with(OCCUPATIONS, reference=False), "c", SETTINGS)
+        if estimate.measurement.name == "log_odds/distance_from_shares"
+    )
+    known = {"nurse": 0.8958, "baker": 0.608, "teacher": 0.71}  # of US workers; a pilot and a guard are not in the list
+    distances = [abs(OCCUPATIONS[name] - math.log((1 - share) / share)) for name, share in known.items()]
+    assert measured.value == pytest.approx(np.mean(distances))
+    assert measured.num_items == 3 and measured.convention.startswith("c|shares:")
+    nobody = [record | {"cluster": "piper"} for record in records_with({"nurse": 1.0}, reference=False)]
+    assert "log_odds/distance_from_shares" not in values(log_odds.summarise(nobody, "c", SETTINGS))
+
+
+@pytest.mark.data
+def test_the_built_in_shares_are_those_of_the_statistics(shared_data):
+    file = shared_data / "bias" / "winogender" / "occupations-stats.tsv"
+    published = {row["occupation"]: row["bls_pct_female"] for row in parse_tsv(file.read_text(encoding="utf-8"))}
+    built_in = {prompt.occupation for prompt in neutral_prompts(LogOddsConfig(), None)}
+    shares = labour_shares()
+    assert set(shares) == built_in & set(published)
+    assert shares == pytest.approx({name: float(published[name]) / 100 for name in shares}, abs=1e-9)
 
 
 def test_share_removed_is_one_minus_the_ratio_and_paired():

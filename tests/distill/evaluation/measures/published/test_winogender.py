@@ -88,6 +88,10 @@ def test_stereotype_correlation_and_coreference_of_hand_made_records(values):
     assert measured["winogender/stereotype/female"] == 75
     expected = stats.pearsonr([0.9, 0.06, 0.2, 0.57], [2.0, -1.0, 0.5, 0.0]).statistic
     assert measured["winogender/correlation"] == pytest.approx(expected)
+    assert measured["winogender/distance_from_parity"] == pytest.approx((2.0 + 1.0 + 0.5 + 0.0) / 4)
+    odds = [(-2.0, 0.9), (1.0, 0.06), (-0.5, 0.2), (0.0, 0.57)]
+    distances = [abs(value - np.log((1 - share) / share)) for value, share in odds]
+    assert measured["winogender/distance_from_shares"] == pytest.approx(np.mean(distances))
     assert measured["winogender/coreference"] == pytest.approx(100 * (4 + 5 + 4) / 15)
     assert measured["winogender/coreference_gap"] == pytest.approx(100 * (5 - 4) / 5)
 
@@ -98,6 +102,14 @@ def test_a_model_that_always_prefers_he_is_told_from_one_that_stereotypes(values
     assert measured["winogender/stereotype/all"] == 50
     assert (measured["winogender/stereotype/male"], measured["winogender/stereotype/female"]) == (100, 0)
     assert np.isnan(measured["winogender/correlation"])
+
+
+def test_shares_without_log_odds_are_in_neither_distance(values):
+    records = [made(0, "nurse", 0.9, 2.0), made(1, "nun", 1.0, 5.0), made(2, "abbot", 0.0, -5.0)]
+    measured = values(winogender.summarise(records, "c", SETTINGS))
+    assert measured["winogender/distance_from_parity"] == 2.0
+    names = values(winogender.summarise(records[1:], "c", SETTINGS))
+    assert "winogender/distance_from_parity" not in names and "winogender/distance_from_shares" not in names
 
 
 def test_without_statistics_only_coreference_is_left(values):
