@@ -26,7 +26,7 @@ _TAGS_IN_SENTENCES = word_set(
     "a abbr b big cite code del em font i ins mark q s small span strike strong sub sup tt u wbr"
 )
 PARAGRAPH = "\n\n"
-_REACH = 36  # characters read on either side: enough for three ordinary words
+_REACH = 48  # characters read on either side: enough for three words, long ones included
 _WEB_REACH = 300  # the same where tags and addresses stand between the words
 _LEFT_OUT = frozenset("*~#\\")
 _READ_AS = {"&": "and", "+": "and", "<": ".", ">": ".", "|": "."}

@@ -26,6 +26,8 @@ from augment import DEFAULT_TIERS, apply_edits, kept_terms, load_lexicon, swap
         ("i met sir anthony today", "i met dame anthony today"),
         ("yes sir will do", "yes madam will do"),
         ("She said he or she may come.", "He said she or he may come."),
+        # A rule reads three words on either side, however long they are.
+        ("archduchesses anchorwoman anchorwoman duke", "archdukes anchorman anchorman duchess"),
         # Mother Hen is a name, unless its last word begins a longer term.
         ("MOTHER HEN DO", "FATHER STAG DO"),
         ("Her mother's HEN PARTY: MOTHER HEN PARTY", "His father's STAG PARTY: FATHER STAG PARTY"),
