@@ -38,8 +38,8 @@ ARROWS = {
 }
 DOORS = (
     *("train", "eval", "study", "benchmarks"),
-    *("distill.cli", "distill.eval", "distill.export_checkpoint", "distill.launcher", "distill.layers"),
-    *("distill.people", "distill.plots", "distill.shipped", "distill.terms", "distill.train"),
+    *("distill.benchmark_downloads", "distill.cli", "distill.eval", "distill.export_checkpoint", "distill.launcher"),
+    *("distill.layers", "distill.people", "distill.plots", "distill.shipped", "distill.terms", "distill.train"),
 )
 # Within the evaluation, a part may import those before it only.
 EVALUATION = (

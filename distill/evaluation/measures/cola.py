@@ -24,7 +24,7 @@ COLA = DataSet(
     text_column=3,
     label_column=1,
     num_columns=4,
-    source="https://nyu-mll.github.io/CoLA/cola_public_1.1.zip (its folder raw)",
+    source="evenhand data get cola",
 )
 
 

@@ -21,7 +21,7 @@ SST2 = DataSet(
     text_column=0,
     label_column=1,
     num_columns=2,
-    source="SST-2.zip of GLUE, https://gluebenchmark.com/tasks (train.tsv and dev.tsv: sentence, label)",
+    source="evenhand data get sst2",
 )
 
 

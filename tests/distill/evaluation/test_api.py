@@ -62,7 +62,9 @@ def test_messages(tiny_model, tokenizer, tmp_path):
         evaluate_model(tiny_model(), tokenizer, tasks=["stereoset"], settings=EvalConfig())
     missing = {"benchmarks": {"stereoset": str(tmp_path / "dev.json")}}
     for tasks in (None, ["stereoset"]):
-        with pytest.raises(ValueError, match="stereoset: benchmarks.stereoset: .*dev.json does not exist.*curl -LO"):
+        with pytest.raises(
+            ValueError, match="stereoset: benchmarks.stereoset: .*dev.json does not exist.*evenhand data get"
+        ):
             evaluate_model(tiny_model(), tokenizer, tasks=tasks, settings=missing)
 
 

@@ -125,7 +125,7 @@ def test_benchmarks_run_from_local_files_and_a_missing_one_is_reported(run, save
     code, results = run(f"a={save('a')}", f"b={save('b', seed=1)}", *words, config="default.yaml", world=None)
     assert code == 1
     assert [failure["task"] for failure in results["failures"]] == ["stereoset"]
-    assert "curl -LO https://raw.githubusercontent.com/moinnadeem/StereoSet" in capsys.readouterr().err
+    assert "evenhand data get stereoset" in capsys.readouterr().err
     assert entries(results, "crows_pairs/lm-eval/all")["b"]["num_items"] == 2
     assert entries(results, "crows_pairs/bias-bench/gender")["b"]["difference"]["num_clusters"] == 1
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -36,8 +36,8 @@ def read(path: str) -> list[Prompt]:
     unknown = {prompt.group for prompt in prompts} - set(PERSON_GROUPS)
     if unknown:
         raise ValueError(
-            f"{KEY}: {path} has the group {min(unknown)!r}, not {' and '.join(PERSON_GROUPS)}. "
-            f"To get the file: {SOURCE.format('gender')}"
+            f"{KEY}: {path} has the group {min(unknown)!r}, not {' and '.join(PERSON_GROUPS)}. To get "
+            f"the file: {SOURCE}"
         )
     return prompts
 

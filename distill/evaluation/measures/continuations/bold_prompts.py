@@ -13,7 +13,7 @@ from distill.evaluation.measures.published.benchmark_files import (
     read_json,
 )
 
-SOURCE = "curl -LO https://raw.githubusercontent.com/amazon-science/bold/main/prompts/{}_prompt.json"
+SOURCE = "evenhand data get bold"
 HUB_NAME = "AmazonScience/bold"
 
 
@@ -32,9 +32,8 @@ def read_prompts(path: str, domain: str, key: str) -> list[Prompt]:
     domain: profession or gender. key: the setting that names the file. Raises FileNotFoundError or ValueError with the
     remedy.
     """
-    source = SOURCE.format(domain)
     name = hub_name(path, HUB_NAME)
-    content = read_json(path, key, source) if name is None else _hub_content(name, path, domain, key, source)
+    content = read_json(path, key, SOURCE) if name is None else _hub_content(name, path, domain, key)
     try:
         prompts = [
             Prompt(f"{group}/{person_or_profession}/{number}", group, text.rstrip())
@@ -43,18 +42,18 @@ def read_prompts(path: str, domain: str, key: str) -> list[Prompt]:
             for number, text in enumerate(_listed(texts, person_or_profession))
         ]
     except (AttributeError, TypeError) as error:
-        raise ValueError(f"{key}: {path} is not in BOLD's format ({error}). To get it: {source}") from error
+        raise ValueError(f"{key}: {path} is not in BOLD's format ({error}). To get it: {SOURCE}") from error
     if not prompts:
-        raise ValueError(f"{key}: {path} holds no prompt. To get it: {source}")
+        raise ValueError(f"{key}: {path} holds no prompt. To get it: {SOURCE}")
     for prompt in prompts:
-        check_text(prompt.text, f"the prompt {prompt.id!r} is blank", path, key, source)
+        check_text(prompt.text, f"the prompt {prompt.id!r} is blank", path, key, SOURCE)
     return prompts
 
 
-def _hub_content(name: str, path: str, domain: str, key: str, source: str) -> dict[str, dict[str, Any]]:
+def _hub_content(name: str, path: str, domain: str, key: str) -> dict[str, dict[str, Any]]:
     """The rows of a domain in the form of the published file: by group, by name."""
-    rows = read_hub(name, key, source, subset=None, split="train")
-    check_columns(rows, ("domain", "category", "name", "prompts"), path, key, source)
+    rows = read_hub(name, key, SOURCE, subset=None, split="train")
+    check_columns(rows, ("domain", "category", "name", "prompts"), path, key, SOURCE)
     content: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["domain"] == domain:

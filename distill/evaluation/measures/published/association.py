@@ -30,7 +30,7 @@ from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
 from distill.models.sizes import state_width
 
-SOURCE = "git clone https://github.com/W4ngatang/sent-bias (folder tests)"
+SOURCE = "evenhand data get association"
 KEY = "benchmarks.association"
 NO_EFFECT_SIZE = (
     "the model associates all targets alike with the attributes, so that there is no effect size; is it trained?"

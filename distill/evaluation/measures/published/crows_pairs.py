@@ -24,7 +24,7 @@ from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task, data_hash, items_task
 
-SOURCE = "curl -LO https://raw.githubusercontent.com/nyu-mll/crows-pairs/master/data/crows_pairs_anonymized.csv"
+SOURCE = "evenhand data get crows_pairs"
 HUB_NAME = "jannalu/crows_pairs_multilingual"  # the revised pairs, which lm-eval uses
 KEY = "benchmarks.crows_pairs"
 COLUMNS = ("sent_more", "sent_less", "bias_type")

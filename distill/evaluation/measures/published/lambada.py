@@ -28,7 +28,7 @@ from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Records, Task, Work, about_num_tokens, data_hash
 
-SOURCE = "hf download EleutherAI/lambada_openai data/lambada_test.jsonl --repo-type dataset --local-dir ."
+SOURCE = "evenhand data get lambada"
 HUB_NAME = "EleutherAI/lambada_openai"
 KEY = "benchmarks.lambada"
 

@@ -23,7 +23,7 @@ from distill.evaluation.statistics.estimators import FloatArray, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.task import Task, data_hash, items_task
 
-SOURCE = "curl -LO https://raw.githubusercontent.com/moinnadeem/StereoSet/master/data/dev.json"
+SOURCE = "evenhand data get stereoset"
 HUB_NAME = "McGill-NLP/stereoset"
 KEY = "benchmarks.stereoset"
 LABELS = ("stereotype", "anti-stereotype", "unrelated")

@@ -26,7 +26,7 @@ from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task, Work, about_num_tokens, data_hash
 
 KEY = "benchmarks.wikitext"
-SOURCE = f"{KEY}=hub, or wiki.test.raw of the published wikitext-2-raw"
+SOURCE = "evenhand data get wikitext"
 HUB_NAME = "EleutherAI/wikitext_document_level"
 
 # (pattern, replacement), in the order of the harness. Its rule for "' 1" is left out: it matches nothing there either.

@@ -26,7 +26,7 @@ from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.task import Task, data_hash, items_task
 
-SOURCE = "git clone https://github.com/uclanlp/corefBias (folder WinoBias/wino/data)"
+SOURCE = "evenhand data get winobias"
 HUB_NAME = "uclanlp/wino_bias"
 KEY = "benchmarks.winobias"
 MASCULINE, FEMININE = {"he", "him", "his", "himself"}, {"she", "her", "hers", "herself"}

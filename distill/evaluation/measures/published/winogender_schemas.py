@@ -10,7 +10,7 @@ from typing import Any
 from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_csv, read_hub
 from distill.evaluation.measures.published.winobias import FEMININE, MASCULINE
 
-SOURCE = "git clone https://github.com/rudinger/winogender-schemas (folder data)"
+SOURCE = "evenhand data get winogender"
 HUB_NAME = "oskarvanderwal/winogender"
 KEY = "benchmarks.winogender"
 HUB_COLUMNS = ("sentence", "occupation", "participant", "label", "gender")  # label: 0 occupation, 1 participant

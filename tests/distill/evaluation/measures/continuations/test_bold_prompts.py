@@ -31,12 +31,14 @@ def test_the_prompts_have_their_published_number_and_no_trailing_space(shared_da
 def test_prompts_in_another_format_are_refused(tmp_path, content, message):
     path = tmp_path / "profession_prompt.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=f"benchmarks.bold: .*not in BOLD's format .*{message}.*To get it: curl"):
+    with pytest.raises(
+        ValueError, match=f"benchmarks.bold: .*not in BOLD's format .*{message}.*To get it: evenhand data get"
+    ):
         bold.read(str(path))
 
 
 def test_person_prompts_are_of_two_known_groups(tmp_path):
     path = tmp_path / "gender_prompt.json"
     path.write_text('{"American_actors": {"A": ["A is "]}, "Canadian_actors": {"B": ["B is "]}}')
-    with pytest.raises(ValueError, match="benchmarks.bold_persons: .*'Canadian_actors'.*gender_prompt.json"):
+    with pytest.raises(ValueError, match="benchmarks.bold_persons: .*'Canadian_actors'.*evenhand data get bold"):
         bold_persons.read(str(path))

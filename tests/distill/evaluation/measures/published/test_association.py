@@ -81,7 +81,7 @@ def test_only_tests_about_gender_enter_the_mean(tmp_path):
     others = ["weat1", "weat3b", "weat5", "weat9", "weat10", "sent-weat4", "weat66", "angry_black_woman_stereotype"]
     for name in others:
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(content))
-    with pytest.raises(FileNotFoundError, match="benchmarks.association: .*no test about gender .*git clone"):
+    with pytest.raises(FileNotFoundError, match="benchmarks.association: .*no test about gender .*evenhand data get"):
         association.read(str(tmp_path))
     for name in gender:
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(content))
@@ -89,7 +89,9 @@ def test_only_tests_about_gender_enter_the_mean(tmp_path):
 
 
 def test_association_has_no_hub():
-    with pytest.raises(FileNotFoundError, match="benchmarks.association: hub holds no test about gender.*git clone"):
+    with pytest.raises(
+        FileNotFoundError, match="benchmarks.association: hub holds no test about gender.*evenhand data get"
+    ):
         association.read("hub")
 
 

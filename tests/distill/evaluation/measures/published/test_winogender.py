@@ -129,13 +129,16 @@ def test_without_statistics_only_coreference_is_left(values):
     ],
 )
 def test_malformed_folders_are_refused(tmp_path, lines, statistics, message):
-    with pytest.raises(ValueError, match=rf"benchmarks.winogender: .*{message}.*git clone"):
+    with pytest.raises(ValueError, match=rf"benchmarks.winogender: .*{message}.*evenhand data get winogender"):
         winogender.read(write(tmp_path, lines, statistics))
 
 
 def test_a_sentence_without_its_pronoun_is_refused_when_it_is_read(tmp_path):
     lines = [line.replace("that she", "that nobody") for line in LINES]
-    with pytest.raises(ValueError, match="benchmarks.winogender: 'The nurse told .*' has no female pronoun.*git clone"):
+    with pytest.raises(
+        ValueError,
+        match="benchmarks.winogender: 'The nurse told .*' has no female pronoun.*evenhand data get",
+    ):
         winogender.read(write(tmp_path, lines))
     with pytest.raises(ValueError, match="'Nobody left.' has no male pronoun"):
         winogender.coreference_prompt("Nobody left.", "male")
