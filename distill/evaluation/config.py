@@ -178,6 +178,21 @@ class ContinuationsConfig:
 
 
 @section
+class LongformConfig:
+    """Long-form text about occupations: those of `log_odds.occupations`, or of a `world`.
+
+    num_samples: continuations of each of the three prompts about an occupation. max_new_tokens, top_p, seed: as in
+    `generation`.
+    """
+
+    enabled: bool = False
+    num_samples: PositiveCount = 10
+    max_new_tokens: PositiveCount = 100
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    seed: Seed = 0
+
+
+@section
 class BenchmarksConfig:
     """Published benchmarks; null leaves one out. Only `hub` and `hub:...` use the network.
 
@@ -251,3 +266,4 @@ class EvalConfig:
     ceat: CeatConfig = Field(default_factory=CeatConfig)
     generation: GenerationConfig = Field(default_factory=GenerationConfig)
     continuations: ContinuationsConfig = Field(default_factory=ContinuationsConfig)
+    longform: LongformConfig = Field(default_factory=LongformConfig)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -52,6 +52,14 @@ class WorldTruth:
     agreement_probes: Annotated[tuple[AgreementProbe, ...], Field(min_length=1)]
 
 
+class Occupation(NamedTuple):
+    """An occupation, its indefinite article, and its true log P(he) - log P(she) in nats, None if unknown."""
+
+    name: str
+    article: str
+    reference_log_odds: float | None
+
+
 @dataclass(frozen=True)
 class NeutralPrompt:
     """A prompt that says nothing about gender. reference_log_odds: the true log P(he) - log P(she), None if unknown."""
@@ -78,21 +86,15 @@ class GenderedPrompt:
 
 
 def neutral_prompts(config: LogOddsConfig, world: str | None) -> list[NeutralPrompt]:
-    """Fill every template with every occupation: those of the world if given, otherwise those of the configuration.
+    """Fill every template with every occupation, both of the world if given, otherwise of the configuration.
 
-    Raises FileNotFoundError or ValueError, naming the file and the key, when either is missing or malformed.
+    Raises as `occupations`, and ValueError for a template that cannot be filled.
     """
-    rows: list[tuple[str, str, float | None]]
-    if world is not None:
-        truth = read_world(world)
-        rows = [(known.name, known.article, known.true_log_odds) for known in truth.occupations]
-        templates = truth.neutral_templates
-    else:
-        rows, templates = _occupations(config.occupations), config.templates
+    templates = config.templates if world is None else read_world(world).neutral_templates
     _check_templates(templates, {"occupation": "nurse", "article": "a"}, "log_odds.templates")
     return [
         NeutralPrompt(f"{name}/{number}", name, template.format(occupation=name, article=article).strip(), log_odds)
-        for name, article, log_odds in rows
+        for name, article, log_odds in occupations(config, world)
         for number, template in enumerate(templates)
     ]
 
@@ -120,6 +122,18 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
     ]
 
 
+def occupations(config: LogOddsConfig, world: str | None) -> list[Occupation]:
+    """The occupations of the world if given, otherwise of the configuration's list.
+
+    Raises FileNotFoundError or ValueError, naming the file and the key, when either is missing or malformed.
+    """
+    if world is not None:
+        return [Occupation(known.name, known.article, known.true_log_odds) for known in read_world(world).occupations]
+    rows = _read_tsv(config.occupations, OCCUPATIONS, ("name", "article"), "log_odds.occupations")
+    _check_distinct([row["name"] for row in rows], "log_odds.occupations")
+    return [Occupation(row["name"], row["article"], _share_log_odds(row)) for row in rows]
+
+
 def labour_shares() -> dict[str, float]:
     """The share of women among US workers, by occupation, for those of the built-in occupations that have statistics.
 
@@ -139,12 +153,6 @@ def read_world(folder: str) -> WorldTruth:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"]) or "its first character"
         raise ValueError(f"world file {path} is malformed at {where} ({fault['msg']}); generate it again") from error
-
-
-def _occupations(path: str | None) -> list[tuple[str, str, float | None]]:
-    rows = _read_tsv(path, OCCUPATIONS, ("name", "article"), "log_odds.occupations")
-    _check_distinct([row["name"] for row in rows], "log_odds.occupations")
-    return [(row["name"], row["article"], _share_log_odds(row)) for row in rows]
 
 
 def _share_log_odds(row: dict[str, str]) -> float | None:

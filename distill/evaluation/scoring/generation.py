@@ -143,7 +143,7 @@ def _continue(
         if cache is None:
             raise ValueError(
                 f"{scorer.label}: {type(scorer.model).__name__} gives no key-value cache, which sampling needs; leave "
-                "out benchmarks.bold and benchmarks.bold_persons for it"
+                "out benchmarks.bold, benchmarks.bold_persons and longform for it"
             )
         ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p, top_k)
         kept = []

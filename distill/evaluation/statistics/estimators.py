@@ -33,6 +33,16 @@ def root_ratio(sums: FloatArray) -> FloatArray:
     return np.sqrt(ratio(sums))
 
 
+def signed_root_ratio(sums: FloatArray) -> FloatArray:
+    """A root mean square whose squares are estimates, and so may be negative: sign(mean) sqrt(|mean|).
+
+    From columns (sum of the estimated squares, count). Cut off at 0, it would be above the truth on average where that
+    is 0, and its interval would hold 0 too often.
+    """
+    mean = ratio(sums)
+    return np.sign(mean) * np.sqrt(np.abs(mean))
+
+
 def mean_columns(x: FloatArray) -> FloatArray:
     """The columns that `ratio` needs for the mean of x [num_clusters, 2]: x, 1."""
     return np.stack([x, np.ones_like(x)], axis=1)

@@ -13,7 +13,8 @@ from distill.evaluation.statistics.estimators import FloatArray, Statistic, diff
 from distill.evaluation.statistics.resampling import Interval, bootstrap_interval, unvaried_interval
 from distill.evaluation.statistics.significance import holm, mcnemar_p, minimum_detectable_effect, paired_permutation_p
 
-WHOLES = {"proportion": 1.0, "percent": 100.0}  # the units of shares, and the share of all in each
+# The units of shares: the least and the most that a cluster can have.
+RANGES = {"proportion": (0.0, 1.0), "percent": (0.0, 100.0), "proportion - 1/2": (-0.5, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,16 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measurement with the clusters [num_clusters] and columns [num_clusters, num_columns] that it comes from."""
+    """A measurement with the clusters [num_clusters] and columns [num_clusters, num_columns] that it comes from.
+
+    expanded: whether its intervals, and those of its differences, have levels for few clusters (`bootstrap_interval`).
+    """
 
     measurement: Measurement
     clusters: tuple[str, ...]
     columns: FloatArray
     statistic: Statistic
+    expanded: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,13 @@ def estimate(
     higher_is_better: bool | None,
     convention: str,
     settings: StatisticsConfig,
+    expanded: bool = False,
 ) -> Estimate:
     """Bootstrap `statistic` over the clusters. Raises ValueError if a cluster name occurs twice."""
     if len(set(clusters)) != len(clusters):
         raise ValueError(f"{name}: a cluster occurs twice; sum its rows, so that its items are resampled together")
     columns = np.asarray(columns, dtype=np.float64)
-    interval = estimated_interval(columns, statistic, settings)
+    interval = estimated_interval(columns, statistic, settings, expanded)
     interval = _share_interval(interval, statistic, unit, len(columns), settings)
     measurement = Measurement(
         name,
@@ -95,7 +101,7 @@ def estimate(
         convention,
         interval.standard_error,
     )
-    return Estimate(measurement, tuple(clusters), columns, statistic)
+    return Estimate(measurement, tuple(clusters), columns, statistic, expanded)
 
 
 def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) -> Comparison:
@@ -110,7 +116,7 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
         raise ValueError(f"{mine.name}: not comparable, the two models were not scored on the same items")
     num_columns = model.columns.shape[1]
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    difference = estimated_interval(both, difference_of(model.statistic, num_columns), settings)
+    difference = estimated_interval(both, difference_of(model.statistic, num_columns), settings, model.expanded)
     difference = _share_interval(difference, model.statistic, mine.unit, len(both), settings, of_differences=True)
     discordant = _discordant(model, reference)
     if discordant is not None:
@@ -141,7 +147,7 @@ def share_removed(model: Estimate, reference: Estimate, settings: StatisticsConf
     if model.clusters != reference.clusters:
         raise ValueError(f"{model.measurement.name}: not comparable, the two models were not scored on the same items")
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    return estimated_interval(both, removed_share(model.statistic, model.columns.shape[1]), settings)
+    return estimated_interval(both, removed_share(model.statistic, model.columns.shape[1]), settings, model.expanded)
 
 
 def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
@@ -153,7 +159,9 @@ def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[
     return names, sums
 
 
-def estimated_interval(columns: FloatArray, statistic: Statistic, settings: StatisticsConfig) -> Interval:
+def estimated_interval(
+    columns: FloatArray, statistic: Statistic, settings: StatisticsConfig, expanded: bool = False
+) -> Interval:
     """The bootstrap interval of a statistic of the columns, with the method and resamples of the settings."""
     return bootstrap_interval(
         columns,
@@ -162,6 +170,7 @@ def estimated_interval(columns: FloatArray, statistic: Statistic, settings: Stat
         confidence=settings.confidence,
         method=settings.method,
         seed=settings.seed,
+        expanded=expanded,
     )
 
 
@@ -179,12 +188,14 @@ def _share_interval(
     If every item counts, or none, the bootstrap gives an interval of no width. It is then replaced by an exact one if
     the share is a mean over clusters, and by NaN otherwise.
     """
-    if unit not in WHOLES or interval.standard_error != 0:
+    if unit not in RANGES or interval.standard_error != 0:
         return interval
     if statistic is not ratio:
         return Interval(interval.value, math.nan, math.nan, math.nan)
-    least = -WHOLES[unit] if of_differences else 0.0
-    return unvaried_interval(interval.value, least, WHOLES[unit], num_clusters, settings.confidence)
+    least, most = RANGES[unit]
+    if of_differences:
+        least, most = least - most, most - least
+    return unvaried_interval(interval.value, least, most, num_clusters, settings.confidence)
 
 
 def _discordant(model: Estimate, reference: Estimate) -> tuple[int, int] | None:

@@ -33,13 +33,15 @@ def bootstrap_interval(
     confidence: float = 0.95,
     method: Literal["percentile", "bca"] = "bca",
     seed: int = 0,
+    expanded: bool = False,
 ) -> Interval:
     """Cluster-bootstrap interval of `statistic` over `columns` [num_clusters, num_columns].
 
     `percentile` takes quantiles of the resampled values. `bca` corrects them for bias and acceleration (Efron 1987, as
     in Efron and Tibshirani 1993, section 14.3). A strongly biased statistic, such as the ratio of the smaller to the
     larger count, can move the corrected interval off the median of the resamples. It is then widened to hold the value
-    and the percentile interval. The same seed and number of clusters give the same resamples. The ends are NaN if the
+    and the percentile interval. `expanded` widens the levels of either by what a bootstrap of few clusters lacks
+    (`_levels`). The same seed and number of clusters give the same resamples. The ends are NaN if the
     statistic is undefined on any resample, or with fewer than two clusters. If no resample differs, the interval has no
     width, and the standard error is 0; see `unvaried_interval`.
     """
@@ -48,8 +50,7 @@ def bootstrap_interval(
     resampled = bootstrap_values(columns, statistic, num_resamples, seed)
     if len(columns) < 2 or not math.isfinite(value) or not np.isfinite(resampled).all():
         return Interval(value, math.nan, math.nan, math.nan)
-    tail = (1 - confidence) / 2
-    levels = np.array([tail, 1 - tail])
+    levels = _levels(confidence, len(columns) if expanded else None)
     low, high = np.quantile(resampled, levels)
     if method == "bca":
         corrected = _bca_levels(levels, value, resampled, statistic(columns.sum(axis=0) - columns))
@@ -98,8 +99,7 @@ def two_way_interval(
     resampled = np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
     if num_clusters < 2 or not math.isfinite(value) or not np.isfinite(resampled).all():
         return Interval(value, math.nan, math.nan, math.nan)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
+    low, high = np.quantile(resampled, _levels(confidence))
     return Interval(value, min(float(low), value), max(float(high), value), float(resampled.std(ddof=1)))
 
 
@@ -116,6 +116,19 @@ def _resample_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterat
         draws = rng.integers(num_clusters, size=(num_rows, num_clusters)) + num_clusters * np.arange(num_rows)[:, None]
         counts = np.bincount(draws.ravel(), minlength=num_rows * num_clusters)
         yield counts.reshape(num_rows, num_clusters).astype(np.float64)
+
+
+def _levels(confidence: float, num_clusters: int | None = None) -> FloatArray:
+    """The two levels of the quantiles that hold the middle `confidence` of the resampled values.
+
+    num_clusters: if given, the levels are expanded (Hesterberg 2015, section 3.4). The resampled values of a mean of N
+    clusters are too narrow by sqrt((N - 1) / N), and their normal quantiles ignore that the variance is estimated: so
+    the normal quantile becomes Student's with N - 1 degrees of freedom times sqrt(N / (N - 1)).
+    """
+    tail = (1 - confidence) / 2
+    if num_clusters is not None:
+        tail = float(stats.norm.cdf(stats.t.ppf(tail, num_clusters - 1) * math.sqrt(num_clusters / (num_clusters - 1))))
+    return np.array([tail, 1 - tail])
 
 
 def _bca_levels(levels: FloatArray, value: float, resampled: FloatArray, jackknife: FloatArray) -> FloatArray:
