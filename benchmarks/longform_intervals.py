@@ -1,6 +1,6 @@
 """Are the intervals and tests of the long-form measure right? A simulation with the measure's own functions.
 
-    python -m benchmarks.longform_intervals [coverage] [repeated] [power] [--replicates 2000] [--samples 10]
+    python -m benchmarks.longform_intervals [--part coverage|repeated|power] [--replicates 2000] [--samples 10]
 
 A replicate draws occupations with a share of women, for each of their prompts the probability of she and of a gendered
 continuation (`Model`), and from these the continuations of a model. There are as many occupations as in the built-in
@@ -79,17 +79,18 @@ class Population(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, help="what to print; all if none is named")
+    parser.add_argument("--part", choices=PARTS, action="append", help="what to print; all if none is named")
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=10, help="continuations per prompt")
     options = parser.parse_args(arguments)
+    parts = options.part or PARTS
     size = (options.samples, options.replicates)
-    if "coverage" in options.parts:
+    if "coverage" in parts:
         _table("coverage, % (value)", {name: coverage(model, *size) for name, model in MODELS.items()})
-    if "repeated" in options.parts:
+    if "repeated" in parts:
         for name in ("fair", "strong"):
             _table(f"{name}: two samplings", repeated(MODELS[name], *size))
-    if "power" in options.parts:
+    if "power" in parts:
         _table("strong: difference (found, %)", power(MODELS["strong"], *size))
     return 0
 
@@ -123,7 +124,7 @@ def power(model: Model, num_samples: int, num_replicates: int) -> dict[str, dict
     truth, rows = true_values(model, num_samples), {}
     for strength in STRENGTHS:
         other = true_values(model, num_samples, strength)
-        found, _, _ = compared(model, strength, num_samples, num_replicates // 10)
+        found, _, _ = compared(model, strength, num_samples, max(1, num_replicates // 10))
         rows[f"{strength:g} of the log-odds"] = {
             name: f"{other[name] - truth[name]:+.3f} ({100 * share:.0f})"
             for name, share in zip(NAMES, found, strict=True)

@@ -127,7 +127,8 @@ def _levels(confidence: float, num_clusters: int | None = None) -> FloatArray:
     """
     tail = (1 - confidence) / 2
     if num_clusters is not None:
-        tail = float(stats.norm.cdf(stats.t.ppf(tail, num_clusters - 1) * math.sqrt(num_clusters / (num_clusters - 1))))
+        quantile = stats.t.ppf(tail, num_clusters - 1) * math.sqrt(num_clusters / (num_clusters - 1))
+        tail = max(1e-9, float(stats.norm.cdf(quantile)))  # of two clusters it is 0 otherwise, whose quantile is -inf
     return np.array([tail, 1 - tail])
 
 

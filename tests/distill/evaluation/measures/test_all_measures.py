@@ -98,6 +98,7 @@ def everything(small_benchmarks, small_world, classifier, tmp_path):
         "benchmarks": small_benchmarks | {name: str(folder / file) for name, file in files.items()},
         "ceat": {"num_samples": 5},
         "generation": {"num_samples": 2, "max_new_tokens": 6},
+        "longform": {"enabled": True, "num_samples": 2, "max_new_tokens": 4},
         "continuations": {"regard": judge, "toxicity": judge, "word_vectors": str(folder / "vectors.txt")},
         "statistics": {"num_permutations": 999},
     }

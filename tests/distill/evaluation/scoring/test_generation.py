@@ -128,6 +128,22 @@ def test_tokens_that_the_generation_settings_list_end_a_continuation(tiny_scorer
         assert text == scorer.tokenizer.decode(ids[: ids.index(third)])
 
 
+def test_a_saved_model_ends_at_every_token_of_its_generation_config(model_spec):
+    """As with an instruct model, whose turns end with another token than its texts."""
+    spec = model_spec("chat")
+    scorer = load_scorer(spec, ScoringConfig())
+    greedy = {**HOW, "num_samples": 1, "top_p": 1e-9}
+    usual = [texts[0] for texts in sample(scorer, PROMPTS, **greedy)]
+    ids = [scorer.tokenizer(text, add_special_tokens=False)["input_ids"] for text in usual]
+    ends = [ids[0][1], ids[-1][-1]]
+    GenerationConfig(eos_token_id=[scorer.tokenizer.eos_token_id, *ends]).save_pretrained(spec.path)
+    loaded = load_scorer(spec, ScoringConfig())
+    assert end_ids(loaded) == {scorer.tokenizer.eos_token_id, scorer.start_id, *ends}
+    for own, (text,) in zip(ids, sample(loaded, PROMPTS, **greedy), strict=True):
+        stop = min((own.index(end) for end in ends if end in own), default=len(own))
+        assert text == scorer.tokenizer.decode(own[:stop])
+
+
 def test_an_end_token_of_config_json_ends_a_continuation_unless_it_is_a_word(tiny_scorer):
     scorer = replace(tiny_scorer(), tokenizer=copy.deepcopy(tiny_scorer().tokenizer))
     own, word = end_ids(scorer), scorer.tokenizer("nurse", add_special_tokens=False)["input_ids"][-1]

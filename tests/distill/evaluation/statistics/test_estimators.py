@@ -16,6 +16,7 @@ from distill.evaluation.statistics.estimators import (
     ratio,
     removed_share,
     root_ratio,
+    signed_root_ratio,
     slope,
     spread,
 )
@@ -31,6 +32,11 @@ def test_statistics_of_sums_equal_their_textbook_forms():
     fit = stats.linregress(x, y)
     assert slope(joint_moments(x, y).sum(0)) == pytest.approx(fit.slope)
     assert correlation(joint_moments(x, y).sum(0)) == pytest.approx(fit.rvalue)
+
+
+def test_a_signed_root_keeps_the_sign_of_the_mean():
+    found = signed_root_ratio(np.array([[0.08, 2.0], [-0.08, 2.0], [0.0, 2.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(found, [0.2, -0.2, 0.0, math.nan])
 
 
 def test_statistics_are_nan_where_they_are_not_defined():

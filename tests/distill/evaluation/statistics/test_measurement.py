@@ -1,6 +1,7 @@
 """Measurements and comparisons where every cluster scores the same, and the bootstrap has nothing to vary."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy import stats
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.statistics.estimators import ratio, root_ratio
-from distill.evaluation.statistics.measurement import compare, estimate
+from distill.evaluation.statistics.measurement import compare, estimate, share_removed
 from distill.evaluation.statistics.resampling import unvaried_interval
 
 SETTINGS = StatisticsConfig()
@@ -55,6 +56,25 @@ def test_other_units_and_other_statistics():
     assert varied.standard_error > 0
     one = share([1.0]).measurement
     assert math.isnan(one.low)
+
+
+def test_a_share_less_one_half_is_at_most_one_half_from_0():
+    limit = 1 - 0.025 ** (1 / 20)
+    lowest, highest = (share([value] * 20, unit="proportion - 1/2") for value in (-0.5, 0.5))
+    assert (lowest.measurement.low, lowest.measurement.high) == pytest.approx((-0.5, limit - 0.5))
+    difference = compare(highest, lowest, SETTINGS).difference
+    assert (difference.low, difference.high) == pytest.approx((1 - 2 * limit, 1))
+
+
+def test_an_expanded_estimate_expands_its_differences_too():
+    scores = np.random.default_rng(0).random((2, 8))
+    plain = [share(own) for own in scores]
+    expanded = [replace(own, expanded=True) for own in plain]
+    (narrow, wide) = (compare(*pair, SETTINGS).difference for pair in (plain, expanded))
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert (wide.value, wide.standard_error) == (narrow.value, narrow.standard_error)
+    (narrow, wide) = (share_removed(*pair, SETTINGS) for pair in (plain, expanded))
+    assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_equal_differences_have_no_detectable_effect():

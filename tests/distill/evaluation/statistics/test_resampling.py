@@ -35,6 +35,19 @@ def test_bootstrap_interval_agrees_with_scipy(method, name):
     assert found.standard_error == pytest.approx(expected.standard_error, rel=0.03)
 
 
+def test_expanded_intervals_take_the_quantiles_of_student_and_divide_by_one_cluster_less():
+    x = np.random.default_rng(6).gamma(2.0, size=12)
+    resampled = bootstrap_values(mean_columns(x), ratio, 2000, seed=0)
+    tail = stats.norm.cdf(stats.t.ppf(0.025, 11) * math.sqrt(12 / 11))
+    expanded = bootstrap_interval(mean_columns(x), ratio, method="percentile", expanded=True)
+    assert (expanded.low, expanded.high) == tuple(np.quantile(resampled, [tail, 1 - tail]))
+    plain, wider = (bootstrap_interval(mean_columns(x), ratio, expanded=expanded) for expanded in (False, True))
+    assert wider.low < plain.low < plain.high < wider.high
+    assert wider.standard_error == plain.standard_error
+    two = bootstrap_interval(mean_columns(np.array([1.0, 3.0])), ratio, expanded=True)
+    assert (two.low, two.high) == (1.0, 3.0)
+
+
 def test_bootstrap_resamples_whole_clusters():
     """Five clusters of twenty equal items carry the information of five items, not of a hundred."""
     x = np.array([1.0, 2.0, 4.0, 7.0, 11.0])
