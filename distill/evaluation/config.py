@@ -197,19 +197,21 @@ class BenchmarksConfig:
     """Published benchmarks; null leaves one out. Only `hub` and `hub:...` use the network.
 
     Each takes a local path in its published format, `hub` for its usual hub data set, or `hub:owner/name` for a hub
-    data set with the same columns (association has none on the hub).
+    data set with the same columns (association and gest have none on the hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that each hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
     test file, gzipped or not. sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv,
     in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says.
     bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
+    gest: gest_1.1.csv(.gz) or gest.csv.
     """
 
     stereoset: StrictStr | None = None
     crows_pairs: StrictStr | None = None
     winobias: StrictStr | None = None
     winogender: StrictStr | None = None
+    gest: StrictStr | None = None
     association: StrictStr | None = None
     lambada: StrictStr | None = None
     wikitext: StrictStr | None = None
