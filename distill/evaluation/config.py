@@ -204,7 +204,7 @@ class BenchmarksConfig:
     test file, gzipped or not. sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv,
     in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says.
     bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
-    gest: gest_1.1.csv(.gz) or gest.csv.
+    gest: gest_1.1.csv(.gz) or gest.csv. gap: gap-test.tsv(.gz) or another part of GAP.
     """
 
     stereoset: StrictStr | None = None
@@ -214,6 +214,7 @@ class BenchmarksConfig:
     gest: StrictStr | None = None
     association: StrictStr | None = None
     lambada: StrictStr | None = None
+    gap: StrictStr | None = None
     wikitext: StrictStr | None = None
     sst2: StrictStr | None = None
     cola: StrictStr | None = None

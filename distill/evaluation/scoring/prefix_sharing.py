@@ -41,7 +41,7 @@ def trees(sequences: Sequence[Sequence[int]], max_tokens: int = MAX_TREE_TOKENS)
     previous: Sequence[int] = ()
     for number in sorted(range(len(sequences)), key=lambda number: tuple(sequences[number])):
         ids = sequences[number]
-        shared = _num_shared(previous, ids)
+        shared = num_shared(previous, ids)
         if shared < MIN_SHARED or len(grown[-1].ids) + len(ids) - shared > max_tokens:
             grown.append(Tree([], [], [], {}))
             path, shared = [], 0
@@ -107,7 +107,7 @@ def can_share_prefixes(model: PreTrainedModel) -> bool:
     return True
 
 
-def _num_shared(first: Sequence[int], second: Sequence[int]) -> int:
+def num_shared(first: Sequence[int], second: Sequence[int]) -> int:
     """The length of the common beginning."""
     shorter = min(len(first), len(second))
     return next((place for place in range(shorter) if first[place] != second[place]), shorter)

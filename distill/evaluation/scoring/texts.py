@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from distill.evaluation.scoring.logprobs import Row, score_rows
+from distill.evaluation.scoring.prefix_sharing import num_shared
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 
@@ -73,30 +75,56 @@ def split_ids(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> list[tuple[li
     return divided
 
 
+def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
+    """log P of every token of each text, in nats. Without a start token, the first token is not scored.
+
+    Raises ValueError for a text that is longer than the model's context, or that has no token to score.
+    """
+    return score_rows(scorer, [_end_row(scorer, text, ids, 1) for text, ids in _text_ids(scorer, texts)])
+
+
+def version_logprobs(scorer: Scorer, texts: Sequence[Sequence[str]]) -> list[FloatArray]:
+    """log P of each version of a text [num_versions], in nats, from the first token on in which the versions differ.
+
+    What they have in common is equally likely in all of them, so it is left out: the difference between two versions is
+    that of the whole texts. Raises ValueError as `text_logprobs`, and for versions that differ in the first token if
+    there is no start token.
+    """
+    encoded = iter(_text_ids(scorer, [version for versions in texts for version in versions]))
+    rows = []
+    for versions in texts:
+        own = list(islice(encoded, len(versions)))
+        ids = [version_ids for _, version_ids in own]
+        # of a version that is the beginning of another, the last token is scored
+        first = min(min(num_shared(ids[0], other), len(other) - 1) for other in ids)
+        rows += [_end_row(scorer, text, version_ids, first) for text, version_ids in own]
+    scores = iter(score_rows(scorer, rows))
+    return [np.array([float(next(scores).sum()) for _ in versions]) for versions in texts]
+
+
+def _text_ids(scorer: Scorer, texts: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+    """Each text with its ids after the start token. Raises ValueError for one without ids, or with too many."""
+    for text, ids in zip(texts, scorer.encode(texts)["input_ids"], strict=True):
+        if not ids:
+            raise ValueError(f"{scorer.label}: the tokenizer gives no token for the text {text!r}; take it out")
+        whole = scorer.start + ids
+        _check_length(scorer, whole[:-1], text, TOO_LONG)
+        yield text, whole
+
+
+def _end_row(scorer: Scorer, text: str, ids: list[int], first: int) -> Row:
+    """The row that scores the tokens of a text from `first` on. Raises ValueError if nothing stands before them."""
+    if not 1 <= first < len(ids):
+        raise ValueError(
+            f"{scorer.label}: nothing stands before the first token to be scored of {text[:60]!r}; set "
+            "scoring.bos=true, or name a token as scoring.start_token where the tokenizer has neither BOS nor EOS"
+        )
+    return Row(ids[:-1], range(first - 1, len(ids) - 1), ids[first:])
+
+
 def _check_length(scorer: Scorer, input_ids: Sequence[int], text: str, remedy: str) -> None:
     if scorer.context is not None and len(input_ids) > scorer.context:
         raise ValueError(
             f"{scorer.label}: a text of {len(input_ids)} tokens is longer than the model's context of "
             f"{scorer.context} ({text[:60]!r}...); {remedy}"
         )
-
-
-def text_logprobs(scorer: Scorer, texts: Sequence[str]) -> list[FloatArray]:
-    """log P of every token of each text, in nats. Without a start token, the first token is not scored.
-
-    Raises ValueError for a text that is longer than the model's context, or that has no token to score.
-    """
-    rows = []
-    encoded = scorer.encode(texts)["input_ids"]
-    for text, ids in zip(texts, encoded, strict=True):
-        whole = scorer.start + ids
-        if not ids:
-            raise ValueError(f"{scorer.label}: the tokenizer gives no token for the text {text!r}; take it out")
-        if len(whole) < 2:
-            raise ValueError(
-                f"{scorer.label}: nothing stands before {text!r}, which is one token; set scoring.bos=true, or name a "
-                "token as scoring.start_token where the tokenizer has neither BOS nor EOS"
-            )
-        _check_length(scorer, whole[:-1], text, TOO_LONG)
-        rows.append(Row(whole[:-1], range(len(whole) - 1), whole[1:]))
-    return score_rows(scorer, rows)

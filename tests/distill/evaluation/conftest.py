@@ -101,13 +101,15 @@ def small_benchmarks(tmp_path):
     (folder / "winogender" / "occupations-stats.tsv").write_text(shares)
     sentences = "".join(f"I left {'the school ' * (number % 3)}early.,{number}\n" for number in range(1, 17))
     (folder / "gest.csv").write_text("sentence,stereotype\n" + sentences)
+    rows = "The nurse smiled when she left.\tshe\t22\tpage/1\nThe pilot asked him.\thim\t16\tpage/2\n"
+    (folder / "gap.tsv").write_text("Text\tPronoun\tPronoun-offset\tURL\n" + rows)
     groups = {"targ1": ["nurse", "teacher"], "targ2": ["pilot", "guard"], "attr1": ["she"], "attr2": ["he"]}
     test = {group: {"category": group, "examples": words} for group, words in groups.items()}
     for name in ("weat6", "sent-weat6"):
         (folder / "association" / f"{name}.jsonl").write_text(json.dumps(test))
     names = {"crows_pairs": "crows.csv", "lambada": "lambada.jsonl", "bold": "profession_prompt.json"}
     names |= {"bold_persons": "gender_prompt.json", "winogender": "winogender", "association": "association"}
-    names |= {"gest": "gest.csv"}
+    names |= {"gest": "gest.csv", "gap": "gap.tsv"}
     return {key: str(folder / name) for key, name in names.items()}
 
 

@@ -35,7 +35,7 @@ def families(names):
     return {name.split("/")[0] for name in names}
 
 
-LIKELIHOODS = {"log_odds", "agreement", "crows_pairs", "lambada", "winogender", "gest", "association", "ceat"}
+LIKELIHOODS = {"log_odds", "agreement", "crows_pairs", "lambada", "winogender", "gest", "gap", "association", "ceat"}
 EVERYTHING = LIKELIHOODS | {"bold", "bold_persons", "sentiment", "diversity", "fluency"}
 
 
@@ -129,7 +129,8 @@ def test_a_model_shorter_than_a_prompt(model_spec, small_benchmarks):
     assert {model for model, _ in failures} == {"short"}
     messages = {task: message for (_, task), message in failures.items()}
     assert "longer than the model's context of 6" in messages["log_odds"]
-    assert "longer than the model's context of 6" in messages["crows_pairs"]
+    for task in ("crows_pairs", "gest", "gap"):
+        assert "longer than the model's context of 6" in messages[task], task
     assert "must leave room in the model's context of 6; set this benchmark to null" in messages["bold"]
     assert "at most the model's context of 6" in messages["ceat"]
     assert "computed from the records of bold, which failed" in messages["sentiment"]
@@ -171,7 +172,7 @@ def test_a_tokenizer_without_the_pronouns(model_spec, small_benchmarks, tiny_mod
     assert families(measured["good"]) == EVERYTHING
 
 
-@pytest.mark.parametrize("key", ["crows_pairs", "gest", "lambada", "bold", "bold_persons"])
+@pytest.mark.parametrize("key", ["crows_pairs", "gest", "gap", "lambada", "bold", "bold_persons"])
 @pytest.mark.parametrize(("content", "message"), [("", "is empty"), ('{"a": 1}', "."), (None, "does not exist")])
 def test_a_bad_file_leaves_the_others(model_spec, small_benchmarks, tmp_path, key, content, message):
     bad = tmp_path / "bad.json"

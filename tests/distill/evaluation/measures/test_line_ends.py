@@ -9,7 +9,7 @@ from distill.data.corpus import read_documents
 from distill.evaluation.config import LogOddsConfig
 from distill.evaluation.measures import classification, sst2
 from distill.evaluation.measures.prompts import neutral_prompts
-from distill.evaluation.measures.published import crows_pairs, lambada, wikitext, winobias, winogender
+from distill.evaluation.measures.published import crows_pairs, gap, gest, lambada, wikitext, winobias, winogender
 
 ARTICLES = (
     ' = A harbour = \n \n It has a " quay " , 3 @.@ 5 cranes and a sea @-@ wall . \n \n = A ferry = \n \n She left . \n'
@@ -33,6 +33,16 @@ FILES = {
     "wikitext, gzipped": (wikitext.read, "wiki.raw.gz", {"wiki.raw.gz": ARTICLES}),
     "lambada": (lambada.read, "l.jsonl", {"l.jsonl": '{"text": "A cat sat\\r\\non a mat"}\n\n{"text": "one two"}\n'}),
     "crows_pairs": (crows_pairs.read, "c.csv", {"c.csv": PAIRS}),
+    "gest": (
+        gest.read,
+        "g.csv",
+        {"g.csv": "sentence,stereotype\n" + "".join(f"I left.,{number}\n" for number in range(1, 17))},
+    ),
+    "gap": (
+        gap.read,
+        "g.tsv",
+        {"g.tsv": "Text\tPronoun\tPronoun-offset\tURL\nAnn knew her.\ther\t9\tpage\n"},
+    ),
     "winogender": (
         winogender.read,
         "",

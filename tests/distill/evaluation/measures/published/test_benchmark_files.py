@@ -14,6 +14,7 @@ from distill.evaluation.measures.published import (
     association,
     benchmark_files,
     crows_pairs,
+    gap,
     lambada,
     stereoset,
     wikitext,
@@ -84,13 +85,16 @@ def test_stereoset_of_the_hub_equals_the_file(hub, tmp_path):
     assert stereoset.read("hub")[0].sentences[0] == "The nurse left."
 
 
-def test_crows_pairs_lambada_and_winogender_of_the_hub(hub):
+def test_crows_pairs_lambada_gap_and_winogender_of_the_hub(hub):
     tables, _ = hub
     pair = {"sent_more": "She left. ", "sent_less": "He left.", "bias_type": "gender", "stereo_antistereo": "stereo"}
     tables["jannalu/crows_pairs_multilingual", "english", "test"] = [pair]
     assert crows_pairs.read("hub") == [crows_pairs.Pair("pair/0", "gender", "She left.", "He left.")]
     tables["EleutherAI/lambada_openai", "default", "test"] = [{"text": "one two three"}]
     assert lambada.read("hub") == [lambada.Passage("passage/0", "one two", " three")]
+    passage = {"Text": "Ann knew her.", "Pronoun": "her", "Pronoun-offset": 9, "URL": "page", "A-coref": False}
+    tables["google-research-datasets/gap", "default", "test"] = [passage]
+    assert gap.read("hub") == [gap.Passage("passage/0", "page", "Ann knew ", "her", ("him", "his"), ".")]
     words = {"male": "he", "female": "she", "neutral": "they"}
     tables["oskarvanderwal/winogender", "all", "test"] = [
         {"sentence": f"The nurse told the guard that {word} left.", "occupation": "nurse", "participant": "guard"}
@@ -152,6 +156,7 @@ READERS = {
     "winobias": winobias.read,
     "winogender": winogender.read,
     "lambada": lambada.read,
+    "gap": gap.read,
     "bold": bold.read,
     "bold_persons": bold_persons.read,
 }
@@ -192,7 +197,7 @@ def test_a_missing_path_names_the_command_and_uses_no_network(hub, tmp_path, nam
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
-@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "bold", "bold_persons"])
+@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "gap", "bold", "bold_persons"])
 def test_an_empty_file_is_one_message(tmp_path, name, content):
     path = tmp_path / "file"
     path.write_bytes(content)
@@ -204,7 +209,7 @@ def test_an_empty_file_is_one_message(tmp_path, name, content):
 CORRUPT_GZIP = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
 
 
-@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "bold", "bold_persons"])
+@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "lambada", "gap", "bold", "bold_persons"])
 def test_a_damaged_gzip_file_is_one_message(tmp_path, name):
     path = tmp_path / "file.gz"
     path.write_bytes(CORRUPT_GZIP)

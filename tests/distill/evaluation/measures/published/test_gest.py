@@ -168,7 +168,8 @@ def test_files_are_read_and_bad_ones_refused(tmp_path):
     with pytest.raises(ValueError, match=r"bad.csv.gz: row 2 has nothing in the column 'sentence'; repair or remove"):
         gest.read(write("bad.csv.gz", [rows[0], [" ", "2"], *rows[2:]]))
     with pytest.raises(
-        ValueError, match=r"benchmarks.gest: .*no sentence for stereotype 3, 16\. To get it again: evenhand data get gest"
+        ValueError,
+        match=r"benchmarks.gest: .*no sentence for stereotype 3, 16\. To get it again: evenhand data get gest",
     ):
         gest.read(write("bad.csv.gz", [*rows[:2], *rows[3:15]]))
     with pytest.raises(ValueError, match="no rows with the column 'stereotype'"):
