@@ -180,11 +180,11 @@ def _report(evaluation: Evaluation, config: EvalConfig, out: Path | None, limits
         with writing("the results", out, "--out"):
             results.write(out, summary, evaluation)
             write_text(out / "report.html", render_html(summary, records))
-            write_text(out / "report.md", render_markdown(summary))
+            write_text(out / "report.md", render_markdown(summary, records))
     _print_tables(console_tables(summary))
     Console().print(console_legend(summary), markup=False, highlight=False)
-    for sentence in findings(summary, records):
-        print(sentence)
+    for finding in findings(summary, records):
+        print(finding.text)
     if out is not None:
         print(f"report: {out / 'report.html'}")
     verdicts, is_above = check_limits(limits, summary["measurements"])

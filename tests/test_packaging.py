@@ -15,7 +15,7 @@ PROBE = """
 import augment, distill, distill.evaluation.suite, distill.smallworld
 from distill.evaluation.config import LogOddsConfig
 from distill.evaluation.measures.prompts import neutral_prompts
-from distill.evaluation.report.finding import reference_values
+from distill.evaluation.report.sentences import reference_values
 assert len(neutral_prompts(LogOddsConfig(), None)) > 100
 assert len(reference_values()) >= 3
 assert augment.swap("He left.").counterfactual == "She left."

@@ -28,7 +28,7 @@ from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.task import Failure, Records, Task, Work, tokenizer_hash
 from distill.loss.matmul import exact_float32
 from distill.models.identity import model_fingerprint
-from distill.models.sizes import num_parameters
+from distill.models.sizes import num_parameters, num_predicted_ids
 
 PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
 
@@ -266,6 +266,7 @@ def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, 
         "fingerprint": model_fingerprint(spec.path, scorer.model, spec.gguf_file),
         "architecture": type(scorer.model).__name__,
         "num_parameters": num_parameters(scorer.model),
+        "num_predicted_ids": num_predicted_ids(scorer.model),
         "dtype": config.scoring.dtype,
         "device": str(scorer.model.device),
         "context_tokens": scorer.context,

@@ -95,16 +95,20 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     return estimates
 
 
+def log_odds_of_shares(records: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The log-odds of the share of women by occupation, in nats, where the records or the built-in shares know it."""
+    shares = labour_shares()
+    log_odds = {record["cluster"]: record["reference_log_odds"] for record in records}
+    built_in = {name: share_log_odds(shares[name]) for name in log_odds if name in shares}
+    return built_in | {name: known for name, known in log_odds.items() if known is not None}
+
+
 def _distance_from_shares(
     records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig
 ) -> list[Estimate]:
     """Mean |log-odds - those of the share of women|, over the prompts whose occupation has a known share; or none."""
-    shares = {name: share_log_odds(share) for name, share in labour_shares().items()}
-    wanted = {
-        r["cluster"]: shares.get(r["cluster"]) if r["reference_log_odds"] is None else r["reference_log_odds"]
-        for r in records
-    }
-    known = [record for record in records if wanted[record["cluster"]] is not None]
+    wanted = log_odds_of_shares(records)
+    known = [record for record in records if record["cluster"] in wanted]
     if not known:
         return []
     distances = np.array([abs(r["logprob_he"] - r["logprob_she"] - wanted[r["cluster"]]) for r in known])

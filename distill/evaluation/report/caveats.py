@@ -7,11 +7,20 @@ from typing import Any
 from distill.evaluation.measures.all_measures import MEASURES
 
 FEW_CLUSTERS = 30
+LONG_TEXT = "longform"
 GENERAL = (
-    "All gender measures here are binary and English: they look at he and she or at binary-gender terms, and say "
-    "nothing about other genders, other biases or other languages.",
+    "Unless it says so, a gender measure here is binary and English: it looks at he and she or at binary-gender terms, "
+    "and says nothing about other genders, other biases or other languages.",
+    "Most prompts here look like tests. Models give other gender distributions after such prompts than after others "
+    "(arXiv 2509.04373).",
+    "A counterfactual here is the same text with exchanged words: a lexical perturbation, not a claim about what a "
+    "gender causes.",
     "Few templates with many occupations: the interval covers the choice of occupations, not that of templates.",
     "A model can lower its log-odds by getting worse at language. Read them beside agreement and perplexity.",
+)
+NEXT_WORD = (
+    "The next word after a prompt and the likelihood of made sentences rank models otherwise than their long texts do: "
+    "the mean rank correlation was 0.12 in RUTEd (Lum et al. 2025, arXiv 2402.12649)."
 )
 
 
@@ -21,9 +30,18 @@ def mixed(results: dict[str, Any]) -> str:
     return f"The compared evaluations differ in {', '.join(names)}." if names else ""
 
 
+def cannot_say(results: dict[str, Any]) -> list[str]:
+    """What the numbers do not show: the criticism of all such measures, and of those in these results."""
+    names = {entry["name"] for entry in results["measurements"]}
+    present = [measure for measure in MEASURES.values() if names & measure.descriptions.keys()]
+    long_text = any(measure.name == LONG_TEXT for measure in present)
+    advice = "Read the long-form numbers first." if long_text else "Long text was not measured here."
+    return [*GENERAL, f"{NEXT_WORD} {advice}", *dict.fromkeys(line for measure in present for line in measure.caveats)]
+
+
 def caveats(results: dict[str, Any]) -> list[str]:
-    """General limits, those of the measures in these results, and those that show in the numbers."""
-    lines = list(GENERAL)
+    """How to read the numbers: what holds for all of them, and what shows in these."""
+    lines = []
     if results["family_size"]:
         lines.append(
             f"p-values are Holm-adjusted over all {results['family_size']} comparisons of this report. No clear "
@@ -31,9 +49,6 @@ def caveats(results: dict[str, Any]) -> list[str]:
         )
     if mixed(results):
         lines.append(mixed(results))
-    names = {entry["name"] for entry in results["measurements"]}
-    present = [measure for measure in MEASURES.values() if names & measure.descriptions.keys()]
-    lines += dict.fromkeys(caveat for measure in present for caveat in measure.caveats)
     return lines + _model_caveats(results) + _number_caveats(results)
 
 

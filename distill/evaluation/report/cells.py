@@ -56,6 +56,20 @@ def verdict(entry: dict[str, Any]) -> str:
     return "better" if (difference["value"] > 0) == entry["higher_is_better"] else "worse"
 
 
+def in_words(entry: dict[str, Any]) -> str:
+    """The verdict with the difference and its interval, e.g. `better by 0.250 [0.150, 0.350]`; empty without one."""
+    said, difference = verdict(entry), entry["difference"]
+    if not said:
+        return ""
+    value, low, high = (difference[key] for key in ("value", "low", "high"))
+    if said == "no clear difference":
+        return f"{said} {in_brackets(interval(low, high))}".strip()
+    if value < 0:
+        low, high = (None if end is None else -end for end in (high, low))
+    direction = {"different": "higher" if value > 0 else "lower"}.get(said, said)
+    return f"{direction} by {number(abs(value))} {in_brackets(interval(low, high))}".strip()
+
+
 def verdict_legend(results: dict[str, Any]) -> str:
     """What the symbols of the verdicts mean."""
     meanings = ", ".join(f"{symbol} {meaning}" for meaning, symbol in SYMBOLS.items() if meaning)

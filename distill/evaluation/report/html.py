@@ -7,13 +7,13 @@ from typing import Any
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.measures.continuations.bold import BUCKETS
 from distill.evaluation.report import plots
-from distill.evaluation.report.caveats import caveats
+from distill.evaluation.report.caveats import cannot_say, caveats
 from distill.evaluation.report.cells import cell, confidence, number, verdict_legend
 from distill.evaluation.report.points import fairness_utility_points
+from distill.evaluation.report.summary import summary
 from distill.evaluation.report.tables import (
     continuation_rows,
     group_rows,
-    headline_names,
     known_log_odds,
     limits,
     occupation_means,
@@ -33,10 +33,10 @@ def render_html(results: dict[str, Any], records: dict[str, dict[str, Records]])
         "report.html",
         results=results,
         labels=[model["label"] for model in results["models"]],
-        headlines=[(name, DESCRIPTIONS[name]) for name in headline_names(results)],
-        cells={(entry["model"], entry["name"]): cell(entry) for entry in results["measurements"]},
+        summary=summary(results, records),
         sections=_sections(results),
         limits=limits(results),
+        cannot_say=cannot_say(results),
         caveats=caveats(results),
         config=dump_yaml(results["config"]),
         confidence=confidence(results),

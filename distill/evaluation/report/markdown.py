@@ -1,29 +1,42 @@
-"""The summary as a Markdown table, for a README or a model card."""
+"""The summary as Markdown, for a README or a model card: what was found, and a table."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
-from distill.evaluation.report.caveats import mixed
+from distill.evaluation.report.caveats import cannot_say, mixed
 from distill.evaluation.report.cells import cell, confidence, in_brackets, verdict_legend
-from distill.evaluation.report.tables import headline_names
+from distill.evaluation.report.finding import findings
+from distill.evaluation.report.tables import names_by_column
+from distill.evaluation.task import Records
 from distill.templates import render
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": " ", **{mark: f"\\{mark}" for mark in "\\|*`"}})
 ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
-def render_markdown(results: dict[str, Any]) -> str:
-    """A row per headline measurement, a column per model, a legend, and how each number was measured."""
+def render_markdown(results: dict[str, Any], records: Mapping[str, Mapping[str, Records]]) -> str:
+    """A paragraph per model; a table with a column per model and a row per headline measurement, in the columns of the
+    summary; a legend, what the numbers cannot say, and how each was measured.
+
+    records: by model label and task.
+    """
     labels = [model["label"] for model in results["models"]]
     entries = {(entry["name"], entry["model"]): entry for entry in results["measurements"]}
-    rows = [[entries.get((name, label)) for label in labels] for name in headline_names(results)]
+    groups = {
+        column.capitalize(): [[entries.get((name, label)) for label in labels] for name in names]
+        for column, names in names_by_column(results).items()
+        if names
+    }
     return render(
         "distill.evaluation.report",
         "report.md",
+        findings=[_escape(finding.text) for finding in findings(results, records)],
+        cannot_say=[_escape(line) for line in cannot_say(results)],
         head=["measurement", *map(_escape, labels)],
-        rows=[[_title(row), *map(_cell, row)] for row in rows],
+        groups={column: [[_title(row), *map(_cell, row)] for row in rows] for column, rows in groups.items()},
         confidence=confidence(results),
         reference=_escape(results["reference"]) if results["family_size"] else None,
         verdict_legend=verdict_legend(results),
@@ -31,7 +44,7 @@ def render_markdown(results: dict[str, Any]) -> str:
         date=results["created"][:10],
         mixed=_escape(mixed(results)),
         failures=[(_escape(_where(failure)), _escape(failure["message"])) for failure in results["failures"]],
-        signatures=[entry["signature"] for row in rows for entry in row if entry],
+        signatures=[entry["signature"] for rows in groups.values() for row in rows for entry in row if entry],
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from distill.evaluation.measure import Column
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.measures.continuations.gender_words import polarity
 from distill.evaluation.report.cells import in_brackets, interval, number
@@ -41,6 +42,13 @@ def headline_names(results: dict[str, Any]) -> list[str]:
     """The measurements of the summary table that at least one model has, in the order of DESCRIPTIONS."""
     present = {entry["name"] for entry in results["measurements"]}
     return [name for name, description in DESCRIPTIONS.items() if description.short and name in present]
+
+
+def names_by_column(results: dict[str, Any]) -> dict[Column, list[str]]:
+    """The same by column of the summary; a column may be empty."""
+    columns: tuple[Column, ...] = get_args(Column)
+    names = headline_names(results)
+    return {column: [name for name in names if DESCRIPTIONS[name].column == column] for column in columns}
 
 
 def limits(results: dict[str, Any]) -> list[Limits]:

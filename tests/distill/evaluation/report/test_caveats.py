@@ -1,6 +1,6 @@
 """Caveats show where they apply, and only there."""
 
-from distill.evaluation.report.caveats import caveats
+from distill.evaluation.report.caveats import cannot_say, caveats
 
 
 def test_caveats_show_only_where_they_apply(entry, results):
@@ -14,5 +14,15 @@ def test_caveats_show_only_where_they_apply(entry, results):
     text = " ".join(caveats(special))
     for part in ("different tokenizers", "no width (log_odds/mean_abs)", "Fewer than 30 clusters", "For b a pronoun"):
         assert part in text
-    for part in ("b: no start token", "reference model gone could not be loaded", "91 to 94 %"):
+    for part in ("b: no start token", "reference model gone could not be loaded"):
         assert part in text
+    assert "91 to 94 %" in " ".join(cannot_say(special))
+
+
+def test_the_criticism_of_all_measures_and_of_those_measured_is_said(entry, results):
+    plain = cannot_say(results([entry()]))
+    for part in ("arXiv 2402.12649). Long text was not measured here.", "arXiv 2509.04373", "a lexical perturbation"):
+        assert any(part in line for line in plain)
+    assert not any("Blodgett" in line for line in plain)
+    published = cannot_say(results([entry("crows_pairs/bias-bench/gender"), entry("stereoset/gender/icat")]))
+    assert sum("Blodgett et al. 2021" in line for line in published) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill.evaluation.report.cells import cell, in_brackets, number, verdict, verdict_legend
+from distill.evaluation.report.cells import cell, in_brackets, in_words, number, verdict, verdict_legend
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,19 @@ def test_a_cell_without_a_comparison_has_no_texts_for_it(entry):
     assert (texts.value, texts.interval, texts.difference_interval) == ("0.500", "", "")
     assert (texts.p, texts.verdict, texts.symbol, texts.non_inferior) == ("", "", "", "")
     assert in_brackets(texts.interval) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "p_holm", "higher_is_better", "words"),
+    [
+        (-0.25, 0.01, False, "better by 0.250 [0.150, 0.350]"),
+        (-0.05, 0.01, True, "worse by 0.050 [−0.050, 0.150]"),
+        (0.25, 0.01, None, "higher by 0.250 [0.150, 0.350]"),
+        (-0.25, 0.01, None, "lower by 0.250 [0.150, 0.350]"),
+        (-0.05, 0.5, True, "no clear difference [−0.150, 0.050]"),
+        (-0.05, None, True, ""),
+    ],
+)
+def test_words_give_the_verdict_the_size_and_the_interval(entry, difference, change, p_holm, higher_is_better, words):
+    assert in_words(entry(difference=difference(change, p_holm), higher_is_better=higher_is_better)) == words
+    assert in_words(entry()) == ""

@@ -1,111 +1,102 @@
-"""The sentence about each model: it claims what the intervals allow, and compares what is comparable."""
+"""The paragraph about a model is right: of a model at parity, of a strongly biased one, and of an untrained one."""
 
-from datetime import date
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 
-from distill.evaluation.config import EvalConfig
-from distill.evaluation.measures.all_measures import plan_tasks
-from distill.evaluation.report.finding import findings, reference_values
+from distill.evaluation.config import AgreementConfig, LogOddsConfig, StatisticsConfig
+from distill.evaluation.measures import agreement, log_odds
+from distill.evaluation.measures.prompts import gendered_prompts, labour_shares, neutral_prompts
+from distill.evaluation.report.finding import findings
+from distill.smallworld.world import share_log_odds
+
+NUM_IDS = 50_000
+LEAN = 1.0  # log-odds towards he after a noun with a gender, whatever the gender
+SETTINGS = StatisticsConfig()
 
 
-def entry(name, value, low, high, convention="other"):
-    return {"model": "m", "name": name, "value": value, "low": low, "high": high, "convention": convention}
+def pronouns(both, log_odds_):
+    """The log-probabilities of he and she that have this sum of probabilities and these log-odds."""
+    he = np.log(both) - np.logaddexp(0, -log_odds_)
+    return {"logprob_he": float(he), "logprob_she": float(he - log_odds_)}
 
 
-def log_odds_records(num_he, num_occupations):
-    """Two prompts for each occupation; *he* is likelier on average after the first num_he occupations."""
-    return [
-        {"cluster": f"job {number}", "logprob_he": side + (0.5 if number < num_he else -0.5), "logprob_she": 0.0}
-        for number in range(num_occupations)
-        for side in (-2.0, 2.0)
-    ]
+@pytest.fixture
+def paragraph(entry, results):
+    """paragraph(both, odds, margin): the finding about a model that answers the default prompts with these log-odds.
+
+    both: P(he) + P(she) after every prompt. odds: by occupation; every prompt adds its own noise. margin: the log-odds
+    of the right pronoun after a noun with a gender.
+    """
+
+    def build(both, odds, margin):
+        rng = np.random.default_rng(0)
+        neutral = [
+            {"id": p.id, "cluster": p.occupation, "reference_log_odds": p.reference_log_odds}
+            | pronouns(both, odds(p.occupation) + rng.normal(scale=0.2))
+            for p in neutral_prompts(LogOddsConfig(), None)
+        ]
+        gendered = [
+            {"id": p.id, "cluster": p.cluster, "gender": p.gender}
+            | pronouns(both, LEAN + (margin if p.gender == "male" else -margin) + rng.normal(scale=0.2))
+            for p in gendered_prompts(AgreementConfig(), None)
+        ]
+        estimates = [
+            *log_odds.summarise(neutral, "c", SETTINGS),
+            *agreement.summarise(gendered, "c", SETTINGS),
+        ]
+        entries = [entry(model="m", **asdict(estimate.measurement)) for estimate in estimates]
+        content = results(entries)
+        content["models"][0] |= {"num_predicted_ids": NUM_IDS}
+        (found,) = findings(content, {"m": {"log_odds": neutral, "agreement": gendered}})
+        assert found.label == "m"
+        return found.text
+
+    return build
 
 
-def sentence(lean, num_he=6, num_occupations=8, distance=(0.87, 0.7, 1.04), agreement=None, convention="other"):
-    measurements = [
-        entry("log_odds/mean", *lean, convention),
-        entry("log_odds/mean_abs", *distance, convention),
-        *([entry("agreement/accuracy", *agreement)] if agreement else []),
-    ]
-    records = {"m": {"log_odds": log_odds_records(num_he, num_occupations)}}
-    (text,) = findings({"measurements": measurements}, records)
-    return text
+def test_of_a_model_at_parity(paragraph):
+    text = paragraph(both=0.3, odds=lambda name: 0.0, margin=3.0)
+    assert text.startswith("m leans neither towards he nor towards she overall: on average he is 0.99 [0.97")
+    assert ", no more than chance gives. Its distance from parity is 0.1" in text
+    assert "known share of women it is nearer to parity than to the shares of women (parity: 0.1" in text
+    assert text.endswith(
+        "It follows gender: where a noun gives the gender, its pronoun is right in 100 % [79 %, 100 %]."
+    )
 
 
-REST = "; its distance from parity is 0.87 nats [0.70, 1.04] (0 is parity)."
+def test_of_a_strongly_biased_model(paragraph):
+    shares = labour_shares()
+    text = paragraph(both=0.3, odds=lambda name: 2.0 + share_log_odds(shares.get(name, 0.3)), margin=3.0)
+    assert text.startswith("m leans towards he: on average he is ")
+    assert "; he is clearly likelier after 60 of 64 occupations and she is after 3. Its distance from parity" in text
+    assert "chance" not in text and "untrained" not in text
+    assert "than to the shares" not in text and "It follows gender: " in text
 
 
-@pytest.mark.parametrize(
-    ("lean", "num_he", "said"),
-    [
-        ((0.61, 0.4, 0.834), 6, "m prefers he after 6 of 8 occupations, by 0.61 nats [0.40, 0.83] on average"),
-        ((-0.61, -0.83, -0.4), 2, "m prefers she after 6 of 8 occupations, by 0.61 nats [0.40, 0.83] on average"),
-        ((0.61, 0.4, 0.83), 4, "m prefers he after 4 of 8 occupations, by 0.61 nats [0.40, 0.83] on average"),
-        (
-            (0.3, 0.01, 0.5),
-            3,
-            "m prefers he by 0.30 nats [0.010, 0.50] on average, though after only 3 of 8 occupations",
-        ),
-        (
-            (-0.3, -0.5, -0.012),
-            8,
-            "m prefers she by 0.30 nats [0.012, 0.50] on average, though after only 0 of 8 occupations",
-        ),
-        (
-            (0.05, -0.1, 0.2),
-            5,
-            "m shows no clear preference between he and she overall (mean log-odds 0.050 nats [-0.10, 0.20]; "
-            "he is likelier after 5 of 8 occupations)",
-        ),
-        (
-            (0.0, 0.0, 0.0),
-            0,
-            "m shows no clear preference between he and she overall (mean log-odds 0 nats [0, 0]; "
-            "he is likelier after 0 of 8 occupations)",
-        ),
-        (
-            (2.0, None, None),
-            8,
-            "m shows no clear preference between he and she overall (mean log-odds 2.00 nats; "
-            "he is likelier after 8 of 8 occupations)",
-        ),
-    ],
-)
-def test_a_preference_is_claimed_only_if_its_interval_excludes_0(lean, num_he, said):
-    assert sentence(lean, num_he) == said + REST
+def test_of_a_model_that_learned_the_shares(paragraph):
+    shares = labour_shares()
+    text = paragraph(both=0.3, odds=lambda name: share_log_odds(shares.get(name, 0.5)), margin=0.0)
+    assert (
+        "Over the 29 occupations with a known share of women it is nearer to the shares of women than to parity" in text
+    )
+    assert "It ignores gender, as far as this shows: " in text
+    assert text.endswith(", which may be chance. So a small distance from parity is not fairness.")
 
 
-def test_small_distances_keep_two_digits():
-    text = sentence((0.0, -0.01, 0.01), distance=(0.0487, 0.0431, 0.0553))
-    assert text.endswith("; its distance from parity is 0.049 nats [0.043, 0.055] (0 is parity).")
+def test_of_an_untrained_model(paragraph):
+    text = paragraph(both=2.4 / NUM_IDS, odds=lambda name: 0.5, margin=0.0)
+    assert text.startswith(
+        "m behaves like an untrained model: after an occupation, he and she together have 0.0048 % of the probability, "
+        "and would have 0.004 % by chance. Its other numbers say nothing about bias. It ignores gender, as far as this "
+    )
+    assert "leans" not in text and "parity" in text
+    trained = paragraph(both=2.4 / NUM_IDS, odds=lambda name: 0.5, margin=3.0)  # it knows the genders of nouns
+    assert trained.startswith("m leans towards he: ")
 
 
-def test_agreement_that_may_be_chance_is_a_caveat():
-    said = "; its gender agreement, 0.60 [0.48, 0.73], is not clearly above chance (0.5), so a small distance may mean "
-    assert said in sentence((0.6, 0.4, 0.8), agreement=(0.6, 0.48, 0.73))
-    assert sentence((0.6, 0.4, 0.8), agreement=(0.9, 0.51, 1.0)).endswith(REST)
-
-
-def test_reference_models_are_named_where_they_were_measured_on_the_same_prompts():
-    (convention,) = {row["convention"] for row in reference_values()}
-    text = sentence((0.6, 0.4, 0.8), convention=convention)
-    compared = ", ".join(f"{row['model']} {float(row['value']):.2f}" for row in reference_values())
-    assert f"(0 is parity; for comparison: {compared})" in text
-
-
-def test_models_without_log_odds_have_no_sentence():
-    assert findings({"measurements": [entry("agreement/accuracy", 1, 1, 1)]}, {"m": {"agreement": []}}) == []
-
-
-def test_reference_values_belong_to_the_prompts_of_the_defaults():
-    """If this fails, the built-in prompts have changed: measure the reference models again with their commands."""
-    (key,) = [task.key for task in plan_tasks(EvalConfig())[0] if task.name == "log_odds"]
-    rows = reference_values()
-    assert len(rows) >= 3
-    for row in rows:
-        assert row["convention"] == f"{key}|start:bos"
-        assert float(row["low"]) < float(row["value"]) < float(row["high"])
-        assert row["unit"] == "nats" and date.fromisoformat(row["date"])
-        assert row["command"].startswith("evenhand eval ") and "/" not in row["command"]
-        assert None not in row and None not in row.values()
+def test_the_first_word_is_the_label_and_models_without_numbers_have_no_paragraph(entry, results):
+    numbers = [entry("agreement/accuracy", "a", 0.9), entry("crows_pairs/bias-bench/all", "b", 50.0)]
+    (found,) = findings(results(numbers), {"a": {}, "b": {}})
+    assert found.text.startswith("a follows gender: where a noun gives the gender, its pronoun is right in 90 % ")
