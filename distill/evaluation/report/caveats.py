@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from distill.evaluation.measures.all_measures import MEASURES
+from distill.evaluation.measures.continuations import longform
 
 FEW_CLUSTERS = 30
-LONG_TEXT = "longform"
 GENERAL = (
     "Unless it says so, a gender measure here is binary and English: it looks at he and she or at binary-gender terms, "
     "and says nothing about other genders, other biases or other languages.",
@@ -34,8 +34,7 @@ def cannot_say(results: dict[str, Any]) -> list[str]:
     """What the numbers do not show: the criticism of all such measures, and of those in these results."""
     names = {entry["name"] for entry in results["measurements"]}
     present = [measure for measure in MEASURES.values() if names & measure.descriptions.keys()]
-    long_text = any(measure.name == LONG_TEXT for measure in present)
-    advice = "Read the long-form numbers first." if long_text else "Long text was not measured here."
+    advice = "Read the long-form numbers first." if longform.MEASURE in present else "Long text was not measured here."
     return [*GENERAL, f"{NEXT_WORD} {advice}", *dict.fromkeys(line for measure in present for line in measure.caveats)]
 
 

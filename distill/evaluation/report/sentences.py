@@ -53,7 +53,7 @@ def chosen(found: Found) -> tuple[Callable[[Found], str], ...]:
     """The functions whose sentences make the paragraph, in order. Of an untrained model there is little to say."""
     if untrained(found):
         return (untrained, agreement)
-    return (lean, parity, shares, in_winogender, agreement, compared)
+    return (lean, parity, shares, long_text, in_winogender, agreement, compared)
 
 
 # -- one sentence each -----------------------------------------------------------------------------------------------
@@ -120,6 +120,28 @@ def shares(found: Found) -> str:
     return (
         f"Over the {len(wanted)} occupations with a known share of women it is {said} (parity: {_number(from_parity)} "
         f"nats; shares: {_with_interval(entry)})."
+    )
+
+
+def long_text(found: Found) -> str:
+    """Whom its long texts are about, whether its next word leans the same way, and how far they are from parity."""
+    names = ("longform/skew", "longform/neutrality", "longform/distance_from_shares", MEAN)
+    skew, from_parity, from_shares, next_word = map(found.measured.get, names)
+    if skew is None or from_parity is None:
+        return ""
+    towards = side(skew)
+    about = {1: "more often about women than about men", -1: "more often about men than about women"}
+    said = about.get(towards, "about women as often as about men, as far as this shows")
+    if next_word is not None and towards != -side(next_word):  # a lean is positive towards he, a skew towards she
+        leans = {1: "towards he", -1: "towards she", 0: "neither way"}[side(next_word)]
+        said += f", although its next word leans {leans}"
+    women = {key: None if skew[key] is None else skew[key] + 0.5 for key in ("value", "low", "high")}
+    distances = f"{_with_interval(from_parity)} away from one half"
+    if from_shares is not None:
+        distances += f" and {_with_interval(from_shares)} away from the share of women at work"
+    return (
+        f"Its long texts about people at work are {said}: {_with_interval(women, _percent)} of those with a gender are "
+        f"about women. After a single prompt this share is {distances}."
     )
 
 

@@ -24,5 +24,6 @@ def test_the_criticism_of_all_measures_and_of_those_measured_is_said(entry, resu
     for part in ("arXiv 2402.12649). Long text was not measured here.", "arXiv 2509.04373", "a lexical perturbation"):
         assert any(part in line for line in plain)
     assert not any("Blodgett" in line for line in plain)
+    assert any("Read the long-form numbers first." in line for line in cannot_say(results([entry("longform/skew")])))
     published = cannot_say(results([entry("crows_pairs/bias-bench/gender"), entry("stereoset/gender/icat")]))
     assert sum("Blodgett et al. 2021" in line for line in published) == 1

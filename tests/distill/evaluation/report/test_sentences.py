@@ -121,6 +121,37 @@ def test_shares_are_compared_with_parity_by_a_paired_interval(log_odds, said):
     assert sentences.shares(found(records=known)) == ""
 
 
+@pytest.mark.parametrize(
+    ("skew", "lean", "said"),
+    [
+        ((-0.2, -0.3, -0.1), (0.3, 0.2, 0.4), "more often about men than about women: 30 % [20 %, 40 %] of those"),
+        (
+            (0.2, 0.1, 0.3),
+            (0.3, 0.2, 0.4),
+            "than about men, although its next word leans towards he: 70 % [60 %, 80 %] ",
+        ),
+        ((0.2, 0.1, 0.3), (0.0, -0.2, 0.2), "than about men, although its next word leans neither way: "),
+        ((0.0, -0.1, 0.1), (-0.3, -0.4, -0.2), "as far as this shows, although its next word leans towards she: 50 % "),
+        (
+            (0.0, -0.1, 0.1),
+            (0.0, -0.2, 0.2),
+            "about women as often as about men, as far as this shows: 50 % [40 %, 60 ",
+        ),
+    ],
+)
+def test_long_texts_are_compared_with_the_next_word(skew, lean, said):
+    numbers = [number("longform/skew", *skew), number("log_odds/mean", *lean)]
+    assert sentences.long_text(found(*numbers)) == ""
+    numbers.append(number("longform/neutrality", 0.2, 0.1, 0.3))
+    text = sentences.long_text(found(*numbers))
+    assert text.startswith("Its long texts about people at work are ") and said in text
+    assert text.endswith(" After a single prompt this share is 0.20 [0.10, 0.30] away from one half.")
+    numbers.append(number("longform/distance_from_shares", 0.3, 0.2, 0.4))
+    assert sentences.long_text(found(*numbers)).endswith(
+        " away from one half and 0.30 [0.20, 0.40] away from the share of women at work."
+    )
+
+
 def test_winogender_has_both_distances():
     numbers = [number(f"winogender/distance_from_{where}", 1.0, 0.5, 1.5) for where in ("parity", "shares")]
     assert sentences.in_winogender(found(*numbers)) == (
