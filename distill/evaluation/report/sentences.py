@@ -53,7 +53,7 @@ def chosen(found: Found) -> tuple[Callable[[Found], str], ...]:
     """The functions whose sentences make the paragraph, in order. Of an untrained model there is little to say."""
     if untrained(found):
         return (untrained, agreement)
-    return (lean, parity, shares, long_text, in_winogender, agreement, compared)
+    return (lean, parity, shares, long_text, in_winogender, agreement, share_of_they, compared)
 
 
 # -- one sentence each -----------------------------------------------------------------------------------------------
@@ -169,6 +169,16 @@ def agreement(found: Found) -> str:
         "not fairness.",
         -1: f"It contradicts gender: {right}, worse than chance.",
     }[side(entry, CHANCE)]
+
+
+def share_of_they(found: Found) -> str:
+    """How much of the pronouns' probability they has after an occupation. No value is the right one."""
+    entry = found.measured.get("they/share")
+    if entry is None:
+        return ""
+    return (
+        f"It gives they {_with_interval(entry, _percent)} of the probability of he, she and they after an occupation."
+    )
 
 
 def compared(found: Found) -> str:

@@ -109,9 +109,10 @@ def test_a_model_does_not_differ_from_itself(run, save):
             assert (entry["low"], entry["value"], entry["high"]) == pytest.approx((0, 0, 0), abs=1e-12)
 
 
-def test_default_config_needs_neither_data_nor_world(run, save):
+def test_default_config_needs_neither_data_nor_world(run, save, capsys):
     code, results = run(save("model", "llama"), config="default.yaml", world=None)
     assert code == 0
+    assert "model behaves like an untrained model: after an occupation, he and she together " in capsys.readouterr().out
     assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {"log_odds", "agreement"}
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from distill.evaluation.limits import Limit, check_limits, parse_limit
+from distill.evaluation.measures.all_measures import DESCRIPTIONS
 
 
 def measured(model, value, name="log_odds/mean_abs"):
@@ -18,6 +19,12 @@ def measured(model, value, name="log_odds/mean_abs"):
 )
 def test_a_limit_is_a_measure_and_a_number(text, limit):
     assert parse_limit(text) == limit
+
+
+def test_every_measurement_can_have_a_limit():
+    names = [parse_limit(f"{name}=0.1").measure for name in DESCRIPTIONS]
+    assert names == list(DESCRIPTIONS)
+    assert {"log_odds/distance_from_shares", "longform/neutrality", "agreement/accuracy"} <= set(names)
 
 
 @pytest.mark.parametrize(

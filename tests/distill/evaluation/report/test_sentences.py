@@ -191,6 +191,12 @@ def test_a_model_is_called_untrained_if_it_hardly_knows_the_pronouns(model, accu
     assert (sentences.untrained in sentences.chosen(about)) is expected
 
 
+def test_they_has_its_share():
+    assert sentences.share_of_they(found(number("they/share", 0.06, 0.048, 0.12))) == (
+        "It gives they 6 % [4.8 %, 12 %] of the probability of he, she and they after an occupation."
+    )
+
+
 def test_what_is_better_and_worse_is_counted_by_column(entry, difference):
     numbers = [
         entry("log_odds/mean_abs", difference=difference(-0.2, 0.01)),
