@@ -7,8 +7,9 @@ schema_version 2. All numbers are in natural units, and null where they are not 
   config_of says which, and config_differences lists the dotted names of settings in which others differ (versions.NAME
   for versions). Otherwise config_of is null and config_differences is empty.
 - versions: {evenhand, git_revision, python, torch, transformers, numpy, scipy}
-- models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, dtype, device, context_tokens, tokenizer,
-  start_token, num_pronoun_tokens, versions, examples, groups, tasks}]
+- models: [{label, path, gguf_file, fingerprint, architecture, num_parameters, num_predicted_ids, dtype, device,
+  context_tokens, tokenizer, start_token, num_pronoun_tokens, versions, examples, groups, tasks}]
+    - num_predicted_ids: how many token ids the model predicts over. Older files lack it.
     - versions: those that the model was measured with; groups: the rows of `bold.group_table`, empty without the task
       bold. Older files may lack both.
     - examples: the name of the file with its per-example records
