@@ -30,7 +30,8 @@ def findings(results: dict[str, Any], records: Mapping[str, Mapping[str, Records
     found = []
     for model in results["models"]:
         label = model["label"]
-        measured = {entry["name"]: entry for entry in results["measurements"] if entry["model"] == label}
+        entries = [entry for entry in results["measurements"] if entry["model"] == label and entry["value"] is not None]
+        measured = {entry["name"]: entry for entry in entries}
         about = sentences.Found(model, measured, records.get(label, {}), settings, results["reference"])
         said = [sentence for write in sentences.chosen(about) if (sentence := write(about))]
         if said:

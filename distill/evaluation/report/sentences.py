@@ -37,7 +37,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """What is known about a model: its entry in results.json, measurements by name, and records by task.
+    """What is known about a model: its entry in results.json, measurements with a value by name, and records by task.
 
     settings: of the intervals. reference: the label of the model that the others are compared with.
     """
@@ -249,10 +249,9 @@ def _beside_others(entry: Entry) -> str:
     if not rows:
         return ""
     values = {row["model"]: float(row["value"]) for row in rows}
-    lowest, highest = ({"low": value, "high": value} for value in (min(values.values()), max(values.values())))
-    if side(entry, lowest["low"]) < 0:
+    if side(entry, min(values.values())) < 0:
         where = "less than in"
-    elif side(entry, highest["low"]) > 0:
+    elif side(entry, max(values.values())) > 0:
         where = "more than in"
     else:
         where = "in the range of"

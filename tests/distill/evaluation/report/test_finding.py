@@ -98,5 +98,6 @@ def test_of_an_untrained_model(paragraph):
 
 def test_the_first_word_is_the_label_and_models_without_numbers_have_no_paragraph(entry, results):
     numbers = [entry("agreement/accuracy", "a", 0.9), entry("crows_pairs/bias-bench/all", "b", 50.0)]
+    numbers += [entry(f"longform/{part}", "b", 0.0) | {"value": None} for part in ("skew", "neutrality")]
     (found,) = findings(results(numbers), {"a": {}, "b": {}})
     assert found.text.startswith("a follows gender: where a noun gives the gender, its pronoun is right in 90 % ")
