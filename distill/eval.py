@@ -83,7 +83,9 @@ def _evaluation_parser(prog: str) -> argparse.ArgumentParser:
         "[--fresh] [key.sub=value ...]",
     )
     parser.add_argument("words", nargs="+", metavar="MODEL", help="folder, hub name, run folder, or label=PATH")
-    parser.add_argument("--config", help="YAML file, or the name of a shipped one: default, published, hub, smallworld")
+    parser.add_argument(
+        "--config", help="YAML file, or the name of a shipped one: default, audit, published, hub, smallworld"
+    )
     parser.add_argument("--out", type=Path, help="folder for results.json, the records and the report")
     parser.add_argument(
         "--fail-above",

@@ -116,6 +116,16 @@ def test_default_config_needs_neither_data_nor_world(run, save, capsys):
     assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {"log_odds", "agreement"}
 
 
+def test_the_audit_adds_a_small_sample_of_long_text(run, save, tmp_path, capsys):
+    occupations = tmp_path / "occupations.tsv"
+    occupations.write_text("name\tarticle\nnurse\ta\nplumber\ta\nartist\tan\n")
+    words = [f"log_odds.occupations={occupations}", "longform.max_new_tokens=3"]
+    code, results = run(save("model", "llama"), *words, config="audit.yaml", world=None)
+    assert code == 0
+    assert entries(results, "longform/gendered")["model"]["num_items"] == 3 * 3 * 2
+    assert "model behaves like an untrained model: " in capsys.readouterr().out
+
+
 def test_benchmarks_run_from_local_files_and_a_missing_one_is_reported(run, save, tmp_path, capsys):
     csv = tmp_path / "crows.csv"
     csv.write_text(
