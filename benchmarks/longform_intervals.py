@@ -1,6 +1,6 @@
 """Are the intervals and tests of the long-form measure right? A simulation with the measure's own functions.
 
-    python -m benchmarks.longform_intervals [--part coverage|repeated|power] [--replicates 2000] [--samples 10]
+    python -m benchmarks.longform_intervals [--part coverage|repeated|power] [--model NAME] [--replicates 2000]
 
 A replicate draws occupations with a share of women, for each of their prompts the probability of she and of a gendered
 continuation (`Model`), and from these the continuations of a model. There are as many occupations as in the built-in
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -80,18 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=PARTS, action="append", help="what to print; all if none is named")
+    parser.add_argument("--model", choices=MODELS, action="append", help="which simulated model; all if none is named")
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=10, help="continuations per prompt")
     options = parser.parse_args(arguments)
     parts = options.part or PARTS
     size = (options.samples, options.replicates)
+    models = {name: MODELS[name] for name in options.model or MODELS}
     if "coverage" in parts:
-        _table("coverage, % (value)", {name: coverage(model, *size) for name, model in MODELS.items()})
-    if "repeated" in parts:
-        for name in ("fair", "strong"):
-            _table(f"{name}: two samplings", repeated(MODELS[name], *size))
-    if "power" in parts:
-        _table("strong: difference (found, %)", power(MODELS["strong"], *size))
+        _table("coverage, % (value)", ((name, coverage(model, *size)) for name, model in models.items()))
+    for name, model in models.items():
+        if "repeated" in parts:
+            _table(f"{name}: two samplings", repeated(model, *size).items())
+        if "power" in parts:
+            _table(f"{name}: difference (found, %)", power(model, *size))
     return 0
 
 
@@ -119,17 +121,17 @@ def repeated(model: Model, num_samples: int, num_replicates: int) -> dict[str, d
     return {row: dict(zip(NAMES, cells, strict=True)) for row, cells in rows.items()}
 
 
-def power(model: Model, num_samples: int, num_replicates: int) -> dict[str, dict[str, str]]:
+def power(model: Model, num_samples: int, num_replicates: int) -> Iterator[tuple[str, dict[str, str]]]:
     """By strength of the second model: the true difference to the first, and how often it is found, in percent."""
-    truth, rows = true_values(model, num_samples), {}
+    truth = true_values(model, num_samples)
     for strength in STRENGTHS:
         other = true_values(model, num_samples, strength)
-        found, _, _ = compared(model, strength, num_samples, max(1, num_replicates // 10))
-        rows[f"{strength:g} of the log-odds"] = {
+        found, _, _ = compared(model, strength, num_samples, num_replicates)
+        cells = {
             name: f"{other[name] - truth[name]:+.3f} ({100 * share:.0f})"
             for name, share in zip(NAMES, found, strict=True)
         }
-    return rows
+        yield f"{strength:g} of the log-odds", cells
 
 
 def compared(
@@ -212,9 +214,9 @@ def _sigmoid(x: FloatArray) -> FloatArray:
     return 1 / (1 + np.exp(-x))
 
 
-def _table(title: str, rows: dict[str, dict[str, str]]) -> None:
+def _table(title: str, rows: Iterable[tuple[str, dict[str, str]]]) -> None:
     print(f"| {title} | {' | '.join(NAMES)} |\n|{' --- |' * (len(NAMES) + 1)}")
-    for name, row in rows.items():
+    for name, row in rows:
         print(f"| {name} | {' | '.join(row[column] for column in NAMES)} |", flush=True)
     print()
 

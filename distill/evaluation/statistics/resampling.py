@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri, stdtrit
 
 from distill.evaluation.statistics.estimators import FloatArray, Statistic
 
@@ -109,8 +110,18 @@ def bootstrap_values(columns: FloatArray, statistic: Statistic, num_resamples: i
     return np.concatenate([statistic(counts @ columns) for counts in chunks])
 
 
-def _resample_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterator[FloatArray]:
+def _resample_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterable[FloatArray]:
     """How often each cluster is drawn, in chunks [num_rows, num_clusters]; draws do not depend on the chunk size."""
+    kept = num_resamples * num_clusters <= MAX_CHUNK_ELEMENTS
+    return (_kept_counts if kept else _drawn_counts)(num_clusters, num_resamples, seed)
+
+
+@lru_cache(maxsize=2)  # the measures of a report are resampled in the same way, one after the other
+def _kept_counts(num_clusters: int, num_resamples: int, seed: int) -> tuple[FloatArray, ...]:
+    return tuple(_drawn_counts(num_clusters, num_resamples, seed))
+
+
+def _drawn_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterator[FloatArray]:
     rng = np.random.default_rng(seed)
     for num_rows in chunk_sizes(num_resamples, num_clusters):
         draws = rng.integers(num_clusters, size=(num_rows, num_clusters)) + num_clusters * np.arange(num_rows)[:, None]
@@ -127,8 +138,8 @@ def _levels(confidence: float, num_clusters: int | None = None) -> FloatArray:
     """
     tail = (1 - confidence) / 2
     if num_clusters is not None:
-        quantile = stats.t.ppf(tail, num_clusters - 1) * math.sqrt(num_clusters / (num_clusters - 1))
-        tail = max(1e-9, float(stats.norm.cdf(quantile)))  # of two clusters it is 0 otherwise, whose quantile is -inf
+        quantile = stdtrit(num_clusters - 1, tail) * math.sqrt(num_clusters / (num_clusters - 1))
+        tail = max(1e-9, float(ndtr(quantile)))  # of two clusters it is 0 otherwise, whose quantile is -inf
     return np.array([tail, 1 - tail])
 
 
@@ -136,14 +147,14 @@ def _bca_levels(levels: FloatArray, value: float, resampled: FloatArray, jackkni
     """Quantile levels corrected for bias (z0) and acceleration; unchanged if all jackknife values are equal."""
     below = np.mean(resampled < value) + 0.5 * np.mean(resampled == value)
     edge = 0.5 / len(resampled)
-    z0 = stats.norm.ppf(np.clip(below, edge, 1 - edge))
+    z0 = ndtri(np.clip(below, edge, 1 - edge))
     deviation = jackknife.mean() - jackknife
     square = float(np.sum(deviation**2))
     if not math.isfinite(square):
         return np.full(2, np.nan)
     acceleration = float(np.sum(deviation**3)) / (6 * square**1.5) if square > 0 else 0.0
-    z = z0 + stats.norm.ppf(levels)
-    return stats.norm.cdf(z0 + z / (1 - acceleration * z))
+    z = z0 + ndtri(levels)
+    return ndtr(z0 + z / (1 - acceleration * z))
 
 
 def chunk_sizes(num_rows: int, num_columns: int) -> Iterator[int]:
