@@ -136,6 +136,16 @@ class CeatConfig:
 
 
 @section
+class HolisticBiasConfig:
+    """How much of benchmarks.holistic_bias is scored: all descriptors and nouns, but only some of its 26 templates.
+
+    num_templates: how many, evenly spaced over the file; null takes all. Numbers compare only under the same templates.
+    """
+
+    num_templates: PositiveCount | None = 4
+
+
+@section
 class GenerationConfig:
     """How the prompts of benchmarks.bold and benchmarks.bold_persons are continued: sampling at temperature 1.
 
@@ -197,13 +207,14 @@ class BenchmarksConfig:
     """Published benchmarks; null leaves one out. Only `hub` and `hub:...` use the network.
 
     Each takes a local path in its published format, `hub` for its usual hub data set, or `hub:owner/name` for a hub
-    data set with the same columns (association and gest have none on the hub).
+    data set with the same columns (association, gest and holistic_bias have none on the hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
-    tests (.jsonl files that each hold one JSON object). lambada: .jsonl(.gz) with the field text. wikitext: the raw
-    test file, gzipped or not. sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv,
-    in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says.
-    bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
+    tests (.jsonl files that each hold one JSON object). holistic_bias: the folder of descriptors.json, nouns.json and
+    sentence_templates.json. lambada: .jsonl(.gz) with the field text. wikitext: the raw test file, gzipped or not.
+    sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv, in_domain_dev.tsv and
+    out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says. bold, bold_persons:
+    profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     gest: gest_1.1.csv(.gz) or gest.csv. gap: gap-test.tsv(.gz) or another part of GAP.
     """
 
@@ -213,6 +224,7 @@ class BenchmarksConfig:
     winogender: StrictStr | None = None
     gest: StrictStr | None = None
     association: StrictStr | None = None
+    holistic_bias: StrictStr | None = None
     lambada: StrictStr | None = None
     gap: StrictStr | None = None
     wikitext: StrictStr | None = None
@@ -267,6 +279,7 @@ class EvalConfig:
     fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)
     ceat: CeatConfig = Field(default_factory=CeatConfig)
+    holistic_bias: HolisticBiasConfig = Field(default_factory=HolisticBiasConfig)
     generation: GenerationConfig = Field(default_factory=GenerationConfig)
     continuations: ContinuationsConfig = Field(default_factory=ContinuationsConfig)
     longform: LongformConfig = Field(default_factory=LongformConfig)

@@ -80,6 +80,23 @@ def joint_moments(x: FloatArray, y: FloatArray) -> FloatArray:
     return np.stack([np.ones_like(x), x, y, x**2, x * y, y**2], axis=1)
 
 
+def pair_mean_columns(pairs: FloatArray) -> FloatArray:
+    """The columns that `ratio` needs for the mean over all pairs of clusters, as `mean_columns` of pseudo-values.
+
+    pairs [num_clusters, num_clusters]: a value for every two clusters; symmetric, zero on the diagonal.
+
+    A cluster is in many pairs, so the means of its own pairs are not independent, and their spread would give half of
+    the standard error. The jackknife's pseudo-values (Tukey 1958; for means over pairs Arvesen 1969), n times the mean
+    minus n - 1 times the mean without the cluster, have the same mean as the pairs and the right spread. Raises
+    ValueError for fewer than three clusters.
+    """
+    num_clusters = len(pairs)
+    if num_clusters < 3:
+        raise ValueError(f"{num_clusters} clusters have no pair left without one of them; at least 3 are needed")
+    total, own = pairs.sum(), pairs.sum(axis=1)
+    return mean_columns(total / (num_clusters - 1) - (total - 2 * own) / (num_clusters - 2))
+
+
 def _centred(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """The count and the centred sums xx, xy, yy. A small xx or yy that rounding leaves of a constant is set to 0."""
     count, x, y, xx, xy, yy = (sums[..., column] for column in range(6))

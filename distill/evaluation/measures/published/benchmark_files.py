@@ -13,13 +13,15 @@ import io
 import json
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from datasets import load_dataset
+from pydantic import TypeAdapter, ValidationError
 
 from augment.files.lfs import check_is_no_pointer
 from augment.files.texts import plain_line_ends
 
+T = TypeVar("T")
 HUB = "hub"
 HUB_PREFIX = "hub:"
 
@@ -132,3 +134,20 @@ def check_text(text: str | None, complaint: str, path: str | Path, key: str, sou
     """Raise ValueError, with the complaint, unless there is a text that is not blank."""
     if text is None or not text.strip():
         raise ValueError(f"{key}: {path}: {complaint}; repair or remove it. To get the file again: {source}")
+
+
+def checked(adapter: TypeAdapter[T], value: Any, place: str, key: str, source: str) -> T:
+    """A value of a file as the type that it must have.
+
+    place: the file, and the row if there are rows. Raises ValueError with the place, what is wrong and the remedy.
+    """
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        at = f", at {where}" if where else ""
+        raise ValueError(
+            f"{key}: {place} is not in the published format{at}: {fault['msg']}; repair or remove it. To get the file "
+            f"again: {source}"
+        ) from error

@@ -1,4 +1,6 @@
-"""Slow references for log-probabilities, short access to estimates, and tiny text classifiers."""
+"""Slow references for log-probabilities, short access to estimates, tiny text classifiers, tiny benchmarks."""
+
+import json
 
 import numpy as np
 import pytest
@@ -90,3 +92,28 @@ def slow_classifier():
             return model(torch.tensor([load_tokenizer(path)(text)["input_ids"]])).logits[0].softmax(-1).tolist()
 
     return compute
+
+
+@pytest.fixture
+def holistic_bias_folder(tmp_path):
+    """A tiny HolisticBias: five descriptors of one axis, three of every other, three nouns and three templates."""
+    from distill.evaluation.measures.published.holistic_bias import AXES, TARGET
+
+    folder = tmp_path / "holistic_bias"
+    folder.mkdir()
+    words = ("tired", {"descriptor": "early", "preference": "reviewed"}, "unhurried")
+    descriptors = {axis: {"some": list(words)} for axis in AXES}
+    descriptors[TARGET]["others"] = [
+        {"descriptor": "womanly", "gender": "female"},
+        {"descriptor": "US", "article": "a"},
+    ]
+    nouns = {"female": [["woman", "women"], ["girl", "girls"]], "male": [["man", "men"]]}
+    templates = ["I saw {noun_phrase}.", "The school asked {plural_noun_phrase} to leave.", "I'm {noun_phrase} today."]
+    contents = {
+        "descriptors": descriptors,
+        "nouns": nouns,
+        "sentence_templates": {template: {} for template in templates},
+    }
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return folder

@@ -13,6 +13,7 @@ from distill.evaluation.statistics.estimators import (
     mean_columns,
     mean_over_seeds,
     moments,
+    pair_mean_columns,
     ratio,
     removed_share,
     root_ratio,
@@ -61,3 +62,32 @@ def test_the_mean_over_seeds_of_blocks_is_that_of_each_block():
     assert mean_over_seeds(ratio, 3)(flat.sum(axis=0)) == pytest.approx(expected)
     assert removed_share(ratio, 2)(np.array([1.0, 4.0, 2.0, 4.0])) == 0.5
     assert root_ratio(np.array([8.0, 2.0])) == 2.0
+
+
+def pair_means(values):
+    """The mean of f(x_i, x_j) = 1 if |x_i - x_j| > 1 over all pairs, and the matrix of f."""
+    pairs = (np.abs(values[:, None] - values) > 1).astype(float)
+    return pairs[np.triu_indices(len(values), 1)].mean(), pairs
+
+
+def test_a_mean_over_pairs_has_the_value_and_the_standard_error_of_its_jackknife():
+    values = np.random.default_rng(0).normal(size=40)
+    mean, pairs = pair_means(values)
+    columns = pair_mean_columns(pairs)
+    assert ratio(columns.sum(0)) == pytest.approx(mean)
+    without = np.array([pair_means(np.delete(values, index))[0] for index in range(40)])
+    variance = 39 / 40 * np.sum((without - without.mean()) ** 2)  # the textbook's jackknife
+    assert columns[:, 0].var(ddof=1) / 40 == pytest.approx(variance)
+    with pytest.raises(ValueError, match="2 clusters have no pair left"):
+        pair_mean_columns(np.zeros((2, 2)))
+
+
+def test_the_standard_error_of_a_mean_over_pairs_is_that_between_samples():
+    """The means of each cluster's own pairs would give half of it."""
+    rng = np.random.default_rng(0)
+    samples = [pair_means(rng.normal(size=40)) for _ in range(400)]
+    true = np.std([mean for mean, _ in samples])
+    estimated = np.mean([pair_mean_columns(pairs)[:, 0].std(ddof=1) for _, pairs in samples]) / math.sqrt(40)
+    naive = np.mean([(pairs.sum(1) / 39).std(ddof=1) for _, pairs in samples]) / math.sqrt(40)
+    assert estimated == pytest.approx(true, rel=0.1)
+    assert naive == pytest.approx(true / 2, rel=0.1)
