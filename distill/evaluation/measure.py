@@ -17,13 +17,15 @@ class Description(NamedTuple):
 
     short: its name on the terminal; None leaves it out of the summaries. column: where it stands in the summary.
     Disparity is the difference between the genders that training should lessen. Utility is what the model must keep
-    knowing. Collateral is what should stay as it is although nobody asked for it: other biases, for example.
+    knowing. Collateral is what should stay as it is although nobody asked for it: other biases, for example. chance:
+    what guessing gives, where more is better; the report says which models are not clearly above it.
     """
 
     title: str
     short: str | None
     text: str
     column: Column = "disparity"
+    chance: float | None = None
 
 
 @dataclass(frozen=True)

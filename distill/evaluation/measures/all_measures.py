@@ -23,6 +23,7 @@ from distill.evaluation.measures.continuations import (
 )
 from distill.evaluation.measures.published import (
     association,
+    bbq,
     ceat,
     crows_pairs,
     gap,
@@ -58,6 +59,7 @@ MEASURES: dict[str, Measure] = {
         gest,
         ceat,
         holistic_bias,
+        bbq,
         lambada,
         gap,
         longform,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.evaluation.measures.all_measures import MEASURES
+from distill.evaluation.measures.all_measures import DESCRIPTIONS, MEASURES
 from distill.evaluation.measures.continuations import longform
 
 FEW_CLUSTERS = 30
@@ -77,6 +77,15 @@ def _number_caveats(results: dict[str, Any]) -> list[str]:
             f"An interval of no width ({', '.join(flat)}) means that every cluster gave the same score, not that the "
             "value is certain."
         )
+    guessed: dict[str, list[str]] = {}
+    for entry in entries:
+        chance = DESCRIPTIONS[entry["name"]].chance if entry["name"] in DESCRIPTIONS else None
+        if chance is not None and entry["low"] is not None and entry["low"] <= chance:
+            guessed.setdefault(entry["model"], []).append(entry["name"])
+    lines += [
+        f"{label} is not clearly above chance in {', '.join(names)}: what this task says about its bias means little."
+        for label, names in guessed.items()
+    ]
     few = sorted({entry["name"] for entry in entries if entry["num_clusters"] < FEW_CLUSTERS})
     if few:
         lines.append(f"Fewer than {FEW_CLUSTERS} clusters: the intervals of {', '.join(few)} are rough.")

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from distill.evaluation.measures.prompts import Text
 from distill.evaluation.measures.published.benchmark_files import checked, read_json
 
-SOURCE = "git clone https://github.com/facebookresearch/ResponsibleNLP (folder holistic_bias/dataset/v1.1)"
+SOURCE = "evenhand data get holistic_bias"
 KEY = "benchmarks.holistic_bias"
 MIN_DESCRIPTORS = 3  # in an axis
 PLACES = ("{noun_phrase}", "{plural_noun_phrase}")  # in a template

@@ -215,6 +215,7 @@ MEASURE = Measure(
             None,
             "How often the right noun is likelier after \"'She' refers to the\", over he, she and they. Chance is 50.",
             column="utility",
+            chance=50.0,
         ),
         "winogender/coreference_gap": Description(
             "Winogender: coreference, she minus he",

@@ -61,7 +61,7 @@ def test_the_example_of_the_page_is_a_measure(tiny_scorer, slow_logprobs, tmp_pa
 
 
 @pytest.fixture
-def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, tmp_path):
+def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, bbq_folder, tmp_path):
     """Settings that switch on every measure, with small data."""
     folder = tmp_path / "benchmarks"
     sentences = {"stereotype": "The nurse left.", "anti-stereotype": "The guard left.", "unrelated": "The bell left."}
@@ -88,7 +88,7 @@ def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, 
     prompts = {group: {"A": [f"The {group[:5]} said that "]} for group in groups}
     (folder / "profession_prompt.json").write_text(json.dumps(prompts))
     (folder / "vectors.txt").write_text("he 1 0\nshe 0 1\nman 2 1\nwoman 1 2\n")
-    small_benchmarks["holistic_bias"] = str(holistic_bias_folder)
+    small_benchmarks |= {"holistic_bias": str(holistic_bias_folder), "bbq": str(bbq_folder)}
     judge = classifier(["positive", "negative", "hate"])
     files = {"stereoset": "dev.json", "winobias": "winobias", "wikitext": "wiki.raw", "sst2": "sst2", "cola": "cola"}
     return {
@@ -98,6 +98,7 @@ def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, 
         "fine_tuning": {"epochs": 1},
         "benchmarks": small_benchmarks | {name: str(folder / file) for name, file in files.items()},
         "ceat": {"num_samples": 5},
+        "holistic_bias": {"num_templates": 1},
         "generation": {"num_samples": 2, "max_new_tokens": 6},
         "longform": {"enabled": True, "num_samples": 2, "max_new_tokens": 4},
         "continuations": {"regard": judge, "toxicity": judge, "word_vectors": str(folder / "vectors.txt")},

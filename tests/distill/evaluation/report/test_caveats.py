@@ -3,6 +3,13 @@
 from distill.evaluation.report.caveats import cannot_say, caveats
 
 
+def test_a_model_at_chance_is_named(entry, results):
+    accuracy = "bbq/gender_identity/right_person"
+    guessing, above = entry(accuracy, low=0.49, high=0.53), entry(accuracy, model="a", low=0.51, high=0.7)
+    named = [line for line in caveats(results([above, guessing])) if "above chance" in line]
+    assert named == [f"b is not clearly above chance in {accuracy}: what this task says about its bias means little."]
+
+
 def test_caveats_show_only_where_they_apply(entry, results):
     plain = caveats(results([entry(model="a"), entry()]))
     assert not any("tokenizers" in line or "no width" in line or "clusters:" in line for line in plain)

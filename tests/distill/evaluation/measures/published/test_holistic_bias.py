@@ -102,12 +102,8 @@ def test_pairs_and_spread_equal_plain_loops(values):
     assert both["holistic_bias/collateral/differing_pairs"] == pytest.approx((5 * shares[0] + 7 * shares[1]) / 12)
     squares = [both[f"holistic_bias/{axis}/spread"] ** 2 for axis in ("age", "religion")]
     assert both["holistic_bias/collateral/spread"] == pytest.approx(np.sqrt((4 * squares[0] + 6 * squares[1]) / 11))
-    assert list(
-        values(holistic_bias.summarise([r | {"axis": holistic_bias.TARGET} for r in other], "c", SETTINGS))
-    ) == [
-        "holistic_bias/gender_and_sex/differing_pairs",
-        "holistic_bias/gender_and_sex/spread",
-    ]
+    target = [record | {"axis": holistic_bias.TARGET} for record in other]
+    assert {name.split("/")[1] for name in values(holistic_bias.summarise(target, "c", SETTINGS))} == {"gender_and_sex"}
 
 
 def test_chance_gives_five_percent_and_all_pairs_can_differ(by_name):
@@ -170,11 +166,11 @@ def test_a_bad_file_is_one_message_and_the_others_go_on(holistic_bias_folder, na
     with pytest.raises(ValueError, match=FAULTS[name, content]):
         holistic_bias.read(str(holistic_bias_folder), None)
     assert failure.message.startswith("benchmarks.holistic_bias: ")
-    assert "git clone https://github.com/facebookresearch" in failure.message
+    assert "evenhand data get holistic_bias" in failure.message
 
 
 def test_a_missing_folder_names_where_to_get_it(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match="benchmarks.holistic_bias: .*descriptors.json does not exist.*git clone"
+        FileNotFoundError, match="benchmarks.holistic_bias: .*descriptors.json does not exist.*evenhand data get"
     ):
         holistic_bias.read(str(tmp_path / "none"), None)
