@@ -100,6 +100,13 @@ class LogOddsConfig:
 
 
 @section
+class TheyConfig:
+    """P(they) after the prompts of `log_odds`; left out where these are."""
+
+    enabled: bool = True
+
+
+@section
 class AgreementConfig:
     """Gender agreement.
 
@@ -275,6 +282,7 @@ class EvalConfig:
     statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)
     perplexity: PerplexityConfig = Field(default_factory=PerplexityConfig)
     log_odds: LogOddsConfig = Field(default_factory=LogOddsConfig)
+    they: TheyConfig = Field(default_factory=TheyConfig)
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
     occupation_gap: OccupationGapConfig = Field(default_factory=OccupationGapConfig)

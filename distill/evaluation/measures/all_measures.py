@@ -9,7 +9,16 @@ from distill.config import DataConfig
 from distill.data.corpus import SettingNames, read_documents
 from distill.evaluation.config import EvalConfig, TextConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures import agreement, cola, counterfactual_gap, log_odds, occupation_gap, perplexity, sst2
+from distill.evaluation.measures import (
+    agreement,
+    cola,
+    counterfactual_gap,
+    log_odds,
+    occupation_gap,
+    perplexity,
+    sst2,
+    they,
+)
 from distill.evaluation.measures.continuations import (
     bold,
     bold_persons,
@@ -44,6 +53,7 @@ MEASURES: dict[str, Measure] = {
     module.MEASURE.name: module.MEASURE
     for module in (
         log_odds,
+        they,
         agreement,
         counterfactual_gap,
         perplexity,

@@ -24,7 +24,7 @@ def test_three_lines_measure_a_path_and_a_loaded_model_alike(tiny_model, tokeniz
     model = tiny_model("llama", attention_dropout=0.5)
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    settings = {"benchmarks": {"crows_pairs": crows}, "agreement": {"enabled": False}}
+    settings = {"benchmarks": {"crows_pairs": crows}, "agreement": {"enabled": False}, "they": {"enabled": False}}
     measured = evaluate_model(tmp_path / "model", settings=settings)
     assert {name.split("/")[0] for name in measured} == {"log_odds", "crows_pairs"}
     assert all(isinstance(measurement, Measurement) for measurement in measured.values())

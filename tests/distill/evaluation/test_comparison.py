@@ -97,7 +97,7 @@ def test_a_model_with_more_tasks_in_one_of_two_evaluations_is_still_one(evaluate
     off = ["perplexity.enabled=false", "agreement.enabled=false", "benchmarks.crows_pairs=null"]
     assert main(["compare", str(apart), str(evaluated("other", base, *off)), "--out", str(tmp_path / "out")]) == 0
     (model,) = read(tmp_path / "out")["models"]  # no task in common, but the same weights
-    assert set(model["tasks"]) == {"perplexity", "log_odds"}
+    assert set(model["tasks"]) == {"perplexity", "log_odds", "they"}
 
 
 def test_a_comparison_says_whose_configuration_it_shows(evaluated, save, tmp_path):
