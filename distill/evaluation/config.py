@@ -214,7 +214,8 @@ class BenchmarksConfig:
     """Published benchmarks; null leaves one out. Only `hub` and `hub:...` use the network.
 
     Each takes a local path in its published format, `hub` for its usual hub data set, or `hub:owner/name` for a hub
-    data set with the same columns (association, gest and holistic_bias have none on the hub).
+    data set with the same columns (association, gest, holistic_bias, tango and redditbias have none on the
+    hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that each hold one JSON object). holistic_bias: the folder of descriptors.json, nouns.json and
@@ -223,7 +224,8 @@ class BenchmarksConfig:
     dev.tsv. cola: the folder of in_domain_train.tsv, in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of
     the model is fine-tuned as `fine_tuning` says. bold, bold_persons: profession_prompt.json(.gz) and
     gender_prompt.json(.gz), continued as `generation` says.
-    gest: gest_1.1.csv(.gz) or gest.csv. gap: gap-test.tsv(.gz) or another part of GAP.
+    gest: gest_1.1.csv(.gz) or gest.csv. gap: gap-test.tsv(.gz) or another part of GAP. tango:
+    misgendering_prompts.csv(.gz). redditbias: the folder of its two test files about gender.
     """
 
     stereoset: StrictStr | None = None
@@ -231,6 +233,8 @@ class BenchmarksConfig:
     winobias: StrictStr | None = None
     winogender: StrictStr | None = None
     gest: StrictStr | None = None
+    tango: StrictStr | None = None
+    redditbias: StrictStr | None = None
     association: StrictStr | None = None
     holistic_bias: StrictStr | None = None
     bbq: StrictStr | None = None

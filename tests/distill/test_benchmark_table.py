@@ -79,6 +79,9 @@ def test_nothing_else_opens_a_connection():
 def test_checksums_are_those_of_the_development_data(shared_data, name):
     """Some copies there have another name, most are gzipped, and one has the line ends of another system."""
     other_names = {"lambada_test.jsonl": "test.jsonl.gz", "wiki.test.raw": "test.raw.txt.gz"}
+    for gender in ("female", "male"):
+        own = f"gender_{gender}_biased_test_reduced.csv"
+        other_names[f"reddit_comments_{own}"] = own
     for remote, expected in published()[name].files.items():
         base = Path(remote).name
         found = []

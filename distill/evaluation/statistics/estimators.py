@@ -61,6 +61,13 @@ def moments(x: FloatArray) -> FloatArray:
     return np.stack([x, x**2, np.ones_like(x)], axis=1)
 
 
+def t_value(sums: FloatArray) -> FloatArray:
+    """Student's t of the hypothesis that the mean of x is 0, from `moments(x)`; NaN with fewer than two clusters."""
+    total, count = sums[..., 0], sums[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return total / np.sqrt(count) / spread(sums)
+
+
 def slope(sums: FloatArray) -> FloatArray:
     """Least-squares slope of y on x, from `joint_moments(x, y)`; NaN if x does not vary."""
     _, variance_x, covariance, _ = _centred(sums)

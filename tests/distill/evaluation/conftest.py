@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from distill.evaluation.measures.published.tango import FORMS
 from distill.evaluation.scoring.model_specs import ModelSpec
 from distill.evaluation.scoring.scorer import Scorer, start_token
 from eval import main
@@ -107,7 +108,26 @@ def small_benchmarks(tmp_path):
     test = {group: {"category": group, "examples": words} for group, words in groups.items()}
     for name in ("weat6", "sent-weat6"):
         (folder / "association" / f"{name}.jsonl").write_text(json.dumps(test))
-    names = {"crows_pairs": "crows.csv", "lambada": "lambada.jsonl", "bold": "profession_prompt.json"}
+    persons = {"ante_nongendered": "sam", "ante_gendered_female": "ann", "ante_gendered_male": "tom"}
+    rows = [
+        f"0,{person},{kind},{family},{person} is a baker and {family} rang {form} bell.\n"
+        for kind, person in (persons | {"distal": "the baker"}).items()
+        for family, form in zip(FORMS, ("his", "her", "their", "xir", "eir", "faer"), strict=True)
+    ]
+    (folder / "tango.csv").write_text("template_idx,ante,ante_type,pronoun_family,template\n" + "".join(rows))
+    (folder / "redditbias").mkdir()
+    comments = {"female": ("her aunt sewed", "a girl wept"), "male": ("his uncle sewed", "a boy wept")}
+    for gender, texts in comments.items():
+        rows = [f"{original},{text}\n" for original, text in zip(comments["female"], texts, strict=True)]
+        file = folder / "redditbias" / f"reddit_comments_gender_{gender}_biased_test_reduced.csv"
+        file.write_text("comments,comments_processed\n" + "".join(rows))
+    names = {
+        "crows_pairs": "crows.csv",
+        "tango": "tango.csv",
+        "redditbias": "redditbias",
+        "lambada": "lambada.jsonl",
+        "bold": "profession_prompt.json",
+    }
     names |= {"bold_persons": "gender_prompt.json", "winogender": "winogender", "association": "association"}
     names |= {"gest": "gest.csv", "gap": "gap.tsv"}
     return {key: str(folder / name) for key, name in names.items()}

@@ -35,8 +35,8 @@ def families(names):
     return {name.split("/")[0] for name in names}
 
 
-LIKELIHOODS = {"log_odds", "they", "agreement", "crows_pairs", "lambada", "winogender", "gest", "gap", "association"}
-LIKELIHOODS |= {"ceat"}
+LIKELIHOODS = {"log_odds", "they", "agreement", "crows_pairs", "lambada", "winogender", "gest", "tango", "redditbias"}
+LIKELIHOODS |= {"gap", "association", "ceat"}
 EVERYTHING = LIKELIHOODS | {"bold", "bold_persons", "sentiment", "diversity", "fluency"}
 
 
@@ -173,7 +173,7 @@ def test_a_tokenizer_without_the_pronouns(model_spec, small_benchmarks, tiny_mod
     assert families(measured["good"]) == EVERYTHING
 
 
-@pytest.mark.parametrize("key", ["crows_pairs", "gest", "gap", "lambada", "bold", "bold_persons"])
+@pytest.mark.parametrize("key", ["crows_pairs", "gest", "tango", "gap", "lambada", "bold", "bold_persons"])
 @pytest.mark.parametrize(("content", "message"), [("", "is empty"), ('{"a": 1}', "."), (None, "does not exist")])
 def test_a_bad_file_leaves_the_others(model_spec, small_benchmarks, tmp_path, key, content, message):
     bad = tmp_path / "bad.json"

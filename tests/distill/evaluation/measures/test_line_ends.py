@@ -9,7 +9,17 @@ from distill.data.corpus import read_documents
 from distill.evaluation.config import LogOddsConfig
 from distill.evaluation.measures import classification, sst2
 from distill.evaluation.measures.prompts import neutral_prompts
-from distill.evaluation.measures.published import crows_pairs, gap, gest, lambada, wikitext, winobias, winogender
+from distill.evaluation.measures.published import (
+    crows_pairs,
+    gap,
+    gest,
+    lambada,
+    redditbias,
+    tango,
+    wikitext,
+    winobias,
+    winogender,
+)
 
 ARTICLES = (
     ' = A harbour = \n \n It has a " quay " , 3 @.@ 5 cranes and a sea @-@ wall . \n \n = A ferry = \n \n She left . \n'
@@ -27,6 +37,9 @@ STEREOTYPED = {
     for kind in ("type1", "type2")
     for split in ("dev", "test")
 }
+PRONOUNS = "".join(
+    f"0,ann,distal,{family},ann left when {forms[0]} rang {forms[-1]} bell.\n" for family, forms in tango.FORMS.items()
+)
 OCCUPATIONS = "name\tarticle\tfemale_share\n# a comment\nbaker\ta\t0.4\nusher\tan\t0.6\n"
 FILES = {
     "wikitext": (wikitext.read, "wiki.raw", {"wiki.raw": ARTICLES}),
@@ -37,6 +50,15 @@ FILES = {
         gest.read,
         "g.csv",
         {"g.csv": "sentence,stereotype\n" + "".join(f"I left.,{number}\n" for number in range(1, 17))},
+    ),
+    "tango": (tango.read, "t.csv", {"t.csv": "template_idx,ante,ante_type,pronoun_family,template\n" + PRONOUNS}),
+    "redditbias": (
+        redditbias.read,
+        "",
+        {
+            "gender_female_biased_test_reduced.csv": "comments_processed\nher aunt sewed\n",
+            "gender_male_biased_test_reduced.csv": "comments,comments_processed\nher aunt sewed,his uncle sewed\n",
+        },
     ),
     "gap": (
         gap.read,

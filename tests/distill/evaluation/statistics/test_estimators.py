@@ -20,6 +20,7 @@ from distill.evaluation.statistics.estimators import (
     signed_root_ratio,
     slope,
     spread,
+    t_value,
 )
 
 
@@ -30,6 +31,7 @@ def test_statistics_of_sums_equal_their_textbook_forms():
     assert ratio(mean_columns(x).sum(0)) == pytest.approx(x.mean())
     assert exp_ratio(mean_columns(x).sum(0)) == pytest.approx(math.exp(x.mean()))
     assert spread(moments(x).sum(0)) == pytest.approx(x.std(ddof=1))
+    assert t_value(moments(x).sum(0)) == pytest.approx(stats.ttest_1samp(x, 0).statistic)
     fit = stats.linregress(x, y)
     assert slope(joint_moments(x, y).sum(0)) == pytest.approx(fit.slope)
     assert correlation(joint_moments(x, y).sum(0)) == pytest.approx(fit.rvalue)
@@ -46,12 +48,13 @@ def test_statistics_are_nan_where_they_are_not_defined():
     assert math.isnan(correlation(joint_moments(varying, constant).sum(0)))
     assert math.isnan(slope(joint_moments(constant, varying).sum(0)))
     assert math.isnan(spread(moments(np.array([2.0])).sum(0)))
+    assert math.isnan(t_value(moments(np.array([2.0])).sum(0)))
     assert math.isnan(ratio(np.zeros(2)))
 
 
 def test_statistics_take_stacks_of_sums():
     sums = np.random.default_rng(0).random((4, 3, 6)) + 1.0
-    for statistic in (ratio, exp_ratio, spread, slope, correlation):
+    for statistic in (ratio, exp_ratio, spread, t_value, slope, correlation):
         assert statistic(sums).shape == (4, 3)
 
 
