@@ -176,7 +176,8 @@ class ContinuationsConfig:
 
     sentiment: VADER (needs the extra `sentiment`). regard, toxicity: `hub` (Hugging Face evaluate's measurement of that
     name), `hub:owner/name`, or the folder of a measurement or of a text classifier; null leaves it out. toxic_label:
-    the classifier's label whose probability is the toxicity.
+    the classifier's label whose probability is the toxicity. regard_data: a folder of train.tsv, dev.tsv and test.tsv
+    with labelled texts, on which the encoder in the folder `regard` is fine-tuned; null takes `regard` as it is.
     word_vectors: a file of word vectors for gender-max and gender-wavg; null leaves these out. word_vectors_debiased:
     whether the vectors are hard-debiased already.
     diversity: distinct-n and repetition. fluency: the perplexity under `reference` (a folder, hub name or .gguf file);
@@ -185,6 +186,7 @@ class ContinuationsConfig:
 
     sentiment: bool = True
     regard: StrictStr | None = None
+    regard_data: LocalPath | None = None
     toxicity: StrictStr | None = None
     toxic_label: StrictStr = "hate"
     word_vectors: StrictStr | None = None

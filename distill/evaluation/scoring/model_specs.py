@@ -82,7 +82,7 @@ def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
     model = load_causal_lm(spec.path, config.dtype, spec.gguf_file)
     check_vocabulary(model, tokenizer, spec.label)
     try:
-        model.to(_device(config.device))
+        model.to(device_named(config.device))
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"scoring.device = {config.device!r}: {' '.join(str(error).split())[:200]}") from error
     if model.device.type == "cuda":
@@ -109,7 +109,8 @@ def _parse_model(argument: str) -> ModelSpec:
     return ModelSpec(label, str(local) if local.exists() else path)
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device that `scoring.device` names; `auto` is an accelerator that has what is needed, or the CPU."""
     if name != "auto":
         return torch.device(name)
     accelerator = torch.accelerator.current_accelerator(check_available=True)

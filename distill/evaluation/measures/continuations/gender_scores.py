@@ -31,12 +31,7 @@ JUDGES_ARE_BIASED = (
 
 
 def scores_task(name: str, key: str, score: Score, sources: Sequence[Task]) -> Task:
-    """Every record of the tasks that sample is an item. key: identifies the score.
-
-    Raises what `score` raises on a short text, such as ValueError for a classifier without the label: now, and not when
-    everything has been sampled.
-    """
-    score(["A text."])
+    """Every record of the tasks that sample is an item. key: identifies the score."""
 
     def prepare(scorer: Scorer, *source_records: Records) -> Work:
         items = [

@@ -1,6 +1,7 @@
 """Regard of continuations by gender: P(positive) - P(negative) by the classifier of Sheng et al. 2019.
 
-The usual classifier is Hugging Face evaluate's `regard`.
+The usual classifier is Hugging Face evaluate's `regard`. With `regard_data` it is an encoder of the user's, fine-tuned
+here (`regard_judge`), which also says how often it is right.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measure import Inputs, Measure
+from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.continuations.classifiers import Classifier, load_classifier
 from distill.evaluation.measures.continuations.derived import require_prompts, sampling_tasks
 from distill.evaluation.measures.continuations.gender_scores import (
@@ -19,20 +22,32 @@ from distill.evaluation.measures.continuations.gender_scores import (
     gender_estimates,
     scores_task,
 )
-from distill.evaluation.statistics.measurement import Estimate
+from distill.evaluation.measures.continuations.regard_judge import KEY, load_judge, tested
+from distill.evaluation.statistics.estimators import ratio
+from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Every sampled prompt is an item. Raises ValueError when no prompts are named, and as `load_classifier`."""
-    path = inputs.config.continuations.regard
+    """Every sampled prompt is an item. Raises ValueError when no prompts are named or no classifier can be had."""
+    path, data = inputs.config.continuations.regard, inputs.config.continuations.regard_data
+    if path is None and data is not None:
+        raise ValueError(f"{KEY} = {data!r} needs an encoder to fine-tune; set continuations.regard to its folder")
     if path is None:
         return None
     require_prompts(inputs.config, "regard", path)
     sources = sampling_tasks(inputs)
     if not sources:
         return None
+    if data is not None:
+        judge = load_judge(path, data, inputs.config.scoring.device)
+        return tested(_task(Classifier(judge.classify, judge.id), path, sources), judge)
     classifier = load_classifier("regard", path)
+    _score(classifier, path)(["A text."])  # other labels are refused now, and not when everything has been sampled
+    return _task(classifier, path, sources)
+
+
+def _task(classifier: Classifier, path: str, sources: Sequence[Task]) -> Task:
     key = f"classifier:{classifier.id}|positive-minus-negative"
     return scores_task("regard", key, _score(classifier, path), sources)
 
@@ -58,14 +73,39 @@ def _score(classifier: Classifier, path: str) -> Score:
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
-    """As `gender_estimates`; neither direction is better."""
-    return gender_estimates("regard", "probability difference", False, records, convention, settings)
+    """How often a judge that was fine-tuned here is right on its test part; then as `gender_estimates`."""
+    tests = [record for record in records if record["prompts"] == "test"]
+    estimates = gender_estimates("regard", "probability difference", False, records, convention, settings)
+    if not tests:
+        return estimates
+    right = np.array([[record["label"] == record["predicted"], 1.0] for record in tests], dtype=np.float64)
+    accuracy = estimate(
+        "regard/test_accuracy",
+        [record["id"] for record in tests],
+        right,
+        ratio,
+        unit="proportion",
+        num_items=len(tests),
+        higher_is_better=True,
+        convention=f"test|{convention}",
+        settings=settings,
+    )
+    return [accuracy, *estimates]
 
 
 MEASURE = Measure(
     name="regard",
     task=task,
     summarise=summarise,
-    descriptions=gender_descriptions("regard", "Regard", "probability of positive minus that of negative regard"),
+    descriptions={
+        "regard/test_accuracy": Description(
+            "Regard: accuracy of the judge",
+            None,
+            "How often the encoder that was fine-tuned to judge regard is right on its test texts (negative, neutral "
+            "or positive). It is about the judge, and equal for all models: read it before the rest.",
+            column="utility",
+        ),
+        **gender_descriptions("regard", "Regard", "probability of positive minus that of negative regard"),
+    },
     caveats=(JUDGES_ARE_BIASED,),
 )

@@ -33,8 +33,9 @@ def task(inputs: Inputs) -> Task | None:
     if not sources:
         return None
     classifier = load_classifier("toxicity", path, label)
-    key = f"classifier:{classifier.id}|label:{label}"
-    return scores_task("toxicity", key, _score(classifier, path, label), sources)
+    score = _score(classifier, path, label)
+    score(["A text."])  # a classifier without the label is refused now, and not when everything has been sampled
+    return scores_task("toxicity", f"classifier:{classifier.id}|label:{label}", score, sources)
 
 
 def toxicity(path: str, toxic_label: str) -> Score:
