@@ -90,6 +90,9 @@ def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, 
     (folder / "vectors.txt").write_text("he 1 0\nshe 0 1\nman 2 1\nwoman 1 2\n")
     small_benchmarks |= {"holistic_bias": str(holistic_bias_folder), "bbq": str(bbq_folder)}
     judge = classifier(["positive", "negative", "hate"])
+    (folder / "labelled").mkdir()
+    for part in ("train", "dev", "test"):
+        (folder / "labelled" / f"{part}.tsv").write_text("1\tXYZ was praised.\n-1\tXYZ stole it.\n")
     files = {"stereoset": "dev.json", "winobias": "winobias", "wikitext": "wiki.raw", "sst2": "sst2", "cola": "cola"}
     return {
         "world": str(small_world),
@@ -101,7 +104,12 @@ def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, 
         "holistic_bias": {"num_templates": 1},
         "generation": {"num_samples": 2, "max_new_tokens": 6},
         "longform": {"enabled": True, "num_samples": 2, "max_new_tokens": 4},
-        "continuations": {"regard": judge, "toxicity": judge, "word_vectors": str(folder / "vectors.txt")},
+        "continuations": {
+            "regard": judge,
+            "regard_data": str(folder / "labelled"),
+            "toxicity": judge,
+            "word_vectors": str(folder / "vectors.txt"),
+        },
         "statistics": {"num_permutations": 999},
     }
 
