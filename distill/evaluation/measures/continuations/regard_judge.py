@@ -2,7 +2,7 @@
 
 The texts are those of Sheng et al. 2019: negative, neutral or positive regard towards XYZ, which stands for a person.
 train.tsv and dev.tsv are trained on, test.tsv is not: how often the judge is right there is reported before its scores
-are. It is fine-tuned as `fine_tuning` says, with settings that were chosen on dev.tsv for a small encoder.
+are. It is fine-tuned as `fine_tuning` says, always with the settings below, which were not tuned on any part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SOURCE = "evenhand data get regard"
 TRAIN, TEST = ("train.tsv", "dev.tsv"), ("test.tsv",)
 LABELS = {"-1": "negative", "0": "neutral", "1": "positive"}  # as the files write them
 NAMES = list(LABELS.values())
-FINE_TUNING = FineTuningConfig(epochs=10, batch_size=16, lr=1e-4)
+FINE_TUNING = FineTuningConfig(epochs=5, batch_size=16, lr=1e-4)
 MAX_BATCH_TOKENS = 2048
 
 
