@@ -32,6 +32,7 @@ COMMANDS = {
     "eval": Command("measure the gender bias of models and compare them", "distill.eval"),
     "compare": Command("compare earlier evaluations, without their models", "distill.eval", ("compare",)),
     "export": Command("write an evaluation as lm-evaluation-harness does", "distill.eval", ("export",)),
+    "correlate": Command("correlate measures over the models of evaluations or studies", "distill.correlate"),
     "data": Command("fetch the files of published benchmarks", "distill.benchmark_downloads"),
     "checkpoint": Command("write the student of a run's checkpoint as a model folder", "distill.export_checkpoint"),
     "layers": Command("choose which layers of a teacher a student keeps", "distill.layers"),

@@ -38,13 +38,14 @@ ARROWS = {
 }
 DOORS = (
     *("train", "eval", "study", "benchmarks"),
-    *("distill.benchmark_downloads", "distill.cli", "distill.eval", "distill.export_checkpoint", "distill.launcher"),
-    *("distill.layers", "distill.people", "distill.plots", "distill.shipped", "distill.terms", "distill.train"),
+    *("distill.benchmark_downloads", "distill.cli", "distill.correlate", "distill.eval", "distill.export_checkpoint"),
+    *("distill.launcher", "distill.layers", "distill.people", "distill.plots", "distill.shipped", "distill.terms"),
+    "distill.train",
 )
 # Within the evaluation, a part may import those before it only.
 EVALUATION = (
     *("config", "processes", "statistics", "scoring", "task", "records", "measure", "measures", "progress", "suite"),
-    *("api", "dry_run", "limits", "results", "comparison", "report"),
+    *("api", "dry_run", "limits", "results", "comparison", "measured", "correlation", "report"),
 )
 
 

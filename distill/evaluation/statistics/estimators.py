@@ -83,8 +83,8 @@ def correlation(sums: FloatArray) -> FloatArray:
 
 
 def joint_moments(x: FloatArray, y: FloatArray) -> FloatArray:
-    """The columns that `slope` and `correlation` need [num_clusters, 6]: 1, x, y, x squared, x y, y squared."""
-    return np.stack([np.ones_like(x), x, y, x**2, x * y, y**2], axis=1)
+    """The columns that `slope` and `correlation` need [..., num_clusters, 6]: 1, x, y, x squared, x y, y squared."""
+    return np.stack([np.ones_like(x), x, y, x**2, x * y, y**2], axis=-1)
 
 
 def pair_mean_columns(pairs: FloatArray) -> FloatArray:

@@ -93,35 +93,53 @@ def two_way_interval(
     value = float(statistic(columns.sum(axis=1)).mean())
     chunks = [
         np.stack([statistic(counts @ block) for block in columns], axis=1)
-        for counts in _resample_counts(num_clusters, num_resamples, seed)
+        for counts in resample_counts(num_clusters, num_resamples, seed)
     ]
     by_seed = np.concatenate(chunks)
     drawn = np.random.default_rng([seed, num_seeds]).integers(num_seeds, size=by_seed.shape)
     resampled = np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
-    if num_clusters < 2 or not math.isfinite(value) or not np.isfinite(resampled).all():
+    if num_clusters < 2:
+        return Interval(value, math.nan, math.nan, math.nan)
+    return percentile_interval(value, resampled, confidence)
+
+
+def percentile_interval(value: float, resampled: FloatArray, confidence: float) -> Interval:
+    """Quantiles of the resampled values [num_resamples], widened to hold the value; NaN if any of them is undefined."""
+    if not math.isfinite(value) or not len(resampled) or not np.isfinite(resampled).all():
         return Interval(value, math.nan, math.nan, math.nan)
     low, high = np.quantile(resampled, _levels(confidence))
     return Interval(value, min(float(low), value), max(float(high), value), float(resampled.std(ddof=1)))
 
 
+def bias_corrected_interval(value: float, resampled: FloatArray, confidence: float) -> Interval:
+    """As `percentile_interval`, with quantile levels corrected for the bias of the resamples (Efron 1981)."""
+    interval = percentile_interval(value, resampled, confidence)
+    if math.isnan(interval.low):
+        return interval
+    tail = (1 - confidence) / 2
+    levels = _bca_levels(np.array([tail, 1 - tail]), value, resampled, np.zeros(1))  # without acceleration
+    low, high = np.quantile(resampled, levels)
+    return Interval(value, min(float(low), value), max(float(high), value), interval.standard_error)
+
+
 def bootstrap_values(columns: FloatArray, statistic: Statistic, num_resamples: int, seed: int) -> FloatArray:
     """`statistic` on every bootstrap resample of the clusters [num_resamples]."""
-    chunks = _resample_counts(len(columns), num_resamples, seed)
+    chunks = resample_counts(len(columns), num_resamples, seed)
     return np.concatenate([statistic(counts @ columns) for counts in chunks])
 
 
-def _resample_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterable[FloatArray]:
+def resample_counts(num_clusters: int, num_resamples: int, seed: int | tuple[int, ...]) -> Iterable[FloatArray]:
     """How often each cluster is drawn, in chunks [num_rows, num_clusters]; draws do not depend on the chunk size."""
     kept = num_resamples * num_clusters <= MAX_CHUNK_ELEMENTS
     return (_kept_counts if kept else _drawn_counts)(num_clusters, num_resamples, seed)
 
 
 @lru_cache(maxsize=2)  # the measures of a report are resampled in the same way, one after the other
-def _kept_counts(num_clusters: int, num_resamples: int, seed: int) -> tuple[FloatArray, ...]:
+def _kept_counts(num_clusters: int, num_resamples: int, seed: int | tuple[int, ...]) -> tuple[FloatArray, ...]:
     return tuple(_drawn_counts(num_clusters, num_resamples, seed))
 
 
-def _drawn_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterator[FloatArray]:
+def _drawn_counts(num_clusters: int, num_resamples: int, seed: int | tuple[int, ...]) -> Iterator[FloatArray]:
     rng = np.random.default_rng(seed)
     for num_rows in chunk_sizes(num_resamples, num_clusters):
         draws = rng.integers(num_clusters, size=(num_rows, num_clusters)) + num_clusters * np.arange(num_rows)[:, None]
