@@ -14,7 +14,7 @@ from distill.evaluation.report import plots
 from distill.evaluation.report.cells import number, p_value
 from distill.templates import render
 
-MOST_LABELS = 40  # more labels in a plot could not be read
+MOST_LABELS = 30  # more labels beside a plot could not be read
 
 
 def render_correlation(content: dict[str, Any]) -> str:
@@ -74,28 +74,26 @@ def scatter(content: dict[str, Any], pair: dict[str, Any]) -> str:
     x_name, y_name = pair["intrinsic"], pair["extrinsic"]
     x, y = content["measures"][x_name], content["measures"][y_name]
     with matplotlib.rc_context(plots.STYLE):
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        figure = Figure(figsize=(6.8, 4.8), layout="constrained")
         axes = figure.subplots()
-        for model in x["values"]:
-            points = [_numbers(measure["values"][model]) for measure in (x, y)]
-            is_apart = model in content["apart"]
-            colour = "#9a9aa2" if is_apart else plots.COLOURS[0]
+        points = [
+            plots.Point(model, *(_numbers(measure["values"][model]) for measure in (x, y))) for model in x["values"]
+        ]
+        for index, point in enumerate(points):
+            colour, marker = plots.look(index)
             axes.errorbar(
-                points[0][0],
-                points[1][0],
-                xerr=plots.errors(points[0]),
-                yerr=plots.errors(points[1]),
+                point.cost[0],
+                point.disparity[0],
+                xerr=plots.errors(point.cost),
+                yerr=plots.errors(point.disparity),
                 color=colour,
-                markerfacecolor="white" if is_apart else colour,
-                marker="o",
+                marker=marker,
+                markerfacecolor="white" if point.label in content["apart"] else colour,
                 markersize=5,
                 capsize=2,
-                elinewidth=0.7,
+                elinewidth=0.6,
                 linestyle="none",
             )
-            if len(x["values"]) <= MOST_LABELS:
-                place = (points[0][0], points[1][0])
-                axes.annotate(plots.shortened(model), place, (4, 3), textcoords="offset points", fontsize=6.5)
         for name, measure, set_label, invert in (
             (x_name, x, axes.set_xlabel, axes.invert_xaxis),
             (y_name, y, axes.set_ylabel, axes.invert_yaxis),
@@ -104,6 +102,8 @@ def scatter(content: dict[str, Any], pair: dict[str, Any]) -> str:
             set_label(f"{name}{unit}" + ("" if measure["larger_is_worse"] else " (more is better)"))
             if not measure["larger_is_worse"]:
                 invert()
+        if len(points) <= MOST_LABELS:
+            plots.label_at_the_side(axes, points)
         spoken = f"{x_name} against {y_name} for {pair['num_models']} models: Spearman's correlation is "
         return plots.to_svg(figure, spoken + _cell(pair["spearman"]))
 

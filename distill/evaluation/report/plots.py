@@ -37,7 +37,7 @@ LONGEST_LABEL = 28  # characters; a longer model label would leave no room for t
 
 @dataclass(frozen=True)
 class Point:
-    """A model in the fairness-utility plot: (value, low, high) on each axis; low and high may be NaN."""
+    """A model in a plot of two measures: (value, low, high) on each axis, cost across; low and high may be NaN."""
 
     label: str
     cost: tuple[float, float, float]
