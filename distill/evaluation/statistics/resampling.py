@@ -116,8 +116,7 @@ def bias_corrected_interval(value: float, resampled: FloatArray, confidence: flo
     interval = percentile_interval(value, resampled, confidence)
     if math.isnan(interval.low):
         return interval
-    tail = (1 - confidence) / 2
-    levels = _bca_levels(np.array([tail, 1 - tail]), value, resampled, np.zeros(1))  # without acceleration
+    levels = _bca_levels(_levels(confidence), value, resampled, np.zeros(1))  # without acceleration
     low, high = np.quantile(resampled, levels)
     return Interval(value, min(float(low), value), max(float(high), value), interval.standard_error)
 
