@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 
 
@@ -11,6 +12,11 @@ def print_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def in_one_line(error: BaseException | str) -> str:
+    """What an error says, without line ends. A long message is cut: it may name every model type that there is."""
+    return textwrap.shorten(str(error), 400, placeholder=" ...")
 
 
 def exit_code(command: Callable[[], int | None], interrupted: str = "interrupted") -> int:

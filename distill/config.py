@@ -19,7 +19,8 @@ class DataConfig:
     """Which text is read, and how it is cut into blocks.
 
     path: a .txt, .txt.gz, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub
-    name. A folder is read with its subfolders, also behind links, without names that begin with a dot or with __.
+    name (`owner/name` or `owner/name@revision`). A folder is read with its subfolders, also behind links, without names
+    that begin with a dot or with __.
     subset, split: only for a hub name. text_field: the column that holds the text.
     txt_document: whether one document of a .txt file is a line or the whole file.
     max_documents: read this many documents at most, from the first on.

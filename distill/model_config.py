@@ -22,7 +22,7 @@ Targets = Annotated[
 
 @section
 class TeacherConfig:
-    """The frozen teacher: a local folder or hub name, or a folder with a GGUF file in it.
+    """The frozen teacher: a local folder, a hub name (`name` or `name@revision`), or a folder with a GGUF file in it.
 
     targets: with `online` the teacher reads every batch. With `cached` it reads the training blocks once, and its last
     hidden states are kept (in `dtype`, in data.cache_dir) for this run and all others that need the same.

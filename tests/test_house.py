@@ -23,6 +23,7 @@ BASE = (
         "distill.settings",
         "distill.files",
         "distill.hardware",
+        "distill.hub",
     ),
     *("distill.templates", "distill"),
 )

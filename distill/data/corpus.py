@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, load_from_disk
 
 from augment.files.lfs import check_is_no_pointer
 from augment.files.texts import SUFFIXES, check_column, encodable_text_of, files_below, read_texts, text_files
 from distill.config import DataConfig
+from distill.data.hub_datasets import commit_of, load_hub_dataset
+from distill.hub import COMMIT, hub_name
 
 
 class SettingNames(NamedTuple):
@@ -51,11 +53,11 @@ def read_documents(config: DataConfig, heldout: bool = False, names: SettingName
 
 
 def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
-    """SHA-256 over the kind and content of every file of a local corpus, or the hub dataset's own fingerprint."""
+    """SHA-256 over the kind and content of every file of a local corpus, or the commit of a data set of the hub."""
     path, split, names = _place(config, heldout)
     local = _local(path, names)
     if local is None:
-        return f"{path}/{config.subset}/{split}@{_hub_dataset(config, path, split)._fingerprint}"
+        return _hub_fingerprint(config, path, split)
     digest = hashlib.sha256(split.encode() if _is_saved_dataset(local) else b"")
     for file in _files(local):
         digest.update(next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), file.name).encode())
@@ -153,7 +155,7 @@ def _local(path: str, names: SettingNames) -> Path | None:
     local = Path(path).expanduser()
     if local.exists():
         return local
-    if path.startswith((".", "/", "~")) or path.endswith(SUFFIXES) or path.count("/") > 1:
+    if path.endswith(SUFFIXES) or hub_name(path) is None:
         raise FileNotFoundError(f"corpus {path} does not exist; set {names.path} to a file, a folder or a hub name")
     return None
 
@@ -201,11 +203,18 @@ def _column(dataset: Dataset, path: str, text_field: str, names: SettingNames) -
 
 
 def _hub_dataset(config: DataConfig, path: str, split: str) -> Dataset:
-    try:
-        return load_dataset(path, config.subset, split=split)
-    except Exception as error:
-        # datasets raises a different type for each way a hub name can fail; the user needs one message
-        raise FileNotFoundError(
-            f"corpus {path} is neither a local path nor a dataset that could be loaded from the hub: "
-            f"{' '.join(str(error).split())}"
-        ) from error
+    hub = hub_name(path)
+    assert hub is not None  # `_local` has looked
+    what = f"corpus {path} is neither a local path nor a dataset that could be loaded from the hub"
+    return load_hub_dataset(what, hub, config.subset, split)
+
+
+def _hub_fingerprint(config: DataConfig, path: str, split: str) -> str:
+    """The data set with its commit, or with what `datasets` calls its fingerprint. A commit in `path` needs no look."""
+    hub = hub_name(path)
+    assert hub is not None  # `_local` has looked
+    commit = hub.revision
+    if commit is None or not COMMIT.fullmatch(commit):
+        dataset = _hub_dataset(config, path, split)
+        commit = commit_of(dataset) or dataset._fingerprint
+    return f"{hub.name}/{config.subset}/{split}@{commit}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
 from augment.files.lfs import check_is_no_pointer
+from distill.hub import HubName
 
 # A folder with a tokenizer holds one of these files. From a folder without them transformers makes an empty tokenizer.
 VOCABULARIES = (
@@ -20,14 +21,22 @@ VOCABULARIES = (
 )
 SETTINGS = ("config.json", "tokenizer_config.json")
 ADAPTER = "adapter_config.json"
+# What transformers asks a repository of the hub for, to make a tokenizer. It lists the repository's files besides.
+TOKENIZER_FILES = (
+    *SETTINGS[1:],
+    "tokenizer.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
 
 
-def check_files(path: str, kind: str, gguf_file: str | None = None) -> None:
+def check_files(path: str, kind: str, gguf_file: str | None = None, hub: HubName | None = None) -> None:
     """Check what lies at a local path or hub name before it is loaded. kind: `tokenizer`, `model` or `configuration`.
 
-    Raises ValueError for an adapter beside a model (transformers ignores it, or changes the model by it, depending on
-    what is installed) and for a Git LFS pointer; FileNotFoundError for a file, and for a folder that holds no model but
-    stands above one.
+    hub: the repository and revision, if the path names one. Raises ValueError for an adapter beside a model
+    (transformers ignores it, or changes the model by it, depending on what is installed) and for a Git LFS pointer;
+    FileNotFoundError for a file, and for a folder that holds no model but stands above one.
     """
     place = Path(path)
     if place.is_file():
@@ -42,7 +51,7 @@ def check_files(path: str, kind: str, gguf_file: str | None = None) -> None:
         names = ("tokenizer.json",) if (place / "tokenizer.json").exists() else (*VOCABULARIES, "merges.txt")
         for name in names:  # transformers reads lists of words out of a pointer without complaint
             check_is_no_pointer(place / name)
-    elif _has_adapter(path):
+    elif (place / ADAPTER).exists() if hub is None else _has_adapter(hub):
         raise ValueError(
             f"{path} holds an adapter ({ADAPTER}), which would not be part of the model; merge it first (peft: "
             f"merge_and_unload, then save_pretrained into another folder), or remove it to have the base model"
@@ -56,11 +65,17 @@ def check_pointers(folder: Path, gguf_file: str | None = None) -> None:
         check_is_no_pointer(file)
 
 
-def _has_adapter(path: str) -> bool:
-    if Path(path).exists():
-        return Path(path, ADAPTER).exists()
+def is_known_tokenizer(hub: HubName) -> bool:
+    """Whether the cache has the files of a tokenizer at this commit, or knows of each that there is none."""
+    return all(try_to_load_from_cache(hub.name, file, revision=hub.revision) is not None for file in TOKENIZER_FILES)
+
+
+def _has_adapter(hub: HubName) -> bool:
+    known = try_to_load_from_cache(hub.name, ADAPTER, revision=hub.revision)
+    if known is not None:  # its path, or a sign that there is none
+        return isinstance(known, str)
     try:
-        return bool(hf_hub_download(path, ADAPTER))
+        return bool(hf_hub_download(hub.name, ADAPTER, revision=hub.revision))
     except Exception:  # there is none, or the load that follows fails for the same reason, and says it better
         return False
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
 from transformers import PreTrainedModel
+
+from distill.hub import COMMIT, hub_name, snapshot
 
 # Every model or tokenizer on the hub has one of these files. They are small, and loading it fetches them anyway.
 SETTINGS_FILES = ("config.json", "tokenizer_config.json", "tokenizer.json")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 # What versions before 0.1.0 recorded for every hub model, because transformers no longer gave them its commit.
 UNIDENTIFIED = "@None"
 
@@ -20,19 +19,21 @@ def model_fingerprint(path: str, model: PreTrainedModel | None = None, gguf_file
     """What identifies the weights at a path: the hash of a local folder, or `name@commit` of a hub name.
 
     model: the model that was loaded from there. The revision that was current then counts, even if the repository has
-    moved on since; without a model, the one that would be loaded now. Raises ValueError if the revision is unknown.
+    moved on since; without a model, the one that would be loaded now. Raises ValueError if the revision is unknown,
+    OSError if the hub does not tell.
     """
     folder = Path(path)
     if folder.exists():
         return folder_fingerprint(folder, gguf_file)
-    snapshot = getattr(model, "hub_snapshot", None) or hub_snapshot(path, gguf_file)
-    if snapshot is None:
+    found = getattr(model, "hub_snapshot", None) or hub_snapshot(path, gguf_file)
+    hub = hub_name(path)
+    if found is None or hub is None:
         raise ValueError(
             f"cannot tell which revision of the hub model {path} is read, because the hub's cache does not hold it; "
             f"load it from a folder: hf download {path} --local-dir FOLDER"
         )
-    is_commit = COMMIT.fullmatch(snapshot.name)
-    return f"{path}@{snapshot.name if is_commit else folder_fingerprint(snapshot, gguf_file)}"
+    is_commit = COMMIT.fullmatch(found.name)
+    return f"{hub.name}@{found.name if is_commit else folder_fingerprint(found, gguf_file)}"
 
 
 def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
@@ -52,18 +53,14 @@ def folder_fingerprint(folder: Path, gguf_file: str | None = None) -> str:
     return digest.hexdigest()
 
 
-def hub_snapshot(name: str, gguf_file: str | None = None) -> Path | None:
-    """The folder in the hub's cache that `name` stands for now; its name is the commit. None if there is none.
+def hub_snapshot(path: str, gguf_file: str | None = None) -> Path | None:
+    """The folder in the hub's cache that a hub name stands for now; its name is the commit.
 
-    Asks the hub, unless it is offline, as `from_pretrained` does.
+    None for a local path, or if the hub is offline and the cache has none. Raises OSError, as `snapshot` does.
     """
-    for file in (gguf_file,) if gguf_file else SETTINGS_FILES:
-        try:
-            found = Path(hf_hub_download(name, file))
-        except Exception:  # the load that follows fails for the same reason, and says it better
-            continue
-        return found.parents[len(Path(file).parts) - 1]
-    return None
+    hub = hub_name(path)
+    files = (gguf_file,) if gguf_file else SETTINGS_FILES
+    return None if hub is None else snapshot(hub, files, what=f"cannot load a model from {path}")
 
 
 def is_unidentified(fingerprint: object) -> bool:

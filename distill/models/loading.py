@@ -24,11 +24,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from augment.command_line import in_one_line
 from distill.config import TeacherConfig
+from distill.hub import failure, hub_name
 from distill.models.checks import check_causal_lm, check_weights
-from distill.models.files import check_files, check_pointers
+from distill.models.files import check_files, check_pointers, is_known_tokenizer
 from distill.models.identity import hub_snapshot
-from distill.models.probe import in_one_line
 from distill.models.sizes import num_known_ids
 
 # -- loading ---------------------------------------------------------------------------------------------------------
@@ -37,11 +38,12 @@ from distill.models.sizes import num_known_ids
 def load_tokenizer(path: str, gguf_file: str | None = None) -> PreTrainedTokenizerFast:
     """The fast tokenizer in a local folder or at a hub name.
 
-    Raises FileNotFoundError if none can be loaded, ValueError if the tokenizer is empty or not a fast one (alignment
-    needs character offsets).
+    Raises FileNotFoundError if none can be loaded, ConnectionError if the hub cannot be reached, ValueError if the
+    tokenizer is empty or not a fast one (alignment needs character offsets).
     """
     options = {"gguf_file": gguf_file} if gguf_file else {}
-    tokenizer = _from_pretrained(AutoTokenizer, path, "tokenizer", **options, **_revision(_snapshot(path, gguf_file)))
+    options |= _revision(hub_snapshot(path, gguf_file))
+    tokenizer = _from_pretrained(AutoTokenizer, path, "tokenizer", **options)
     if not tokenizer.is_fast:
         raise ValueError(
             f"the tokenizer of {path} is not a fast one, and alignment needs one; convert it to tokenizer.json"
@@ -57,10 +59,10 @@ def load_causal_lm(
     """A causal LM from a local folder, a hub name, or a folder with a GGUF file, in eval mode.
 
     The dtype is always explicit: by default `from_pretrained` keeps the checkpoint's, and a bf16 student would train
-    with bf16 master weights. dropout: replaces every dropout setting of the checkpoint, unless None. Raises
-    FileNotFoundError or ValueError with one clear message.
+    with bf16 master weights. dropout: replaces every dropout setting of the checkpoint, unless None. Raises OSError or
+    ValueError with one clear message.
     """
-    snapshot = _snapshot(path, gguf_file)
+    snapshot = hub_snapshot(path, gguf_file)
     options: dict[str, Any] = {"dtype": getattr(torch, dtype), **_revision(snapshot)}
     if gguf_file:
         _require_gguf()
@@ -137,19 +139,9 @@ def num_token_ids(tokenizer: PreTrainedTokenizerFast) -> int:
     return max(tokenizer.get_vocab().values()) + 1
 
 
-def _snapshot(path: str, gguf_file: str | None) -> Path | None:
-    """The folder in the hub's cache that a hub name stands for; None for a local folder, or if there is none."""
-    return None if Path(path).exists() or _looks_local(path) else hub_snapshot(path, gguf_file)
-
-
 def _revision(snapshot: Path | None) -> dict[str, Any]:
     """The option that reads all files of a model from the same revision."""
     return {} if snapshot is None else {"revision": snapshot.name}
-
-
-def _looks_local(path: str) -> bool:
-    """Whether a path that does not exist is a mistyped folder, as runs/typo beside others, not the hub's owner/name."""
-    return path.startswith((".", "/", "~")) or path.count("/") > 1 or ("/" in path and Path(path).parent.is_dir())
 
 
 @contextlib.contextmanager
@@ -168,20 +160,28 @@ def _without_load_report() -> Iterator[None]:
 
 
 def _from_pretrained(loader: Any, path: str, kind: str, **options: Any) -> Any:
-    """Call `loader.from_pretrained`; any failure is one FileNotFoundError. A local folder needs no network.
+    """Call `loader.from_pretrained`. A local folder needs no network.
 
-    Raises ValueError for files that `check_files` refuses.
+    Any failure is one FileNotFoundError, or a ConnectionError if it may pass. Raises ValueError for files that
+    `check_files` refuses.
     """
-    local = Path(path).exists()
-    if not local and _looks_local(path):
+    hub = hub_name(path)
+    if hub is None and not Path(path).exists():
         raise FileNotFoundError(f"{kind} folder {path} does not exist; give an existing folder or a hub name")
-    check_files(path, kind, options.get("gguf_file"))
+    if hub is not None:
+        options = ({"revision": hub.revision} if hub.revision else {}) | options
+        hub = hub._replace(revision=options.get("revision"))
+    check_files(path, kind, options.get("gguf_file"), hub)
+    is_local = hub is None or (kind == "tokenizer" and is_known_tokenizer(hub))
     try:
-        return loader.from_pretrained(path, local_files_only=local, **options)
+        return loader.from_pretrained(path if hub is None else hub.name, local_files_only=is_local, **options)
     except Exception as error:
-        check_pointers(Path(path), options.get("gguf_file"))
         # damaged and foreign files fail in a different way for each format; to the user all mean the same
-        raise FileNotFoundError(f"cannot load a {kind} from {path}: {in_one_line(error)}") from error
+        what = f"cannot load a {kind} from {path}"
+        if hub is not None:
+            raise failure(what, error, hub) from error
+        check_pointers(Path(path), options.get("gguf_file"))
+        raise FileNotFoundError(f"{what}: {in_one_line(error)}") from error
 
 
 def _unpacked() -> dict[str, Any]:

@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from augment.command_line import in_one_line
+from distill.hub import hub_name
 from distill.model_config import LoraConfig
-from distill.models.probe import in_one_line
 
 ADAPTER = "default"  # peft's name for a model's only adapter
 
@@ -148,7 +149,9 @@ def write_adapter(folder: Path, student: PreTrainedModel, weights: dict[str, Ten
     from peft import get_peft_model_state_dict
 
     settings = copy.copy(student.peft_config[ADAPTER])
-    settings.base_model_name_or_path, settings.inference_mode = teacher, True
+    hub = hub_name(teacher)
+    settings.base_model_name_or_path, settings.inference_mode = hub.name if hub else teacher, True
+    settings.revision = hub.revision if hub else None
     settings.target_modules = sorted(settings.target_modules)
     settings.save_pretrained(str(folder))
     own = get_peft_model_state_dict(student, weights, ADAPTER, save_embedding_layers=False)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import textwrap
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from augment.command_line import in_one_line
 from distill.models.sizes import num_ids_of, num_positions
 
 NUM_PROBE_TOKENS = 12  # at most
@@ -31,11 +31,6 @@ def probing(model: PreTrainedModel, name: str, remedy: str = "use another model"
     finally:
         for module in training:
             module.training = True
-
-
-def in_one_line(error: Exception) -> str:
-    """What an error says, without line ends. A long message is cut: it may name every model type that there is."""
-    return textwrap.shorten(str(error), 400, placeholder=" ...")
 
 
 def last_states(model: PreTrainedModel, ids: Tensor, position_ids: Tensor | None = None) -> Tensor:

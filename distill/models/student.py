@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from augment.command_line import in_one_line
 from augment.files.lfs import check_is_no_pointer
 from distill.config import StudentConfig
 from distill.models.checks import check_causal_lm, check_reload
@@ -19,7 +20,7 @@ from distill.models.layers import keep_layers, layers_prefix, only_layers
 from distill.models.loading import load_causal_lm, num_token_ids, set_dropout
 from distill.models.logit_transform import check_head
 from distill.models.lora import add_adapter
-from distill.models.probe import in_one_line, last_states, max_change, probe_ids, probing
+from distill.models.probe import last_states, max_change, probe_ids, probing
 from distill.models.reached_weights import freeze_unreached
 from distill.models.sizes import text_config
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from augment.lexicon import load_lexicon
+from distill.hub import is_commit_of
 from distill.models.identity import model_fingerprint
 from distill.models.loading import load_tokenizer
 from distill.models.run_models import tokenizer_fingerprint
@@ -59,8 +60,13 @@ def differences_of(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _is_same(key: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether a flat setting has the same value, or names the same files in another place or by another spelling."""
+    """Whether a flat setting has the same value, or names the same files in another place or by another spelling.
+
+    The name of a hub repository, without a revision, is the commit of it that the run began with.
+    """
     old, new = before.get(key), after.get(key)
+    if is_commit_of(old, new):
+        return True
     if key == "student.layers" and new == "auto" and isinstance(old, list):
         return len(old) == after["student.keep"]
     recorded = _recorded(before, key) if isinstance(old, str) and isinstance(new, str) and old != new else None

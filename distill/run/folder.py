@@ -20,7 +20,7 @@ import json
 import os
 import platform
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,15 @@ from filelock import FileLock, Timeout
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
 from distill.files import git_revision, read_jsonl, write_text, writing
+from distill.hub import is_commit_of
 from distill.models.identity import is_unidentified
 from distill.run.differences import differences_of, flatten
-from distill.settings import dump_yaml, load_yaml, to_dict, validate
+from distill.settings import dump_yaml, load_yaml, replace, to_dict, validate
 
 PACKAGES = ("evenhand", "torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
+# Settings that may name a repository of the hub, and its kind
+HUB_SETTINGS = dict.fromkeys(("teacher.path", "student.checkpoint", "data.tokenizer"), "model")
+HUB_SETTINGS |= dict.fromkeys(("data.path", "data.heldout_path"), "dataset")
 LOCK_FILE, HOLDER_FILE, STOPPED_FILE = ".lock", ".lock.json", "stopped.json"
 WANDB_ID_FILE = "wandb_id"
 
@@ -171,6 +175,26 @@ def check_settings(config: RunConfig) -> None:
     run_dir = Path(config.run_dir)
     if _has_progress(run_dir):
         _check_same(run_dir / "config.yaml", to_dict(config))
+
+
+def recorded_revisions(config: RunConfig) -> RunConfig:
+    """The configuration with the commits of hub repositories that the run in the folder began with, if it has begun."""
+    run_dir = Path(config.run_dir)
+    if not _has_progress(run_dir):
+        return config
+    recorded = flatten(_read_settings(run_dir / "config.yaml"))
+    return rename(config, lambda key, path: recorded[key] if is_commit_of(recorded.get(key), path) else path)
+
+
+def rename(config: RunConfig, new_name: Callable[[str, str], str]) -> RunConfig:
+    """The configuration with other paths. new_name: of a setting such as `teacher.path`, and its value."""
+    for key in HUB_SETTINGS:
+        section, name = key.split(".")
+        settings = getattr(config, section)
+        path = getattr(settings, name, None)
+        if path is not None:
+            config = replace(config, **{section: replace(settings, **{name: new_name(key, path)})})
+    return config
 
 
 def recorded_layers(config: RunConfig) -> tuple[int, ...] | None:

@@ -12,14 +12,16 @@ from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
 from distill.data.blocks import Blocks, prepare_blocks, separators
 from distill.data.corpus import check_apart, check_only_text
+from distill.hub import CARD, check_upload, pinned
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
 from distill.loss.targets import uses_classes
 from distill.models.document_mask import mask_documents
 from distill.models.gpu_operations import use_gpu_operations
+from distill.models.identity import SETTINGS_FILES
 from distill.models.run_models import RunModels, fingerprints, load_run_models
 from distill.run.auto_layers import resolve_layers
-from distill.run.folder import open_run, provenance
+from distill.run.folder import HUB_SETTINGS, open_run, provenance, recorded_revisions, rename
 from distill.run.launch import build_accelerator, on_main
 from distill.run.samples import check_prompts
 from distill.run.schedule import Schedule, accumulation_steps, plan_schedule, training_indices, warmup_warning
@@ -54,12 +56,14 @@ def set_up(config: RunConfig) -> Setup:
     Raises ValueError or OSError with one message for what does not fit or is missing. Cheap checks come first.
     """
     check_trackers(config.train.trackers)
+    check_upload("train.push_to_hub", config.train.push_to_hub)
     corpora = {"data.path": config.data.path, "data.heldout_path": config.data.heldout_path}
     check_only_text(corpora)
     check_apart("run_dir", config.run_dir, corpora)
     check_apart("data.cache_dir", config.data.cache_dir, corpora)
     accelerator = build_accelerator(config)
     accumulation_steps(config.train, accelerator.num_processes)
+    config = pin_revisions(config, accelerator)
     config = resolve_layers(config, accelerator)
     models = load_run_models(config)
     prefix_ids, _ = separators(models.tokenizer, config.data.separator)
@@ -77,6 +81,22 @@ def set_up(config: RunConfig) -> Setup:
     if warning := warmup_warning(config.optim, schedule.max_steps):
         accelerator.print(warning)
     return Setup(config, accelerator, models, classes, blocks, schedule)
+
+
+def pin_revisions(config: RunConfig, accelerator: Accelerator) -> RunConfig:
+    """The configuration with `name@commit` in place of the hub's names. Call on all processes.
+
+    A run that has begun keeps to its commits, and needs no network if they are in the cache. Raises OSError if the hub
+    has no such repository, or does not answer.
+    """
+
+    def as_of_now(key: str, path: str) -> str:
+        if HUB_SETTINGS[key] == "dataset":
+            return pinned(path, CARD, "dataset")
+        gguf_file = config.teacher.gguf_file if config.teacher and key == "teacher.path" else None
+        return pinned(path, (gguf_file,) if gguf_file else SETTINGS_FILES)
+
+    return on_main(accelerator, lambda: rename(recorded_revisions(config), as_of_now))
 
 
 def _find_classes(config: RunConfig, models: RunModels, lexicon: Lexicon) -> GenderClasses | None:

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from transformers import AutoTokenizer
 
+from distill.hub import HubName
 from distill.models.files import check_files
 from distill.models.loading import load_causal_lm, load_tokenizer
 from distill.models.student import read_settings
@@ -24,10 +25,10 @@ def test_an_adapter_beside_a_model_is_refused_and_its_tokenizer_is_read(folder, 
         (folder / name).unlink()
     with pytest.raises(ValueError, match=message):
         load_causal_lm(str(folder))
-    monkeypatch.setattr("distill.models.files.hf_hub_download", lambda name, file: {"me/tuned": file}[name])
+    monkeypatch.setattr("distill.models.files.hf_hub_download", lambda name, file, revision: {"me/tuned": file}[name])
     with pytest.raises(ValueError, match="me/tuned " + message):
-        check_files("me/tuned", "model")
-    check_files("me/whole", "model")
+        check_files("me/tuned", "model", hub=HubName("me/tuned"))
+    check_files("me/whole", "model", hub=HubName("me/whole"))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

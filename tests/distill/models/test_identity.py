@@ -87,11 +87,14 @@ def test_states_are_cached_by_revision_and_a_run_keeps_to_its_own(hub, config_fi
     train.main([*command, f"run_dir={tmp_path / 'second'}"])
     assert len(list((tmp_path / "cache").glob("states-*"))) == 2
     with pytest.raises(ValueError, match=f"teacher: 'me/teacher@{FIRST}' there, 'me/teacher@{SECOND}' now"):
-        train.main([*command, run])
+        train.main([*command, run, f"teacher.path=me/teacher@{SECOND}"])
+    train.main([*command, run])  # keeps to the first
+    assert len(list((tmp_path / "cache").glob("states-*"))) == 2
+    shutil.rmtree(tmp_path / "first" / "student")
 
     written = tmp_path / "first" / "config.yaml"  # as a version wrote it that did not know revisions
     settings = yaml.safe_load(written.read_text())
-    settings["provenance"]["teacher"] = "me/teacher@None"
+    settings["provenance"]["teacher"], settings["teacher"]["path"] = "me/teacher@None", "me/teacher"
     written.write_text(yaml.safe_dump(settings))
     for begin in (
         lambda: train.main([*command, run]),

@@ -15,11 +15,12 @@ import zlib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from datasets import load_dataset
 from pydantic import TypeAdapter, ValidationError
 
 from augment.files.lfs import check_is_no_pointer
 from augment.files.texts import plain_line_ends
+from distill.data.hub_datasets import load_hub_dataset
+from distill.hub import HubName
 
 T = TypeVar("T")
 HUB = "hub"
@@ -34,25 +35,15 @@ def hub_name(path: str, usual: str) -> str | None:
 
 
 def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str) -> list[dict[str, Any]]:
-    """The rows of a hub data set. Raises FileNotFoundError with the command that gets the files.
+    """The rows of a hub data set. Raises FileNotFoundError or ConnectionError with the command that gets the files.
 
     key: the setting; source: that command.
     """
+    what = f"{key}: the data set {name} could not be loaded from the hub"
     try:
-        try:
-            return list(load_dataset(name, subset, split=split))
-        except RuntimeError as error:
-            if "script" not in str(error):
-                raise
-            # `datasets` no longer runs loading scripts; the hub keeps a table of their output on this branch
-            return list(load_dataset(name, subset, split=split, revision="refs/convert/parquet"))
-    except Exception as error:
-        # every way to fail raises another type; the user needs one message
-        reason = " ".join(str(error).split())
-        raise FileNotFoundError(
-            f"{key}: the data set {name} could not be loaded from the hub ({reason}). To have it as files: {source}; "
-            f"then set {key}=PATH"
-        ) from error
+        return list(load_hub_dataset(what, HubName.parse(name), subset, split))
+    except OSError as error:
+        raise type(error)(f"{error}. To have it as files: {source}; then set {key}=PATH") from error
 
 
 def read_text(path: str | Path, key: str, source: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
 from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measures.all_measures import plan_tasks
-from distill.evaluation.measures.published import bbq, benchmark_files
+from distill.evaluation.measures.published import bbq
 from distill.evaluation.measures.published.bbq_questions import UNKNOWN, read
 from distill.settings import validate
 
@@ -148,11 +149,11 @@ def test_the_hubs_rows_are_read(bbq_row, monkeypatch):
 
     def load_dataset(*words, **options):
         asked.append((words, options))
-        return [bbq_row()]
+        return Dataset.from_list([bbq_row()])
 
-    monkeypatch.setattr(benchmark_files, "load_dataset", load_dataset)
+    monkeypatch.setattr("distill.data.hub_datasets.load_dataset", load_dataset)
     assert [item.id for item in read("hub")] == ["age/0"]
-    assert asked == [(("oskarvanderwal/bbq", "All"), {"split": "test"})]
+    assert asked == [(("oskarvanderwal/bbq", "All"), {"split": "test", "revision": None})]
 
 
 FAULTS = {

@@ -37,7 +37,7 @@ def hub(monkeypatch):
             raise ConnectionError(f"Couldn't reach '{name}' on the Hub")
         return Dataset.from_list(tables[name, subset, split])
 
-    monkeypatch.setattr(benchmark_files, "load_dataset", load_dataset)
+    monkeypatch.setattr("distill.data.hub_datasets.load_dataset", load_dataset)
     return tables, asked
 
 
@@ -145,7 +145,7 @@ def test_a_data_set_with_a_loading_script_is_read_from_the_hubs_table(monkeypatc
             raise RuntimeError("Dataset scripts are no longer supported, but found lambada_openai.py")
         return Dataset.from_list([{"text": "one two"}])
 
-    monkeypatch.setattr(benchmark_files, "load_dataset", load_dataset)
+    monkeypatch.setattr("distill.data.hub_datasets.load_dataset", load_dataset)
     assert lambada.read("hub") == [lambada.Passage("passage/0", "one", " two")]
     assert asked == [None, "refs/convert/parquet"]
 
