@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.config import RunConfig
 from distill.files import sync
+from distill.hub import HubName, reason
 from distill.models.lora import has_adapter, merged, write_adapter
 from distill.run.launch import on_main
 from distill.run.learner import TrainState
@@ -112,17 +114,15 @@ def push_student(run_dir: Path, repository: str) -> str:
 
     Raises OSError if that fails; student/ is complete on the disk even then.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-    api = HfApi()
+    api = huggingface_hub.HfApi()
     try:
         address = api.create_repo(repository, private=True, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=run_dir / "student", commit_message="Student of Evenhand")
-    except (OSError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled) as error:
+    except Exception as error:  # each way of uploading a file fails with a type of its own
+        why = reason(error, HubName(repository))
         raise OSError(
-            f"{run_dir / 'student'} is complete, but could not be uploaded to {repository} "
-            f"({' '.join(str(error).split())}); log in and upload that folder: hf upload {repository} {run_dir}/student"
+            f"{run_dir / 'student'} is complete, but could not be uploaded to {repository} ({why}); upload that folder "
+            f"later: hf upload {repository} {run_dir}/student"
         ) from error
     return str(address)
 

@@ -19,7 +19,14 @@ from distill.run import export
 
 
 @pytest.fixture
-def hub(monkeypatch) -> list[tuple]:
+def logged_in(monkeypatch) -> None:
+    """There is a token, and the hub may be asked."""
+    monkeypatch.setenv("HF_TOKEN", "token")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+
+
+@pytest.fixture
+def hub(monkeypatch, logged_in) -> list[tuple]:
     """A stand-in for the hub that records what it is asked for."""
     calls: list[tuple] = []
 
@@ -48,7 +55,7 @@ def test_the_student_is_uploaded_if_asked_and_generates_text(config_file, tmp_pa
     assert "2 optimizer steps (0 skipped)" in card and "heldout_perplexity" in card and "`forward_kl`" in card
 
 
-def test_an_upload_that_fails_says_how_to_do_it_by_hand(config_file, tmp_path, monkeypatch):
+def test_an_upload_that_fails_says_how_to_do_it_by_hand(config_file, tmp_path, monkeypatch, logged_in):
     class Api:
         def create_repo(self, *_: object, **__: object) -> None:
             raise OSError("no network")
