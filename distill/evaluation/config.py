@@ -216,18 +216,16 @@ class BenchmarksConfig:
     """Published benchmarks; null leaves one out. Only `hub` and `hub:...` use the network.
 
     Each takes a local path in its published format, `hub` for its usual hub data set, or `hub:owner/name` for a hub
-    data set with the same columns (association, gest, holistic_bias, tango and redditbias have none on the
-    hub).
+    data set with the same columns (association, gest, holistic_bias, tango and redditbias have none on the hub).
     stereoset: dev.json(.gz). crows_pairs: the CSV file, original or revised. winobias: the folder of its eight sentence
     files. winogender: the folder of all_sentences.tsv and occupations-stats.tsv. association: a folder of WEAT or SEAT
     tests (.jsonl files that each hold one JSON object). holistic_bias: the folder of descriptors.json, nouns.json and
     sentence_templates.json. bbq: the file of one category (.jsonl or .jsonl.gz), or a folder of such files. lambada:
-    .jsonl(.gz) with the field text. wikitext: the raw test file, gzipped or not. sst2: the folder of train.tsv and
-    dev.tsv. cola: the folder of in_domain_train.tsv, in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of
-    the model is fine-tuned as `fine_tuning` says. bold, bold_persons: profession_prompt.json(.gz) and
-    gender_prompt.json(.gz), continued as `generation` says.
-    gest: gest_1.1.csv(.gz) or gest.csv. gap: gap-test.tsv(.gz) or another part of GAP. tango:
-    misgendering_prompts.csv(.gz). redditbias: the folder of its two test files about gender.
+    .jsonl(.gz) with the field text. wikitext: the raw test file, gzipped or not. gest: gest_1.1.csv(.gz) or gest.csv.
+    gap: gap-test.tsv(.gz) or another part of GAP. tango: misgendering_prompts.csv(.gz). redditbias: the folder of its
+    two test files about gender. sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv,
+    in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says.
+    bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
     stereoset: StrictStr | None = None
