@@ -62,6 +62,9 @@ ACRONYMS = [
     ("HIM staff run the HIS servers.", "HIM staff run the HIS servers."),
     ("HER-2 and HER2 tests, a HIS-tag", "HER-2 and HER2 tests, a HIS-tag"),
     ("The Money Order Machine (MOM) broke; MOM is old.", "The Money Order Machine (MOM) broke; MOM is old."),
+    # No pronoun stands behind a possessive.
+    ("The clinic linked its HIS to its LIS.", "The clinic linked its HIS to its LIS."),
+    ("Its LAN and its MAN were slow; he left.", "Its LAN and its MAN were slow; she left."),
     ("It is HIS turn, HE said, so tell HIM now!", "It is HER turn, SHE said, so tell HER now!"),
     ("my MOM said SHE did it", "my DAD said HE did it"),
     ("HE WROTE TO HIS MOTHER.", "SHE WROTE TO HER FATHER."),
