@@ -12,6 +12,9 @@ from distill.models.identity import model_fingerprint
 from distill.models.loading import load_causal_lm, load_tokenizer
 from distill.run.export import push_student, write_student
 
+# huggingface_hub uploads large files in a way that its own client library advises against
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
 
 @pytest.fixture
 def run_dir(tmp_path, tiny_model, tokenizer, monkeypatch):
