@@ -22,8 +22,7 @@ def test_a_model_alone_is_measured_printed_and_summed_up(model, tmp_path, monkey
     assert main([str(model), *FEW]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any("agreement" in line for line in lines)
-    assert lines[-1].startswith("model ") and " of 64 occupations" in lines[-1]
-    assert "its distance from parity is " in lines[-1] and lines[-1].endswith(".")
+    assert lines[-1].startswith("model behaves like an untrained model: ") and lines[-1].endswith(".")
     assert list(tmp_path.iterdir()) == [model]
 
 
@@ -42,7 +41,7 @@ def test_local_models_need_no_network(model, monkeypatch, capsys):
     printed = capsys.readouterr()
     message = "error: typo: tokenizer folder model/typo does not exist; give an existing folder or a hub name"
     assert message in printed.err
-    assert "its distance from parity is" in printed.out
+    assert "model behaves like an untrained model: " in printed.out
     assert calls == []
 
 
@@ -68,7 +67,7 @@ def test_a_limit_decides_the_exit_code(model, tmp_path, capsys):
         (["--fail-above", "stereoset/gender/ss=50"], "do not measure it; measured are log_odds/mean_abs"),
         (
             ["--config", "nope"],
-            "config file nope does not exist; give an existing YAML file or a shipped name: default",
+            "config file nope does not exist; give an existing YAML file or a shipped name: audit, default",
         ),
         (["--config", "smallworld"], "make it first: evenhand smallworld --out runs/smallworld/world"),
     ],
