@@ -27,6 +27,8 @@ def hub(tmp_path, monkeypatch):
         "datasets.config.DOWNLOADED_DATASETS_PATH": home / "datasets" / "downloads",
     }.items():
         monkeypatch.setattr(name, value)
+    # newer versions of transformers keep a client, which would go on asking the hub of an earlier test
+    monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     resolve = socket.getaddrinfo
