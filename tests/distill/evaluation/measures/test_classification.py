@@ -39,14 +39,14 @@ def test_a_malformed_line_is_named(tmp_path, line):
     folder = write(tmp_path, SST2)
     (tmp_path / "dev.tsv").write_text(f"fine\t1\n{line}\n", encoding="utf-8")
     message = (
-        r"benchmarks\.sst2: .*dev\.tsv:2 does not have 2 columns with a sentence and .* To get it again: evenhand data get sst2"
+        r"benchmarks\.sst2: .*dev\.tsv:2 does not have 2 columns with a sentence and .* To get it again: .* get sst2"
     )
     with pytest.raises(ValueError, match=message):
         classification.read(SST2, folder)
 
 
 def test_a_missing_folder_and_a_file_of_nothing_but_a_header_are_messages(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"benchmarks\.cola: .* does not exist\. To get it: evenhand data get cola"):
+    with pytest.raises(FileNotFoundError, match=r"benchmarks\.cola: .* does not exist\. To get it: .* get cola"):
         classification.read(COLA, str(tmp_path / "nowhere"))
     folder = write(tmp_path, SST2, rows=[], header="sentence\tlabel")
     with pytest.raises(ValueError, match="holds no sentence"):
