@@ -53,8 +53,12 @@ _GLUED_AFTER = re.compile(
 _STOP_BEFORE = re.compile(r"^[\"'“‘(]*[A-Za-z][a-z'’]+\.\Z")
 _AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
-# Not the call of a function: an age, a name, or words.
-_BRACKET_OF_PROSE = re.compile(r"[(\[](?:\d\d[)\]]|[A-Z][A-Za-z]+[)\]]|[\"'“‘]?[\w'’/-]+ [\w'’])")
+_INDICES = "idx|index|key|keys|name|names|row|col|num|pos|len|node|item|val|value|type|slice"
+# Neither the call of a function nor the index of a variable: an age, a name, several words, or a remark: husband[sic].
+_BRACKET_OF_PROSE = re.compile(
+    r"[(\[](?:\d\d[)\]]|[A-Z][A-Za-z]+[)\]]|[\"'“‘]?[\w'’/-]+ [\w'’])"
+    rf"|\[(?!(?:{_INDICES})\])[a-z]{{3,}}\](?!\.?\w|[\[(]|\s?=)"
+)
 _FOLLOWING = re.compile(r"[^\w.,;:!?]+(\w+)")  # no phrase goes on behind these marks
 _NEUTRAL_STUMP = re.compile(
     r"(?<![\w'’])(?:\(s\)|s/|\(wo\)|wo/|\(fe\)|fe/|(?:wo|fe|s)[-\u2010\u2011])\Z", re.IGNORECASE

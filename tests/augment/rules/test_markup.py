@@ -39,6 +39,8 @@ GLUED = [
     ("my aunt(RIP) liked f(he) and his uncle(NYC)", "my uncle(RIP) liked f(she) and her aunt(NYC)"),
     ("The heiress[Ruth] and her uncle[on the left] ate.", "The heir[Ruth] and his aunt[on the left] ate."),
     ("There were women:7 and men:5.5% here, and man[i] too", "There were men:7 and women:5.5% here, and man[i] too"),
+    ("The uncle[sic] and his niece[unnamed].", "The aunt[sic] and her nephew[unnamed]."),
+    ("Set king[square] = 1, then queen[key] and man[page][line].",) * 2,
     ("I said “yes”&she left his mom’s&dad’s flat", "I said “yes”&he left her dad’s&mom’s flat"),
 ]
 ESCAPES = [
