@@ -12,6 +12,7 @@ from distill.evaluation.scoring.prefix_sharing import num_shared
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 
+SHORTER = "use shorter prompts"
 TOO_LONG = "set this benchmark to null for this model, or score a copy of its file without that text"
 
 
@@ -26,15 +27,15 @@ def continuation_logprobs(scorer: Scorer, prompts: Sequence[str], continuations:
     return pair_logprobs(scorer, pairs).reshape(len(prompts), len(continuations))
 
 
-def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+def pair_logprobs(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = SHORTER) -> FloatArray:
     """log P(continuation | prompt) in nats [num_pairs] of each (prompt, continuation); see `continuation_logprobs`.
 
-    Raises ValueError as `pair_rows` does.
+    remedy: as in `pair_rows`. Raises ValueError as that does.
     """
-    return np.array([float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs))])
+    return np.array([float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs, remedy))])
 
 
-def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = "use shorter prompts") -> list[Row]:
+def pair_rows(scorer: Scorer, pairs: Sequence[tuple[str, str]], remedy: str = SHORTER) -> list[Row]:
     """The rows that score the continuation of each (prompt, continuation), divided as in `continuation_logprobs`.
 
     remedy: what the message advises for a pair that is longer than the model's context. Raises ValueError for such a

@@ -26,9 +26,8 @@ import numpy as np
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Column, Description, Inputs, Measure
 from distill.evaluation.measures.published.bbq_questions import CATEGORIES, UNKNOWN, Question, read
-from distill.evaluation.scoring.logprobs import score_rows
 from distill.evaluation.scoring.scorer import Scorer
-from distill.evaluation.scoring.texts import TOO_LONG, pair_rows
+from distill.evaluation.scoring.texts import TOO_LONG, pair_logprobs
 from distill.evaluation.statistics.estimators import FloatArray, Statistic, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
 from distill.evaluation.task import Task, data_hash, items_task
@@ -50,8 +49,7 @@ def task(inputs: Inputs) -> Task | None:
 def score(scorer: Scorer, questions: Sequence[Question]) -> list[dict[str, Any]]:
     """One record per question: the log-likelihoods (nats) of the persons and of the likeliest way to say unknown."""
     pairs = [(question.prompt, f" {answer}") for question in questions for answer in (*question.persons, *UNKNOWN)]
-    scores = [float(scores.sum()) for scores in score_rows(scorer, pair_rows(scorer, pairs, TOO_LONG))]
-    by_question = np.array(scores).reshape(len(questions), 2 + len(UNKNOWN))
+    by_question = pair_logprobs(scorer, pairs, TOO_LONG).reshape(len(questions), 2 + len(UNKNOWN))
     return [
         {
             "id": question.id,

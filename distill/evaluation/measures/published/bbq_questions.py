@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from distill.evaluation.measures.prompts import Text
-from distill.evaluation.measures.published.benchmark_files import checked, hub_name, read_hub, read_jsonl
+from distill.evaluation.measures.published.benchmark_files import checked, fault, hub_name, read_hub, read_jsonl
 
 SOURCE = "evenhand data get bbq"
 HUB_NAME = "oskarvanderwal/bbq"
@@ -115,7 +115,7 @@ def read(path: str) -> list[Question]:
             place = f"{file}: row {number}"
             found = question(checked(ROW, row, place, KEY, SOURCE), place)
             if found.id in questions:
-                raise _fault(place, f"the question {found.id} stands there a second time")
+                raise fault(place, f"the question {found.id} stands there a second time", KEY, SOURCE)
             questions[found.id] = found
     return list(questions.values())
 
@@ -124,14 +124,14 @@ def question(row: Row, place: str) -> Question:
     """The question of a published row. Raises ValueError, naming the place, for a row that makes no sense."""
     category = row.category.lower()
     if category not in CATEGORIES:
-        raise _fault(place, f"the category {row.category!r} is none of BBQ's")
+        raise fault(place, f"the category {row.category!r} is none of BBQ's", KEY, SOURCE)
     persons = [index for index, answer in enumerate(row.answers) if answer not in UNKNOWN]
     if len(persons) != 2:
-        raise _fault(place, f"{len(persons)} of its answers name a person, not two")
+        raise fault(place, f"{len(persons)} of its answers name a person, not two", KEY, SOURCE)
     is_ambiguous = row.context_condition == "ambig"
     if is_ambiguous == (row.label in persons):
         kind = "ambiguous" if is_ambiguous else "disambiguated"
-        raise _fault(place, f"the context is {kind}, so that {row.answers[row.label]!r} cannot be right")
+        raise fault(place, f"the context is {kind}, so that {row.answers[row.label]!r} cannot be right", KEY, SOURCE)
     first, second = persons
     return Question(
         id=f"{category}/{row.example_id}",
@@ -173,7 +173,3 @@ def _files(path: str) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"{KEY}: {folder} holds no .jsonl or .jsonl.gz file. To get them: {SOURCE}")
     return files
-
-
-def _fault(place: str, what: str) -> ValueError:
-    return ValueError(f"{KEY}: {place}: {what}; repair or remove it. To get the file again: {SOURCE}")

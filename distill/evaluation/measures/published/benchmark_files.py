@@ -124,7 +124,12 @@ def check_columns(rows: list[Any], columns: tuple[str, ...], path: str | Path, k
 def check_text(text: str | None, complaint: str, path: str | Path, key: str, source: str) -> None:
     """Raise ValueError, with the complaint, unless there is a text that is not blank."""
     if text is None or not text.strip():
-        raise ValueError(f"{key}: {path}: {complaint}; repair or remove it. To get the file again: {source}")
+        raise fault(path, complaint, key, source)
+
+
+def fault(place: str | Path, what: str, key: str, source: str) -> ValueError:
+    """The error to raise for a part of a file that cannot be right. place: the file, and the row if it is known."""
+    return ValueError(f"{key}: {place}: {what}; repair or remove it. To get the file again: {source}")
 
 
 def checked(adapter: TypeAdapter[T], value: Any, place: str, key: str, source: str) -> T:
@@ -135,10 +140,10 @@ def checked(adapter: TypeAdapter[T], value: Any, place: str, key: str, source: s
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
         at = f", at {where}" if where else ""
         raise ValueError(
-            f"{key}: {place} is not in the published format{at}: {fault['msg']}; repair or remove it. To get the file "
+            f"{key}: {place} is not in the published format{at}: {first['msg']}; repair or remove it. To get the file "
             f"again: {source}"
         ) from error

@@ -23,7 +23,7 @@ import numpy as np
 from augment.rules.case import recase
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_csv, read_hub
+from distill.evaluation.measures.published.benchmark_files import check_columns, fault, hub_name, read_csv, read_hub
 from distill.evaluation.measures.published.winobias import MASCULINE
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import version_logprobs
@@ -161,16 +161,15 @@ def _ratio_of_ratios(sums: FloatArray) -> FloatArray:
 
 def _passage(row: dict[str, Any], number: int, path: str) -> Passage:
     """A row as a passage. Raises ValueError for another pronoun, and if it does not stand where the row says."""
-    place = f"{KEY}: {path}: row {number + 1}"
-    remedy = f"repair or remove it. To get the file again: {SOURCE}"
-    text, pronoun = row["Text"], row["Pronoun"]
+    place, text, pronoun = f"row {number + 1}", row["Text"], row["Pronoun"]
     if pronoun.lower() not in OTHER_FORMS:
-        raise ValueError(f"{place} has the pronoun {pronoun!r}, not one of {', '.join(OTHER_FORMS)}; {remedy}")
+        what = f"{place} has the pronoun {pronoun!r}, not one of {', '.join(OTHER_FORMS)}"
+        raise fault(path, what, KEY, SOURCE)
     offset = str(row["Pronoun-offset"])  # a number in the hub's table
     start = int(offset) if offset.isdecimal() else len(text)
     after = text[start:].removeprefix(pronoun)
     if after == text[start:]:
-        raise ValueError(f"{place} has no {pronoun!r} at 'Pronoun-offset' {offset!r} of its text; {remedy}")
+        raise fault(path, f"{place} has no {pronoun!r} at 'Pronoun-offset' {offset!r} of its text", KEY, SOURCE)
     others = tuple(recase(pronoun, form) for form in OTHER_FORMS[pronoun.lower()])
     return Passage(f"passage/{number}", row["URL"], text[:start], pronoun, others, after)
 

@@ -27,7 +27,7 @@ import numpy as np
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures.log_odds import PRONOUNS
-from distill.evaluation.measures.published.benchmark_files import read_csv
+from distill.evaluation.measures.published.benchmark_files import fault, read_csv
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import pair_logprobs
 from distill.evaluation.statistics.estimators import FloatArray, mean_columns, ratio
@@ -65,10 +65,10 @@ def read(path: str) -> list[Sentence]:
     for number, row in enumerate(read_csv(path, KEY, SOURCE, ("sentence", "stereotype")), 1):
         stereotype = row["stereotype"].strip()
         if stereotype not in map(str, range(1, NUM_STEREOTYPES + 1)):
-            raise ValueError(
-                f"{KEY}: {path}: row {number} has {stereotype!r} in the column 'stereotype', not a number from 1 to "
-                f"{NUM_STEREOTYPES}; repair or remove it. To get the file again: {SOURCE}"
+            what = (
+                f"row {number} has {stereotype!r} in the column 'stereotype', not a number from 1 to {NUM_STEREOTYPES}"
             )
+            raise fault(path, what, KEY, SOURCE)
         sentences.append(Sentence(f"sentence/{number - 1}", int(stereotype), row["sentence"]))
     missing = set(range(1, NUM_STEREOTYPES + 1)) - {sentence.stereotype for sentence in sentences}
     if missing:

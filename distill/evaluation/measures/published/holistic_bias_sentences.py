@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from distill.evaluation.measures.prompts import Text
-from distill.evaluation.measures.published.benchmark_files import checked, read_json
+from distill.evaluation.measures.published.benchmark_files import checked, fault, read_json
 
 SOURCE = "evenhand data get holistic_bias"
 KEY = "benchmarks.holistic_bias"
@@ -95,10 +95,6 @@ def _read_checked(file: Path, adapter: TypeAdapter[Any]) -> Any:
     return checked(adapter, read_json(file, KEY, SOURCE), str(file), KEY, SOURCE)
 
 
-def _fault(file: Path, what: str) -> ValueError:
-    return ValueError(f"{KEY}: {file}: {what}; repair or remove it. To get the file again: {SOURCE}")
-
-
 def _read_descriptors(file: Path) -> dict[str, list[Descriptor]]:
     """The descriptors of each axis."""
     axes: dict[str, dict[str, list[Descriptor]]] = _read_checked(file, DESCRIPTORS)
@@ -106,12 +102,14 @@ def _read_descriptors(file: Path) -> dict[str, list[Descriptor]]:
     for axis, descriptors in members.items():
         names = [one.descriptor for one in descriptors]
         if axis not in AXES:
-            raise _fault(file, f"the axis {axis!r} is not one of {', '.join(AXES)}")
+            raise fault(file, f"the axis {axis!r} is not one of {', '.join(AXES)}", KEY, SOURCE)
         if len(names) < MIN_DESCRIPTORS:
-            raise _fault(file, f"the axis {axis} has {len(names)} descriptors, fewer than {MIN_DESCRIPTORS}")
+            raise fault(
+                file, f"the axis {axis} has {len(names)} descriptors, fewer than {MIN_DESCRIPTORS}", KEY, SOURCE
+            )
         for name in names:
             if names.count(name) > 1:
-                raise _fault(file, f"the axis {axis} has the descriptor {name!r} twice")
+                raise fault(file, f"the axis {axis} has the descriptor {name!r} twice", KEY, SOURCE)
     return members
 
 
@@ -119,7 +117,7 @@ def _read_templates(file: Path) -> list[str]:
     templates = list(_read_checked(file, TEMPLATES))
     for number, template in enumerate(templates, 1):
         if not any(place in template for place in PLACES):
-            raise _fault(file, f"template {number} ({template!r}) has neither {PLACES[0]} nor {PLACES[1]}")
+            raise fault(file, f"template {number} ({template!r}) has neither {PLACES[0]} nor {PLACES[1]}", KEY, SOURCE)
     return templates
 
 
@@ -127,7 +125,9 @@ def _noun_phrases(descriptor: Descriptor, nouns: Nouns, file: Path) -> list[tupl
     """Singular, with an article, and plural of the descriptor before every noun that it can stand before."""
     name = descriptor.descriptor
     if descriptor.gender is not None and not nouns.get(descriptor.gender):
-        raise _fault(file, f"the descriptor {name!r} is for {descriptor.gender} nouns, and nouns.json has none")
+        raise fault(
+            file, f"the descriptor {name!r} is for {descriptor.gender} nouns, and nouns.json has none", KEY, SOURCE
+        )
     article = descriptor.article or ("an" if name[0].lower() in "aeiou" else "a")
     genders = nouns if descriptor.gender is None else [descriptor.gender]
     return [
