@@ -42,7 +42,7 @@ _SIGN_BEFORE = re.compile(
 )
 # Acronyms beside a word in capitals: the LAN and the MAN. A word that can be emphasised has a vowel.
 _BESIDE = rf"(?:[B-DF-HJ-NP-TV-XZ]{{3,6}}|{'|'.join(sorted(_WORDS.nets)).upper()})"
-_DETERMINER = "(?:the|an?|its|our|your|their)"
+_DETERMINER = f"(?:{'|'.join(sorted(_WORDS.articles))})"
 _ACRONYM_BEFORE = re.compile(rf"(?<![\w@#]){_BESIDE},? (?:(?:and|or|vs|{_DETERMINER}) ){{1,2}}\Z")
 _ACRONYM_AFTER = re.compile(rf",? (?:and|or|vs) (?:{_DETERMINER} )?{_BESIDE}(?!\w)")
 _HISTIDINE = re.compile(r"His-?\d")  # begins with letters, so that the search is fast

@@ -12,7 +12,7 @@ from operator import itemgetter
 from augment.rules.context import INVISIBLE, plain, previous_token, sentence_span, starts_sentence
 from augment.rules.phrases import fixed_phrases
 from augment.rules.scan import Term
-from augment.rules.tables import word_set
+from augment.rules.tables import word_lists, word_set
 
 # Characters that ordinary prose has beside a word. Beside any other, the whole chunk between blanks is examined.
 SAFE_BEFORE = frozenset(" \xa0\n\t\r\"'“‘«(—–…!?;,")
@@ -53,7 +53,7 @@ _GLUED_AFTER = re.compile(
 _STOP_BEFORE = re.compile(r"^[\"'“‘(]*[A-Za-z][a-z'’]+\.\Z")
 _AFTER_STOP = word_set("he she his her")
 _NEUTRAL_BRACKET = re.compile(r"\((?:s\)|wo|he|hi)", re.IGNORECASE)
-_INDICES = "idx|index|key|keys|name|names|row|col|num|pos|len|node|item|val|value|type|slice"
+_INDICES = "|".join(sorted(word_lists("markup").indices))
 # Neither the call of a function nor the index of a variable: an age, a name, several words, or a remark: husband[sic].
 _BRACKET_OF_PROSE = re.compile(
     r"[(\[](?:\d\d[)\]]|[A-Z][A-Za-z]+[)\]]|[\"'“‘]?[\w'’/-]+ [\w'’])"
