@@ -15,7 +15,7 @@ import numpy as np
 
 from distill.evaluation.config import FineTuningConfig
 from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
-from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_hub, read_text
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_data_set, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Task, data_hash
 
@@ -70,7 +70,7 @@ def read(data_set: DataSet, path: str) -> tuple[list[LabelledText], list[Labelle
 
     Raises FileNotFoundError or ValueError with the remedy.
     """
-    hub = hub_name(path, HUB_NAME)
+    hub = hub_data_set(path, HUB_NAME)
     parts = []
     for part, files in (("train", data_set.train), ("validation", data_set.development)):
         if hub is not None:

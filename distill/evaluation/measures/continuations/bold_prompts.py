@@ -8,7 +8,7 @@ from typing import Any
 from distill.evaluation.measures.published.benchmark_files import (
     check_columns,
     check_text,
-    hub_name,
+    hub_data_set,
     read_hub,
     read_json,
 )
@@ -32,7 +32,7 @@ def read_prompts(path: str, domain: str, key: str) -> list[Prompt]:
     domain: profession or gender. key: the setting that names the file. Raises FileNotFoundError or ValueError with the
     remedy.
     """
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     content = read_json(path, key, SOURCE) if name is None else _hub_content(name, path, domain, key)
     try:
         prompts = [

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from distill.evaluation.measures.published.benchmark_files import hub_name
+from distill.evaluation.measures.published.benchmark_files import hub_data_set
 from distill.models.files import check_files
 from distill.models.loading import load_weights
 
@@ -39,7 +39,7 @@ def load_classifier(name: str, path: str, toxic_label: str = "") -> Classifier:
     toxic_label: what evaluate's toxicity calls toxic. Raises ValueError when it cannot be loaded, or is not whole.
     """
     try:
-        measurement, local = hub_name(path, name), Path(path).expanduser()
+        measurement, local = hub_data_set(path, name), Path(path).expanduser()
         if measurement is None and not local.exists():
             raise FileNotFoundError("it does not exist")
         if measurement is None and (local / "config.json").is_file():
@@ -95,7 +95,7 @@ def classifier_id(path: str) -> str:
     The same files in another folder give the same id; hidden files (a download's or git's) do not count.
     """
     place = Path(path).expanduser()
-    if hub_name(path, "") is not None or not place.exists():
+    if hub_data_set(path, "") is not None or not place.exists():
         return path
     digest = hashlib.sha256()
     for file in [place] if place.is_file() else sorted(place.rglob("*")):

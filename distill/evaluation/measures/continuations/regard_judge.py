@@ -19,7 +19,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
 from distill.evaluation.config import FineTuningConfig
 from distill.evaluation.measures.continuations.classifiers import classifier_id
 from distill.evaluation.measures.fine_tuning import Classifier, class_logits, fine_tune
-from distill.evaluation.measures.published.benchmark_files import hub_name, read_text
+from distill.evaluation.measures.published.benchmark_files import hub_data_set, read_text
 from distill.evaluation.scoring.model_specs import device_named
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Records, Task, Work, data_hash
@@ -90,7 +90,7 @@ def load_judge(path: str, data: str, device: str = "auto") -> RegardJudge:
     Raises ValueError, with the setting, for an encoder that cannot be loaded, and as `read`.
     """
     train, test = ([text for name in names for text in read(Path(data) / name)] for names in (TRAIN, TEST))
-    if hub_name(path, "") is not None:
+    if hub_data_set(path, "") is not None:
         raise ValueError(
             f"continuations.regard = {path!r} is a judge already; to fine-tune one on {KEY}, give the folder of an "
             f"encoder, or set {KEY}=null"

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from distill.evaluation.measures.prompts import Text
-from distill.evaluation.measures.published.benchmark_files import checked, fault, hub_name, read_hub, read_jsonl
+from distill.evaluation.measures.published.benchmark_files import checked, fault, hub_data_set, read_hub, read_jsonl
 
 SOURCE = "evenhand data get bbq"
 HUB_NAME = "oskarvanderwal/bbq"
@@ -104,7 +104,7 @@ def read(path: str) -> list[Question]:
 
     Raises FileNotFoundError or ValueError with the remedy.
     """
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     if name is not None:
         rows = {path: read_hub(name, KEY, SOURCE, subset="All", split="test")}
     else:

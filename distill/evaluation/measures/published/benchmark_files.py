@@ -27,7 +27,7 @@ HUB = "hub"
 HUB_PREFIX = "hub:"
 
 
-def hub_name(path: str, usual: str) -> str | None:
+def hub_data_set(path: str, usual: str) -> str | None:
     """The hub data set that `path` names (`usual` for `hub`), or None for a local path."""
     if path == HUB:
         return usual

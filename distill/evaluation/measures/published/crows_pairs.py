@@ -16,7 +16,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_csv, read_hub
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_data_set, read_csv, read_hub
 from distill.evaluation.measures.published.stereoset import UNCLEAR_SENTENCES
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
@@ -53,7 +53,7 @@ def task(inputs: Inputs) -> Task | None:
 
 def read(path: str) -> list[Pair]:
     """The pairs of the CSV file or of the hub. Raises FileNotFoundError or ValueError with the remedy."""
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     if name is not None:
         rows = read_hub(name, KEY, SOURCE, subset="english", split="test")
         check_columns(rows, COLUMNS, path, KEY, SOURCE)

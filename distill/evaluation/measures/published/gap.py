@@ -23,7 +23,7 @@ import numpy as np
 from augment.rules.case import recase
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_columns, fault, hub_name, read_csv, read_hub
+from distill.evaluation.measures.published.benchmark_files import check_columns, fault, hub_data_set, read_csv, read_hub
 from distill.evaluation.measures.published.winobias import MASCULINE
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import version_logprobs
@@ -79,7 +79,7 @@ def task(inputs: Inputs) -> Task | None:
 
 def read(path: str) -> list[Passage]:
     """The passages of a .tsv(.gz) file, or of the hub. Raises FileNotFoundError or ValueError with the remedy."""
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     if name is None:
         rows = read_csv(path, KEY, SOURCE, COLUMNS, delimiter="\t")
     else:

@@ -20,7 +20,7 @@ import torch
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_hub, read_jsonl
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_data_set, read_hub, read_jsonl
 from distill.evaluation.scoring.logprobs import batches, hidden_states, max_positions, next_token_logprobs
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import TOO_LONG, split_ids
@@ -65,7 +65,7 @@ def read(path: str) -> list[Passage]:
 
     Raises FileNotFoundError or ValueError with the remedy.
     """
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     if name is not None:
         rows = read_hub(name, KEY, SOURCE, subset="default", split="test")
         check_columns(rows, ("text",), path, KEY, SOURCE)

@@ -16,7 +16,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_text, hub_name, read_hub, read_json
+from distill.evaluation.measures.published.benchmark_files import check_text, hub_data_set, read_hub, read_json
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import FloatArray, ratio
@@ -57,7 +57,7 @@ def task(inputs: Inputs) -> Task | None:
 
 def read(path: str) -> list[Item]:
     """The intrasentence items of dev.json(.gz) or the hub. Raises FileNotFoundError or ValueError with the remedy."""
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     try:
         if name is None:
             rows = read_json(path, KEY, SOURCE)["data"]["intrasentence"]

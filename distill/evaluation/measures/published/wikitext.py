@@ -19,7 +19,7 @@ import numpy as np
 from distill.evaluation.config import PerplexityConfig, StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures import perplexity
-from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_hub, read_text
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_data_set, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import exp_ratio, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
@@ -86,7 +86,7 @@ def read(path: str) -> list[Article]:
 
     Raises FileNotFoundError or ValueError with the remedy.
     """
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     if name is not None:
         rows = read_hub(name, KEY, SOURCE, subset="wikitext-2-raw-v1", split="test")
         check_columns(rows, ("page",), path, KEY, SOURCE)

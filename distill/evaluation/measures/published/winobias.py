@@ -19,7 +19,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_text, hub_name, read_hub, read_text
+from distill.evaluation.measures.published.benchmark_files import check_text, hub_data_set, read_hub, read_text
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import ratio
@@ -65,7 +65,7 @@ def read(folder: str) -> list[Pair]:
     here. Raises FileNotFoundError or ValueError with the remedy.
     """
     pairs = []
-    name = hub_name(folder, HUB_NAME)
+    name = hub_data_set(folder, HUB_NAME)
     for kind in ("type1", "type2"):
         for split in ("dev", "test"):
             pro, anti = (

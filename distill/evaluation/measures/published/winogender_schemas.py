@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.evaluation.measures.published.benchmark_files import check_columns, hub_name, read_csv, read_hub
+from distill.evaluation.measures.published.benchmark_files import check_columns, hub_data_set, read_csv, read_hub
 from distill.evaluation.measures.published.winobias import FEMININE, MASCULINE
 
 SOURCE = "evenhand data get winogender"
@@ -66,7 +66,7 @@ def coreference_prompt(sentence: str, kind: str) -> str:
 
 def _rows_and_shares(path: str) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Rows with sentid and sentence, and the share of women in each occupation (empty for the hub)."""
-    name = hub_name(path, HUB_NAME)
+    name = hub_data_set(path, HUB_NAME)
     if name is None:
         folder = Path(path).expanduser()
         rows = read_csv(folder / "all_sentences.tsv", KEY, SOURCE, ("sentid", "sentence"), delimiter="\t")

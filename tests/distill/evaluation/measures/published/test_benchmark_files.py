@@ -56,7 +56,7 @@ def hub(monkeypatch):
     ],
 )
 def test_only_hub_and_its_prefix_use_the_hub(path, expected):
-    assert benchmark_files.hub_name(path, "usual/name") == expected
+    assert benchmark_files.hub_data_set(path, "usual/name") == expected
 
 
 @pytest.mark.parametrize(
