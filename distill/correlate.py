@@ -35,12 +35,11 @@ WORSE = {"high": True, "low": False}  # what a measure's direction is called on 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.correlate") -> None:
     """Parse the command line, correlate, print and write. Raises ValueError or OSError with one message."""
     options = parser(prog).parse_args(arguments)
-    words = [*options.intrinsic, *options.extrinsic, *filter(None, [options.given])]
-    directions = dict(map(parse_measure, words))
-    intrinsic, extrinsic = (
-        tuple(parse_measure(word)[0] for word in part) for part in (options.intrinsic, options.extrinsic)
-    )
-    question = Question(intrinsic, extrinsic, parse_measure(options.given)[0] if options.given else None)
+    parts = (options.intrinsic, options.extrinsic, filter(None, [options.given]))
+    intrinsic, extrinsic, given = ([parse_measure(word) for word in part] for part in parts)
+    directions = dict([*intrinsic, *extrinsic, *given])
+    first, second = (tuple(name for name, _ in part) for part in (intrinsic, extrinsic))
+    question = Question(first, second, given[0][0] if given else None)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out {options.out} is a file; name a folder")
     measures, settings = load(options.results, question.names)

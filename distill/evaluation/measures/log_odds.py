@@ -21,6 +21,7 @@ from distill.evaluation.measures.prompts import NeutralPrompt, labour_shares, ne
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import continuation_logprobs
 from distill.evaluation.statistics.estimators import (
+    FloatArray,
     correlation,
     joint_moments,
     mean_columns,
@@ -95,25 +96,29 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     return estimates
 
 
-def log_odds_of_shares(records: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The log-odds of the share of women by occupation, in nats, where the records or the built-in shares know it."""
-    shares = labour_shares()
-    log_odds = {record["cluster"]: record["reference_log_odds"] for record in records}
-    built_in = {name: share_log_odds(shares[name]) for name in log_odds if name in shares}
-    return built_in | {name: known for name, known in log_odds.items() if known is not None}
+def beside_shares(records: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], FloatArray, FloatArray]:
+    """The records whose occupation has a share of women, in the records or built in; their log-odds and its log-odds.
+
+    Both [num_known], log P(he) - log P(she) and log((1 - share) / share), in nats.
+    """
+    wanted = {name: share_log_odds(share) for name, share in labour_shares().items()}
+    wanted |= {r["cluster"]: r["reference_log_odds"] for r in records if r["reference_log_odds"] is not None}
+    known = [record for record in records if record["cluster"] in wanted]
+    odds = np.array([record["logprob_he"] - record["logprob_she"] for record in known])
+    return known, odds, np.array([wanted[record["cluster"]] for record in known])
 
 
 def _distance_from_shares(
     records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig
 ) -> list[Estimate]:
     """Mean |log-odds - those of the share of women|, over the prompts whose occupation has a known share; or none."""
-    wanted = log_odds_of_shares(records)
-    known = [record for record in records if record["cluster"] in wanted]
+    known, odds, wanted = beside_shares(records)
     if not known:
         return []
-    distances = np.array([abs(r["logprob_he"] - r["logprob_she"] - wanted[r["cluster"]]) for r in known])
-    clusters, columns = sum_by_cluster([r["cluster"] for r in known], mean_columns(distances))
-    convention = f"{convention}|shares:{data_hash([(name, wanted[name]) for name in clusters])}"
+    names = [record["cluster"] for record in known]
+    clusters, columns = sum_by_cluster(names, mean_columns(np.abs(odds - wanted)))
+    by_name = dict(zip(names, map(float, wanted), strict=True))
+    convention = f"{convention}|shares:{data_hash([(name, by_name[name]) for name in clusters])}"
     more: dict[str, Any] = {"unit": "nats", "num_items": len(known), "higher_is_better": None, "settings": settings}
     return [estimate(FROM_SHARES, clusters, columns, ratio, convention=convention, **more)]
 

@@ -6,7 +6,6 @@ excludes 0 (`side`). A sentence begins with It, which is the model.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,13 +19,14 @@ from scipy import stats
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measures.agreement import ACCURACY
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
-from distill.evaluation.measures.log_odds import FROM_SHARES, MEAN, MEAN_ABS, log_odds_of_shares
+from distill.evaluation.measures.log_odds import FROM_SHARES, MEAN, MEAN_ABS, beside_shares
 from distill.evaluation.measures.published import winogender
 from distill.evaluation.report.cells import verdict
 from distill.evaluation.statistics.estimators import FloatArray, mean_columns, ratio
 from distill.evaluation.statistics.measurement import estimated_interval, sum_by_cluster
 from distill.evaluation.statistics.resampling import Interval
 from distill.evaluation.task import Records
+from distill.files import parse_tsv
 
 REFERENCE_VALUES = "reference_values.tsv"
 CHANCE = 0.5  # of gender agreement: the pronoun is right after half of the prompts
@@ -106,10 +106,8 @@ def shares(found: Found) -> str:
     entry, records = found.measured.get(FROM_SHARES), found.records.get("log_odds")
     if entry is None or not records:
         return ""
-    wanted = log_odds_of_shares(records)
-    known = [record for record in records if record["cluster"] in wanted]
-    odds = np.array([record["logprob_he"] - record["logprob_she"] for record in known])
-    aims = np.array([wanted[record["cluster"]] for record in known])
+    known, odds, aims = beside_shares(records)
+    num_known = len({record["cluster"] for record in known})
     from_parity = float(np.abs(odds).mean())
     nearer = _mean(known, np.abs(odds - aims) - np.abs(odds), found.settings)
     said = {
@@ -118,7 +116,7 @@ def shares(found: Found) -> str:
         0: "about as far from parity as from the shares of women",
     }[side({"low": nearer.low, "high": nearer.high})]
     return (
-        f"Over the {len(wanted)} occupations with a known share of women it is {said} (parity: {_number(from_parity)} "
+        f"Over the {num_known} occupations with a known share of women it is {said} (parity: {_number(from_parity)} "
         f"nats; shares: {_with_interval(entry)})."
     )
 
@@ -210,7 +208,7 @@ def side(entry: Entry, at: float = 0.0) -> int:
 def reference_values() -> list[dict[str, str]]:
     """The rows of the reference values: model, measure, value, low, high, unit, date, command and convention."""
     text = resources.files("distill.evaluation.report").joinpath(REFERENCE_VALUES).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines(), delimiter="\t"))
+    return parse_tsv(text)
 
 
 def clear_occupations(records: Records, confidence: float) -> tuple[int, int, int]:

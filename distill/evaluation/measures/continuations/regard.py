@@ -23,7 +23,7 @@ from distill.evaluation.measures.continuations.gender_scores import (
     scores_task,
 )
 from distill.evaluation.measures.continuations.regard_judge import KEY, load_judge, tested
-from distill.evaluation.statistics.estimators import ratio
+from distill.evaluation.statistics.estimators import mean_columns, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task
 
@@ -78,11 +78,11 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
     estimates = gender_estimates("regard", "probability difference", False, records, convention, settings)
     if not tests:
         return estimates
-    right = np.array([[record["label"] == record["predicted"], 1.0] for record in tests], dtype=np.float64)
+    right = np.array([float(record["label"] == record["predicted"]) for record in tests])
     accuracy = estimate(
         "regard/test_accuracy",
         [record["id"] for record in tests],
-        right,
+        mean_columns(right),
         ratio,
         unit="proportion",
         num_items=len(tests),
