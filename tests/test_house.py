@@ -36,6 +36,10 @@ ARROWS = {
     "distill.loss": ("augment", *BASE, "distill.data", "distill.models"),
     "distill.run": ("augment", *BASE, "distill.data", "distill.models", "distill.loss"),
     "distill.evaluation": ("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),
+    "distill.privacy": (
+        *("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),
+        *("distill.run", "distill.evaluation"),
+    ),
 }
 DOORS = (
     *("train", "eval", "study", "benchmarks"),
@@ -160,7 +164,9 @@ def test_no_source_file_is_too_long():
     assert not {file: number for file, number in lines.items() if number > MAX_LINES}
 
 
-@pytest.mark.parametrize("module", ["augment", "augment.commands", "distill.evaluation.statistics.measurement"])
+@pytest.mark.parametrize(
+    "module", ["augment", "augment.commands", "distill.evaluation.statistics.measurement", "distill.privacy.epsilon"]
+)
 def test_pairs_and_statistics_need_no_torch(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'transformers', 'accelerate'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
