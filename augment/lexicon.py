@@ -66,6 +66,11 @@ class Lexicon:
         """The other pairs (`context`, `feminine`): rules decide whether their terms are swapped."""
         return tuple(p for p in self.rows if p.use != "pair")
 
+    def without(self, tier: str) -> "Lexicon":
+        """The lexicon without the pairs of a tier."""
+        kept = tuple(name for name in self.tiers if name != tier)
+        return Lexicon(tuple(pair for pair in self.rows if pair.tier != tier), kept)
+
     @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal SHA-256 of all that determines a swap: terms, tiers, rules version, rule data, model weights."""

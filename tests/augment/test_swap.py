@@ -129,6 +129,8 @@ def test_mixed_case_is_not_a_word_of_the_lexicon() -> None:
         ("Aunt Susan saw Clarence Thomas.", "Uncle Richard saw Agnes Thomas."),
         ("Mr. Scott thanked Emily with grace.", "Mrs. Scott thanked Andrew with grace."),
         ("Then JAMES and Mary sang.", "Then MARY and James sang."),
+        ("Ask Mary if she came. Yesterday John left.", "Ask James if he came. Yesterday Patricia left."),
+        ("Peter James said that he came.", "Victoria James said that she came."),
     ],
 )
 def test_names_tier_swaps_given_names_alike_everywhere(text: str, expected: str) -> None:
