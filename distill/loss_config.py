@@ -34,7 +34,7 @@ class PerturbConfig:
     """How the teacher's two predictions become one target. strength 0 is plain distillation.
 
     scope: what the operation changes. `all`: the whole distribution. `pairs`: only how each gendered term and its
-    counterpart share out their joint probability, so that every other token keeps the teacher's own.
+    counterpart share out their joint probability, so that every other token (given names too) keeps the teacher's own.
     strength: the share of the operation's distribution in the target; the rest is the teacher's own prediction.
     gain: for the equivariant operations, a factor on the target's log-odds between gendered terms and their
     counterparts. Parity stays parity. Above 1, words that tell the gender count more.

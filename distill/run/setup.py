@@ -69,7 +69,7 @@ def set_up(config: RunConfig) -> Setup:
     prefix_ids, _ = separators(models.tokenizer, config.data.separator)
     check_prompts(models.student, models.tokenizer, config.train.sample_prompts, prefix_ids)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
-    classes = _find_classes(config, models, lexicon)
+    classes = find_classes(config, models, lexicon)
     blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids)
     if config.data.mask_documents:
         for model in models.distinct:
@@ -99,12 +99,19 @@ def pin_revisions(config: RunConfig, accelerator: Accelerator) -> RunConfig:
     return on_main(accelerator, lambda: rename(recorded_revisions(config), as_of_now))
 
 
-def _find_classes(config: RunConfig, models: RunModels, lexicon: Lexicon) -> GenderClasses | None:
-    """The gender classes of the run's tokenizer, or None if neither the target nor the loss uses them."""
+def find_classes(config: RunConfig, models: RunModels, lexicon: Lexicon) -> GenderClasses | None:
+    """The gender classes of the run's tokenizer, or None if neither the target nor the loss uses them.
+
+    Raises ValueError as `gender_classes`.
+    """
     loss = config.loss
     loss_uses_classes = loss.pairing_weight > 0 or loss.counterpart_weight > 0 or not loss.ce_counterparts
     if loss_uses_classes or uses_classes(config.perturb):
-        return gender_classes(models.tokenizer, lexicon)
+        # With `pairs` names tell the gender of other words, and which name comes next stays the teacher's: a surname is
+        # the same in both views, so that its pair would get half of its mass.
+        return gender_classes(
+            models.tokenizer, lexicon.without("names") if config.perturb.scope == "pairs" else lexicon
+        )
     return None
 
 
