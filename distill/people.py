@@ -1,9 +1,11 @@
 """Let a model write short texts about people, to debias it with: evenhand people MODEL [--out people.jsonl].
 
 A student learns what *he* against *she* should be where the text leaves it open, and running text has few such places.
-Here most texts begin with a person whose gender is not told ("When the captain arrived,"), and a quarter with one whose
-word tells it (the duchess), so that agreement is not unlearned; the model goes on. It is its own text, so it asks for
-nothing that the model does not know. Persons and beginnings are not those of the evaluation.
+Here most texts begin with a person whose gender is not told ("When the captain arrived,"), an eighth with one whose
+word tells it (the duchess) and an eighth with a given name, so that neither is unlearned; the model goes on. It is its
+own text, so it asks for nothing that the model does not know. Persons and beginnings are not those of the evaluation.
+Train on them with names swapped as well (augment.tiers): a student in whose pairs they stay learns that a name tells no
+gender.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import itertools
 import json
 import random
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +25,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging
 
 from augment.command_line import exit_code
+from augment.lexicon import load_lexicon
 from distill.evaluation.config import ScoringConfig
 from distill.evaluation.scoring.generation import sample
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
@@ -31,9 +35,9 @@ from distill.settings import validate
 
 WORDS = "people.tsv"
 PLACE = "{person}"
+PLACE_OF_NAME = re.compile(r"\b[Tt]he \{person\}")  # a name has no article, and no "new" or "every" before it
 TEXTS_PER_CHUNK = 128  # between two steps of the progress bar
 TOP_P = 0.95
-NEUTRAL_PER_GENDERED = 3
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.people") -> None:
@@ -56,19 +60,23 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
 
 
 def beginnings(persons: Sequence[str], num_texts: int, seed: int) -> list[str]:
-    """The first words of `num_texts` texts; after three about `persons` comes one about a gendered person.
+    """The first words of texts: of eight, one is about a gendered person, one about a name, six about `persons`.
 
     Of each kind every person occurs in every beginning, in a random order, before one repeats.
     """
     order = random.Random(seed)
+    texts = read_words("beginning")
     kinds = [
-        [text.replace(PLACE, person) for text in read_words("beginning") for person in group]
+        [text.replace(PLACE, person) for text in texts for person in group]
         for group in (persons, read_words("gendered"))
     ]
+    names = [name for pair in load_lexicon(("names",)).rows for name in (pair.masculine, pair.feminine)]
+    kinds.append([PLACE_OF_NAME.sub(name, text) for text in texts if PLACE_OF_NAME.search(text) for name in names])
     for combinations in kinds:
         order.shuffle(combinations)
-    neutral, gendered = map(itertools.cycle, kinds)
-    return [next(neutral if number % (NEUTRAL_PER_GENDERED + 1) else gendered) for number in range(num_texts)]
+    neutral, gendered, named = map(itertools.cycle, kinds)
+    turns = itertools.cycle([gendered, *[neutral] * 3, named, *[neutral] * 3])
+    return [next(turn) for turn in itertools.islice(turns, num_texts)]
 
 
 def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int) -> list[str]:

@@ -1,11 +1,13 @@
 """Short texts about people, written by a model."""
 
 import json
+import re
 from importlib import resources
 
 import pytest
 
 from augment import swap
+from augment.lexicon import DEFAULT_TIERS, load_lexicon
 from distill.evaluation.config import AGREEMENT_TEMPLATES, NEUTRAL_TEMPLATES
 from distill.files import parse_tsv
 from distill.people import beginnings, main, read_words
@@ -43,7 +45,9 @@ def test_a_combination_repeats_only_when_all_were_used():
     first, again = neutral[: 2 * num_beginnings], neutral[2 * num_beginnings :]
     assert len(set(first)) == len(first)
     assert again == first[: len(again)]
-    assert len(set(prompts) - set(neutral)) == num_beginnings
+    gendered = {begin.replace("{person}", word) for begin in read_words("beginning") for word in read_words("gendered")}
+    assert len(gendered & set(prompts)) == num_beginnings / 2
+    assert len(set(prompts) - set(neutral) - gendered) == num_beginnings / 2
 
 
 def test_words_tell_a_gender_or_not_as_their_kind_says():
@@ -54,6 +58,16 @@ def test_words_tell_a_gender_or_not_as_their_kind_says():
         for feminine, masculine in zip(gendered[::2], gendered[1::2], strict=True):
             own, other = (beginning.replace("{person}", word) for word in (feminine, masculine))
             assert (swap(own).counterfactual, swap(other).counterfactual) == (other, own)
+
+
+def test_an_eighth_begins_with_a_given_name_that_the_tier_of_names_swaps():
+    named = beginnings(["captain"], 400, seed=0)[4::8]
+    with_names = load_lexicon((*DEFAULT_TIERS, "names"))
+    assert len(named) == 50
+    for text in named:
+        assert swap(text).edits == ()
+        assert len(swap(text, with_names).edits) == 1
+        assert not re.search(r"\b([Tt]he|new|every|other) [A-Z]|\{", text)
 
 
 def test_no_word_is_in_the_evaluation():
