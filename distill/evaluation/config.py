@@ -100,8 +100,8 @@ class LogOddsConfig:
 
 
 @section
-class TheyConfig:
-    """P(they) after the prompts of `log_odds`; left out where these are."""
+class SwitchConfig:
+    """A measure without other settings. `they` runs with `log_odds`, `name_agreement` with `agreement`."""
 
     enabled: bool = True
 
@@ -286,8 +286,9 @@ class EvalConfig:
     statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)
     perplexity: PerplexityConfig = Field(default_factory=PerplexityConfig)
     log_odds: LogOddsConfig = Field(default_factory=LogOddsConfig)
-    they: TheyConfig = Field(default_factory=TheyConfig)
+    they: SwitchConfig = Field(default_factory=SwitchConfig)
     agreement: AgreementConfig = Field(default_factory=AgreementConfig)
+    name_agreement: SwitchConfig = Field(default_factory=SwitchConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
     occupation_gap: OccupationGapConfig = Field(default_factory=OccupationGapConfig)
     fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)

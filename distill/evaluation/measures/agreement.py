@@ -53,6 +53,13 @@ def score(scorer: Scorer, prompts: Sequence[GenderedPrompt]) -> list[dict[str, A
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Accuracy (a proportion) and mean margin towards the right pronoun (nats)."""
+    return estimates("agreement", records, convention, settings)
+
+
+def estimates(
+    measure: str, records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig
+) -> list[Estimate]:
+    """`MEASURE/accuracy` and `MEASURE/margin` of records of `score`."""
     signs = np.array([1.0 if record["gender"] == "male" else -1.0 for record in records])
     margins = signs * np.array([record["logprob_he"] - record["logprob_she"] for record in records])
     right = (np.sign(margins) + 1) / 2
@@ -66,8 +73,8 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
         "settings": settings,
     }
     return [
-        estimate(ACCURACY, clusters, sums[:, [0, 2]], ratio, unit="proportion", **shared),
-        estimate("agreement/margin", clusters, sums[:, [1, 2]], ratio, unit="nats", **shared),
+        estimate(f"{measure}/accuracy", clusters, sums[:, [0, 2]], ratio, unit="proportion", **shared),
+        estimate(f"{measure}/margin", clusters, sums[:, [1, 2]], ratio, unit="nats", **shared),
     ]
 
 

@@ -36,7 +36,7 @@ def families(names):
 
 
 LIKELIHOODS = {"log_odds", "they", "agreement", "crows_pairs", "lambada", "winogender", "gest", "tango", "redditbias"}
-LIKELIHOODS |= {"gap", "association", "ceat"}
+LIKELIHOODS |= {"name_agreement", "gap", "association", "ceat"}
 EVERYTHING = LIKELIHOODS | {"bold", "bold_persons", "sentiment", "diversity", "fluency"}
 
 
@@ -186,7 +186,14 @@ def test_a_bad_file_leaves_the_others(model_spec, small_benchmarks, tmp_path, ke
     assert failures[None, key].startswith(f"benchmarks.{key}: ")
     assert message in failures[None, key]
     assert f"evenhand data get {key.removesuffix('_persons')}" in failures[None, key]
-    assert families(measured["good"]) == EVERYTHING - {key, "fluency", "log_odds", "they", "agreement"}
+    assert families(measured["good"]) == EVERYTHING - {
+        key,
+        "fluency",
+        "log_odds",
+        "they",
+        "agreement",
+        "name_agreement",
+    }
 
 
 def test_a_reference_that_cannot_be_loaded_leaves_the_others(model_spec, small_benchmarks, tmp_path):

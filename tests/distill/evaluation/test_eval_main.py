@@ -113,7 +113,12 @@ def test_default_config_needs_neither_data_nor_world(run, save, capsys):
     code, results = run(save("model", "llama"), config="default.yaml", world=None)
     assert code == 0
     assert "model behaves like an untrained model: after an occupation, he and she together " in capsys.readouterr().out
-    assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {"log_odds", "they", "agreement"}
+    assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {
+        "log_odds",
+        "they",
+        "agreement",
+        "name_agreement",
+    }
 
 
 def test_the_audit_adds_a_small_sample_of_long_text(run, save, tmp_path, capsys):
@@ -191,7 +196,12 @@ def test_missing_text_leaves_the_other_measures(run, save, capsys):
     assert code == 1
     assert results["failures"] == [{"model": None, "task": "text", "message": results["failures"][0]["message"]}]
     assert "error: text: " in capsys.readouterr().err
-    assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {"log_odds", "they", "agreement"}
+    assert {entry["name"].split("/")[0] for entry in results["measurements"]} == {
+        "log_odds",
+        "they",
+        "agreement",
+        "name_agreement",
+    }
 
 
 def test_models_with_other_tokenizers_are_compared_per_word_only(run, save, character_tokenizer):

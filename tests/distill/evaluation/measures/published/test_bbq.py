@@ -174,7 +174,7 @@ FAULTS = {
 def test_a_bad_row_is_one_message_and_the_others_go_on(bbq_row, tmp_path, message):
     path = write(tmp_path / "bad.jsonl", [bbq_row(), bbq_row(example_id=1, **FAULTS[message])])
     tasks, (failure,) = plan_tasks(validate(EvalConfig, {"benchmarks": {"bbq": path}}))
-    assert {task.name for task in tasks} == {"log_odds", "they", "agreement"}
+    assert {task.name for task in tasks} == {"log_odds", "they", "agreement", "name_agreement"}
     assert failure.message.startswith(f"benchmarks.bbq: {path}: row 2")
     assert message in failure.message
     assert "evenhand data get bbq" in failure.message

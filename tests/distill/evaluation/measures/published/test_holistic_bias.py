@@ -161,7 +161,7 @@ def test_a_bad_file_is_one_message_and_the_others_go_on(holistic_bias_folder, na
     (holistic_bias_folder / f"{name}.json").write_text(content)
     config = validate(EvalConfig, {"benchmarks": {"holistic_bias": str(holistic_bias_folder)}})
     tasks, (failure,) = plan_tasks(config)
-    assert {task.name for task in tasks} == {"log_odds", "they", "agreement"}
+    assert {task.name for task in tasks} == {"log_odds", "they", "agreement", "name_agreement"}
     assert failure.task == "holistic_bias"
     with pytest.raises(ValueError, match=FAULTS[name, content]):
         holistic_bias.read(str(holistic_bias_folder), None)
