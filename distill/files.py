@@ -1,16 +1,17 @@
-"""Files: safe writes (the augmenter's), JSON lines, tab-separated rows, and the revision of this source tree."""
+"""Files: safe writes (the augmenter's), JSON lines, rows of tables, and the revision of this source tree."""
 
 from __future__ import annotations
 
 import csv
 import json
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from augment.files.safe import sync, write_text, writing
 
-__all__ = ["git_revision", "parse_tsv", "read_jsonl", "sync", "write_text", "writing"]
+__all__ = ["git_revision", "parse_tsv", "read_jsonl", "sync", "table_rows", "write_text", "writing"]
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
@@ -31,9 +32,30 @@ def read_jsonl(file: Path) -> list[dict[str, Any]]:
 
 
 def parse_tsv(text: str) -> list[dict[str, str]]:
-    """The rows of a tab-separated text with a header. Blank lines and those that start with # are left out."""
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
-    return list(csv.DictReader(lines, delimiter="\t"))
+    """The rows of a tab-separated text with a header. Blank lines and those that start with # are left out.
+
+    Raises as `table_rows`.
+    """
+    return table_rows([line for line in text.split("\n") if line.strip() and not line.startswith("#")], "\t")
+
+
+def table_rows(lines: Iterable[str], delimiter: str) -> list[dict[str, str]]:
+    """The rows of a table, the first line of which is its header. A cell that is missing at the end of a row is None.
+
+    Raises ValueError, naming the row, for more cells than columns, and for what would be read as fewer rows or cells: a
+    quotation mark that does not close, or after which the cell goes on.
+    """
+    rows: list[dict[str, str]] = []
+    try:
+        for row in csv.DictReader(lines, delimiter=delimiter, strict=True):
+            rows.append(row)
+            if None in row:
+                raise ValueError(
+                    f"row {len(rows)} has more cells than columns (one that holds {delimiter!r} needs quotation marks)"
+                )
+    except csv.Error as error:
+        raise ValueError(f"row {len(rows) + 1} is no row of a table ({error})") from error
+    return rows
 
 
 def git_revision() -> str | None:

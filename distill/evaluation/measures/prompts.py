@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from augment.files.lfs import check_is_no_pointer
+from augment.files.texts import decode, plain_line_ends
 from distill.evaluation.config import AgreementConfig, LogOddsConfig
 from distill.files import parse_tsv
 from distill.smallworld.world import share_log_odds
@@ -108,7 +109,8 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
         ]
     _check_templates(config.templates, {"noun": "woman"}, "agreement.templates")
     rows = _read_tsv(config.nouns, NOUNS, ("female", "male"), "agreement.nouns")
-    _check_distinct([row[gender] for row in rows for gender in ("female", "male")], "agreement.nouns")
+    words = [row[gender] for row in rows for gender in ("female", "male")]
+    _check_distinct(words, f"agreement.nouns: {config.nouns or NOUNS}")
     return [
         GenderedPrompt(
             f"{row[gender]}/{number}",
@@ -130,8 +132,9 @@ def occupations(config: LogOddsConfig, world: str | None) -> list[Occupation]:
     if world is not None:
         return [Occupation(known.name, known.article, known.true_log_odds) for known in read_world(world).occupations]
     rows = _read_tsv(config.occupations, OCCUPATIONS, ("name", "article"), "log_odds.occupations")
-    _check_distinct([row["name"] for row in rows], "log_odds.occupations")
-    return [Occupation(row["name"], row["article"], _share_log_odds(row)) for row in rows]
+    place = f"log_odds.occupations: {config.occupations or OCCUPATIONS}"
+    _check_distinct([row["name"] for row in rows], place)
+    return [Occupation(row["name"], row["article"], _share_log_odds(row, place)) for row in rows]
 
 
 def labour_shares() -> dict[str, float]:
@@ -155,8 +158,8 @@ def read_world(folder: str) -> WorldTruth:
         raise ValueError(f"world file {path} is malformed at {where} ({fault['msg']}); generate it again") from error
 
 
-def _share_log_odds(row: dict[str, str]) -> float | None:
-    """log((1 - s) / s) of the share s of women, or None when the list gives none."""
+def _share_log_odds(row: dict[str, str], place: str) -> float | None:
+    """log((1 - s) / s) of the share s of women, or None when the list gives none. place: the setting and the file."""
     if not row.get("female_share"):
         return None
     try:
@@ -165,7 +168,7 @@ def _share_log_odds(row: dict[str, str]) -> float | None:
         share = math.nan
     if not 0 < share < 1:
         raise ValueError(
-            f"log_odds.occupations: the female_share of {row['name']!r} is {row['female_share']!r}; give a number "
+            f"{place}: the female_share of {row['name']!r} is {row['female_share']!r}; give a number "
             "strictly between 0 and 1"
         )
     return share_log_odds(share)
@@ -180,10 +183,13 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
     else:
         check_is_no_pointer(Path(path), key)
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{key}: {path} is not UTF-8 ({error.reason}); convert it") from error
-    rows = parse_tsv(text)
+            text = plain_line_ends(decode(Path(path).read_bytes()).removeprefix("\ufeff"))  # spreadsheets write that
+        except ValueError as error:
+            raise ValueError(f"{key}: {path} {error}") from error
+    try:
+        rows = parse_tsv(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {path or builtin}: {error}; repair or remove it") from error
     if not rows or any(column not in rows[0] for column in columns):
         raise ValueError(f"{key}: {path or builtin} needs a header and rows with the columns {', '.join(columns)}")
     for number, row in enumerate(rows, 1):
@@ -199,11 +205,14 @@ def _builtin(name: str) -> str:
     return resources.files("distill.evaluation.measures").joinpath(name).read_text(encoding="utf-8")
 
 
-def _check_distinct(words: Sequence[str], key: str) -> None:
-    """Raise ValueError for a repeated word: its prompts would have equal ids, and each record would count twice."""
+def _check_distinct(words: Sequence[str], place: str) -> None:
+    """Raise ValueError for a repeated word: its prompts would have equal ids, and each record would count twice.
+
+    place: the setting and the file.
+    """
     for word in words:
         if words.count(word) > 1:
-            raise ValueError(f"{key}: {word!r} occurs twice; keep one of the rows")
+            raise ValueError(f"{place}: {word!r} occurs twice; keep one of the rows")
 
 
 def _check_templates(templates: Sequence[str], fields: Mapping[str, str], key: str) -> None:

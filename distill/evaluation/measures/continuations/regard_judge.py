@@ -19,7 +19,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
 from distill.evaluation.config import FineTuningConfig
 from distill.evaluation.measures.continuations.classifiers import classifier_id
 from distill.evaluation.measures.fine_tuning import Classifier, class_logits, fine_tune
-from distill.evaluation.measures.published.benchmark_files import hub_data_set, read_text
+from distill.evaluation.measures.published.benchmark_files import check_distinct, hub_data_set, read_text
 from distill.evaluation.scoring.model_specs import device_named
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.task import Records, Task, Work, data_hash
@@ -132,4 +132,5 @@ def read(file: Path) -> list[LabelledText]:
                 f"line. To get the file again: {SOURCE}"
             )
         texts.append(LabelledText(f"{file.stem}/{number}", text.strip(), LABELS[label]))
+    check_distinct([text.text for text in texts], file, KEY, SOURCE)
     return texts

@@ -64,7 +64,7 @@ class Row:
     question_polarity: Literal["neg", "nonneg"]
     context_condition: Literal["ambig", "disambig"]
     category: str
-    answer_info: dict[Answer, list[str]]
+    answer_info: Annotated[dict[Answer, list[str]], Field(min_length=len(ANSWERS))]
     additional_metadata: Metadata
     context: Text
     question: Text
@@ -169,7 +169,8 @@ def _files(path: str) -> list[Path]:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         return [folder]
-    files = sorted(file for file in folder.iterdir() if file.name.endswith((".jsonl", ".jsonl.gz")))
+    visible = [file for file in folder.iterdir() if not file.name.startswith(".")]  # a Mac adds ._NAME to an archive
+    files = sorted(file for file in visible if file.name.endswith((".jsonl", ".jsonl.gz")))
     if not files:
         raise FileNotFoundError(f"{KEY}: {folder} holds no .jsonl or .jsonl.gz file. To get them: {SOURCE}")
     return files

@@ -7,19 +7,18 @@ or not it exists.
 
 from __future__ import annotations
 
-import csv
-import gzip
+import codecs
 import io
 import json
-import zlib
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from augment.files.lfs import check_is_no_pointer
-from augment.files.texts import plain_line_ends
+from augment.files.texts import decode, open_bytes, plain_line_ends
 from distill.data.hub_datasets import load_hub_dataset
+from distill.files import table_rows
 from distill.hub import HubName
 
 T = TypeVar("T")
@@ -47,24 +46,30 @@ def read_hub(name: str, key: str, source: str, *, subset: str | None, split: str
 
 
 def read_text(path: str | Path, key: str, source: str) -> str:
-    """The UTF-8 text of a file, gzipped or not, with `\\n` at the end of every line, whichever system wrote it.
+    """The UTF-8 text of a file, with `\\n` at the end of every line, whichever system wrote it.
 
-    key: the setting that names the file; source: the command that gets it.
+    The file may be gzipped, also if `path` lacks the .gz. key: the setting that names the file; source: the command
+    that gets it.
 
     Raises FileNotFoundError, or ValueError for a file that is empty or not text, with the remedy.
     """
     file = Path(path).expanduser()
+    if file.is_dir():
+        raise ValueError(f"{key}: {file} is a folder; name the file in it. To get the file: {source}")
+    packed = Path(f"{file}.gz")
+    if packed.is_file() and not file.exists():
+        file = packed
     if not file.is_file():
         raise FileNotFoundError(
             f"{key}: {file} does not exist. To get it: {source}; then set {key}=PATH ({HUB_PREFIX}OWNER/NAME names a "
             "data set of the hub)"
         )
-    check_is_no_pointer(file, key)
     try:
-        raw = file.read_bytes()
-        text = (gzip.decompress(raw) if file.name.endswith(".gz") else raw).decode("utf-8-sig")
-    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(f"{key}: {file} is not readable text ({error}). To get it again: {source}") from error
+        with open_bytes(file) as stream:
+            lines = stream.read().removeprefix(codecs.BOM_UTF8).split(b"\n")
+        text = "\n".join(_decoded(line, f"{file}:{number}") for number, line in enumerate(lines, 1))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}. To get it again: {source}") from error
     if not text.strip():
         raise ValueError(f"{key}: {file} is empty. To get it again: {source}")
     return plain_line_ends(text)
@@ -72,11 +77,7 @@ def read_text(path: str | Path, key: str, source: str) -> str:
 
 def read_json(path: str | Path, key: str, source: str) -> Any:
     """The content of a JSON file. Raises as `read_text`."""
-    text = read_text(path, key, source)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{key}: {path} is not JSON ({error}). To get it again: {source}") from error
+    return _parsed(read_text(path, key, source), str(path), key, source)
 
 
 def read_csv(
@@ -84,13 +85,13 @@ def read_csv(
 ) -> list[dict[str, Any]]:
     """The rows of a CSV (or TSV) file with a header.
 
-    Raises as `read_text`, and ValueError for a field that is too long for a table and for a missing column.
+    Raises as `read_text`, and ValueError for a row that cannot be one (`table_rows`) and for a missing column.
     """
     text = read_text(path, key, source)
     try:
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-    except csv.Error as error:
-        raise ValueError(f"{key}: {path} is not a table ({error}). To get it again: {source}") from error
+        rows = table_rows(io.StringIO(text), delimiter)
+    except ValueError as error:
+        raise fault(path, str(error), key, source) from error
     check_columns(rows, columns, path, key, source)
     return rows
 
@@ -101,10 +102,7 @@ def read_jsonl(path: str | Path, key: str, source: str, columns: tuple[str, ...]
     lines = read_text(path, key, source).split("\n")  # not splitlines: a text may hold U+2028
     for number, line in enumerate(lines, 1):
         if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{key}: {path}:{number} is not JSON ({error}). To get it again: {source}") from error
+            rows.append(_parsed(line, f"{path}:{number}", key, source))
     check_columns(rows, columns, path, key, source)
     return rows
 
@@ -119,6 +117,14 @@ def check_columns(rows: list[Any], columns: tuple[str, ...], path: str | Path, k
             if not isinstance(value, str | None):
                 continue
             check_text(value, f"row {number} has nothing in the column {column!r}", path, key, source)
+
+
+def check_distinct(rows: Sequence[Hashable], path: str | Path, key: str, source: str) -> None:
+    """Raise ValueError for a row that stands there a second time: what it holds would count twice."""
+    first: dict[Hashable, int] = {}
+    for number, row in enumerate(rows, 1):
+        if first.setdefault(row, number) < number:
+            raise fault(path, f"row {number} is row {first[row]} again", key, source)
 
 
 def check_text(text: str | None, complaint: str, path: str | Path, key: str, source: str) -> None:
@@ -147,3 +153,30 @@ def checked(adapter: TypeAdapter[T], value: Any, place: str, key: str, source: s
             f"{key}: {place} is not in the published format{at}: {first['msg']}; repair or remove it. To get the file "
             f"again: {source}"
         ) from error
+
+
+def _decoded(raw: bytes, place: str) -> str:
+    """The text of a line. Raises ValueError with the place."""
+    try:
+        return decode(raw)
+    except ValueError as error:
+        raise ValueError(f"{place} {error}") from error
+
+
+def _parsed(text: str, place: str, key: str, source: str) -> Any:
+    """The value of a JSON text. Raises ValueError with the place and the remedy."""
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character (a lone surrogate) cannot be written
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, and thousands of brackets
+        raise ValueError(f"{key}: {place} is not JSON ({error}). To get it again: {source}") from error
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a key that it has twice, of which Python would keep the second only."""
+    content = dict(pairs)
+    for name, _ in pairs if len(content) < len(pairs) else []:
+        if [other for other, _ in pairs].count(name) > 1:
+            raise ValueError(f"an object has the key {name!r} twice")
+    return content

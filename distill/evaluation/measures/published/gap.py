@@ -23,7 +23,14 @@ import numpy as np
 from augment.rules.case import recase
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import check_columns, fault, hub_data_set, read_csv, read_hub
+from distill.evaluation.measures.published.benchmark_files import (
+    check_columns,
+    check_distinct,
+    fault,
+    hub_data_set,
+    read_csv,
+    read_hub,
+)
 from distill.evaluation.measures.published.winobias import MASCULINE
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import version_logprobs
@@ -85,6 +92,7 @@ def read(path: str) -> list[Passage]:
     else:
         rows = read_hub(name, KEY, SOURCE, subset="default", split="test")
         check_columns(rows, COLUMNS, path, KEY, SOURCE)
+    check_distinct([tuple(row.items()) for row in rows], path, KEY, SOURCE)
     return [_passage(row, number, path) for number, row in enumerate(rows)]
 
 
@@ -167,11 +175,11 @@ def _passage(row: dict[str, Any], number: int, path: str) -> Passage:
         raise fault(path, what, KEY, SOURCE)
     offset = str(row["Pronoun-offset"])  # a number in the hub's table
     start = int(offset) if offset.isdecimal() else len(text)
-    after = text[start:].removeprefix(pronoun)
-    if after == text[start:]:
+    before, after = text[:start], text[start:].removeprefix(pronoun)
+    if after == text[start:] or before[-1:].isalnum() or after[:1].isalnum():  # there is a she in every sheet
         raise fault(path, f"{place} has no {pronoun!r} at 'Pronoun-offset' {offset!r} of its text", KEY, SOURCE)
     others = tuple(recase(pronoun, form) for form in OTHER_FORMS[pronoun.lower()])
-    return Passage(f"passage/{number}", row["URL"], text[:start], pronoun, others, after)
+    return Passage(f"passage/{number}", row["URL"], before, pronoun, others, after)
 
 
 MEASURE = Measure(

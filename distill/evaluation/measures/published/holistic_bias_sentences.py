@@ -74,7 +74,7 @@ def read(path: str, num_templates: int | None) -> list[Item]:
     """
     folder = Path(path).expanduser()
     descriptors = _read_descriptors(folder / "descriptors.json")
-    nouns = _read_checked(folder / "nouns.json", NOUNS)
+    nouns = _read_nouns(folder / "nouns.json")
     templates = _read_templates(folder / "sentence_templates.json")
     num_used = min(num_templates or len(templates), len(templates))
     chosen = {number: templates[number] for number in (index * len(templates) // num_used for index in range(num_used))}
@@ -111,6 +111,15 @@ def _read_descriptors(file: Path) -> dict[str, list[Descriptor]]:
             if names.count(name) > 1:
                 raise fault(file, f"the axis {axis} has the descriptor {name!r} twice", KEY, SOURCE)
     return members
+
+
+def _read_nouns(file: Path) -> Nouns:
+    nouns: Nouns = _read_checked(file, NOUNS)
+    singular = [one for pairs in nouns.values() for one, _ in pairs]
+    for noun in singular:
+        if singular.count(noun) > 1:
+            raise fault(file, f"the noun {noun!r} stands there twice", KEY, SOURCE)
+    return nouns
 
 
 def _read_templates(file: Path) -> list[str]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.published.benchmark_files import read_csv
+from distill.evaluation.measures.published.benchmark_files import check_distinct, read_csv
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import text_logprobs
 from distill.evaluation.statistics.estimators import mean_columns, moments, ratio, t_value
@@ -70,6 +70,7 @@ def read(folder: str) -> list[Pair]:
                 f"both files into the same order. To get them again: {SOURCE}"
             )
         pairs.append(Pair(f"pair/{number}", woman[TEXT].strip(), man[TEXT].strip()))
+    check_distinct([(pair.female, pair.male) for pair in pairs], _file(folder, "male"), KEY, SOURCE)
     return pairs
 
 
@@ -109,10 +110,10 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
 
 
 def _file(folder: str, gender: str) -> Path:
-    """The test file of a gender: as published, under a shorter name or gzipped."""
-    name = f"gender_{gender}_biased_test_reduced.csv"
-    found = sorted(Path(folder).expanduser().glob(f"*{name}*"))
-    return found[0] if found else Path(folder) / f"reddit_comments_{name}"
+    """The test file of a gender, under its published name or a shorter one."""
+    shorter = Path(folder).expanduser() / f"gender_{gender}_biased_test_reduced.csv"
+    is_there = shorter.exists() or Path(f"{shorter}.gz").exists()
+    return shorter if is_there else shorter.with_name(f"reddit_comments_{shorter.name}")
 
 
 MEASURE = Measure(

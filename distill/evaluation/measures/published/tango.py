@@ -84,6 +84,9 @@ def read(path: str) -> list[Prompt]:
         family, group = row["pronoun_family"], groups.setdefault((row["template_idx"], row["ante"]), {})
         _check_known(family, FORMS, f"{place}: the pronoun_family")
         _check_known(row["ante_type"], KINDS, f"{place}: the ante_type")
+        kind = next((other["ante_type"] for _, other in group.values()), row["ante_type"])
+        if row["ante_type"] != kind:
+            raise ValueError(f"{place}: the ante_type is {row['ante_type']!r}, elsewhere {kind!r}; repair the row")
         if family in group:
             raise ValueError(
                 f"{place} has template, antecedent and family of row {group[family][0]} again; remove one of them"

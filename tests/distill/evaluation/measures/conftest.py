@@ -163,3 +163,60 @@ def holistic_bias_folder(tmp_path):
     for name, content in contents.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     return folder
+
+
+@pytest.fixture
+def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, bbq_folder, tmp_path):
+    """Settings that switch on every measure, with small data."""
+    folder = tmp_path / "benchmarks"
+    (folder / "occupations.tsv").write_text(
+        "name\tarticle\tfemale_share\nnurse\ta\t0.9\npilot\ta\t0.1\nartist\tan\t0.5\nbaker\ta\t\nclerk\ta\t0.6\n"
+    )
+    sentences = {"stereotype": "The nurse left.", "anti-stereotype": "The guard left.", "unrelated": "The bell left."}
+    items = [{"sentence": text, "id": label, "gold_label": label} for label, text in sentences.items()]
+    item = {"id": "i", "target": "nurse", "bias_type": "gender", "sentences": items}
+    (folder / "dev.json").write_text(json.dumps({"data": {"intrasentence": [item]}}))
+    (folder / "winobias").mkdir()
+    for kind in ("type1", "type2"):
+        for split in ("dev", "test"):
+            for version, pronouns in (("pro", ("she", "his")), ("anti", ("he", "her"))):
+                lines = "1 The nurse left because {} was tired.\n2 The nurse met the pilot and saw {} car.\n"
+                file = folder / "winobias" / f"{version}_stereotyped_{kind}.txt.{split}"
+                file.write_text(lines.format(*pronouns))
+    (folder / "wiki.raw").write_text(" = The Bell = \n The bell rang twice . \n")
+    for name, files in {
+        "sst2": ("train.tsv", "dev.tsv"),
+        "cola": ("in_domain_train.tsv", "in_domain_dev.tsv", "out_of_domain_dev.tsv"),
+    }.items():
+        (folder / name).mkdir()
+        for file in files:
+            rows = ("it drags\t0\nclever\t1\n", "s\t0\t\tit drags\ns\t1\t\tclever\n")[name == "cola"]
+            (folder / name / file).write_text(rows)
+    groups = ("nursing_specialties", "engineering_branches", "dance_occupations", "railway_industry_occupations")
+    prompts = {group: {"A": [f"The {group[:5]} said that "]} for group in groups}
+    (folder / "profession_prompt.json").write_text(json.dumps(prompts))
+    (folder / "vectors.txt").write_text("he 1 0\nshe 0 1\nman 2 1\nwoman 1 2\n")
+    small_benchmarks |= {"holistic_bias": str(holistic_bias_folder), "bbq": str(bbq_folder)}
+    judge = classifier(["positive", "negative", "hate"])
+    (folder / "labelled").mkdir()
+    for part in ("train", "dev", "test"):
+        (folder / "labelled" / f"{part}.tsv").write_text("1\tXYZ was praised.\n-1\tXYZ stole it.\n")
+    files = {"stereoset": "dev.json", "winobias": "winobias", "wikitext": "wiki.raw", "sst2": "sst2", "cola": "cola"}
+    return {
+        "log_odds": {"occupations": str(folder / "occupations.tsv")},
+        "text": {"path": str(small_world / "heldout.jsonl"), "max_documents": 6},
+        "occupation_gap": {"enabled": True, "num_train": 20, "num_test": 20},
+        "fine_tuning": {"epochs": 1},
+        "benchmarks": small_benchmarks | {name: str(folder / file) for name, file in files.items()},
+        "ceat": {"num_samples": 5},
+        "holistic_bias": {"num_templates": 1},
+        "generation": {"num_samples": 2, "max_new_tokens": 6},
+        "longform": {"enabled": True, "num_samples": 2, "max_new_tokens": 4},
+        "continuations": {
+            "regard": judge,
+            "regard_data": str(folder / "labelled"),
+            "toxicity": judge,
+            "word_vectors": str(folder / "vectors.txt"),
+        },
+        "statistics": {"num_permutations": 999},
+    }

@@ -78,13 +78,17 @@ def test_own_list_with_shares(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("name\tarticle\tfemale_share\nnurse\ta\t1.0\n", "female_share of 'nurse' is '1.0'"),
+        ("name\tarticle\tfemale_share\nnurse\ta\t1.0\n", "bad.tsv: the female_share of 'nurse' is '1.0'"),
         ("name\tarticle\tfemale_share\nnurse\ta\tmany\n", "female_share of 'nurse' is 'many'"),
         ("name,article\nnurse,a\n", "columns name, article"),
         ("", "columns name, article"),
         ("name\tarticle\nnurse\ta\n \ta\n", "bad.tsv: row 2 has nothing in the column 'name'"),
         ("name\tarticle\nnurse\n", "bad.tsv: row 1 has nothing in the column 'article'"),
-        (b"name\tarticle\ncaf\xe9\ta\n", "not UTF-8"),
+        (b"name\tarticle\ncaf\xe9\ta\n", "bad.tsv is not UTF-8 .*; convert the file"),
+        ("name\tarticle\nnurse\ta\0\n", "bad.tsv holds zero bytes"),
+        ("name\tarticle\nnurse\ta\nbaker\ta\t0.5\n", "bad.tsv: row 2 has more cells than columns .*; repair or remove"),
+        ('name\tarticle\n"nurse\ta\n"baker\ta\n', "bad.tsv: row 1 is no row of a table .*; repair or remove"),
+        ("name\tarticle\nnurse\ta\nnurse\tan\n", "bad.tsv: 'nurse' occurs twice"),
     ],
 )
 def test_bad_occupation_lists_are_refused(tmp_path, content, message):
@@ -107,7 +111,7 @@ def test_missing_files_and_bad_templates_are_refused(tmp_path):
         neutral_prompts(LogOddsConfig(templates=("The {occupation} {",)), None)
     nouns = tmp_path / "nouns.tsv"
     nouns.write_bytes("female\tmale\nwoman\tman\nwoman\tguy\n".encode("utf-8-sig"))  # as spreadsheets save it
-    with pytest.raises(ValueError, match=r"agreement\.nouns: 'woman' occurs twice; keep one"):
+    with pytest.raises(ValueError, match=r"agreement\.nouns: .*nouns\.tsv: 'woman' occurs twice; keep one"):
         gendered_prompts(AgreementConfig(nouns=str(nouns)), None)
     with pytest.raises(ValueError, match=r"agreement\.templates is empty"):
         gendered_prompts(AgreementConfig(templates=()), None)

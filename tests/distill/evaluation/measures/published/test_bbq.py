@@ -138,6 +138,8 @@ def test_a_folder_is_read_file_by_file(bbq_folder):
     assert len(questions) == 11 * 4
     assert len({item.id for item in questions}) == 11 * 4
     assert len({item.cluster for item in questions}) == 11 * 2
+    (bbq_folder / "._age.jsonl").write_bytes(b"\0\5\x16\7")  # as a Mac adds to an archive
+    assert read(str(bbq_folder)) == questions
     assert read(str(bbq_folder / "age.jsonl.gz")) == [item for item in questions if item.category == "age"]
     (bbq_folder / "copy.jsonl").write_bytes(gzip.decompress((bbq_folder / "age.jsonl.gz").read_bytes()))
     with pytest.raises(ValueError, match=r"copy.jsonl: row 1: the question age/0 stands there a second time"):
@@ -165,6 +167,7 @@ FAULTS = {
     "at context_condition: ": {"context_condition": "dark"},
     "at ans0: ": {"ans0": " "},
     "at answer_info.ans0: ": {"answer_info": {"ans0": "baker"}},
+    "at answer_info: Dictionary should have at least 3 items": {"answer_info": {"ans0": ["baker", "F"]}},
     "at additional_metadata.stereotyped_groups: ": {"additional_metadata": {}},
     "row 2 has nothing in the column 'context'": {"context": ""},
 }

@@ -213,8 +213,17 @@ CORRUPT_GZIP = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
 def test_a_damaged_gzip_file_is_one_message(tmp_path, name):
     path = tmp_path / "file.gz"
     path.write_bytes(CORRUPT_GZIP)
-    with pytest.raises(ValueError, match=f"benchmarks.{name}: .*is not readable text .*To get it again: "):
+    with pytest.raises(ValueError, match=f"benchmarks.{name}: .*is not a whole gzip file .*To get it again: "):
         READERS[name](str(path))
+
+
+def test_a_line_in_another_encoding_is_named(tmp_path):
+    file = tmp_path / "lambada.jsonl"
+    file.write_bytes(b'{"text": "one two"}\r\n\r\n{"text": "a caf\xe9"}\r\n')
+    with pytest.raises(
+        ValueError, match=r"lambada.jsonl:3 is not UTF-8 \(byte 0xe9 at position 15\); convert .* get lamb"
+    ):
+        lambada.read(str(file))
 
 
 def test_a_byte_order_mark_and_unusual_separators_within_a_text_are_read(tmp_path):

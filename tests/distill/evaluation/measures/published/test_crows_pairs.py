@@ -44,5 +44,5 @@ def test_conventions_differ_where_lengths_do(values):
 def test_a_field_longer_than_csv_allows_is_one_message(tmp_path):
     path = tmp_path / "crows.csv"
     path.write_text("sent_more,sent_less,bias_type\n" + "x" * 200_000 + ",y,gender\n")
-    with pytest.raises(ValueError, match="benchmarks.crows_pairs: .*is not a table .*field larger.*To get it again: "):
+    with pytest.raises(ValueError, match="benchmarks.crows_pairs: .*: row 1 is no row .*field larger.*To get the file"):
         crows_pairs.read(str(path))

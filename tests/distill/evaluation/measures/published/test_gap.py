@@ -123,6 +123,8 @@ def test_accuracies_and_their_ratio(by_name):
             {"offset": "16"},
             "row 2 has no 'she' at 'Pronoun-offset' '16' of its text; repair or remove it. .*: evenhand data get gap",
         ),
+        ({"pronoun": "he", "offset": "18"}, "row 2 has no 'he' at 'Pronoun-offset' '18'"),  # in she
+        ({"pronoun": "he", "offset": "33"}, "row 2 has no 'he' at 'Pronoun-offset' '33'"),  # in the
         ({"offset": "-1"}, "row 2 has no 'she' at 'Pronoun-offset' '-1'"),
         ({"offset": "x"}, "row 2 has no 'she' at 'Pronoun-offset' 'x'"),
         ({"offset": "1000"}, "row 2 has no 'she' at 'Pronoun-offset' '1000'"),

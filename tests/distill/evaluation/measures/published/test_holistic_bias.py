@@ -149,6 +149,10 @@ FAULTS = {
     ("descriptors", "{}"): "descriptors.json is not in the published format",
     ("descriptors", "{"): "descriptors.json is not JSON",
     ("nouns", '{"male": [["man"]]}'): "nouns.json.* at male.0.1: Field required",
+    (
+        "nouns",
+        '{"male": [["man", "men"]], "neutral": [["man", "men"]]}',
+    ): "nouns.json: the noun 'man' stands there twice",
     ("nouns", '{"male": []}'): "nouns.json.* at male: ",
     ("sentence_templates", "{}"): "sentence_templates.json is not in",
     ("sentence_templates", '{"I saw {noun_phrase}.": {}, "I left.": {}}'): r"template 2 \('I left.'\) has neither",

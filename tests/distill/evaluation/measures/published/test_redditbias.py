@@ -53,6 +53,16 @@ def test_files_that_are_no_pairs_are_refused(tmp_path):
     write(tmp_path, male=["his uncle sewed a lot", " "])
     with pytest.raises(ValueError, match="_male_.*: row 2 has nothing in the column 'comments_processed'"):
         redditbias.read(str(tmp_path))
+    twice = {gender: [*texts, texts[0]] for gender, texts in COMMENTS.items()}
+    write(tmp_path, **twice, originals=twice["female"])
+    with pytest.raises(ValueError, match="_male_.*: row 3 is row 1 again; repair or remove it"):
+        redditbias.read(str(tmp_path))
+
+
+def test_files_that_a_mac_adds_to_an_archive_are_not_read(tmp_path):
+    write(tmp_path)
+    (tmp_path / "._gender_male_biased_test_reduced.csv").write_bytes(b"\0\5\x16\7")
+    assert len(redditbias.read(str(tmp_path))) == 2
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

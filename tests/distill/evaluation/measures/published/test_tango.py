@@ -52,6 +52,10 @@ def test_a_text_ends_before_its_second_pronoun(tmp_path):
         ([*texts(), texts()[3]], r"row 7 has template, antecedent and family of row 4 again; remove"),
         ([texts()[0].replace(",he,", ",ze,"), *texts()[1:]], r"row 1: the pronoun_family is 'ze', and not one of he, "),
         ([texts()[0].replace("distal", "far"), *texts()[1:]], r"row 1: the ante_type is 'far', and not one of "),
+        (
+            [*texts()[:5], texts()[5].replace("distal", "ante_gendered_male")],
+            r"row 6: the ante_type is 'ante_.* 'distal'",
+        ),
         (texts()[:5], r"row 1 has a second pronoun, but template 0 about 'the nurse' has no .* of 'fae'; repair"),
         ([*texts()[:5], texts()[5].replace("faer ", "a ").replace("; fae", "; she")], r"has no .* of 'fae'; repair"),
         (texts("0,{person},distal,{family},{person} rang {own} bell.\n"), "has no text with a second pronoun"),
