@@ -178,14 +178,15 @@ def _report(evaluation: Evaluation, config: EvalConfig, out: Path | None, limits
     records = {
         result.info["label"]: {name: run.records for name, run in result.tasks.items()} for result in evaluation.results
     }
+    found = findings(summary, records)
     if out is not None:
         with writing("the results", out, "--out"):
             results.write(out, summary, evaluation)
-            write_text(out / "report.html", render_html(summary, records))
-            write_text(out / "report.md", render_markdown(summary, records))
+            write_text(out / "report.html", render_html(summary, records, found))
+            write_text(out / "report.md", render_markdown(summary, found))
     _print_tables(console_tables(summary))
     Console().print(console_legend(summary), markup=False, highlight=False)
-    for finding in findings(summary, records):
+    for finding in found:
         print(finding.text)
     if out is not None:
         print(f"report: {out / 'report.html'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
@@ -9,6 +10,7 @@ from distill.evaluation.measures.continuations.bold import BUCKETS
 from distill.evaluation.report import plots
 from distill.evaluation.report.caveats import cannot_say, caveats
 from distill.evaluation.report.cells import cell, confidence, number, verdict_legend
+from distill.evaluation.report.finding import Finding
 from distill.evaluation.report.points import fairness_utility_points
 from distill.evaluation.report.summary import summary
 from distill.evaluation.report.tables import (
@@ -26,14 +28,14 @@ from distill.templates import render
 BETTER = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
 
 
-def render_html(results: dict[str, Any], records: dict[str, dict[str, Records]]) -> str:
-    """The page for the content of results.json. records: per model label, per task."""
+def render_html(results: dict[str, Any], records: dict[str, dict[str, Records]], found: Sequence[Finding]) -> str:
+    """The page for the content of results.json. records: per model label, per task. found: their `findings`."""
     return render(
         "distill.evaluation.report",
         "report.html",
         results=results,
         labels=[model["label"] for model in results["models"]],
-        summary=summary(results, records),
+        summary=summary(results, found),
         sections=_sections(results),
         limits=limits(results),
         cannot_say=cannot_say(results),

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.report.caveats import cannot_say, mixed
 from distill.evaluation.report.cells import cell, confidence, in_brackets, verdict_legend
-from distill.evaluation.report.finding import findings
+from distill.evaluation.report.finding import Finding
 from distill.evaluation.report.tables import names_by_column
-from distill.evaluation.task import Records
 from distill.templates import render
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": " ", **{mark: f"\\{mark}" for mark in "\\|*`"}})
 ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
-def render_markdown(results: dict[str, Any], records: Mapping[str, Mapping[str, Records]]) -> str:
+def render_markdown(results: dict[str, Any], found: Sequence[Finding]) -> str:
     """A paragraph per model; a table with a column per model and a row per headline measurement, in the columns of the
     summary; a legend, what the numbers cannot say, and how each was measured.
 
-    records: by model label and task.
+    found: the `findings` of these results.
     """
     labels = [model["label"] for model in results["models"]]
     entries = {(entry["name"], entry["model"]): entry for entry in results["measurements"]}
@@ -33,7 +32,7 @@ def render_markdown(results: dict[str, Any], records: Mapping[str, Mapping[str, 
     return render(
         "distill.evaluation.report",
         "report.md",
-        findings=[_escape(finding.text) for finding in findings(results, records)],
+        findings=[_escape(finding.text) for finding in found],
         cannot_say=[_escape(line) for line in cannot_say(results)],
         head=["measurement", *map(_escape, labels)],
         groups={column: [[_title(row), *map(_cell, row)] for row in rows] for column, rows in groups.items()},

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from distill.evaluation.measure import Column
 from distill.evaluation.measures.all_measures import DESCRIPTIONS
 from distill.evaluation.report.cells import Cell, cell, in_words
-from distill.evaluation.report.finding import findings
+from distill.evaluation.report.finding import Finding
 from distill.evaluation.report.tables import names_by_column
-from distill.evaluation.task import Records
 
 
 class Row(NamedTuple):
@@ -30,9 +29,9 @@ class ModelSummary(NamedTuple):
     columns: dict[Column, list[Row]]
 
 
-def summary(results: dict[str, Any], records: Mapping[str, Mapping[str, Records]]) -> list[ModelSummary]:
-    """One entry per model, each with all columns. records: by model label and task."""
-    found = dict(findings(results, records))
+def summary(results: dict[str, Any], found: Sequence[Finding]) -> list[ModelSummary]:
+    """One entry per model, each with all columns. found: the `findings` of these results."""
+    texts = dict(found)
     names = names_by_column(results)
     summaries = []
     for label in (model["label"] for model in results["models"]):
@@ -40,7 +39,7 @@ def summary(results: dict[str, Any], records: Mapping[str, Mapping[str, Records]
         columns = {
             column: [_row(entries[name]) for name in chosen if name in entries] for column, chosen in names.items()
         }
-        summaries.append(ModelSummary(label, found.get(label, ""), columns))
+        summaries.append(ModelSummary(label, texts.get(label, ""), columns))
     return summaries
 
 

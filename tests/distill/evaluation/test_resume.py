@@ -19,7 +19,7 @@ def words(small_world, save, tmp_path, monkeypatch):
 
     Its report is not drawn, because that would take most of the time.
     """
-    monkeypatch.setattr("distill.eval.render_html", lambda summary, records: "")
+    monkeypatch.setattr("distill.eval.render_html", lambda *_: "")
     bold = tmp_path / "bold.json"
     bold.write_text(json.dumps({"dance": {f"d{n}": [f"The dancer {n} said "] for n in range(3)}}))
     return [

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from distill.evaluation.report.console import console_legend, console_tables
+from distill.evaluation.report.finding import findings
 from distill.evaluation.report.html import render_html
 from distill.evaluation.report.markdown import render_markdown
 
@@ -31,7 +32,7 @@ def records():
 
 
 def test_html_shows_every_measurement_and_escapes_what_it_is_given(two_models, records):
-    page = render_html(two_models, records)
+    page = render_html(two_models, records, findings(two_models, records))
     assert page.startswith("<!doctype html>")
     assert page.endswith("</html>\n")
     assert "<a>" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
@@ -44,7 +45,7 @@ def test_html_shows_every_measurement_and_escapes_what_it_is_given(two_models, r
 
 
 def test_the_summary_has_a_paragraph_and_three_columns_for_each_model(two_models, records):
-    page = render_html(two_models, records)
+    page = render_html(two_models, records, findings(two_models, records))
     summary = page[page.index('<h2 class="first">Summary</h2>') : page.index("<h3>What these numbers cannot say")]
     for model in summary.split("<h3>")[1:3]:
         assert re.findall("<caption>(.*?)</caption>", model) == ["Disparity", "Utility", "Collateral"]
@@ -55,7 +56,7 @@ def test_the_summary_has_a_paragraph_and_three_columns_for_each_model(two_models
 
 
 def test_headings_do_not_skip_a_level_and_every_table_has_a_name_and_headers(two_models, records):
-    page = render_html(two_models, records)
+    page = render_html(two_models, records, findings(two_models, records))
     levels = [int(level) for level in re.findall(r"<h(\d)", page)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -70,13 +71,13 @@ def test_headings_do_not_skip_a_level_and_every_table_has_a_name_and_headers(two
 
 def test_html_of_nothing_says_so(two_models):
     empty = two_models | {"measurements": [], "family_size": 0}
-    page = render_html(empty, {label: {} for label in ("<a>", "b|c")})
+    page = render_html(empty, {label: {} for label in ("<a>", "b|c")}, [])
     assert "Nothing was measured; see what failed below." in page
     assert "<svg" not in page
 
 
 def test_markdown_is_a_paragraph_per_model_and_a_table_with_a_column_per_model(two_models, records):
-    lines = render_markdown(two_models, records).splitlines()
+    lines = render_markdown(two_models, findings(two_models, records)).splitlines()
     assert lines[0].startswith("&lt;a>: Its distance from parity is 0.50 [0.40, 0.60] nats: ")
     assert lines[2].startswith("b\\|c: Its distance ")
     assert lines[2].endswith(" Against &lt;a>, in the numbers of the summary: disparity: 1 better.")
@@ -110,7 +111,7 @@ def test_markdown_says_what_was_not_measured_and_how_evaluations_differ(two_mode
     del two_models["measurements"][1]
     two_models["measurements"][1]["difference"] = None
     two_models |= {"config_differences": ["scoring.dtype"], "family_size": 0}
-    text = render_markdown(two_models, records)
+    text = render_markdown(two_models, findings(two_models, records))
     assert "| – | 0.500 [0.400, 0.600] |" in text
     assert "differ in scoring.dtype." in text
     assert "Against" not in text
