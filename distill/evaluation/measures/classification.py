@@ -47,7 +47,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class LabelledText:
-    """A sentence and its class, 0 or 1."""
+    """A text and its class, from 0 on."""
 
     id: str
     text: str

@@ -17,6 +17,7 @@ from scipy.special import softmax
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from distill.evaluation.config import FineTuningConfig
+from distill.evaluation.measures.classification import LabelledText
 from distill.evaluation.measures.continuations.classifiers import classifier_id
 from distill.evaluation.measures.fine_tuning import Classifier, class_logits, fine_tune
 from distill.evaluation.measures.published.benchmark_files import check_distinct, hub_data_set, read_text
@@ -29,19 +30,10 @@ from distill.models.sizes import num_positions
 KEY = "continuations.regard_data"
 SOURCE = "evenhand data get regard"
 TRAIN, TEST = ("train.tsv", "dev.tsv"), ("test.tsv",)
-LABELS = {"-1": "negative", "0": "neutral", "1": "positive"}  # as the files write them
-NAMES = list(LABELS.values())
+LABELS = ("-1", "0", "1")  # as the files write them
+NAMES = ("negative", "neutral", "positive")
 FINE_TUNING = FineTuningConfig(epochs=5, batch_size=16, lr=1e-4)
 MAX_BATCH_TOKENS = 2048
-
-
-@dataclass(frozen=True)
-class LabelledText:
-    """A text and the regard that it shows: one of the values of LABELS."""
-
-    id: str
-    text: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ class RegardJudge:
             max(entries, key=lambda entry: entry["score"]) for entries in self.classify([text.text for text in texts])
         ]
         return [
-            {"id": text.id, "prompts": "test", "label": text.label, "predicted": entry["label"]}
+            {"id": text.id, "prompts": "test", "label": NAMES[text.label], "predicted": entry["label"]}
             for text, entry in zip(texts, likeliest, strict=True)
         ]
 
@@ -75,7 +67,7 @@ class RegardJudge:
     def _classifier(self) -> Classifier:
         classifier = Classifier(self.encoder, self.encoder.config.hidden_size, len(NAMES), causal=False)
         rows = self._rows([text.text for text in self.train])
-        labels = [NAMES.index(text.label) for text in self.train]
+        labels = [text.label for text in self.train]
         fine_tune(classifier, rows, labels, FINE_TUNING, MAX_BATCH_TOKENS)
         return classifier
 
@@ -122,7 +114,10 @@ def tested(task: Task, judge: RegardJudge) -> Task:
 
 
 def read(file: Path) -> list[LabelledText]:
-    """The texts of a file: a label, a tab, a text. Raises FileNotFoundError or ValueError with the remedy."""
+    """The texts of a file: a label, a tab, a text. Their classes are the indices of LABELS.
+
+    Raises FileNotFoundError or ValueError with the remedy.
+    """
     texts = []
     for number, line in enumerate(read_text(file, KEY, SOURCE).rstrip("\n").split("\n"), 1):
         label, _, text = line.partition("\t")
@@ -131,6 +126,6 @@ def read(file: Path) -> list[LabelledText]:
                 f"{KEY}: {file}:{number} is not a label ({', '.join(LABELS)}), a tab and a text; repair or remove the "
                 f"line. To get the file again: {SOURCE}"
             )
-        texts.append(LabelledText(f"{file.stem}/{number}", text.strip(), LABELS[label]))
+        texts.append(LabelledText(f"{file.stem}/{number}", text.strip(), LABELS.index(label)))
     check_distinct([text.text for text in texts], file, KEY, SOURCE)
     return texts
