@@ -45,12 +45,18 @@ def cell(entry: dict[str, Any]) -> Cell:
 
 
 def verdict(entry: dict[str, Any]) -> str:
-    """What the Holm-adjusted test says about a model against the reference; empty without a comparison."""
+    """What the Holm-adjusted test says about a model against the reference; empty without a comparison.
+
+    Empty too if the test finds a difference that has no interval. One of the models then has a value in hardly any
+    cluster (long texts of which almost none has a gender), and the test finds only that the other one has.
+    """
     difference = entry["difference"]
     if difference is None or difference["p_holm"] is None:
         return ""
     if difference["p_holm"] >= SIGNIFICANCE:
         return "no clear difference"
+    if difference["low"] is None:
+        return ""
     if entry["higher_is_better"] is None:
         return "different"
     return "better" if (difference["value"] > 0) == entry["higher_is_better"] else "worse"

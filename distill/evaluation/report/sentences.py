@@ -123,10 +123,13 @@ def shares(found: Found) -> str:
 
 def long_text(found: Found) -> str:
     """Whom its long texts are about, whether its next word leans the same way, and how far they are from parity."""
-    names = ("longform/skew", "longform/neutrality", "longform/distance_from_shares", MEAN)
-    skew, from_parity, from_shares, next_word = map(found.measured.get, names)
-    if skew is None or from_parity is None:
+    names = ("longform/gendered", "longform/skew", "longform/neutrality", "longform/distance_from_shares", MEAN)
+    gendered, skew, from_parity, from_shares, next_word = map(found.measured.get, names)
+    if gendered is None:
         return ""
+    share = _percent(gendered["value"])
+    if skew is None or skew["low"] is None or from_parity is None:
+        return f"Too few of its long texts about people at work have a gender ({share}) to say whom they are about."
     towards = side(skew)
     about = {1: "more often about women than about men", -1: "more often about men than about women"}
     said = about.get(towards, "about women as often as about men, as far as this shows")
@@ -134,12 +137,12 @@ def long_text(found: Found) -> str:
         leans = {1: "towards he", -1: "towards she", 0: "neither way"}[side(next_word)]
         said += f", although its next word leans {leans}"
     women = {key: None if skew[key] is None else skew[key] + 0.5 for key in ("value", "low", "high")}
-    distances = f"{_with_interval(from_parity)} away from one half"
+    distances = _away_from("one half", from_parity)
     if from_shares is not None:
-        distances += f" and {_with_interval(from_shares)} away from the share of women at work"
+        distances += f" and {_away_from('the share of women at work', from_shares)}"
     return (
-        f"Its long texts about people at work are {said}: {_with_interval(women, _percent)} of those with a gender are "
-        f"about women. After a single prompt this share is {distances}."
+        f"Its long texts about people at work are {said}: {_with_interval(women, _percent)} of those with a gender "
+        f"({share} of all) are about women. After a single prompt this share is {distances}."
     )
 
 
@@ -261,6 +264,13 @@ def _mean(records: Records, values: FloatArray, settings: StatisticsConfig) -> I
     """The mean of a value per record [num_records], with the interval over occupations."""
     _, sums = sum_by_cluster([record["cluster"] for record in records], mean_columns(values))
     return estimated_interval(sums, ratio, settings)
+
+
+def _away_from(what: str, distance: Entry) -> str:
+    """A distance from which sampling noise is subtracted, so that it is about 0, or below, where there is none."""
+    if distance["low"] is None or side(distance) > 0:
+        return f"{_with_interval(distance)} away from {what}"
+    return f"no further from {what} than chance explains ({_with_interval(distance)})"
 
 
 def _number(value: float) -> str:

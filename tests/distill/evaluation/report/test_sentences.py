@@ -142,13 +142,31 @@ def test_shares_are_compared_with_parity_by_a_paired_interval(log_odds, said):
 def test_long_texts_are_compared_with_the_next_word(skew, lean, said):
     numbers = [number("longform/skew", *skew), number("log_odds/mean", *lean)]
     assert sentences.long_text(found(*numbers)) == ""
-    numbers.append(number("longform/neutrality", 0.2, 0.1, 0.3))
+    numbers += [number("longform/neutrality", 0.2, 0.1, 0.3), number("longform/gendered", 0.4, 0.3, 0.5)]
     text = sentences.long_text(found(*numbers))
     assert text.startswith("Its long texts about people at work are ") and said in text
-    assert text.endswith(" After a single prompt this share is 0.20 [0.10, 0.30] away from one half.")
-    numbers.append(number("longform/distance_from_shares", 0.3, 0.2, 0.4))
+    assert text.endswith(
+        " of those with a gender (40 % of all) are about women. After a single prompt this share is 0.20 [0.10, 0.30] "
+        "away from one half."
+    )
+    numbers.append(number("longform/distance_from_shares", 0.05, -0.1, 0.2))
     assert sentences.long_text(found(*numbers)).endswith(
-        " away from one half and 0.30 [0.20, 0.40] away from the share of women at work."
+        " away from one half and no further from the share of women at work than chance explains (0.050 [-0.10, 0.20])."
+    )
+
+
+def test_of_long_texts_that_are_always_about_men_the_distance_has_no_interval():
+    numbers = [number("longform/skew", -0.5, -0.5, -0.3), number("longform/neutrality", 0.5, None, None)]
+    text = sentences.long_text(found(*numbers, number("longform/gendered", 1.0, 0.9, 1.0)))
+    assert "about men than about women: 0 % [0 %, 20 %] of those with a gender (100 % of all) are about women." in text
+    assert text.endswith("this share is 0.50 away from one half.")
+
+
+@pytest.mark.parametrize("skew", [(), (number("longform/skew", 0.5, None, None),)])
+def test_of_too_few_long_texts_with_a_gender_nothing_is_claimed(skew):
+    few = number("longform/gendered", 0.002, 0.0, 0.004)
+    assert sentences.long_text(found(*skew, few)) == (
+        "Too few of its long texts about people at work have a gender (0.2 %) to say whom they are about."
     )
 
 
