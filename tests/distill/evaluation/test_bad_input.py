@@ -3,7 +3,6 @@
 import math
 import shutil
 
-import pytest
 import torch
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -171,29 +170,6 @@ def test_a_tokenizer_without_the_pronouns(model_spec, small_benchmarks, tiny_mod
     assert list(failures) == [("speechless", None)]
     assert "gives no token for ' he'" in failures["speechless", None]
     assert families(measured["good"]) == EVERYTHING
-
-
-@pytest.mark.parametrize("key", ["crows_pairs", "gest", "tango", "gap", "lambada", "bold", "bold_persons"])
-@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ('{"a": 1}', "."), (None, "does not exist")])
-def test_a_bad_file_leaves_the_others(model_spec, small_benchmarks, tmp_path, key, content, message):
-    bad = tmp_path / "bad.json"
-    if content is not None:
-        bad.write_text(content)
-    paths = small_benchmarks | {key: str(bad)}
-    off = {"log_odds": {"enabled": False}, "agreement": {"enabled": False}, "continuations": {"fluency": False}}
-    failures, measured = run([model_spec("good")], paths, **off)
-    assert list(failures) == [(None, key)]
-    assert failures[None, key].startswith(f"benchmarks.{key}: ")
-    assert message in failures[None, key]
-    assert f"evenhand data get {key.removesuffix('_persons')}" in failures[None, key]
-    assert families(measured["good"]) == EVERYTHING - {
-        key,
-        "fluency",
-        "log_odds",
-        "they",
-        "agreement",
-        "name_agreement",
-    }
 
 
 def test_a_reference_that_cannot_be_loaded_leaves_the_others(model_spec, small_benchmarks, tmp_path):
