@@ -137,6 +137,19 @@ class TrainConfig:
 
 
 @section
+class CanaryConfig:
+    """Made-up secrets in the training text, for `evenhand audit-privacy`; see distill/data/canaries.py.
+
+    count: how many there are. A coin plants each of them or not. repeats: how often a planted one stands in the text.
+    digits: of a secret. All secrets of so many digits are ranked by the audit: 10,000 for 4.
+    """
+
+    count: Annotated[int, Field(ge=4, le=2000, strict=True)] = 200
+    repeats: PositiveCount = 1
+    digits: Annotated[int, Field(ge=1, le=5, strict=True)] = 4
+
+
+@section
 class RunConfig:
     """Everything that a training run needs. `teacher: null` with `loss.kd_weight: 0` is plain language modelling.
 
@@ -154,6 +167,7 @@ class RunConfig:
     loss: LossConfig = Field(default_factory=LossConfig)
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig
+    canaries: CanaryConfig | None = None
     provenance: dict[str, Any] | None = None
 
     @model_validator(mode="after")

@@ -26,14 +26,16 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import Lexicon
-from distill.config import AugmentConfig, DataConfig
+from distill.config import AugmentConfig, CanaryConfig, DataConfig
 from distill.data import corpus
 from distill.data.batches import BlockStates
+from distill.data.canaries import with_canaries
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack
 from distill.data.pairing import in_parts, pair_all
 from distill.data.split import is_drawn, train_and_heldout
 from distill.files import sync, write_text, writing
+from distill.settings import to_dict
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
 # cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.
@@ -68,11 +70,13 @@ def prepare_blocks(
     tokenizer: PreTrainedTokenizerFast,
     seed: int,
     num_ids: int | None = None,
+    canaries: CanaryConfig | None = None,
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
-    seed: for augmentation mode `substitute`, which documents it replaces. num_ids: how many ids the models know, if the
-    tokenizer has more. Raises ValueError or OSError with one message for bad text, damaged blocks or a full disk.
+    seed: for augmentation mode `substitute`, which documents it replaces; and for the canaries, if any. num_ids: how
+    many ids the models know, if the tokenizer has more. Raises ValueError or OSError with one message for bad text,
+    damaged blocks or a full disk.
     """
     prefix, suffix = separators(tokenizer, data.separator)
     check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
@@ -82,13 +86,15 @@ def prepare_blocks(
     with writing("the blocks", cache, "data.cache_dir", "; finished shards are kept"):
         cache.mkdir(parents=True, exist_ok=True)
         identity = _identity(data, augmentation, pairing, seed)
+        if canaries is not None:
+            identity["canaries"] = [to_dict(canaries), seed]
         corpus.check_heldout(data, identity["corpus"], identity["heldout_corpus"])
         folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():  # another process may have built it while this one waited for the lock
                     _announce(folder, data)
-                    _build(folder, data, augmentation, pairing, seed)
+                    _build(folder, data, augmentation, pairing, seed, canaries)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
@@ -179,12 +185,20 @@ def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
 # -- building --------------------------------------------------------------------------------------------------------
 
 
-def _build(folder: Path, data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> None:
+def _build(
+    folder: Path,
+    data: DataConfig,
+    augmentation: AugmentConfig,
+    pairing: dict[str, Any],
+    seed: int,
+    canaries: CanaryConfig | None,
+) -> None:
     """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
     Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
     """
     train, heldout = train_and_heldout(data)
+    train = with_canaries(train, data, canaries, seed)
     fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)

@@ -22,6 +22,13 @@ def train_and_heldout(data: DataConfig) -> tuple[Iterator[str], Iterator[str]]:
     return _apart_from_heldout(train, data), read_documents(data, heldout=True)
 
 
+def num_training_documents(data: DataConfig) -> int:
+    """How many documents there are to train on; counting them reads the text."""
+    if data.heldout_path is None:
+        return sum(1 for _ in _side(data, heldout=False))
+    return sum(1 for _ in islice(read_documents(data), data.max_documents))
+
+
 def is_drawn(seed: int, fraction: float, text: str) -> bool:
     """Whether `seed` draws this text into the random fraction."""
     return draw(f"{seed}:{text}") < fraction

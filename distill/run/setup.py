@@ -70,7 +70,9 @@ def set_up(config: RunConfig) -> Setup:
     check_prompts(models.student, models.tokenizer, config.train.sample_prompts, prefix_ids)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = find_classes(config, models, lexicon)
-    blocks = prepare_blocks(config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids)
+    blocks = prepare_blocks(
+        config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids, config.canaries
+    )
     if config.data.mask_documents:
         for model in models.distinct:
             mask_documents(model, prefix_ids[0], config.data.seq_len)
