@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": Command("compare earlier evaluations, without their models", "distill.eval", ("compare",)),
     "export": Command("write an evaluation as lm-evaluation-harness does", "distill.eval", ("export",)),
     "correlate": Command("correlate measures over the models of evaluations or studies", "distill.correlate"),
+    "audit-privacy": Command("measure what a student gives away of its training text", "distill.audit_privacy"),
     "data": Command("fetch the files of published benchmarks", "distill.benchmark_downloads"),
     "checkpoint": Command("write the student of a run's checkpoint as a model folder", "distill.export_checkpoint"),
     "layers": Command("choose which layers of a teacher a student keeps", "distill.layers"),
@@ -80,7 +81,7 @@ def run(name: str, words: Sequence[str]) -> int:
 
 def help_text() -> str:
     """Every sub-command with its line."""
-    return HELP.format(commands="\n".join(f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()))
+    return HELP.format(commands="\n".join(f"  {name:<14}{command.summary}" for name, command in COMMANDS.items()))
 
 
 def unknown(name: str) -> str:

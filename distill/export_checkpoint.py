@@ -21,10 +21,10 @@ from transformers.utils import logging
 from augment.command_line import exit_code
 from distill.config import RunConfig
 from distill.files import writing
-from distill.models.run_models import fingerprints, load_run_models
+from distill.models.run_models import load_run_models
 from distill.run.checkpoint import best_checkpoint, checkpoints, does_not_fit, quiet, without_frozen
 from distill.run.export import model_card, write_student
-from distill.run.folder import check_identified
+from distill.run.folder import check_models
 from distill.run.heldout import heldout_results
 from distill.run.learner import TrainState
 from distill.run.manifest import damage
@@ -58,11 +58,7 @@ def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     checkpoint = find_checkpoint(run_dir, name)
     config = load_config(RunConfig, run_dir / "config.yaml", [])
     models = load_run_models(config)
-    current = fingerprints(config, models)
-    check_identified(run_dir / "config.yaml", config.provenance, current)
-    for name, fingerprint in current.items():
-        if fingerprint != (config.provenance or {}).get(name):
-            raise ValueError(f"the {name} of {run_dir} is not the one that it was trained with; restore that one")
+    check_models(run_dir, config, models)
     state = load_weights(checkpoint, models.student)
     loss = state.heldout_nats_per_token
     results = {} if loss is None else heldout_results(loss)

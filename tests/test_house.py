@@ -43,7 +43,14 @@ ARROWS = {
 }
 DOORS = (
     *("train", "eval", "study", "benchmarks"),
-    *("distill.benchmark_downloads", "distill.cli", "distill.correlate", "distill.eval", "distill.export_checkpoint"),
+    *(
+        "distill.audit_privacy",
+        "distill.benchmark_downloads",
+        "distill.cli",
+        "distill.correlate",
+        "distill.eval",
+        "distill.export_checkpoint",
+    ),
     *("distill.launcher", "distill.layers", "distill.people", "distill.plots", "distill.shipped", "distill.terms"),
     "distill.train",
 )

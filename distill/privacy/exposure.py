@@ -25,6 +25,16 @@ def exposure(rank: float, num_secrets: int) -> float:
     return math.log2(num_secrets) - math.log2(rank)
 
 
+def right_guesses(exposures: FloatArray, is_planted: FloatArray, num_guesses: int) -> int:
+    """How many guesses are right if the most exposed half of `num_guesses` secrets is said to be planted, and the least
+    exposed half not; about the others nothing is said. Both arrays are [num_secrets].
+    """
+    order = np.argsort(exposures, kind="stable")
+    half = num_guesses // 2
+    planted = np.asarray(is_planted, dtype=bool)
+    return int(planted[order[len(order) - half :]].sum() + (~planted[order[:half]]).sum())
+
+
 def null_exposure(num_secrets: int) -> float:
     """The mean exposure in bits of secrets that were never planted: each rank is equally likely.
 

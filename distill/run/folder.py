@@ -31,6 +31,7 @@ from distill.config import RunConfig
 from distill.files import git_revision, read_jsonl, write_text, writing
 from distill.hub import is_commit_of
 from distill.models.identity import is_unidentified
+from distill.models.run_models import RunModels, fingerprints
 from distill.run.differences import differences_of, flatten
 from distill.settings import dump_yaml, load_yaml, replace, to_dict, validate
 
@@ -233,6 +234,15 @@ def check_identified(file: Path, recorded: dict[str, Any] | None, current: dict[
                 f"wrote it); if the model has not changed since then, write {(current or {}).get(name)} there, "
                 "otherwise choose another run_dir"
             )
+
+
+def check_models(run_dir: Path, config: RunConfig, models: RunModels) -> None:
+    """Raise ValueError if the models, loaded again, are not those that the run was trained with."""
+    current = fingerprints(config, models)
+    check_identified(run_dir / "config.yaml", config.provenance, current)
+    for name, fingerprint in current.items():
+        if fingerprint != (config.provenance or {}).get(name):
+            raise ValueError(f"the {name} of {run_dir} is not the one that it was trained with; restore that one")
 
 
 def _read_settings(file: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ def test_help_names_every_command_with_its_line(capsys):
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
     for name, command in cli.COMMANDS.items():
-        assert f"  {name:<12}{command.summary}\n" in shown
+        assert f"  {name:<14}{command.summary}\n" in shown
     assert all(len(line) <= 100 for line in shown.splitlines())
 
 
