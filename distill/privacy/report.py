@@ -123,11 +123,14 @@ def roc_plot(model: str, results: dict[str, Any]) -> str:
         axes = figure.subplots()
         for index, (name, result) in enumerate(results.items()):
             colour, _ = plots.look(index)
+            line = "-" if index < len(plots.COLOURS) else ":"
             curve = result["curve"]
-            axes.step(curve["fpr"], curve["tpr"], where="post", color=colour, label=name, linewidth=1.2)
+            axes.step(curve["fpr"], curve["tpr"], where="post", color=colour, linestyle=line, label=name, linewidth=1.2)
         axes.plot([LOWEST_RATE, 1], [LOWEST_RATE, 1], color="#8a8a94", linestyle="--", linewidth=0.8, label="guessing")
         smallest = 1 / min(result["num_others"] for result in results.values())
         axes.set(xscale="log", yscale="log", xlim=(max(LOWEST_RATE, smallest / 2), 1), ylim=(LOWEST_RATE, 1))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
         axes.set_xlabel("proportion of other texts that are taken for members")
         axes.set_ylabel("proportion of members found")
         axes.legend(frameon=False, fontsize=8)
