@@ -63,11 +63,8 @@ def test_every_measurement_has_a_description_and_every_description_a_measurement
     evaluation = evaluate([model_spec("model")], validate(EvalConfig, everything))
     assert evaluation.failures == []
     (result,) = evaluation.results
-    (of_names,) = evaluate([model_spec("model")], validate(EvalConfig, {"log_odds": {"enabled": False}})).results
-    assert list(result.tasks) == [name for name in MEASURES if name != "name_agreement"]  # a world has no names
-    assert set(of_names.tasks) == {"agreement", "name_agreement"}
-    measured = result.estimates.keys() | of_names.estimates.keys()
-    assert measured == set(DESCRIPTIONS) - {SHARE_REMOVED}  # that one takes two models
+    assert list(result.tasks) == list(MEASURES)
+    assert set(result.estimates) == set(DESCRIPTIONS) - {SHARE_REMOVED}  # that one takes two models
     assert len(DESCRIPTIONS) == sum(len(measure.descriptions) for measure in MEASURES.values())  # no name twice
 
 
