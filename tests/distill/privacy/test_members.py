@@ -83,8 +83,8 @@ def test_a_held_out_text_that_was_also_trained_on_is_no_other(short_run, tmp_pat
     assert not groups.is_random
 
 
-def test_substitution_trains_on_the_counterfactual_of_those_that_are_drawn(short_run):
-    config, _, _ = short_run
+def test_substitution_trains_on_the_counterfactual_of_those_that_are_drawn(config_file):
+    config = load_config(RunConfig, config_file)
     assert not view_in_training(config, "The man slept.")
     substituted = replace(config, augment=replace(config.augment, mode="substitute", fraction=0.5))
     for number in range(8):
