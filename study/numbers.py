@@ -18,7 +18,7 @@ from distill.evaluation.statistics.estimators import (
     FloatArray,
     Statistic,
     difference_of,
-    mean_over_seeds,
+    mean_over,
     removed_share,
 )
 from distill.evaluation.statistics.resampling import Interval, two_way_interval
@@ -107,7 +107,7 @@ def distance(results: Results, arm: str) -> tuple[float, float]:
 def p_value(measure: Measure, arm: str, reference: str) -> float:
     """Two-sided p of no difference, from swapping labels within clusters."""
     mine, theirs = paired(measure, arm, reference)
-    statistic: Statistic = mean_over_seeds(measure.statistic, len(mine))
+    statistic: Statistic = mean_over(measure.statistic, len(mine))
     return paired_permutation_p(_side_by_side(mine), _side_by_side(theirs), statistic)
 
 

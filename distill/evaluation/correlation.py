@@ -85,9 +85,10 @@ class _Models:
     def scores(self, name: str) -> Scores:
         """The scores of all models but those apart; larger is worse."""
         measure, settings = self.measures[name], self.settings
+        runs, statistic = measure.runs(self.seeds)
         scores = resampled_scores(
-            measure.runs(self.seeds),
-            measure.statistic,
+            runs,
+            statistic,
             num_resamples=settings.num_resamples,
             cluster_seed=(settings.seed, zlib.crc32(measure.clusters.encode())),
             seed=settings.seed,
@@ -99,15 +100,16 @@ class _Models:
         """The value of every model, also of those apart, with its interval over items and seeds."""
         measure, settings = self.measures[name], self.settings
         seeds = self.seeds | self.apart
+        runs, statistic = measure.runs(seeds)
         return {
             model: two_way_interval(
                 columns,
-                measure.statistic,
+                statistic,
                 num_resamples=settings.num_resamples,
                 confidence=settings.confidence,
                 seed=settings.seed,
             )
-            for model, columns in zip(seeds, measure.runs(seeds), strict=True)
+            for model, columns in zip(seeds, runs, strict=True)
         }
 
 

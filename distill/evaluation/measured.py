@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distill.evaluation.statistics.estimators import FloatArray, Statistic
+from distill.evaluation.statistics.estimators import FloatArray, OverDraws, Statistic
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.suite import Evaluation
 
@@ -32,9 +32,17 @@ class Measured:
     clusters: str
     columns: Mapping[str, Mapping[str, FloatArray]]
 
-    def runs(self, seeds: Mapping[str, Sequence[str]]) -> list[FloatArray]:
-        """The columns [num_seeds, num_clusters, num_columns] of each model. seeds: of each model."""
-        return [np.stack([self.columns[model][seed] for seed in chosen]) for model, chosen in seeds.items()]
+    def runs(self, seeds: Mapping[str, Sequence[str]]) -> tuple[list[FloatArray], Statistic]:
+        """The columns [num_runs, num_clusters, num_columns] of each model, and the statistic of a run.
+
+        seeds: of each model. A run is a training seed. If every model has but one, the draws of a measure stand for
+        runs; otherwise their variance is a part of that of the seeds.
+        """
+        models = [np.stack([self.columns[model][seed] for seed in chosen]) for model, chosen in seeds.items()]
+        if not isinstance(self.statistic, OverDraws) or any(len(model) > 1 for model in models):
+            return models, self.statistic
+        num_draws = len(self.statistic.by_draw(models[0][0].sum(axis=0)))
+        return [np.stack(np.split(model[0], num_draws, axis=1)) for model in models], self.statistic.of
 
 
 def from_evaluation(evaluation: Evaluation, names: Sequence[str]) -> dict[str, Measured]:

@@ -19,7 +19,8 @@ schema_version 2. All numbers are in natural units, and null where they are not 
   convention, signature, difference}]
     - difference: model minus reference, as {value, low, high, p, p_holm, test, discordant, minimum_detectable_effect,
       num_clusters, non_inferior}; null for the reference, and where the two cannot be compared
-    - test: `mcnemar` for shares of single items that count or do not, otherwise `permutation`
+    - test: `mcnemar` for shares of single items that count or do not, `student` for means over draws, otherwise
+      `permutation`
     - discordant: how many items count for the model only and for the reference only; null for a permutation test
     - non_inferior: null except for log-perplexity
 - family_size: the number of comparisons in Holm's adjustment
@@ -227,7 +228,7 @@ def _difference(name: str, comparison: Comparison, config: EvalConfig) -> dict[s
         "high": comparison.difference.high,
         "p": comparison.p_value,
         "p_holm": comparison.p_holm,
-        "test": "permutation" if comparison.discordant is None else "mcnemar",
+        "test": comparison.test,
         "discordant": comparison.discordant,
         "minimum_detectable_effect": comparison.minimum_detectable_effect,
         "num_clusters": comparison.num_clusters,

@@ -8,13 +8,34 @@ each row, and swapping the labels of two models is a sum over the swapped rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class OverDraws:
+    """The mean of a statistic over draws: what depends on chance was done several times, on the same clusters.
+
+    of: the statistic of one draw. by_draw: maps sums [..., num_columns] to the values of all draws [..., num_draws].
+    """
+
+    of: Statistic
+    by_draw: Statistic
+
+    def __call__(self, sums: FloatArray) -> FloatArray:
+        return np.asarray(self.by_draw(sums).mean(axis=-1))
+
+    @property
+    def __name__(self) -> str:
+        """What a results file would call it."""
+        return f"{self.of.__name__} over draws"
 
 
 def ratio(sums: FloatArray) -> FloatArray:
@@ -120,6 +141,8 @@ def difference_of(statistic: Statistic, num_columns: int) -> Statistic:
     def difference(sums: FloatArray) -> FloatArray:
         return statistic(sums[..., :num_columns]) - statistic(sums[..., num_columns:])
 
+    if isinstance(statistic, OverDraws):
+        return OverDraws(statistic.of, difference_of(statistic.by_draw, num_columns))
     return difference
 
 
@@ -133,10 +156,18 @@ def removed_share(statistic: Statistic, num_columns: int) -> Statistic:
     return removed
 
 
-def mean_over_seeds(statistic: Statistic, num_seeds: int) -> Statistic:
-    """The mean of the statistic over seeds; each seed has a block of columns, all blocks of the same size."""
+@lru_cache  # so that equal statistics of two measures are the same one
+def mean_over(statistic: Statistic, num_draws: int) -> OverDraws:
+    """The mean of the statistic over draws, such as seeds; each has a block of columns, all of the same size."""
 
-    def mean(sums: FloatArray) -> FloatArray:
-        return statistic(sums.reshape(*sums.shape[:-1], num_seeds, -1)).mean(axis=-1)
+    def by_draw(sums: FloatArray) -> FloatArray:
+        return statistic(sums.reshape(*sums.shape[:-1], num_draws, -1))
 
-    return mean
+    return OverDraws(statistic, by_draw)
+
+
+def over_draws(columns: Sequence[FloatArray], statistic: Statistic) -> tuple[FloatArray, Statistic]:
+    """The columns of every draw side by side, and the mean of the statistic over draws; one draw stays as it is."""
+    if len(columns) == 1:
+        return columns[0], statistic
+    return np.concatenate(columns, axis=1), mean_over(statistic, len(columns))

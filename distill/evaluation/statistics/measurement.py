@@ -9,9 +9,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.statistics.estimators import FloatArray, Statistic, difference_of, ratio, removed_share
-from distill.evaluation.statistics.resampling import Interval, bootstrap_interval, unvaried_interval
-from distill.evaluation.statistics.significance import holm, mcnemar_p, minimum_detectable_effect, paired_permutation_p
+from distill.evaluation.statistics.estimators import (
+    FloatArray,
+    OverDraws,
+    Statistic,
+    difference_of,
+    ratio,
+    removed_share,
+)
+from distill.evaluation.statistics.resampling import (
+    Interval,
+    bootstrap_interval,
+    draws_error,
+    draws_interval,
+    unvaried_interval,
+)
+from distill.evaluation.statistics.significance import (
+    holm,
+    mcnemar_p,
+    minimum_detectable_effect,
+    paired_permutation_p,
+    student_p,
+)
 
 # The units of shares: the least and the most that a cluster can have.
 RANGES = {"proportion": (0.0, 1.0), "percent": (0.0, 100.0), "proportion - 1/2": (-0.5, 0.5)}
@@ -57,10 +76,11 @@ class Comparison:
     """Model minus reference model on the same clusters, in the measurement's unit.
 
     p_value: two-sided, from swapping the labels of the two models; McNemar's exact test if every cluster is one item
-    that counts or does not. p_holm: adjusted over all comparisons of the report. minimum_detectable_effect: the
-    smallest true difference that a test without adjustment detects with a probability of 0.8; NaN if the difference is
-    the same in every cluster. discordant: how many items count for the model only and for the reference only; None for
-    another test than McNemar's.
+    that counts or does not; Student's, with the errors of `draws_error`, for means over draws. test: `permutation`,
+    `mcnemar` or `student`. p_holm: adjusted over all comparisons of the report. minimum_detectable_effect: the smallest
+    true difference that a test without adjustment detects with a probability of 0.8; NaN if the difference is the same
+    in every cluster. discordant: how many items count for the model only and for the reference only; None for another
+    test than McNemar's.
     """
 
     difference: Interval
@@ -69,6 +89,7 @@ class Comparison:
     minimum_detectable_effect: float
     num_clusters: int
     discordant: tuple[int, int] | None = None
+    test: str = "permutation"
 
 
 def estimate(
@@ -116,11 +137,16 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
         raise ValueError(f"{mine.name}: not comparable, the two models were not scored on the same items")
     num_columns = model.columns.shape[1]
     both = np.concatenate([model.columns, reference.columns], axis=1)
-    difference = estimated_interval(both, difference_of(model.statistic, num_columns), settings, model.expanded)
+    statistic = difference_of(model.statistic, num_columns)
+    difference = estimated_interval(both, statistic, settings, model.expanded)
     difference = _share_interval(difference, model.statistic, mine.unit, len(both), settings, of_differences=True)
     discordant = _discordant(model, reference)
+    test = "permutation"
     if discordant is not None:
-        p_value = mcnemar_p(*discordant)
+        test, p_value = "mcnemar", mcnemar_p(*discordant)
+    elif isinstance(statistic, OverDraws):
+        test = "student"
+        p_value = student_p(difference.value, *draws_error(both, statistic, settings.num_resamples, settings.seed))
     else:
         p_value = paired_permutation_p(
             model.columns,
@@ -130,7 +156,7 @@ def compare(model: Estimate, reference: Estimate, settings: StatisticsConfig) ->
             seed=settings.seed,
         )
     effect = minimum_detectable_effect(difference.standard_error, confidence=settings.confidence)
-    return Comparison(difference, p_value, math.nan, effect, len(model.clusters), discordant)
+    return Comparison(difference, p_value, math.nan, effect, len(model.clusters), discordant, test)
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -162,7 +188,18 @@ def sum_by_cluster(clusters: Sequence[str], columns: FloatArray) -> tuple[tuple[
 def estimated_interval(
     columns: FloatArray, statistic: Statistic, settings: StatisticsConfig, expanded: bool = False
 ) -> Interval:
-    """The bootstrap interval of a statistic of the columns, with the method and resamples of the settings."""
+    """The bootstrap interval of a statistic of the columns, with the method and resamples of the settings.
+
+    That of a mean over draws is Student's, whatever the method.
+    """
+    if isinstance(statistic, OverDraws):
+        return draws_interval(
+            columns,
+            statistic,
+            num_resamples=settings.num_resamples,
+            confidence=settings.confidence,
+            seed=settings.seed,
+        )
     return bootstrap_interval(
         columns,
         statistic,
@@ -186,15 +223,21 @@ def _share_interval(
     """The interval of a share, such as an accuracy, or of a difference of two shares, also where no cluster differs.
 
     If every item counts, or none, the bootstrap gives an interval of no width. It is then replaced by an exact one if
-    the share is a mean over clusters, and by NaN otherwise.
+    the share is a mean over clusters, and by NaN otherwise. The interval of a mean over draws ends where shares do.
     """
-    if unit not in RANGES or interval.standard_error != 0:
+    if unit not in RANGES:
         return interval
-    if statistic is not ratio:
-        return Interval(interval.value, math.nan, math.nan, math.nan)
     least, most = RANGES[unit]
     if of_differences:
         least, most = least - most, most - least
+    of_one = statistic.of if isinstance(statistic, OverDraws) else statistic
+    if interval.standard_error != 0:
+        is_student = of_one is not statistic
+        return (
+            replace(interval, low=max(interval.low, least), high=min(interval.high, most)) if is_student else interval
+        )
+    if of_one is not ratio:
+        return Interval(interval.value, math.nan, math.nan, math.nan)
     return unvaried_interval(interval.value, least, most, num_clusters, settings.confidence)
 
 

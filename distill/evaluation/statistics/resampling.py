@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from distill.evaluation.statistics.estimators import FloatArray, Statistic
+from distill.evaluation.statistics.estimators import FloatArray, OverDraws, Statistic
 
 MAX_CHUNK_ELEMENTS = 1 << 21  # bounds the memory of resampling: 16 MiB per array of counts
 
@@ -101,6 +101,45 @@ def two_way_interval(
     if num_clusters < 2:
         return Interval(value, math.nan, math.nan, math.nan)
     return percentile_interval(value, resampled, confidence)
+
+
+class DrawsError(NamedTuple):
+    """The standard error of a mean over draws, and Student's degrees of freedom for it."""
+
+    standard_error: float
+    degrees: float
+
+
+def draws_error(columns: FloatArray, statistic: OverDraws, num_resamples: int, seed: int) -> DrawsError:
+    """How much a mean over draws would vary with other clusters and other draws; NaN if it is undefined in a resample.
+
+    The variance from other clusters (bootstrap of the mean over draws) and that of the mean of so many draws are added;
+    what is peculiar to a cluster in a draw is in both, so the sum is a little too large (Owen 2007). Few draws tell
+    their variance roughly: hence Student's distribution, with the degrees of freedom of a sum of two estimated
+    variances (Welch 1947).
+    """
+    columns = np.asarray(columns, dtype=np.float64)
+    points = statistic.by_draw(columns.sum(axis=0))
+    resampled = bootstrap_values(columns, statistic, num_resamples, seed)
+    if len(columns) < 2 or not np.isfinite(points).all() or not np.isfinite(resampled).all():
+        return DrawsError(math.nan, math.nan)
+    num_draws = len(points)
+    of_clusters, of_draws = float(resampled.var(ddof=1)), float(points.var(ddof=1)) / num_draws
+    total = of_clusters + of_draws
+    if total <= (1e-12 * float(np.abs(points).max())) ** 2:  # rounding may leave a little of nothing
+        return DrawsError(0.0, math.inf)
+    degrees = total**2 / (of_clusters**2 / (len(columns) - 1) + of_draws**2 / (num_draws - 1))
+    return DrawsError(math.sqrt(total), degrees)
+
+
+def draws_interval(
+    columns: FloatArray, statistic: OverDraws, *, num_resamples: int, confidence: float, seed: int
+) -> Interval:
+    """Student's interval of a mean over draws, of other clusters and other draws; see `draws_error`."""
+    value = float(statistic(np.asarray(columns, dtype=np.float64).sum(axis=0)))
+    error, degrees = draws_error(columns, statistic, num_resamples, seed)
+    half = float(stdtrit(degrees, (1 + confidence) / 2)) * error if error > 0 else error
+    return Interval(value, value - half, value + half, error)
 
 
 def percentile_interval(value: float, resampled: FloatArray, confidence: float) -> Interval:

@@ -74,6 +74,13 @@ def mcnemar_p(num_only_first: int, num_only_second: int) -> float:
     return float(stats.binomtest(num_only_first, num_discordant, 0.5).pvalue)
 
 
+def student_p(difference: float, standard_error: float, degrees: float) -> float:
+    """Two-sided p of Student's test that a difference is 0; NaN if its standard error is NaN or 0."""
+    if not standard_error > 0:
+        return math.nan
+    return float(2 * stats.t.sf(abs(difference) / standard_error, degrees))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment of a family of p-values (Holm 1979). A NaN stays NaN and does not count as a test."""
     adjusted = [math.nan] * len(p_values)

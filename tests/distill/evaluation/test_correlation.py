@@ -185,7 +185,7 @@ def test_numbers_after_an_at_are_seeds_and_clusters_are_put_in_one_order():
     models = {"a@0": (["x", "y", "z"], [1.0, 2.0, 3.0]), "a@1": (["z", "x", "y"], [6.0, 4.0, 5.0])}
     measure = from_evaluation(evaluation_of(models), ["in/a"])["in/a"]
     assert not measure.larger_is_worse
-    np.testing.assert_array_equal(measure.runs({"a": ["0", "1"]})[0][..., 0], [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(measure.runs({"a": ["0", "1"]})[0][0][..., 0], [[1, 2, 3], [4, 5, 6]])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from distill.evaluation.statistics.estimators import (
     exp_ratio,
     joint_moments,
     mean_columns,
-    mean_over_seeds,
+    mean_over,
     moments,
     pair_mean_columns,
     ratio,
@@ -58,11 +58,11 @@ def test_statistics_take_stacks_of_sums():
         assert statistic(sums).shape == (4, 3)
 
 
-def test_the_mean_over_seeds_of_blocks_is_that_of_each_block():
+def test_the_mean_over_of_blocks_is_that_of_each_block():
     columns = np.random.default_rng(0).uniform(1, 2, size=(3, 7, 2))
     flat = columns.transpose(1, 0, 2).reshape(7, 6)
     expected = np.mean([ratio(block.sum(axis=0)) for block in columns])
-    assert mean_over_seeds(ratio, 3)(flat.sum(axis=0)) == pytest.approx(expected)
+    assert mean_over(ratio, 3)(flat.sum(axis=0)) == pytest.approx(expected)
     assert removed_share(ratio, 2)(np.array([1.0, 4.0, 2.0, 4.0])) == 0.5
     assert root_ratio(np.array([8.0, 2.0])) == 2.0
 
