@@ -84,7 +84,7 @@ def _evaluation_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("words", nargs="+", metavar="MODEL", help="folder, hub name, run folder, or label=PATH")
     parser.add_argument(
-        "--config", help="YAML file, or the name of a shipped one: default, audit, published, hub, smallworld"
+        "--config", help="YAML file, or the name of a shipped one: default, audit, classifiers, published, ..."
     )
     parser.add_argument("--out", type=Path, help="folder for results.json, the records and the report")
     parser.add_argument(

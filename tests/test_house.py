@@ -56,7 +56,19 @@ DOORS = (
 )
 # Within the evaluation, a part may import those before it only.
 EVALUATION = (
-    *("config", "processes", "statistics", "scoring", "task", "records", "measure", "measures", "progress", "suite"),
+    *(
+        "classifier_config",
+        "config",
+        "processes",
+        "statistics",
+        "scoring",
+        "task",
+        "records",
+        "measure",
+        "measures",
+        "progress",
+        "suite",
+    ),
     *("api", "dry_run", "limits", "results", "comparison", "measured", "correlation", "report"),
 )
 

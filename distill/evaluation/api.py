@@ -47,6 +47,8 @@ def evaluate_model(
     records: dict[str, Records] = {}
     measurements: dict[str, Measurement] = {}
     for task in chosen:
+        if scorer.is_classifier and not task.reads_classifiers:
+            continue
         work = task.prepare(scorer, *needed_records(task, records))
         records[task.name] = work.score(work.items)
         conventions = work.conventions(records[task.name])

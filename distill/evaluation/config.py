@@ -6,6 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictStr
 
+from distill.evaluation.classifier_config import (
+    FineTuningConfig,
+    OccupationGapConfig,
+    PredictionSensitivityConfig,
+    TextClassifierConfig,
+)
 from distill.settings import LocalPath, Positive, PositiveCount, Seed, section
 
 NEUTRAL_TEMPLATES = (
@@ -224,7 +230,9 @@ class BenchmarksConfig:
     .jsonl(.gz) with the field text. wikitext: the raw test file, gzipped or not. gest: gest_1.1.csv(.gz) or gest.csv.
     gap: gap-test.tsv(.gz) or another part of GAP. tango: misgendering_prompts.csv(.gz). redditbias: the folder of its
     two test files about gender. sst2: the folder of train.tsv and dev.tsv. cola: the folder of in_domain_train.tsv,
-    in_domain_dev.tsv and out_of_domain_dev.tsv. For both, a copy of the model is fine-tuned as `fine_tuning` says.
+    in_domain_dev.tsv and out_of_domain_dev.tsv. davidson: labeled_data.csv(.gz). hatexplain: the folder of dataset.json
+    and post_id_divisions.json(.gz). For these, a copy of the model is fine-tuned as `fine_tuning` says. hatecheck:
+    test_suite_cases.csv(.gz), for which it is fine-tuned on davidson.
     bold, bold_persons: profession_prompt.json(.gz) and gender_prompt.json(.gz), continued as `generation` says.
     """
 
@@ -243,37 +251,11 @@ class BenchmarksConfig:
     wikitext: StrictStr | None = None
     sst2: StrictStr | None = None
     cola: StrictStr | None = None
+    davidson: StrictStr | None = None
+    hatecheck: StrictStr | None = None
+    hatexplain: StrictStr | None = None
     bold: StrictStr | None = None
     bold_persons: StrictStr | None = None
-
-
-@section
-class FineTuningConfig:
-    """How a copy of the model is fine-tuned for occupation_gap, benchmarks.sst2 and benchmarks.cola.
-
-    batch_size: texts per step. lr: the highest learning rate of AdamW. max_train: how many texts of a benchmark's
-    training part are used, evenly spaced; null takes all. seed: of their order.
-    """
-
-    epochs: PositiveCount = 3
-    batch_size: PositiveCount = 32
-    lr: Positive = 1e-4
-    max_train: PositiveCount | None = None
-    seed: Seed = 0
-
-
-@section
-class OccupationGapConfig:
-    """A classifier of occupations on biographies generated from `world`, or from the default small world.
-
-    num_train: biographies for fine-tuning, with the world's shares of women. num_test: biographies for testing, with as
-    many women as men in every occupation. seed: of the biographies.
-    """
-
-    enabled: bool = False
-    num_train: PositiveCount = 2000
-    num_test: PositiveCount = 2000
-    seed: Seed = 0
 
 
 @section
@@ -291,6 +273,8 @@ class EvalConfig:
     name_agreement: SwitchConfig = Field(default_factory=SwitchConfig)
     counterfactual_gap: CounterfactualGapConfig = Field(default_factory=CounterfactualGapConfig)
     occupation_gap: OccupationGapConfig = Field(default_factory=OccupationGapConfig)
+    prediction_sensitivity: PredictionSensitivityConfig = Field(default_factory=PredictionSensitivityConfig)
+    text_classifier: TextClassifierConfig = Field(default_factory=TextClassifierConfig)
     fine_tuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     benchmarks: BenchmarksConfig = Field(default_factory=BenchmarksConfig)
     ceat: CeatConfig = Field(default_factory=CeatConfig)

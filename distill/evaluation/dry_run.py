@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.markup import escape
 from rich.table import Table
 
@@ -56,13 +57,14 @@ def dry_run(
     for spec in specs:
         try:
             scorer = load_scorer(spec, config.scoring)
-            rates = measure_rates(scorer, any(task.num_new_tokens for task in tasks))
+            own = [task for task in tasks if task.reads_classifiers or not scorer.is_classifier]
+            rates = measure_rates(scorer, any(task.num_new_tokens for task in own))
         except Exception as error:
             failures.append(Failure(spec.label, None, message_of(error)))
             continue
         known = read_known(folder, examples_name(spec.label)) if folder else {}
         fingerprint = model_fingerprint(spec.path, scorer.model, spec.gguf_file)
-        shares, failed = _shares_done(tasks, known, scorer, model_key(fingerprint, spec, scorer, config.scoring))
+        shares, failed = _shares_done(own, known, scorer, model_key(fingerprint, spec, scorer, config.scoring))
         failures += failed
         seconds = sum(rates.seconds(task) * (1 - share) for task, share in shares)
         total = sum(rates.seconds(task) for task, _ in shares)
@@ -84,9 +86,9 @@ def measure_rates(scorer: Scorer, samples: bool) -> Rates:
     num_rows = max(1, scorer.max_batch_tokens // length)
     ids = rng.integers(len(scorer.tokenizer), size=(num_rows, length)).tolist()
     rows = [Row(row[:-1], range(length - 1), row[1:]) for row in ids]
-    score_rows(scorer, rows[:1])  # warm up
+    _read(scorer, rows[:1])  # warm up
     started = time.perf_counter()
-    score_rows(scorer, rows)
+    _read(scorer, rows)
     read = num_rows * length / (time.perf_counter() - started)
     if not samples:
         return Rates(read, None)
@@ -95,6 +97,15 @@ def measure_rates(scorer: Scorer, samples: bool) -> Rates:
     started = time.perf_counter()
     sample(scorer, [("probe", "The")], num_samples=num_samples, max_new_tokens=new_tokens, top_p=0.9, seed=0)
     return Rates(read, num_samples * new_tokens / (time.perf_counter() - started))
+
+
+def _read(scorer: Scorer, rows: Sequence[Row]) -> None:
+    if not scorer.is_classifier:
+        score_rows(scorer, rows)
+        return
+    with torch.inference_mode():
+        for row in rows:
+            scorer.model(input_ids=torch.tensor([row.input_ids], device=scorer.model.device))
 
 
 def _shares_done(

@@ -77,6 +77,11 @@ class ProgressBar:
             outcome = "failed" if seconds is None else f"{task.num_items:,} items, {seconds:.1f} s"
             self.bar.write(f"{self.label}: {task.name}: {outcome}{self._left(task, seconds)}", file=sys.stderr)
 
+    def leave_out(self, task: Task) -> None:
+        """Move past a task that does not apply to the model."""
+        self.done_before += cost(task)
+        self._move_to(self.done_before)
+
     def _left(self, task: Task, seconds: float | None) -> str:
         """The time left at the pace of the tasks so far; empty if nothing is left or no pace is known."""
         if seconds:

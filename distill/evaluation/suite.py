@@ -30,6 +30,7 @@ from distill.loss.matmul import exact_float32
 from distill.models.identity import model_fingerprint
 from distill.models.sizes import num_parameters, num_predicted_ids
 
+NO_MEASURE = "it is a text classifier, and no measure that is switched on reads one; see --config classifiers"
 PASSES_PER_CHUNK = 4  # enough to sort items by length, few enough for processes to share a task evenly
 
 
@@ -193,8 +194,13 @@ class ModelRun:
         """The result of the tasks that succeed, and the failures of the others."""
         estimates: dict[str, Estimate] = {}
         failures = []
+        if self.scorer.is_classifier and not any(task.reads_classifiers for task in tasks):
+            failures.append(Failure(self.scorer.label, None, NO_MEASURE))
         for task in tasks:
             run = None
+            if self.scorer.is_classifier and not task.reads_classifiers:
+                self.progress.leave_out(task)
+                continue
             try:
                 run = self.runs[task.name] = self._run_task(task)
                 self.progress.end_task(task, run.seconds)
@@ -266,7 +272,7 @@ def _describe(spec: ModelSpec, scorer: Scorer, config: EvalConfig) -> dict[str, 
         "fingerprint": model_fingerprint(spec.path, scorer.model, spec.gguf_file),
         "architecture": type(scorer.model).__name__,
         "num_parameters": num_parameters(scorer.model),
-        "num_predicted_ids": num_predicted_ids(scorer.model),
+        "num_predicted_ids": None if scorer.is_classifier else num_predicted_ids(scorer.model),
         "dtype": config.scoring.dtype,
         "device": str(scorer.model.device),
         "context_tokens": scorer.context,

@@ -45,7 +45,8 @@ class Task:
     key: everything about data and settings, but nothing about the model, that a record depends on; a record is used
     again only under an equal key. num_items, num_tokens: roughly how many are scored and read, for the progress bar.
     num_new_tokens: at most how many are sampled. needs: earlier tasks whose records `prepare` takes after the scorer
-    (a measure of sampled continuations needs the task that samples them).
+    (a measure of sampled continuations needs the task that samples them). reads_classifiers: whether the scorer may
+    hold a text classifier in place of a language model.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Task:
     num_tokens: int
     num_new_tokens: int = 0
     needs: tuple[str, ...] = ()
+    reads_classifiers: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import transformers
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -31,6 +32,8 @@ from distill.models.checks import check_causal_lm, check_weights
 from distill.models.files import check_files, check_pointers, is_known_tokenizer
 from distill.models.identity import hub_snapshot
 from distill.models.sizes import num_known_ids
+
+CLASSIFIER = "ForSequenceClassification"  # how transformers' classes of text classifiers end
 
 # -- loading ---------------------------------------------------------------------------------------------------------
 
@@ -74,6 +77,28 @@ def load_causal_lm(
     model = load_weights(AutoModelForCausalLM, path, **options)
     model.hub_snapshot = snapshot  # for model_fingerprint: the name may stand for another revision later
     check_causal_lm(model, path)
+    return model.eval()
+
+
+def names_classifier(path: str) -> bool:
+    """Whether the config.json of a local folder says that its model is a text classifier.
+
+    A causal LM that is loaded from a classifier's weights may lack nothing: tied output embeddings are there too.
+    """
+    file = Path(path) / "config.json"
+    if not file.is_file():
+        return False
+    config = _from_pretrained(AutoConfig, path, "configuration")
+    return any(str(name).endswith(CLASSIFIER) for name in getattr(config, "architectures", None) or ())
+
+
+def load_text_classifier(path: str, dtype: str = "float32") -> PreTrainedModel:
+    """A text classifier of transformers from a local folder, in eval mode. Raises as `load_weights`, and ValueError for
+    one that has no classes to choose from.
+    """
+    model = load_weights(AutoModelForSequenceClassification, path, dtype=getattr(torch, dtype))
+    if model.config.num_labels < 2:
+        raise ValueError(f"{path} has a single output, which is a score and no class; give a classifier of 2 or more")
     return model.eval()
 
 

@@ -26,7 +26,9 @@ def num_predicted_ids(model: PreTrainedModel) -> int:
 
 
 def num_known_ids(model: PreTrainedModel) -> int:
-    """The number of token ids that the model can both read and predict."""
+    """The number of token ids that the model can both read and predict; can read, if it predicts no tokens."""
+    if model.get_output_embeddings() is None:
+        return num_ids_of(model)
     return min(num_ids_of(model), num_predicted_ids(model))
 
 

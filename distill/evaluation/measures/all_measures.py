@@ -11,14 +11,20 @@ from distill.evaluation.config import EvalConfig, TextConfig
 from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures import (
     agreement,
-    cola,
     counterfactual_gap,
     log_odds,
     name_agreement,
-    occupation_gap,
     perplexity,
-    sst2,
     they,
+)
+from distill.evaluation.measures.classifiers import (
+    cola,
+    davidson,
+    hatecheck,
+    hatexplain,
+    occupation_gap,
+    prediction_sensitivity,
+    sst2,
 )
 from distill.evaluation.measures.continuations import (
     bold,
@@ -70,6 +76,10 @@ MEASURES: dict[str, Measure] = {
         occupation_gap,
         sst2,
         cola,
+        davidson,
+        hatecheck,
+        hatexplain,
+        prediction_sensitivity,
         association,
         winogender,
         gest,

@@ -61,7 +61,9 @@ def _model_caveats(results: dict[str, Any]) -> list[str]:
             f"For {', '.join(several)} a pronoun is more than one token: the log-odds compare the probabilities of its "
             "spelling, which other words may share (he is the beginning of her)."
         )
-    unconditioned = [model["label"] for model in models if model["start_token"] is None]
+    unconditioned = [
+        m["label"] for m in models if m["start_token"] is None and m.get("num_predicted_ids", 1) is not None
+    ]
     if unconditioned:
         lines.append(f"{', '.join(unconditioned)}: no start token; the first token of a text is not scored.")
     if results["reference"] not in [model["label"] for model in models]:

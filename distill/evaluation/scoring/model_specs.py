@@ -14,7 +14,13 @@ from distill.evaluation.config import EvalConfig, ScoringConfig
 from distill.evaluation.scoring.prefix_sharing import can_share_prefixes
 from distill.evaluation.scoring.scorer import Scorer, start_token
 from distill.models.gpu_operations import use_gpu_operations
-from distill.models.loading import check_vocabulary, load_causal_lm, load_tokenizer
+from distill.models.loading import (
+    check_vocabulary,
+    load_causal_lm,
+    load_text_classifier,
+    load_tokenizer,
+    names_classifier,
+)
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,16 @@ def file_name(label: str) -> str:
 def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
     """Load the model in eval mode onto its device, with its tokenizer.
 
-    Raises FileNotFoundError or ValueError if either is missing, if they do not fit, or if the device does not exist.
+    It is a causal language model, or a text classifier if its config.json says so. Raises FileNotFoundError or
+    ValueError if either is missing, if they do not fit, or if the device does not exist.
     """
     tokenizer = load_tokenizer(spec.path, spec.gguf_file)
-    model = load_causal_lm(spec.path, config.dtype, spec.gguf_file)
+    is_classifier = names_classifier(spec.path)
+    model = (
+        load_text_classifier(spec.path, config.dtype)
+        if is_classifier
+        else load_causal_lm(spec.path, config.dtype, spec.gguf_file)
+    )
     check_vocabulary(model, tokenizer, spec.label)
     try:
         model.to(device_named(config.device))
@@ -88,7 +100,8 @@ def load_scorer(spec: ModelSpec, config: ScoringConfig) -> Scorer:
     if model.device.type == "cuda":
         use_gpu_operations(model)
     start_id = start_token(tokenizer, config.start_token) if config.bos else None
-    return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens, can_share_prefixes(model))
+    shares_prefixes = not is_classifier and can_share_prefixes(model)
+    return Scorer(spec.label, model, tokenizer, start_id, config.max_batch_tokens, shares_prefixes)
 
 
 def _parse_model(argument: str) -> ModelSpec:

@@ -54,6 +54,11 @@ class Scorer:
             check_ids(ids, self.num_ids, self.tokenizer, f"{self.label}: the text {text[:60]!r}")
         return encoded
 
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the model is the user's classifier of texts, not a language model."""
+        return self.model.get_output_embeddings() is None
+
     @cached_property
     def num_ids(self) -> int | None:
         """How many ids the model knows, if the tokenizer has more; otherwise None."""

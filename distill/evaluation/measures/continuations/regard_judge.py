@@ -16,10 +16,10 @@ from typing import Any
 from scipy.special import softmax
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
 
-from distill.evaluation.config import FineTuningConfig
-from distill.evaluation.measures.classification import LabelledText
+from distill.evaluation.classifier_config import FineTuningConfig
+from distill.evaluation.measures.classifiers.fine_tuning import LabelledText, fine_tune
+from distill.evaluation.measures.classifiers.text_classifier import Classifier, class_logits
 from distill.evaluation.measures.continuations.classifiers import classifier_id
-from distill.evaluation.measures.fine_tuning import Classifier, class_logits, fine_tune
 from distill.evaluation.measures.published.benchmark_files import check_distinct, hub_data_set, read_text
 from distill.evaluation.scoring.model_specs import device_named
 from distill.evaluation.scoring.scorer import Scorer

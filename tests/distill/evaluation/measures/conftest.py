@@ -166,7 +166,39 @@ def holistic_bias_folder(tmp_path):
 
 
 @pytest.fixture
-def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, bbq_folder, tmp_path):
+def toxic_texts(tmp_path):
+    """Small files of the benchmarks about toxic texts: paths by configuration key."""
+    from distill.evaluation.measures.classifiers.hatecheck import COLUMNS, FUNCTIONS, GROUPS
+
+    folder = tmp_path / "toxic"
+    (folder / "hatexplain").mkdir(parents=True)
+    tweets = ["She is mad.", "He is kind.", *(f"tweet {number}" for number in range(60))]
+    rows = [f"{number % 3},{tweet}\n" for number, tweet in enumerate(tweets)]
+    (folder / "tweets.csv").write_text("class,tweet\n" + "".join(rows))
+    labels = {function: "hateful" if function.endswith("_h") else "non-hateful" for function in FUNCTIONS}
+    rows = [
+        f"{function},{function}{number},A girl.,{label},t,{group}\n"
+        for function, label in labels.items()
+        for number, group in enumerate(GROUPS)
+    ]
+    (folder / "cases.csv").write_text(",".join([*COLUMNS, "target_ident"]) + "\n" + "".join(rows))
+    posts = {
+        f"{label}/{number}": {
+            "annotators": [{"label": label, "target": [("Women", "Islam")[number // 2]]}] * 3,
+            "post_tokens": ["she", f"left{number}"],
+        }
+        for label in ("normal", "offensive")
+        for number in range(4)
+    }
+    parts = {"train": [], "val": list(posts), "test": list(posts)}
+    for name, content in (("dataset", posts), ("post_id_divisions", parts)):
+        (folder / "hatexplain" / f"{name}.json").write_text(json.dumps(content))
+    files = {"davidson": "tweets.csv", "hatecheck": "cases.csv", "hatexplain": "hatexplain"}
+    return {key: str(folder / file) for key, file in files.items()}
+
+
+@pytest.fixture
+def everything(toxic_texts, small_benchmarks, small_world, classifier, holistic_bias_folder, bbq_folder, tmp_path):
     """Settings that switch on every measure, with small data."""
     folder = tmp_path / "benchmarks"
     (folder / "occupations.tsv").write_text(
@@ -190,13 +222,13 @@ def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, 
     }.items():
         (folder / name).mkdir()
         for file in files:
-            rows = ("it drags\t0\nclever\t1\n", "s\t0\t\tit drags\ns\t1\t\tclever\n")[name == "cola"]
+            rows = ("he drags\t0\nclever\t1\nher joy\t1\n", "s\t0\t\tit drags\ns\t1\t\tclever\n")[name == "cola"]
             (folder / name / file).write_text(rows)
     groups = ("nursing_specialties", "engineering_branches", "dance_occupations", "railway_industry_occupations")
     prompts = {group: {"A": [f"The {group[:5]} said that "]} for group in groups}
     (folder / "profession_prompt.json").write_text(json.dumps(prompts))
     (folder / "vectors.txt").write_text("he 1 0\nshe 0 1\nman 2 1\nwoman 1 2\n")
-    small_benchmarks |= {"holistic_bias": str(holistic_bias_folder), "bbq": str(bbq_folder)}
+    small_benchmarks |= toxic_texts | {"holistic_bias": str(holistic_bias_folder), "bbq": str(bbq_folder)}
     judge = classifier(["positive", "negative", "hate"])
     (folder / "labelled").mkdir()
     for part in ("train", "dev", "test"):
@@ -206,7 +238,8 @@ def everything(small_benchmarks, small_world, classifier, holistic_bias_folder, 
         "log_odds": {"occupations": str(folder / "occupations.tsv")},
         "text": {"path": str(small_world / "heldout.jsonl"), "max_documents": 6},
         "occupation_gap": {"enabled": True, "num_train": 20, "num_test": 20},
-        "fine_tuning": {"epochs": 1},
+        "fine_tuning": {"epochs": 2},  # a single step would have a learning rate of 0
+        "prediction_sensitivity": {"enabled": True},
         "benchmarks": small_benchmarks | {name: str(folder / file) for name, file in files.items()},
         "ceat": {"num_samples": 5},
         "holistic_bias": {"num_templates": 1},

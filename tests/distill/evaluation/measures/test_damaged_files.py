@@ -21,6 +21,8 @@ TABLES = {  # by setting, within what it names: a file that is damaged
     "tango": "",
     "redditbias": "reddit_comments_gender_male_biased_test_reduced.csv",
     "winogender": "all_sentences.tsv",
+    "davidson": "",
+    "hatecheck": "",
 }
 OBJECTS = {
     "stereoset": "",
@@ -30,6 +32,7 @@ OBJECTS = {
     "association": "weat6.jsonl",
     "holistic_bias": "nouns.json",
     "bbq": "gender_identity.jsonl",
+    "hatexplain": "dataset.json",
 }
 LINES = {
     "wikitext": "",
@@ -41,15 +44,19 @@ LINES = {
 FILES = TABLES | OBJECTS | LINES
 ALONE = FILES.keys() - {"association", "bbq"}  # without which nothing is left; those have other files too
 SPARED = "bold_persons"  # read as bold is; without any continuations nothing is said about regard
-UNIQUE = ("gap", "tango", "bbq", "regard_data")  # what stands twice would count twice
-OFF = {name: {"enabled": False} for name in ("counterfactual_gap", "perplexity", "occupation_gap", "ceat")}
+UNIQUE = ("gap", "tango", "bbq", "regard_data", "davidson", "hatecheck")  # what stands twice would count twice
+OFF = ("counterfactual_gap", "perplexity", "occupation_gap", "prediction_sensitivity", "ceat")
 
 
 @pytest.fixture
 def settings(everything):
     """The settings that switch on every measure that reads a benchmark; nothing of it is sampled or trained."""
     more = {"toxicity": None, "word_vectors": None, "diversity": False, "fluency": False, "sentiment": False}
-    return everything | OFF | {"text": {"path": None}, "continuations": everything["continuations"] | more}
+    return (
+        everything
+        | {name: {"enabled": False} for name in OFF}
+        | {"text": {"path": None}, "continuations": everything["continuations"] | more}
+    )
 
 
 def file_of(settings, name):

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from distill.evaluation.classifier_config import FineTuningConfig
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.classification import DataSet, classification_task
-from distill.evaluation.statistics.estimators import ratio
+from distill.evaluation.measures.classifiers.draws import by_draw
+from distill.evaluation.measures.classifiers.fine_tuning import Problem
+from distill.evaluation.measures.classifiers.glue import DataSet, classification_task, read_problem
+from distill.evaluation.statistics.estimators import mean_columns, over_draws, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task
 
@@ -21,28 +24,34 @@ SST2 = DataSet(
     text_column=0,
     label_column=1,
     num_columns=2,
+    classes=("negative", "positive"),
     source="evenhand data get sst2",
 )
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Every sentence of the development part is an item. Raises as `classification.read`."""
+    """Every sentence of the development part is an item. Raises as `glue.read`."""
     path = inputs.config.benchmarks.sst2
     return None if path is None else classification_task(SST2, path, inputs.config.fine_tuning)
 
 
+def problem(path: str, config: FineTuningConfig) -> Problem:
+    """To tell positive sentences from negative ones. Raises as `glue.read`."""
+    return read_problem(SST2, path, config)
+
+
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Accuracy, a proportion."""
-    right = np.array([[record["label"] == record["predicted"], 1.0] for record in records], dtype=np.float64)
+    draws = by_draw(records)
+    right = [np.array([float(record["label"] == record["predicted"]) for record in draw]) for draw in draws]
     return [
         estimate(
             "sst2/accuracy",
-            [record["id"] for record in records],
-            right,
-            ratio,
+            [record["id"] for record in draws[0]],
+            *over_draws([mean_columns(own) for own in right], ratio),
             unit="proportion",
             higher_is_better=True,
-            num_items=len(records),
+            num_items=len(draws[0]),
             convention=convention,
             settings=settings,
         )

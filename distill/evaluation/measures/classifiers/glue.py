@@ -1,7 +1,8 @@
 """What SST-2 and CoLA share: reading labelled sentences, and fine-tuning a copy of the model to classify them.
 
-As in GLUE (Wang et al. 2019), the development part is measured, and its sentence is the unit of resampling. Each model
-is fine-tuned once. The interval is about that one classifier; it does not cover other orders of the training texts.
+As in GLUE (Wang et al. 2019), the development part is measured, and its sentence is the unit of resampling. With one
+draw (`fine_tuning.num_draws`) the interval is about one classifier, and does not cover other orders of the training
+texts.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from distill.evaluation.config import FineTuningConfig
-from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
+from distill.evaluation.classifier_config import FineTuningConfig
+from distill.evaluation.measures.classifiers.draws import classifier_task
+from distill.evaluation.measures.classifiers.fine_tuning import LabelledText, Problem, thinned
+from distill.evaluation.measures.classifiers.text_classifier import TextClassifier
 from distill.evaluation.measures.published.benchmark_files import check_columns, hub_data_set, read_hub, read_text
-from distill.evaluation.scoring.scorer import Scorer
-from distill.evaluation.task import Task, data_hash
+from distill.evaluation.task import Records, Task, data_hash
 
 HUB_NAME = "nyu-mll/glue"
 
@@ -28,7 +27,7 @@ class DataSet:
 
     name: of the measure, of its key in `benchmarks`, and of its subset on the hub. train, development: the published,
     tab-separated files of each part. text_column, label_column: where a line has its sentence and its class.
-    num_columns: of a line. source: how to get the files.
+    num_columns: of a line. classes: the names of the classes 0 and 1. source: how to get the files.
     """
 
     name: str
@@ -37,6 +36,7 @@ class DataSet:
     text_column: int
     label_column: int
     num_columns: int
+    classes: tuple[str, str]
     source: str
 
     @property
@@ -45,24 +45,17 @@ class DataSet:
         return f"benchmarks.{self.name}"
 
 
-@dataclass(frozen=True)
-class LabelledText:
-    """A text and its class, from 0 on."""
-
-    id: str
-    text: str
-    label: int
-
-
 def classification_task(data_set: DataSet, path: str, config: FineTuningConfig) -> Task:
-    """Every sentence of the development part is an item. Raises as `read`.
+    """Every sentence of the development part is an item. Raises as `read`."""
+    problem = read_problem(data_set, path, config)
+    data = f"data:{data_hash([*problem.train, *problem.test])}"
+    return classifier_task(data_set.name, data, problem, problem.test, score, config)
 
-    Of the training part, at most config.max_train sentences are used, evenly spaced.
-    """
+
+def read_problem(data_set: DataSet, path: str, config: FineTuningConfig) -> Problem:
+    """Its sentences; of the training part at most config.max_train, evenly spaced. Raises as `read`."""
     train, test = read(data_set, path)
-    if config.max_train is not None and config.max_train < len(train):
-        train = [train[index] for index in np.linspace(0, len(train) - 1, config.max_train).round().astype(int)]
-    return classifier_task(data_set.name, f"data:{data_hash([*train, *test])}", train, test, score, config)
+    return Problem(data_set.classes, thinned(train, config.max_train), test)
 
 
 def read(data_set: DataSet, path: str) -> tuple[list[LabelledText], list[LabelledText]]:
@@ -83,13 +76,9 @@ def read(data_set: DataSet, path: str) -> tuple[list[LabelledText], list[Labelle
     return parts[0], parts[1]
 
 
-def score(
-    scorer: Scorer, train: Sequence[LabelledText], test: Sequence[LabelledText], config: FineTuningConfig
-) -> list[dict[str, Any]]:
-    """Fine-tune on `train`; one record per sentence of `test` with its class and the predicted one."""
-    texts, unseen = ([item.text for item in part] for part in (train, test))
-    labels = [item.label for item in train]
-    predicted = fine_tuned_predictions(scorer, texts, labels, unseen, num_classes=2, config=config)
+def score(classifier: TextClassifier, test: Sequence[LabelledText]) -> Records:
+    """One record per sentence with its class and the predicted one."""
+    predicted = classifier.probs([item.text for item in test]).argmax(axis=1)
     return [
         {"id": item.id, "label": item.label, "predicted": int(choice)}
         for item, choice in zip(test, predicted, strict=True)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import cola
+from distill.evaluation.measures.classifiers import cola
 
 SETTINGS = StatisticsConfig()
 

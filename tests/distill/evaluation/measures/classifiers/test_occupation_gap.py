@@ -1,12 +1,22 @@
 """The occupation classifier: planted gaps, generated biographies, and a classifier that sees only gender."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from distill.evaluation.config import EvalConfig, FineTuningConfig, StatisticsConfig
+from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measure import Inputs
-from distill.evaluation.measures.occupation_gap import Biography, biographies, score, summarise, task
+from distill.evaluation.measures.classifiers.fine_tuning import Problem
+from distill.evaluation.measures.classifiers.occupation_gap import (
+    Biography,
+    biographies,
+    problem,
+    score,
+    summarise,
+    task,
+)
 from distill.settings import validate
 from distill.smallworld import default_world
 from distill.smallworld.folder import load_world
@@ -67,15 +77,12 @@ def test_biographies_do_not_name_the_occupation_and_test_ones_are_balanced():
     assert not {biography.text for biography in train} & {biography.text for biography in test}
 
 
-def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_scorer, monkeypatch):
+def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype():
     """It predicts the majority of a gender: of two occupations, the stereotypical one."""
-    from distill.evaluation.measures import occupation_gap
 
-    def majority(scorer, texts, labels, unseen, num_classes, config):
-        counts = {text: np.bincount([y for t, y in zip(texts, labels, strict=True) if t == text]) for text in texts}
-        return np.array([counts[text].argmax() for text in unseen])
-
-    monkeypatch.setattr(occupation_gap, "fine_tuned_predictions", majority)
+    def majority(problem: Problem) -> SimpleNamespace:
+        counts = {t.text: np.bincount([u.label for u in problem.train if u.text == t.text]) for t in problem.train}
+        return SimpleNamespace(classes=problem.classes, probs=lambda texts: np.stack([counts[text] for text in texts]))
 
     def people(split: str, counts: dict[tuple[str, str], int]) -> list[Biography]:
         return [
@@ -89,7 +96,7 @@ def test_a_classifier_that_sees_only_gender_reproduces_the_stereotype(tiny_score
         "train", {("nurse", "female"): 9, ("nurse", "male"): 1, ("pilot", "female"): 1, ("pilot", "male"): 9}
     )
     test = people("test", {(job, gender): 5 for job in ("nurse", "pilot") for gender in ("female", "male")})
-    estimates = summarise(score(tiny_scorer(), train, test, FineTuningConfig()), "c", SETTINGS)
+    estimates = summarise(score(majority(problem(train)), test), "c", SETTINGS)
     assert [round(estimate.measurement.value, 6) for estimate in estimates] == [0.5, 1.0, 2.5]
 
 

@@ -18,13 +18,22 @@ from typing import Any
 
 import numpy as np
 
-from distill.evaluation.config import FineTuningConfig, StatisticsConfig
+from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.fine_tuning import classifier_task, fine_tuned_predictions
-from distill.evaluation.scoring.scorer import Scorer
-from distill.evaluation.statistics.estimators import joint_moments, moments, ratio, root_ratio, slope
+from distill.evaluation.measures.classifiers.draws import by_draw, classifier_task
+from distill.evaluation.measures.classifiers.fine_tuning import LabelledText, Problem
+from distill.evaluation.measures.classifiers.text_classifier import TextClassifier
+from distill.evaluation.statistics.estimators import (
+    FloatArray,
+    joint_moments,
+    moments,
+    over_draws,
+    ratio,
+    root_ratio,
+    slope,
+)
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.task import Task, data_hash
+from distill.evaluation.task import Records, Task, data_hash
 from distill.smallworld import World, default_world, generate_documents
 from distill.smallworld.folder import load_world
 
@@ -52,7 +61,14 @@ def task(inputs: Inputs) -> Task | None:
     train = biographies(world, config.num_train, config.seed, balanced=False)
     test = biographies(world, config.num_test, config.seed, balanced=True)
     data = f"biographies:{data_hash([*train, *test])}"
-    return classifier_task("occupation_gap", data, train, test, score, inputs.config.fine_tuning)
+    return classifier_task("occupation_gap", data, problem(train), test, score, inputs.config.fine_tuning)
+
+
+def problem(train: Sequence[Biography]) -> Problem:
+    """To tell the occupations of the training part apart."""
+    names = sorted({biography.occupation for biography in train})
+    labelled = [LabelledText(biography.id, biography.text, names.index(biography.occupation)) for biography in train]
+    return Problem(tuple(names), labelled)
 
 
 def biographies(world: World, num_biographies: int, seed: int, *, balanced: bool) -> list[Biography]:
@@ -76,21 +92,16 @@ def biographies(world: World, num_biographies: int, seed: int, *, balanced: bool
     return chosen
 
 
-def score(
-    scorer: Scorer, train: Sequence[Biography], test: Sequence[Biography], config: FineTuningConfig
-) -> list[dict[str, Any]]:
-    """Fine-tune on `train`; one record per biography of `test` with the occupation that is predicted."""
-    occupations = sorted({biography.occupation for biography in train})
-    labels = [occupations.index(biography.occupation) for biography in train]
-    texts, unseen = ([biography.text for biography in part] for part in (train, test))
-    predicted = fine_tuned_predictions(scorer, texts, labels, unseen, len(occupations), config)
+def score(classifier: TextClassifier, test: Sequence[Biography]) -> Records:
+    """One record per biography of `test` with the occupation that is predicted."""
+    predicted = classifier.probs([biography.text for biography in test]).argmax(axis=1)
     return [
         {
             "id": biography.id,
             "cluster": biography.occupation,
             "gender": biography.gender,
             "female_share": biography.female_share,
-            "predicted": occupations[choice],
+            "predicted": classifier.classes[choice],
         }
         for biography, choice in zip(test, predicted, strict=True)
     ]
@@ -101,31 +112,36 @@ def summarise(records: Sequence[dict[str, Any]], convention: str, settings: Stat
 
     An occupation without a test biography of either gender has no gap and is left out of the two gap measures.
     """
-    occupations = sorted({record["cluster"] for record in records})
-    counts = np.array([_counts([r for r in records if r["cluster"] == name]) for name in occupations], dtype=np.float64)
-    right, total = counts[:, 0] + counts[:, 2], counts[:, 1] + counts[:, 3]
-    known = [row for row in range(len(occupations)) if counts[row, 1] and counts[row, 3]]
-    gaps = counts[known, 0] / counts[known, 1] - counts[known, 2] / counts[known, 3]
-    shares = {record["cluster"]: record["female_share"] for record in records}
+    draws = by_draw(records)
+    occupations = sorted({record["cluster"] for record in draws[0]})
+    counts = [_counts(draw, occupations) for draw in draws]
+    known = [row for row in range(len(occupations)) if counts[0][row, 1] and counts[0][row, 3]]
+    shares = {record["cluster"]: record["female_share"] for record in draws[0]}
     names = [occupations[row] for row in known]
-    joint = joint_moments(np.array([shares[name] for name in names]), gaps)
+    female_shares = np.array([shares[name] for name in names])
+    right = [np.stack([own[:, 0] + own[:, 2], own[:, 1] + own[:, 3]], axis=1) for own in counts]
+    gaps = [own[known, 0] / own[known, 1] - own[known, 2] / own[known, 3] for own in counts]
+    squares = over_draws([moments(own)[:, 1:] for own in gaps], root_ratio)
+    joint = over_draws([joint_moments(female_shares, own) for own in gaps], slope)
     shared: dict[str, Any] = {"convention": convention, "settings": settings}
-    accuracy = {"unit": "proportion", "higher_is_better": True, "num_items": len(records), **shared}
-    shared["num_items"] = int(counts[known][:, [1, 3]].sum())
+    accuracy = {"unit": "proportion", "higher_is_better": True, "num_items": len(draws[0]), **shared}
+    shared["num_items"] = int(counts[0][known][:, [1, 3]].sum())
     gap = {"unit": "proportion", "higher_is_better": False, **shared}
     return [
-        estimate("occupation_gap/accuracy", occupations, np.stack([right, total], axis=1), ratio, **accuracy),
-        estimate("occupation_gap/tpr_gap", names, moments(gaps)[:, 1:], root_ratio, **gap),
-        estimate("occupation_gap/slope", names, joint, slope, unit="per share", higher_is_better=None, **shared),
+        estimate("occupation_gap/accuracy", occupations, *over_draws(right, ratio), **accuracy),
+        estimate("occupation_gap/tpr_gap", names, *squares, **gap),
+        estimate("occupation_gap/slope", names, *joint, unit="per share", higher_is_better=None, **shared),
     ]
 
 
-def _counts(records: Sequence[dict[str, Any]]) -> list[int]:
-    """Of the women, how many are predicted right and how many are in the records; then the same for the men."""
-    counts = []
-    for gender in ("female", "male"):
-        chosen = [record for record in records if record["gender"] == gender]
-        counts += [sum(record["predicted"] == record["cluster"] for record in chosen), len(chosen)]
+def _counts(records: Sequence[dict[str, Any]], occupations: Sequence[str]) -> FloatArray:
+    """For each occupation: of the women, how many are predicted right and how many there are; the same for the men."""
+    counts = np.zeros((len(occupations), 4))
+    for record in records:
+        place = 0 if record["gender"] == "female" else 2
+        row = occupations.index(record["cluster"])
+        counts[row, place] += record["predicted"] == record["cluster"]
+        counts[row, place + 1] += 1
     return counts
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from distill.evaluation.config import StatisticsConfig
-from distill.evaluation.measures import sst2
+from distill.evaluation.measures.classifiers import sst2
 
 
 def test_accuracy_is_the_share_of_right_predictions():

@@ -1,11 +1,14 @@
 """SST-2 and CoLA: their files, their task, and the messages about other files."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from distill.evaluation.config import FineTuningConfig
-from distill.evaluation.measures import classification
-from distill.evaluation.measures.cola import COLA
-from distill.evaluation.measures.sst2 import SST2
+from distill.evaluation.classifier_config import FineTuningConfig
+from distill.evaluation.measures.classifiers import draws, glue
+from distill.evaluation.measures.classifiers.cola import COLA
+from distill.evaluation.measures.classifiers.sst2 import SST2
 
 SENTENCES = [("a warm and clever film", 1), ("it drags", 0), ("no heart and no wit", 0), ("go and see it", 1)]
 
@@ -19,7 +22,7 @@ def write(folder, data_set, rows=SENTENCES, header=""):
 
 @pytest.mark.parametrize(("data_set", "header"), [(SST2, ""), (SST2, "sentence\tlabel\n"), (COLA, "")])
 def test_the_published_files_are_read_with_and_without_a_header(tmp_path, data_set, header):
-    train, test = classification.read(data_set, write(tmp_path, data_set, header=header))
+    train, test = glue.read(data_set, write(tmp_path, data_set, header=header))
     assert [(item.text, item.label) for item in train] == SENTENCES
     halves = 2 if data_set is COLA else 1  # in and out of its domain, as in GLUE
     assert [(item.text, item.label) for item in test] == halves * SENTENCES
@@ -29,7 +32,7 @@ def test_the_published_files_are_read_with_and_without_a_header(tmp_path, data_s
 @pytest.mark.data
 @pytest.mark.parametrize(("data_set", "sizes"), [(SST2, (6920, 872)), (COLA, (8551, 1043))])
 def test_all_of_the_real_files_are_read(shared_data, data_set, sizes):
-    parts = classification.read(data_set, str(shared_data / "utility" / data_set.name))
+    parts = glue.read(data_set, str(shared_data / "utility" / data_set.name))
     assert tuple(map(len, parts)) == sizes
     assert {item.label for part in parts for item in part} == {0, 1}
 
@@ -42,29 +45,29 @@ def test_a_malformed_line_is_named(tmp_path, line):
         r"benchmarks\.sst2: .*dev\.tsv:2 does not have 2 columns with a sentence and .* To get it again: .* get sst2"
     )
     with pytest.raises(ValueError, match=message):
-        classification.read(SST2, folder)
+        glue.read(SST2, folder)
 
 
 def test_a_missing_folder_and_a_file_of_nothing_but_a_header_are_messages(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"benchmarks\.cola: .* does not exist\. To get it: .* get cola"):
-        classification.read(COLA, str(tmp_path / "nowhere"))
+        glue.read(COLA, str(tmp_path / "nowhere"))
     folder = write(tmp_path, SST2, rows=[], header="sentence\tlabel")
     with pytest.raises(ValueError, match="holds no sentence"):
-        classification.read(SST2, folder)
+        glue.read(SST2, folder)
 
 
 def test_the_task_trains_on_evenly_spaced_sentences(tmp_path, tiny_scorer, monkeypatch):
     seen = {}
 
-    def constant(scorer, texts, labels, unseen, num_classes, config):
-        seen["train"] = list(zip(texts, labels, strict=True))
-        return [1] * len(unseen)
+    def constant(scorer, problem, config):
+        seen["train"] = [(item.text, item.label) for item in problem.train]
+        yield SimpleNamespace(probs=lambda texts: np.array([[0.0, 1.0]] * len(texts)))
 
-    monkeypatch.setattr(classification, "fine_tuned_predictions", constant)
-    task = classification.classification_task(SST2, write(tmp_path, SST2), FineTuningConfig(max_train=2))
+    monkeypatch.setattr(draws, "classifiers", constant)
+    task = glue.classification_task(SST2, write(tmp_path, SST2), FineTuningConfig(max_train=2))
     work = task.prepare(tiny_scorer())
     records = work.score(work.items)
     assert seen["train"] == [SENTENCES[0], SENTENCES[-1]]
     assert [record["predicted"] for record in records] == [1] * 4
     assert [record["id"] for record in records] == list(work.ids)
-    assert task.key != classification.classification_task(SST2, str(tmp_path), FineTuningConfig()).key
+    assert task.key != glue.classification_task(SST2, str(tmp_path), FineTuningConfig()).key

@@ -12,8 +12,9 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.classification import DataSet, classification_task
-from distill.evaluation.statistics.estimators import FloatArray, correlation, joint_moments
+from distill.evaluation.measures.classifiers.draws import by_draw
+from distill.evaluation.measures.classifiers.glue import DataSet, classification_task
+from distill.evaluation.statistics.estimators import FloatArray, correlation, joint_moments, over_draws
 from distill.evaluation.statistics.measurement import Estimate, estimate
 from distill.evaluation.task import Task
 
@@ -24,28 +25,32 @@ COLA = DataSet(
     text_column=3,
     label_column=1,
     num_columns=4,
+    classes=("unacceptable", "acceptable"),
     source="evenhand data get cola",
 )
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Every sentence of the development part is an item. Raises as `classification.read`."""
+    """Every sentence of the development part is an item. Raises as `glue.read`."""
     path = inputs.config.benchmarks.cola
     return None if path is None else classification_task(COLA, path, inputs.config.fine_tuning)
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:
     """Matthews' correlation of the classes with the predictions."""
-    labels, predicted = (np.array([float(record[name]) for record in records]) for name in ("label", "predicted"))
+    draws = by_draw(records)
+    columns = [
+        joint_moments(*(np.array([float(record[name]) for record in draw]) for name in ("label", "predicted")))
+        for draw in draws
+    ]
     return [
         estimate(
             "cola/matthews",
-            [record["id"] for record in records],
-            joint_moments(labels, predicted),
-            matthews,
+            [record["id"] for record in draws[0]],
+            *over_draws(columns, matthews),
             unit="correlation",
             higher_is_better=True,
-            num_items=len(records),
+            num_items=len(draws[0]),
             convention=convention,
             settings=settings,
         )
