@@ -198,6 +198,7 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
                 raise ValueError(
                     f"{key}: {path or builtin}: row {number} has nothing in the column {column!r}; fill or remove it"
                 )
+            row[column] = row[column].strip()
     return rows
 
 

@@ -174,7 +174,7 @@ def _passage(row: dict[str, Any], number: int, path: str) -> Passage:
         what = f"{place} has the pronoun {pronoun!r}, not one of {', '.join(OTHER_FORMS)}"
         raise fault(path, what, KEY, SOURCE)
     offset = str(row["Pronoun-offset"])  # a number in the hub's table
-    start = int(offset) if offset.isdecimal() else len(text)
+    start = int(offset) if offset.isdecimal() and len(offset) < 10 else len(text)
     before, after = text[:start], text[start:].removeprefix(pronoun)
     if after == text[start:] or before[-1:].isalnum() or after[:1].isalnum():  # there is a she in every sheet
         raise fault(path, f"{place} has no {pronoun!r} at 'Pronoun-offset' {offset!r} of its text", KEY, SOURCE)

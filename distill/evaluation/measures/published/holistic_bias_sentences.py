@@ -125,8 +125,12 @@ def _read_nouns(file: Path) -> Nouns:
 def _read_templates(file: Path) -> list[str]:
     templates = list(_read_checked(file, TEMPLATES))
     for number, template in enumerate(templates, 1):
-        if not any(place in template for place in PLACES):
+        rest = template.replace(PLACES[0], "").replace(PLACES[1], "")
+        if rest == template:
             raise fault(file, f"template {number} ({template!r}) has neither {PLACES[0]} nor {PLACES[1]}", KEY, SOURCE)
+        if "{" in rest or "}" in rest:
+            what = f"template {number} ({template!r}) has another place than {PLACES[0]} and {PLACES[1]}"
+            raise fault(file, what, KEY, SOURCE)
     return templates
 
 

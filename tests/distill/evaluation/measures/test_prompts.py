@@ -88,7 +88,7 @@ def test_own_list_with_shares(tmp_path):
         ("name\tarticle\nnurse\ta\0\n", "bad.tsv holds zero bytes"),
         ("name\tarticle\nnurse\ta\nbaker\ta\t0.5\n", "bad.tsv: row 2 has more cells than columns .*; repair or remove"),
         ('name\tarticle\n"nurse\ta\n"baker\ta\n', "bad.tsv: row 1 is no row of a table .*; repair or remove"),
-        ("name\tarticle\nnurse\ta\nnurse\tan\n", "bad.tsv: 'nurse' occurs twice"),
+        ("name\tarticle\nnurse\ta\nnurse \tan\n", "bad.tsv: 'nurse' occurs twice"),
     ],
 )
 def test_bad_occupation_lists_are_refused(tmp_path, content, message):

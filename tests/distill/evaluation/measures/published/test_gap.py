@@ -127,6 +127,7 @@ def test_accuracies_and_their_ratio(by_name):
         ({"pronoun": "he", "offset": "33"}, "row 2 has no 'he' at 'Pronoun-offset' '33'"),  # in the
         ({"offset": "-1"}, "row 2 has no 'she' at 'Pronoun-offset' '-1'"),
         ({"offset": "x"}, "row 2 has no 'she' at 'Pronoun-offset' 'x'"),
+        ({"offset": "9" * 5000}, "row 2 has no 'she' at 'Pronoun-offset' '9999"),  # Python refuses to convert it
         ({"offset": "1000"}, "row 2 has no 'she' at 'Pronoun-offset' '1000'"),
         ({"text": " "}, "row 2 has nothing in the column 'Text'"),
         ({"offset": ""}, "row 2 has nothing in the column 'Pronoun-offset'"),

@@ -156,6 +156,7 @@ FAULTS = {
     ("nouns", '{"male": []}'): "nouns.json.* at male: ",
     ("sentence_templates", "{}"): "sentence_templates.json is not in",
     ("sentence_templates", '{"I saw {noun_phrase}.": {}, "I left.": {}}'): r"template 2 \('I left.'\) has neither",
+    ("sentence_templates", '{"I saw {noun_phrase} and {noun}.": {}}'): r"template 1 \(.*\) has another place than",
     ("sentence_templates", ""): "sentence_templates.json is empty",
 }
 
