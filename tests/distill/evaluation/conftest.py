@@ -137,3 +137,26 @@ def small_benchmarks(tmp_path):
 def model_spec(save):
     """model_spec("name", "llama", **model settings): a tiny model with its tokenizer, saved, as the suite takes it."""
     return lambda name, *words, **settings: ModelSpec(name, str(save(name, *words, **settings)))
+
+
+@pytest.fixture
+def assert_close():
+    """assert_close(mine, theirs): equality of nested values, except that numbers may differ by 1e-5.
+
+    Another process or another batch may add in another order.
+    """
+
+    def check(mine, theirs):
+        if isinstance(mine, dict):
+            assert mine.keys() == theirs.keys()
+            for key, value in mine.items():
+                check(value, theirs[key])
+        elif isinstance(mine, list | tuple):
+            for my_entry, their_entry in zip(mine, theirs, strict=True):
+                check(my_entry, their_entry)
+        elif isinstance(mine, float):
+            assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5)
+        else:
+            assert mine == theirs
+
+    return check

@@ -51,21 +51,6 @@ def outcome(folder):
     return results, {path.name: path.read_text(encoding="utf-8") for path in folder.glob("examples-*.jsonl")}
 
 
-def assert_close(mine, theirs):
-    """Assert equality, except that numbers may differ by 1e-5: another process may add sums in another order."""
-    if isinstance(mine, dict):
-        assert mine.keys() == theirs.keys()
-        for key, value in mine.items():
-            assert_close(value, theirs[key])
-    elif isinstance(mine, list):
-        for my_entry, their_entry in zip(mine, theirs, strict=True):
-            assert_close(my_entry, their_entry)
-    elif isinstance(mine, float):
-        assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5)
-    else:
-        assert mine == theirs
-
-
 def test_an_interrupted_evaluation_continues_and_gives_the_same(words, tmp_path, monkeypatch, capsys):
     words = [words[0], *words[2:]]
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
@@ -142,7 +127,7 @@ def test_what_a_failed_task_has_scored_is_kept(words, tmp_path, monkeypatch, cap
 
 
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives(words, tmp_path):
+def test_two_processes_give_what_one_gives(words, assert_close, tmp_path):
     assert main([*words, "--out", str(tmp_path / "alone")]) == 0
     log, program = tmp_path / "log", partial(main, [*words, "--out", str(tmp_path / "both")])
     assert forked.launch("cpu2.yaml", program=program, log=log) == [0, 0], log.read_text()

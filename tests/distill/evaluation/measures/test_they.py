@@ -31,9 +31,9 @@ def test_share_and_logprob_equal_a_slow_reference(
     slow = np.array(
         [[slow_logprobs(scorer, f"{p.text} {pronoun}", p.text).sum() for pronoun in they.PRONOUNS] for p in PROMPTS]
     )
-    for size, side in ((1, "left"), (4096, "right")):
+    for size, side, shares in ((1, "left", False), (4096, "right", False), (1, "right", True), (4096, "left", True)):
         monkeypatch.setattr(scorer.tokenizer, "padding_side", side)
-        records = they.score(replace(scorer, max_batch_tokens=size), PROMPTS)
+        records = they.score(replace(scorer, max_batch_tokens=size, shares_prefixes=shares), PROMPTS)
         np.testing.assert_allclose([[r[f"logprob_{p}"] for p in they.PRONOUNS] for r in records], slow, atol=1e-5)
         measured = values(they.summarise(records, "c", SETTINGS))
         shares = np.exp(slow[:, 2]) / np.exp(slow).sum(axis=1)

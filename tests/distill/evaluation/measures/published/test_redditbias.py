@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,11 +67,15 @@ def test_files_that_a_mac_adds_to_an_archive_are_not_read(tmp_path):
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_scores_equal_a_slow_reference_whatever_the_batch(tiny_scorer, slow_logprobs, values, architecture):
+def test_scores_equal_a_slow_reference_whatever_the_batch(
+    tiny_scorer, slow_logprobs, values, monkeypatch, architecture
+):
     pairs = [Pair(str(n), *texts) for n, texts in enumerate(zip(*COMMENTS.values(), strict=True))]
     pairs.append(Pair("2", "she left the school early and smiled", "he left"))
-    for size in (1, 4096):
-        scorer = tiny_scorer(architecture, max_batch_tokens=size)
+    scorer = tiny_scorer(architecture)
+    for size, side, shares in ((1, "left", False), (4096, "right", False), (1, "right", True), (4096, "left", True)):
+        monkeypatch.setattr(scorer.tokenizer, "padding_side", side)
+        scorer = replace(scorer, max_batch_tokens=size, shares_prefixes=shares)
         records = redditbias.score(scorer, pairs)
         means = []
         for record, pair in zip(records, pairs, strict=True):

@@ -76,9 +76,9 @@ def test_scores_equal_a_slow_reference_whatever_the_batch(
     scorer = replace(tiny_scorer(architecture), **({"tokenizer": character_tokenizer} if spelled else {}))
     prompts = PROMPTS[::5]
     slow = [[slow_logprobs(scorer, p.text + choice, p.text).sum() for choice in CHOICES] for p in prompts]
-    for size, side in ((1, "left"), (4096, "right")):
+    for size, side, shares in ((1, "left", False), (4096, "right", False), (1, "right", True), (4096, "left", True)):
         monkeypatch.setattr(scorer.tokenizer, "padding_side", side)
-        records = tango.score(replace(scorer, max_batch_tokens=size), prompts)
+        records = tango.score(replace(scorer, max_batch_tokens=size, shares_prefixes=shares), prompts)
         for record, expected in zip(records, slow, strict=True):
             assert [record[f"logprob_{family}"] for family in FORMS] == pytest.approx(expected, abs=1e-5)
         assert json.loads(json.dumps(records, allow_nan=False)) == records
