@@ -21,7 +21,8 @@ from distill.run.launch import leave
 from distill.settings import validate
 
 # What is not scored in several chunks: it fine-tunes, or joins its text; and what has a single item here
-UNDIVIDED = {"sst2", "cola", "occupation_gap", "perplexity"} | {"wikitext", "stereoset", "crows_pairs", "ceat"}
+FINE_TUNED = {"sst2", "cola", "occupation_gap", "davidson", "hatecheck", "hatexplain", "prediction_sensitivity"}
+UNDIVIDED = FINE_TUNED | {"perplexity"} | {"wikitext", "stereoset", "crows_pairs", "ceat"}
 pytestmark = pytest.mark.slow
 
 
