@@ -111,7 +111,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     words.add_argument("model", metavar="MODEL", help="the teacher: folder, hub name or .gguf file")
     words.add_argument("--out", type=Path, default=Path("people.jsonl"), metavar="FILE.jsonl", help="%(default)s")
     words.add_argument("--texts", type=int, default=3000, metavar="N", help="how many (%(default)s)")
-    words.add_argument("--tokens", type=int, default=16, metavar="N", help="new tokens of each, at most (%(default)s)")
+    words.add_argument("--tokens", type=int, default=4, metavar="N", help="new tokens of each, at most (%(default)s)")
     words.add_argument("--persons", type=Path, metavar="FILE", help="your own: one person per line, without article")
     words.add_argument("--separator", help="the token before each document, as in training (data.separator)")
     words.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="of the weights")
