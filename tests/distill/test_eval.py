@@ -67,7 +67,7 @@ def test_a_limit_decides_the_exit_code(model, tmp_path, capsys):
         (["--fail-above", "stereoset/gender/ss=50"], "do not measure it; measured are log_odds/mean_abs"),
         (
             ["--config", "nope"],
-            "config file nope does not exist; give an existing YAML file or a shipped name: audit, default",
+            "config file nope does not exist; give an existing YAML file or a shipped name: audit, ",
         ),
         (["--config", "smallworld"], "make it first: evenhand smallworld --out runs/smallworld/world"),
     ],

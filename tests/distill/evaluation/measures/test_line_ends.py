@@ -7,7 +7,7 @@ import pytest
 from distill.config import DataConfig
 from distill.data.corpus import read_documents
 from distill.evaluation.config import LogOddsConfig
-from distill.evaluation.measures import classification, sst2
+from distill.evaluation.measures.classifiers import glue, sst2
 from distill.evaluation.measures.prompts import neutral_prompts
 from distill.evaluation.measures.published import (
     crows_pairs,
@@ -72,7 +72,7 @@ FILES = {
     ),
     "winobias": (winobias.read, "", STEREOTYPED),
     "sst2": (
-        lambda path: classification.read(sst2.SST2, path),
+        lambda path: glue.read(sst2.SST2, path),
         "",
         {"train.tsv": "sentence\tlabel\nA good film .\t1\n", "dev.tsv": "sentence\tlabel\nA dull one .\t0\n"},
     ),
