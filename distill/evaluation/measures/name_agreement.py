@@ -8,19 +8,14 @@ pair of names is the unit of resampling, so that a lean to one pronoun cancels, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
 from distill.evaluation.measures import agreement
-from distill.evaluation.measures.prompts import GenderedPrompt
+from distill.evaluation.measures.prompts import named_prompts
 from distill.evaluation.statistics.measurement import Estimate
 from distill.evaluation.task import Task, data_hash, items_task
-from distill.files import parse_tsv
-
-NAMES = "given_names.tsv"
-TEMPLATES = ("{name} said that", "{name} was tired because", "{name} smiled when", "{name} left early because")
 
 
 def task(inputs: Inputs) -> Task | None:
@@ -31,19 +26,6 @@ def task(inputs: Inputs) -> Task | None:
     prompts = named_prompts()
     key = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens|tie:half"
     return items_task("name_agreement", key, prompts, agreement.score, [prompt.text for prompt in prompts])
-
-
-def named_prompts() -> list[GenderedPrompt]:
-    """Every template with every name."""
-    rows = parse_tsv(resources.files("distill.evaluation.measures").joinpath(NAMES).read_text(encoding="utf-8"))
-    return [
-        GenderedPrompt(
-            f"{row[gender]}/{number}", f"{row['female']}/{row['male']}", text.format(name=row[gender]), gender
-        )
-        for row in rows
-        for gender in ("female", "male")
-        for number, text in enumerate(TEMPLATES)
-    ]
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:

@@ -21,6 +21,8 @@ from distill.smallworld.world import share_log_odds
 OCCUPATIONS = "occupations.tsv"
 NOUNS = "definitional_nouns.tsv"
 SHARES = "labour_shares.tsv"
+NAMES = "given_names.tsv"
+NAME_TEMPLATES = ("{name} said that", "{name} was tired because", "{name} smiled when", "{name} left early because")
 
 
 Text = Annotated[str, Field(pattern=r"\S")]  # not blank
@@ -111,16 +113,26 @@ def gendered_prompts(config: AgreementConfig, world: str | None) -> list[Gendere
     rows = _read_tsv(config.nouns, NOUNS, ("female", "male"), "agreement.nouns")
     words = [row[gender] for row in rows for gender in ("female", "male")]
     _check_distinct(words, f"agreement.nouns: {config.nouns or NOUNS}")
+    return _by_pair(rows, config.templates, "noun")
+
+
+def named_prompts() -> list[GenderedPrompt]:
+    """Every template with every given name of the built-in list."""
+    return _by_pair(parse_tsv(_builtin(NAMES)), NAME_TEMPLATES, "name")
+
+
+def _by_pair(rows: Sequence[dict[str, str]], templates: Sequence[str], field: str) -> list[GenderedPrompt]:
+    """Every template with the female and the male word of every row in its field; a row is a cluster."""
     return [
         GenderedPrompt(
             f"{row[gender]}/{number}",
             f"{row['female']}/{row['male']}",
-            template.format(noun=row[gender]).strip(),
+            template.format(**{field: row[gender]}).strip(),
             gender,
         )
         for row in rows
         for gender in ("female", "male")
-        for number, template in enumerate(config.templates)
+        for number, template in enumerate(templates)
     ]
 
 

@@ -7,7 +7,7 @@ from augment.lexicon import given_names
 from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measures import agreement, name_agreement
 from distill.evaluation.measures.all_measures import plan_tasks
-from distill.evaluation.measures.name_agreement import named_prompts
+from distill.evaluation.measures.prompts import NAME_TEMPLATES, named_prompts
 from distill.settings import validate
 
 
@@ -23,11 +23,11 @@ def test_accuracy_and_margin_equal_a_slow_reference(tiny_scorer, slow_log_odds, 
 
 def test_names_occur_once_and_are_none_that_training_swaps():
     prompts = named_prompts()
-    names = [prompt.text.split()[0] for prompt in prompts[:: len(name_agreement.TEMPLATES)]]
+    names = [prompt.text.split()[0] for prompt in prompts[:: len(NAME_TEMPLATES)]]
     assert len(names) == len(set(names)) == 80
     assert not {name.lower() for name in names} & given_names()
     assert {prompt.text.removeprefix(names[0]) for prompt in prompts[:4]} == {
-        template.removeprefix("{name}") for template in name_agreement.TEMPLATES
+        template.removeprefix("{name}") for template in NAME_TEMPLATES
     }
 
 
