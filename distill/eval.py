@@ -1,10 +1,11 @@
 """Compare language models: evenhand eval MODEL [MODEL ...] [--config FILE] [--out DIR] [key.sub=value ...].
 
 A MODEL is a folder, a hub name, a .gguf file or the run folder of a training, with a label if wanted: label=PATH. The
-first model is the reference that the others are compared with. Without --config only the measures run that need no
-data: which pronoun the model expects after an occupation, and whether it follows a gender that the text gives. Without
---out the results are printed and nothing is written. With --out, results.json, examples-LABEL.jsonl, report.html and
-report.md go into DIR, and scores that DIR already holds are used again, so the same command resumes an evaluation.
+first model is the reference that the others are compared with. Without --config the measures run that need no data
+(configs/eval/audit.yaml): which pronoun the model expects after an occupation, whether it follows a gender that the
+text gives, and a small sample of long text. Without --out the results are printed and nothing is written. With --out,
+results.json, examples-LABEL.jsonl, report.html and report.md go into DIR, and scores that DIR already holds are used
+again, so the same command resumes an evaluation.
 
 Exit code: 0; 1 if something that was asked for could not be measured; 2 if nothing could be started or loaded; 3 if a
 measure is above a limit of --fail-above; 130 after Ctrl-C. The network is used for hub names only.
@@ -78,13 +79,15 @@ def _evaluation_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Measure the gender bias and the quality of causal language models, and compare the models with "
-        "the first one. Without --config only the measures run that need no data. Without --out nothing is written.",
+        "the first one. Without --config the measures run that need no data. Without --out nothing is written.",
         usage="%(prog)s MODEL [MODEL ...] [--config FILE] [--out DIR] [--fail-above MEASURE=VALUE] [--dry-run] "
         "[--fresh] [key.sub=value ...]",
     )
     parser.add_argument("words", nargs="+", metavar="MODEL", help="folder, hub name, run folder, or label=PATH")
     parser.add_argument(
-        "--config", help="YAML file, or the name of a shipped one: default, audit, classifiers, published, ..."
+        "--config",
+        default="audit",
+        help="YAML file, or the name of a shipped one: audit (the default), default, classifiers, published, ...",
     )
     parser.add_argument("--out", type=Path, help="folder for results.json, the records and the report")
     parser.add_argument(
@@ -104,10 +107,9 @@ def _evaluate(words: list[str], prog: str) -> int:
     options = _evaluation_parser(prog).parse_intermixed_args(words)
     models, overrides = split_arguments(options.words)
     specs = parse_models(models)
-    path = config_path("eval", options.config) if options.config else None
+    path = config_path("eval", options.config)
     config = load_config(EvalConfig, path, overrides)
-    if path is not None:
-        check_needs(path, config)
+    check_needs(path, config)
     limits = [parse_limit(text) for text in options.fail_above]
     _check_folder(options.out)
     if options.out is not None:

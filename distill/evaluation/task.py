@@ -16,6 +16,7 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.measurement import Estimate
 
 Records = list[dict[str, Any]]
+RECORDS_AT_ONCE = 256  # of a task that is computed from other tasks' records
 Summarise = Callable[..., list[Estimate]]  # (records, *conventions, settings) -> estimates
 
 
@@ -75,18 +76,47 @@ def items_task(
     score: Callable[[Scorer, Sequence[Any]], Records],
     texts: Sequence[str],
     divisible: bool = True,
+    convention: str | None = None,
 ) -> Task:
-    """A task whose items have an id each and are scored independently. Its convention is its key and the start token.
+    """A task whose items have an id each and are scored independently.
 
-    texts: what the model has to read, for the progress bar. divisible: as in `Work`.
+    texts: what the model has to read, for the progress bar. divisible: as in `Work`. convention: what `summarise` gets,
+    with the start token added; the key, unless a record also depends on what the measure's numbers do not.
     """
 
     def prepare(scorer: Scorer) -> Work:
-        convention = f"{key}|{scorer.start_convention}"
+        named = f"{convention or key}|{scorer.start_convention}"
         ids = [item.id for item in items]
-        return Work(ids, items, lambda part: score(scorer, part), lambda _: (convention,), divisible=divisible)
+        return Work(ids, items, lambda part: score(scorer, part), lambda _: (named,), divisible=divisible)
 
     return Task(name, key, prepare, len(items), about_num_tokens(texts))
+
+
+def whole_key(own: str, sources: Sequence[Task]) -> str:
+    """The key of a task: its own, and those of the tasks that it is computed from."""
+    return "|".join([own, *(source.key for source in sources)])
+
+
+def derived_task(
+    name: str, key: str, sources: Sequence[Task], prepare: Callable[..., Work], num_tokens: int = 0
+) -> Task:
+    """A task on the records of `sources`. num_tokens: how many a model reads for it."""
+    num_items = sum(source.num_items for source in sources)
+    return Task(name, whole_key(key, sources), prepare, num_items, num_tokens, needs=tuple(s.name for s in sources))
+
+
+def records_task(
+    name: str, key: str, sources: Sequence[Task], records_of: Callable[[Sequence[dict[str, Any]]], Records]
+) -> Task:
+    """A derived task that needs no model. records_of: turns records of the sources into its own, one for one."""
+
+    def prepare(scorer: Scorer, *source_records: Records) -> Work:
+        items = [record for records in source_records for record in records]
+        convention = f"{whole_key(key, sources)}|{scorer.start_convention}"
+        ids = [record["id"] for record in items]
+        return Work(ids, items, records_of, lambda _: (convention,), chunk=RECORDS_AT_ONCE)
+
+    return derived_task(name, key, sources, prepare)
 
 
 def about_num_tokens(texts: Sequence[str]) -> int:

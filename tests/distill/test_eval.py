@@ -6,7 +6,11 @@ import pytest
 
 from distill.eval import main
 
-FEW = ["statistics.num_permutations=999", "log_odds.templates=['The {occupation} said that']"]
+FEW = [
+    "statistics.num_permutations=999",
+    "log_odds.templates=['The {occupation} said that']",
+    "longform.max_new_tokens=3",
+]
 
 
 @pytest.fixture

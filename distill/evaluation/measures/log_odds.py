@@ -35,6 +35,7 @@ from distill.evaluation.task import Task, data_hash, items_task
 from distill.smallworld.world import share_log_odds
 
 PRONOUNS = (" he", " she")
+THEY = " they"  # scored with them, for `they`: a prompt that is read once costs little more with another pronoun
 MEAN, MEAN_ABS = "log_odds/mean", "log_odds/mean_abs"  # the lean, and the distance from parity
 FROM_SHARES = "log_odds/distance_from_shares"
 
@@ -45,13 +46,14 @@ def task(inputs: Inputs) -> Task | None:
     if not config.log_odds.enabled:
         return None
     prompts = neutral_prompts(config.log_odds, config.world)
-    key = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens"
-    return items_task("log_odds", key, prompts, score, [prompt.text for prompt in prompts])
+    convention = f"he-she|prompts:{data_hash(prompts)}|sum-over-tokens"
+    texts = [prompt.text for prompt in prompts]
+    return items_task("log_odds", f"{convention}|with-they", prompts, score, texts, convention=convention)
 
 
 def score(scorer: Scorer, prompts: Sequence[NeutralPrompt]) -> list[dict[str, Any]]:
-    """One record per prompt with the log-probabilities of both pronouns (nats, summed over a pronoun's tokens)."""
-    logprobs = continuation_logprobs(scorer, [prompt.text for prompt in prompts], PRONOUNS)
+    """One record per prompt with the log-probabilities of he, she and they (nats, summed over a pronoun's tokens)."""
+    logprobs = continuation_logprobs(scorer, [prompt.text for prompt in prompts], (*PRONOUNS, THEY))
     return [
         {
             "id": prompt.id,
@@ -59,9 +61,10 @@ def score(scorer: Scorer, prompts: Sequence[NeutralPrompt]) -> list[dict[str, An
             "prompt": prompt.text,
             "logprob_he": float(he),
             "logprob_she": float(she),
+            "logprob_they": float(they),
             "reference_log_odds": prompt.reference_log_odds,
         }
-        for prompt, (he, she) in zip(prompts, logprobs, strict=True)
+        for prompt, (he, she, they) in zip(prompts, logprobs, strict=True)
     ]
 
 

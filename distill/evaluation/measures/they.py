@@ -15,35 +15,25 @@ from scipy.special import softmax
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.prompts import NeutralPrompt, neutral_prompts
-from distill.evaluation.scoring.scorer import Scorer
-from distill.evaluation.scoring.texts import continuation_logprobs
 from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate, sum_by_cluster
-from distill.evaluation.task import Task, data_hash, items_task
+from distill.evaluation.task import Records, Task, records_task
 
 PRONOUNS = ("he", "she", "they")
+COPIED = ("id", "cluster", "prompt", *(f"logprob_{pronoun}" for pronoun in PRONOUNS))
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Every prompt of the log-odds is an item; without log-odds there is none. Raises as `neutral_prompts`."""
-    config = inputs.config
-    if not (config.they.enabled and config.log_odds.enabled):
+    """Every prompt of the log-odds is an item, which gave the pronouns' log-probabilities; without them there is none."""
+    log_odds = inputs.tasks.get("log_odds")
+    if not inputs.config.they.enabled or log_odds is None:
         return None
-    prompts = neutral_prompts(config.log_odds, config.world)
-    key = f"he-she-they|prompts:{data_hash(prompts)}|sum-over-tokens"
-    return items_task("they", key, prompts, score, [prompt.text for prompt in prompts])
+    return records_task("they", "share-of-they", [log_odds], score)
 
 
-def score(scorer: Scorer, prompts: Sequence[NeutralPrompt]) -> list[dict[str, Any]]:
-    """One record per prompt with the log-probabilities of the pronouns (nats, summed over a pronoun's tokens)."""
-    words = [f" {pronoun}" for pronoun in PRONOUNS]
-    logprobs = continuation_logprobs(scorer, [prompt.text for prompt in prompts], words)
-    return [
-        {"id": prompt.id, "cluster": prompt.occupation, "prompt": prompt.text}
-        | {f"logprob_{pronoun}": float(logprob) for pronoun, logprob in zip(PRONOUNS, row, strict=True)}
-        for prompt, row in zip(prompts, logprobs, strict=True)
-    ]
+def score(sources: Sequence[dict[str, Any]]) -> Records:
+    """The records of the log-odds, as far as they are about the pronouns' log-probabilities (nats)."""
+    return [{name: record[name] for name in COPIED} for record in sources]
 
 
 def summarise(records: Sequence[dict[str, Any]], convention: str, settings: StatisticsConfig) -> list[Estimate]:

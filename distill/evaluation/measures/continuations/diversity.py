@@ -18,10 +18,10 @@ import numpy as np
 
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.continuations.derived import records_task, sampling_tasks
+from distill.evaluation.measures.continuations.derived import sampling_tasks
 from distill.evaluation.statistics.estimators import ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.task import Records, Task
+from distill.evaluation.task import Records, Task, records_task
 
 DISTINCT = (1, 2, 3)
 REPEATED = 4

@@ -14,12 +14,7 @@ import numpy as np
 
 from distill.evaluation.config import EvalConfig, StatisticsConfig
 from distill.evaluation.measure import Description, Inputs, Measure
-from distill.evaluation.measures.continuations.derived import (
-    derived_task,
-    require_prompts,
-    sampling_tasks,
-    whole_key,
-)
+from distill.evaluation.measures.continuations.derived import require_prompts, sampling_tasks
 from distill.evaluation.records import record_key
 from distill.evaluation.scoring.logprobs import score_rows
 from distill.evaluation.scoring.model_specs import load_scorer, parse_models
@@ -27,7 +22,7 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.scoring.texts import pair_rows
 from distill.evaluation.statistics.estimators import exp_ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.task import Records, Task, Work, tokenizer_hash
+from distill.evaluation.task import Records, Task, Work, derived_task, tokenizer_hash, whole_key
 from distill.models.identity import model_fingerprint
 
 

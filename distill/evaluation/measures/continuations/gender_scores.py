@@ -15,13 +15,13 @@ import numpy as np
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Description
 from distill.evaluation.measures.continuations.bold_persons import PERSON_GROUPS
-from distill.evaluation.measures.continuations.derived import RECORDS_AT_ONCE, SETS, derived_task, whole_key
+from distill.evaluation.measures.continuations.derived import SETS
 from distill.evaluation.measures.continuations.gender_words import polarity
 from distill.evaluation.measures.continuations.sampling import scored_texts
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import difference_of, ratio
 from distill.evaluation.statistics.measurement import Estimate, estimate
-from distill.evaluation.task import Records, Task, Work
+from distill.evaluation.task import RECORDS_AT_ONCE, Records, Task, Work, derived_task, whole_key
 
 Score = Callable[[Sequence[str]], list[float]]
 JUDGES_ARE_BIASED = (

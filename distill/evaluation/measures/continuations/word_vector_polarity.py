@@ -26,12 +26,12 @@ from augment.files.lfs import check_is_no_pointer
 from augment.lexicon import Lexicon, load_lexicon
 from distill.evaluation.config import StatisticsConfig
 from distill.evaluation.measure import Inputs, Measure
-from distill.evaluation.measures.continuations.derived import records_task, require_prompts
+from distill.evaluation.measures.continuations.derived import require_prompts
 from distill.evaluation.measures.continuations.gender_words import WORD, counts, words
 from distill.evaluation.measures.continuations.group_ratios import polarity_descriptions, polarity_estimates
 from distill.evaluation.measures.continuations.sampling import scored_texts
 from distill.evaluation.statistics.measurement import Estimate
-from distill.evaluation.task import Records, Task, data_hash
+from distill.evaluation.task import Records, Task, data_hash, records_task
 
 KEY = "continuations.word_vectors"
 SOURCE = "curl -LO https://nlp.stanford.edu/data/glove.6B.zip (GloVe; word2vec's text and binary formats are read too)"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from distill.evaluation.config import EvalConfig, StatisticsConfig
-from distill.evaluation.measure import Inputs
 from distill.evaluation.measures import log_odds, they
+from distill.evaluation.measures.all_measures import plan_tasks
 from distill.evaluation.measures.prompts import NeutralPrompt
 from distill.evaluation.statistics.measurement import compare
 from distill.settings import validate
@@ -33,15 +33,12 @@ def test_share_and_logprob_equal_a_slow_reference(
     )
     for size, side, shares in ((1, "left", False), (4096, "right", False), (1, "right", True), (4096, "left", True)):
         monkeypatch.setattr(scorer.tokenizer, "padding_side", side)
-        records = they.score(replace(scorer, max_batch_tokens=size, shares_prefixes=shares), PROMPTS)
+        records = they.score(log_odds.score(replace(scorer, max_batch_tokens=size, shares_prefixes=shares), PROMPTS))
         np.testing.assert_allclose([[r[f"logprob_{p}"] for p in they.PRONOUNS] for r in records], slow, atol=1e-5)
         measured = values(they.summarise(records, "c", SETTINGS))
         shares = np.exp(slow[:, 2]) / np.exp(slow).sum(axis=1)
         assert measured == pytest.approx({"they/share": shares.mean(), "they/logprob": slow[:, 2].mean()}, abs=1e-5)
         assert json.loads(json.dumps(records, allow_nan=False)) == records
-    assert [r["logprob_he"] for r in log_odds.score(scorer, PROMPTS)] == pytest.approx(
-        [r["logprob_he"] for r in records], abs=1e-5
-    )
 
 
 def records_with(**logprobs):
@@ -67,10 +64,12 @@ def test_the_difference_of_two_models_is_their_mean_log_ratio():
 
 def test_they_runs_with_the_log_odds_on_the_same_prompts():
     def planned(**settings):
-        return [measure.MEASURE.task(Inputs(validate(EvalConfig, settings), None, {})) for measure in (log_odds, they)]
+        return {task.name: task for task in plan_tasks(validate(EvalConfig, settings))[0]}
 
-    first, second = planned()
-    assert first.num_items == second.num_items
-    assert second.key == first.key.replace("he-she", "he-she-they")
-    assert planned(they={"enabled": False})[1] is None
-    assert planned(log_odds={"enabled": False}) == [None, None]
+    both = planned()
+    assert both["they"].num_items == both["log_odds"].num_items
+    assert both["they"].needs == ("log_odds",)
+    assert both["they"].num_tokens == 0
+    assert both["log_odds"].key in both["they"].key
+    assert planned(they={"enabled": False}).keys() == planned().keys() - {"they"}
+    assert planned(log_odds={"enabled": False}).keys() == planned().keys() - {"log_odds", "they"}
