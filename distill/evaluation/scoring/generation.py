@@ -129,23 +129,28 @@ def _likeliest(logprobs: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _continue(
     scorer: Scorer, inputs: Sequence[Sequence[int]], uniforms: FloatArray, top_p: float, top_k: int | None
 ) -> list[list[int]]:
-    """The new ids of rows of equal length, up to their end token, which is left out."""
+    """The new ids of rows of equal length, up to their end token, which is left out. Equal rows are read once."""
     device = scorer.model.device
     numbers = torch.from_numpy(uniforms).to(device)
     ends = end_ids(scorer)
     room = numbers.shape[1] if scorer.context is None else min(numbers.shape[1], scorer.context - len(inputs[0]))
     generated: list[list[int]] = [[] for _ in inputs]
     running = list(range(len(inputs)))  # rows that have not ended, in the order of the batch
-    ids, cache = torch.tensor(inputs, device=device), None
+    places = {row: place for place, row in enumerate(dict.fromkeys(map(tuple, inputs)))}
+    ids, cache = torch.tensor(list(places), device=device), None
     for step in range(room):
         output = scorer.model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
-        cache = getattr(output, "past_key_values", None)
+        hidden, cache = output.last_hidden_state[:, -1], getattr(output, "past_key_values", None)
         if cache is None:
             raise ValueError(
                 f"{scorer.label}: {type(scorer.model).__name__} gives no key-value cache, which sampling needs; leave "
                 "out benchmarks.bold, benchmarks.bold_persons and longform for it"
             )
-        ids = pick(next_token_logprobs(scorer, output.last_hidden_state[:, -1]), numbers[running, step], top_p, top_k)
+        if step == 0 and len(places) < len(inputs):
+            first = torch.tensor([places[tuple(row)] for row in inputs], device=device)
+            hidden = hidden[first]
+            cache.batch_select_indices(first)
+        ids = pick(next_token_logprobs(scorer, hidden), numbers[running, step], top_p, top_k)
         kept = []
         for place, (row, token) in enumerate(zip(running, ids.tolist(), strict=True)):
             if token not in ends:

@@ -62,7 +62,7 @@ def test_a_nucleus_among_many_tokens_is_that_of_the_sorted_vocabulary():
     assert pick(logprobs, uniforms, 0.9).tolist() == expected
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma2"])
 def test_continuations_do_not_depend_on_the_batch(tiny_scorer, architecture):
     together = sample(tiny_scorer(architecture, max_batch_tokens=4096), PROMPTS, **HOW)
     apart = sample(tiny_scorer(architecture, max_batch_tokens=1), PROMPTS[::-1], **HOW)[::-1]
@@ -71,6 +71,18 @@ def test_continuations_do_not_depend_on_the_batch(tiny_scorer, architecture):
     assert len({text for texts in together for text in texts}) > 6
     other_seed = sample(tiny_scorer(architecture), PROMPTS, **{**HOW, "seed": 2})
     assert other_seed != together
+
+
+def test_a_prompt_is_read_once_for_all_its_samples(tiny_scorer):
+    scorer, read = tiny_scorer("llama", max_batch_tokens=4096), []
+    layer = scorer.model.get_input_embeddings()
+    hook = layer.register_forward_pre_hook(lambda _, inputs: read.append(tuple(inputs[0].shape)))
+    sample(scorer, PROMPTS[:1] * 2, **HOW)
+    hook.remove()
+    num_tokens = len(scorer.start) + len(scorer.encode([PROMPTS[0][1]])["input_ids"][0])
+    assert read[0] == (1, num_tokens)
+    assert read[1][0] > 1
+    assert all(rows <= 6 and width == 1 for rows, width in read[1:])
 
 
 def test_the_cache_is_bounded_in_bytes(tiny_scorer, monkeypatch):
