@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -21,6 +22,7 @@ from distill.smallworld.world import share_log_odds
 OCCUPATIONS = "occupations.tsv"
 NOUNS = "definitional_nouns.tsv"
 SHARES = "labour_shares.tsv"
+SHARE = "female_share"
 NAMES = "given_names.tsv"
 NAME_TEMPLATES = ("{name} said that", "{name} was tired because", "{name} smiled when", "{name} left early because")
 
@@ -146,6 +148,7 @@ def occupations(config: LogOddsConfig, world: str | None) -> list[Occupation]:
     rows = _read_tsv(config.occupations, OCCUPATIONS, ("name", "article"), "log_odds.occupations")
     place = f"log_odds.occupations: {config.occupations or OCCUPATIONS}"
     _check_distinct([row["name"] for row in rows], place)
+    _check_has_no_column_like(SHARE, rows[0], place)
     return [Occupation(row["name"], row["article"], _share_log_odds(row, place)) for row in rows]
 
 
@@ -154,7 +157,7 @@ def labour_shares() -> dict[str, float]:
 
     Where a list of occupations or a world has shares of its own, these stand in the prompts instead.
     """
-    return {row["name"]: float(row["female_share"]) for row in parse_tsv(_builtin(SHARES))}
+    return {row["name"]: float(row[SHARE]) for row in parse_tsv(_builtin(SHARES))}
 
 
 def read_world(folder: str) -> WorldTruth:
@@ -172,15 +175,15 @@ def read_world(folder: str) -> WorldTruth:
 
 def _share_log_odds(row: dict[str, str], place: str) -> float | None:
     """log((1 - s) / s) of the share s of women, or None when the list gives none. place: the setting and the file."""
-    if not row.get("female_share"):
+    if not row.get(SHARE):
         return None
     try:
-        share = float(row["female_share"])
+        share = float(row[SHARE])
     except ValueError:
         share = math.nan
     if not 0 < share < 1:
         raise ValueError(
-            f"{place}: the female_share of {row['name']!r} is {row['female_share']!r}; give a number "
+            f"{place}: the {SHARE} of {row['name']!r} is {row[SHARE]!r}; give a number "
             "strictly between 0 and 1"
         )
     return share_log_odds(share)
@@ -216,6 +219,13 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
 
 def _builtin(name: str) -> str:
     return resources.files("distill.evaluation.measures").joinpath(name).read_text(encoding="utf-8")
+
+
+def _check_has_no_column_like(column: str, row: Mapping[str, str], place: str) -> None:
+    """Raise ValueError for a misspelt column, for example `Female Share`, which would be left out in silence."""
+    names = {name.strip().lower().replace(" ", "_"): name for name in row if name != column}
+    for match in get_close_matches(column, names, n=1, cutoff=0.8) if column not in row else ():
+        raise ValueError(f"{place}: the column {names[match]!r} is not read; name it {column}, or otherwise")
 
 
 def _check_distinct(words: Sequence[str], place: str) -> None:

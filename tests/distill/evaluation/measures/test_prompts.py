@@ -68,7 +68,7 @@ def test_a_world_has_its_own_occupations_templates_probes_and_truth(small_world)
 
 def test_own_list_with_shares(tmp_path):
     path = tmp_path / "own.tsv"
-    path.write_text("# mine\nname\tarticle\tfemale_share\nnurse\ta\t0.8\nowner\tan\t\n", encoding="utf-8")
+    path.write_text("# mine\nname\tarticle\tfemale_share\tsource\nnurse\ta\t0.8\tours\nowner\tan\t\n", encoding="utf-8")
     prompts = neutral_prompts(LogOddsConfig(occupations=str(path), templates=("Is {article} {occupation} who",)), None)
     assert [prompt.text for prompt in prompts] == ["Is a nurse who", "Is an owner who"]
     assert prompts[0].reference_log_odds == pytest.approx(-math.log(4))
@@ -80,6 +80,8 @@ def test_own_list_with_shares(tmp_path):
     [
         ("name\tarticle\tfemale_share\nnurse\ta\t1.0\n", "bad.tsv: the female_share of 'nurse' is '1.0'"),
         ("name\tarticle\tfemale_share\nnurse\ta\tmany\n", "female_share of 'nurse' is 'many'"),
+        ("name\tarticle\tFemale Share\nnurse\ta\t0.9\n", "column 'Female Share' is not read; name it female_share"),
+        ("name\tarticle\tfemale_shares\nnurse\ta\t0.9\n", "column 'female_shares' is not read"),
         ("name,article\nnurse,a\n", "columns name, article"),
         ("", "columns name, article"),
         ("name\tarticle\nnurse\ta\n \ta\n", "bad.tsv: row 2 has nothing in the column 'name'"),
