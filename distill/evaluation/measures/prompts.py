@@ -183,8 +183,7 @@ def _share_log_odds(row: dict[str, str], place: str) -> float | None:
         share = math.nan
     if not 0 < share < 1:
         raise ValueError(
-            f"{place}: the {SHARE} of {row['name']!r} is {row[SHARE]!r}; give a number "
-            "strictly between 0 and 1"
+            f"{place}: the {SHARE} of {row['name']!r} is {row[SHARE]!r}; give a number strictly between 0 and 1"
         )
     return share_log_odds(share)
 

@@ -24,7 +24,7 @@ COPIED = ("id", "cluster", "prompt", *(f"logprob_{pronoun}" for pronoun in PRONO
 
 
 def task(inputs: Inputs) -> Task | None:
-    """Every prompt of the log-odds is an item, which gave the pronouns' log-probabilities; without them there is none."""
+    """Every prompt of the log-odds is an item: their records have P(they), too. Without them there is none."""
     log_odds = inputs.tasks.get("log_odds")
     if not inputs.config.they.enabled or log_odds is None:
         return None
