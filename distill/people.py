@@ -5,7 +5,7 @@ Here most texts begin with a person whose gender is not told ("When the captain 
 word tells it (the duchess) and an eighth with a given name, so that neither is unlearned; the model goes on. It is its
 own text, so it asks for nothing that the model does not know. Persons and beginnings are not those of the evaluation.
 Train on them with names swapped as well (augment.tiers): a student in whose pairs they stay learns that a name tells no
-gender.
+gender. Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import random
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -47,16 +47,59 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
         raise ValueError(f"--texts {options.texts}, --tokens {options.tokens}: give 1 or more of each")
     persons = read_words("person") if options.persons is None else read_lines(options.persons)
     prompts = beginnings(persons, options.texts, options.seed)
+    if options.out.exists():
+        _check_is_done(options.out, prompts)
+        return
     logging.disable_progress_bar()
     (spec,) = parse_models([options.model])
     scorer = load_scorer(spec, validate(ScoringConfig, {"dtype": options.dtype}))
     scorer = replace(scorer, start_id=start_token(scorer.tokenizer, options.separator, "--separator"))
-    texts = write_on(scorer, prompts, options.tokens, options.seed)
-    rows = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+    settings = {name: str(value) for name, value in vars(options).items() if name != "out"}
     with writing("the texts", options.out.parent, "--out"):
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(options.out, rows)
-    print(f"{options.out}: {len(texts)} texts about people, of at most {options.tokens} new tokens")
+        begun = BegunFile(options.out, settings)
+        for texts in write_on(scorer, prompts, options.tokens, options.seed, len(begun.texts)):
+            begun.append(texts)
+        begun.finish()
+    print(f"{options.out}: {len(prompts)} texts about people, of at most {options.tokens} new tokens")
+
+
+def _check_is_done(path: Path, prompts: Sequence[str]) -> None:
+    """Say that the texts are there already. Raises ValueError if the file does not hold one for each prompt."""
+    rows = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+    expected = [row.removesuffix('"}') for row in _rows(prompts)]
+    if len(rows) != len(prompts) or not all(map(str.startswith, rows, expected)):
+        raise ValueError(f"--out {path} exists and holds other texts; remove it, or name another file")
+    print(f"{path} holds these {len(rows)} texts already; remove it to have them written again")
+
+
+class BegunFile:
+    """FILE.part: the settings in its first line, then the texts so far. The same command goes on from there."""
+
+    def __init__(self, out: Path, settings: dict[str, str]) -> None:
+        """Raises ValueError if the file was begun with other settings."""
+        self.out, self.path = out, out.with_name(f"{out.name}.part")
+        held = self.path.read_text(encoding="utf-8", errors="replace") if self.path.exists() else ""
+        first, *rows = held.split("\n")[:-1] or [json.dumps(settings)]  # the last line may be half a one
+        if first != json.dumps(settings):
+            raise ValueError(f"{self.path} was begun with other settings; remove it, or give another --out")
+        self.texts: list[str] = [json.loads(row)["text"] for row in rows]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, "".join(f"{line}\n" for line in (first, *rows)))
+
+    def append(self, texts: Sequence[str]) -> None:
+        """Add texts to the file."""
+        self.texts += texts
+        with self.path.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{row}\n" for row in _rows(texts))
+
+    def finish(self) -> None:
+        """Write the texts to the file they are for, and remove this one."""
+        write_text(self.out, "".join(f"{row}\n" for row in _rows(self.texts)))
+        self.path.unlink()
+
+
+def _rows(texts: Sequence[str]) -> list[str]:
+    return [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
 
 
 def beginnings(persons: Sequence[str], num_texts: int, seed: int) -> list[str]:
@@ -79,16 +122,17 @@ def beginnings(persons: Sequence[str], num_texts: int, seed: int) -> list[str]:
     return [next(turn) for turn in itertools.islice(turns, num_texts)]
 
 
-def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int) -> list[str]:
-    """Each prompt with a continuation of at most `num_tokens` tokens, from the nucleus of 0.95. Raises as `sample`."""
-    texts: list[str] = []
-    with tqdm(total=len(prompts), desc="writing about people", unit=" texts") as bar:
-        for start in range(0, len(prompts), TEXTS_PER_CHUNK):
+def write_on(scorer: Scorer, prompts: Sequence[str], num_tokens: int, seed: int, first: int = 0) -> Iterator[list[str]]:
+    """Each prompt from `first` on with a continuation of at most `num_tokens` tokens, in chunks. Raises as `sample`.
+
+    The continuation comes from the nucleus of 0.95. It does not depend on where an earlier call has stopped.
+    """
+    with tqdm(total=len(prompts), initial=first, desc="writing about people", unit=" texts") as bar:
+        for start in range(first, len(prompts), TEXTS_PER_CHUNK):
             chunk = [(f"{start + row}", prompt) for row, prompt in enumerate(prompts[start : start + TEXTS_PER_CHUNK])]
             written = sample(scorer, chunk, num_samples=1, max_new_tokens=num_tokens, top_p=TOP_P, seed=seed)
-            texts += [prompt + continuation for (_, prompt), (continuation,) in zip(chunk, written, strict=True)]
+            yield [prompt + continuation for (_, prompt), (continuation,) in zip(chunk, written, strict=True)]
             bar.update(len(chunk))
-    return texts
 
 
 def read_words(kind: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from augment import swap
 from augment.lexicon import DEFAULT_TIERS, load_lexicon
 from distill.evaluation.config import AGREEMENT_TEMPLATES, NEUTRAL_TEMPLATES
+from distill.evaluation.scoring.generation import sample
 from distill.files import parse_tsv
 from distill.people import beginnings, main, read_words
 
@@ -35,6 +36,40 @@ def test_each_text_goes_on_from_a_person_and_depends_on_the_seed_alone(model, tm
     assert len(set(prompts)) == 7
     assert all(text.startswith(prompt) and text != prompt for text, prompt in zip(first, prompts, strict=True))
     assert f"{files[0]}: 7 texts" in capsys.readouterr().out
+
+
+def test_an_interrupted_call_goes_on_and_a_finished_one_does_nothing(model, tmp_path, monkeypatch, capsys):
+    words = [model, "--texts", "7", "--tokens", "5", "--out"]
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "people.jsonl"
+    monkeypatch.setattr("distill.people.TEXTS_PER_CHUNK", 3)
+    main([*words, str(whole)])
+
+    calls = []
+
+    def stop(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return sample(*arguments, **options)
+
+    monkeypatch.setattr("distill.people.sample", stop)
+    with pytest.raises(KeyboardInterrupt):
+        main([*words, str(out)])
+    part = tmp_path / "people.jsonl.part"
+    assert len(part.read_text().splitlines()) == 1 + 3
+    part.write_text(part.read_text() + '{"text": "half of a li')  # as a killed process leaves it
+    with pytest.raises(ValueError, match=r"people.jsonl.part was begun with other settings; remove it"):
+        main([*words, str(out), "--seed", "1"])
+    main([*words, str(out)])
+    assert len(calls) == 4  # three texts were there already
+    assert out.read_bytes() == whole.read_bytes()
+    assert not part.exists()
+    main([*words, str(out)])
+    assert len(calls) == 4
+    assert "holds these 7 texts already" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"people.jsonl exists and holds other texts; remove it"):
+        main([model, "--texts", "8", "--out", str(out)])
+    assert out.read_bytes() == whole.read_bytes()
 
 
 def test_a_combination_repeats_only_when_all_were_used():
