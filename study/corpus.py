@@ -1,11 +1,12 @@
 """Build the corpus of the studies on real text: DIR/train.jsonl and DIR/heldout.jsonl, from articles and novels.
 
-    python -m study.corpus --out DIR FILE:FIELD [FILE:FIELD ...]
+    python -m study.corpus --out DIR [--people FILE.jsonl] FILE:FIELD [FILE:FIELD ...]
 
 FILE is a .jsonl or .jsonl.gz file whose rows have a field `text`. FIELD is the field that names a row's work (`title`,
 `book`). A hash of its name decides whether a work is held out, so that no article or novel is on both sides. Every work
-is cut into documents of whole paragraphs. Another hash puts the documents in a fixed order that mixes the files. If DIR
-was made from the same files, nothing happens. If DIR holds another corpus, the command refuses.
+is cut into documents of whole paragraphs. Another hash puts the documents in a fixed order that mixes the files. With
+--people the training part is half texts of `evenhand people` and half documents, by characters. If DIR was made from
+the same files, nothing happens. If DIR holds another corpus, the command refuses.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import argparse
 import hashlib
 import json
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 
 from augment.command_line import exit_code
@@ -31,12 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="+", metavar="FILE:FIELD", help="a file, and its field that names a work")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    parser.add_argument("--people", metavar="FILE.jsonl", help="texts of `evenhand people`: half of the training part")
     options = parser.parse_args(arguments)
     return exit_code(lambda: _write(options))
 
 
 def _write(options: argparse.Namespace) -> None:
-    sources = json.dumps([_fingerprint(source) for source in options.sources], indent=2) + "\n"
+    people = [] if options.people is None else [f"{options.people}:text"]
+    sources = json.dumps([_fingerprint(source) for source in (*options.sources, *people)], indent=2) + "\n"
     record = options.out / "sources.json"  # written last: a folder that has it is complete
     if record.exists() and record.read_text(encoding="utf-8") == sources:
         print(f"{options.out} was made from these files already; nothing to do")
@@ -44,6 +48,8 @@ def _write(options: argparse.Namespace) -> None:
     if record.exists() or all((options.out / f"{name}.jsonl").exists() for name in ("train", "heldout")):
         raise ValueError(f"{options.out} was not made from these files; remove it, or choose another --out")
     train, heldout = split(options.sources)
+    if options.people is not None:
+        train = half_of_each(train, [text for _, text in _works_and_texts(Path(options.people), "text")])
     options.out.mkdir(parents=True, exist_ok=True)
     for name, documents in (("train", train), ("heldout", heldout)):
         lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents]
@@ -65,6 +71,19 @@ def split(sources: Sequence[str]) -> tuple[list[str], list[str]]:
             raise ValueError(f"{', '.join(sources)}: no work falls into the {name} part; give more works")
         part.sort(key=_hash)
     return parts
+
+
+def half_of_each(documents: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """All texts, mixed with as many of the first documents as have their characters. Raises ValueError without that."""
+    ends = list(accumulate(map(len, documents)))
+    num_characters = sum(map(len, texts))
+    if not texts or not ends or ends[-1] < num_characters:
+        raise ValueError(
+            f"--people has {num_characters:,} characters, the documents {ends[-1] if ends else 0:,}; half of the "
+            "training part is of each, so give texts, and more works than texts"
+        )
+    num_documents = bisect_left(ends, num_characters) + 1
+    return sorted([*texts, *documents[:num_documents]], key=_hash)
 
 
 def documents(texts: Iterable[str]) -> Iterator[str]:

@@ -34,6 +34,29 @@ def test_works_are_held_out_whole(tmp_path, capsys):
         assert "corpus was not made from these files; remove it" in capsys.readouterr().err
 
 
+def test_texts_about_people_are_half_of_the_training_part(tmp_path, capsys):
+    rows = [{"book": f"b{n}", "text": f"Book {n}. " + "word " * 400} for n in range(300)]
+    (tmp_path / "novels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = [f"The captain of ship {n} said that" for n in range(500)]
+    (tmp_path / "people.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    words = [f"{tmp_path}/novels.jsonl:book", "--people", f"{tmp_path}/people.jsonl", "--out", str(tmp_path / "mixed")]
+    assert study_corpus.main(words) == 0
+    mixed = [json.loads(line)["text"] for line in (tmp_path / "mixed" / "train.jsonl").read_text().splitlines()]
+    documents = [text for text in mixed if text.startswith("Book")]
+    assert sorted(set(mixed) - set(documents)) == sorted(texts)
+    assert 0 <= sum(map(len, documents)) - sum(map(len, texts)) < 2020
+    assert 0 < mixed.index(documents[0]) < mixed.index(documents[-1]) < len(mixed) - 1
+    heldout = (tmp_path / "mixed" / "heldout.jsonl").read_text()
+    assert "captain" not in heldout and len(heldout.splitlines()) + len(documents) < 300
+    assert study_corpus.main(words) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert study_corpus.main([words[0], "--out", str(tmp_path / "mixed")]) == 1
+    assert "was not made from these files" in capsys.readouterr().err
+    (tmp_path / "people.jsonl").write_text(json.dumps({"text": "long " * 200_000}) + "\n")
+    assert study_corpus.main([*words[:-1], str(tmp_path / "other")]) == 1
+    assert "--people has 1,000,000 characters, the documents" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "source", "message"),
     [

@@ -45,6 +45,16 @@ def test_every_shipped_study_has_the_arms_that_are_to_be_compared(path):
         assert configs.keys() > {"healed", "plain", "swap", "equivariant"}
         assert any(config.perturb.ramp for config in configs.values())
         return
+    if path.stem == "smollm2_in_place":  # the paper's operations on a model that starts as its teacher, and ours
+        assert {config.student.layers for config in configs.values()} == {"all"}
+        assert {name for name, config in configs.items() if config.perturb.scope == "pairs"} == {
+            "pairs",
+            "pairs_names_stay",
+            "pairs_lora",
+        }
+        assert {name for name, config in configs.items() if config.student.lora} == {"pairs_lora"}
+        assert have >= {(name, "none") for name in ("none", "max", "mean", "expmean", "swap", "equivariant")}
+        return
     if path.stem == "smollm2":  # a pretrained teacher on two cores: the paper's operations and ours, not all of both
         operations = {"none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric"}
         augmented = {"none", "max", "equivariant_geometric"}
