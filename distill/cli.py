@@ -34,6 +34,7 @@ COMMANDS = {
     "export": Command("write an evaluation as lm-evaluation-harness does", "distill.eval", ("export",)),
     "correlate": Command("correlate measures over the models of evaluations or studies", "distill.correlate"),
     "audit-privacy": Command("measure what a student gives away of its training text", "distill.audit_privacy"),
+    "invert": Command("try to read made-up secrets from a classifier's probabilities", "distill.invert"),
     "data": Command("fetch the files of published benchmarks", "distill.benchmark_downloads"),
     "checkpoint": Command("write the student of a run's checkpoint as a model folder", "distill.export_checkpoint"),
     "layers": Command("choose which layers of a teacher a student keeps", "distill.layers"),

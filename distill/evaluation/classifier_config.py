@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import StrictStr
+from pydantic import Field, StrictStr
 
 from distill.settings import Positive, PositiveCount, Seed, section
 
@@ -14,14 +14,17 @@ class FineTuningConfig:
     """How a copy of the model is fine-tuned for occupation_gap, prediction_sensitivity and benchmarks.sst2, cola,
     davidson, hatecheck and hatexplain.
 
-    batch_size: texts per step. lr: the highest learning rate of AdamW. max_train: how many texts of a benchmark's
-    training part are used, evenly spaced; null takes all. seed: of their order. num_draws: how many copies are
-    fine-tuned, with the seeds seed, seed + 1 and so on; from two on, intervals and tests also cover other orders.
+    batch_size: texts per step. lr: the highest learning rate of AdamW. dropout: of the states that are averaged;
+    what it leaves out also depends on the batches.
+    max_train: how many texts of a benchmark's training part are used, evenly spaced; null takes all. seed: of their
+    order. num_draws: how many copies are fine-tuned, with the seeds seed, seed + 1 and so on; from two on, intervals
+    and tests also cover other orders.
     """
 
     epochs: PositiveCount = 3
     batch_size: PositiveCount = 32
     lr: Positive = 1e-4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     max_train: PositiveCount | None = None
     seed: Seed = 0
     num_draws: PositiveCount = 1

@@ -41,7 +41,7 @@ def canary_result(student: Scorer, config: RunConfig, delta: float, confidence: 
     num_right = right_guesses(own, planted, num_guesses)
 
     def mean(values: FloatArray) -> dict[str, Any] | None:
-        return _mean(values, confidence) if len(values) > 1 else None
+        return mean_exposure(values, confidence) if len(values) > 1 else None
 
     return {
         "count": len(every),
@@ -60,7 +60,7 @@ def canary_result(student: Scorer, config: RunConfig, delta: float, confidence: 
             for form, chosen in (("she", is_she), ("he", ~is_she))
         },
         "extracted": {
-            name: {group: _share(found[chosen], confidence) for group, chosen in _groups(planted)}
+            name: {group: share_found(found[chosen], confidence) for group, chosen in _groups(planted)}
             for name, found in (("rank_1", own >= np.log2(num_secrets) - 1e-9), ("greedy", greedy))
         },
         "num_guesses": num_guesses,
@@ -99,13 +99,13 @@ def _groups(planted: np.ndarray) -> list[tuple[str, np.ndarray]]:
     return [("planted", planted), ("not planted", ~planted)]
 
 
-def _mean(values: FloatArray, confidence: float) -> dict[str, Any]:
+def mean_exposure(values: FloatArray, confidence: float) -> dict[str, Any]:
     """The mean exposure in bits, with a bootstrap interval over canaries."""
     interval = bootstrap_interval(mean_columns(values), ratio, confidence=confidence, expanded=True)
     return {"value": interval.value, "low": interval.low, "high": interval.high, "num": len(values)}
 
 
-def _share(found: np.ndarray, confidence: float) -> dict[str, Any]:
+def share_found(found: np.ndarray, confidence: float) -> dict[str, Any]:
     """How many were found, and the exact interval of the share."""
     low, high = clopper_pearson(np.array(float(found.sum())), len(found), (1 - confidence) / 2)
     share = float(found.mean()) if len(found) else 0.0

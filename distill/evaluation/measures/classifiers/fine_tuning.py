@@ -1,9 +1,9 @@
 """Fine-tune copies of a model to classify texts.
 
 The classifier is the model's body and one linear layer, initialised to zero, on its last hidden states averaged over
-the tokens. All of it is trained by AdamW in float32, without dropout and with gradients clipped at norm 1. The learning
-rate rises over the first tenth of the steps and then falls to 0. Only the order of the texts is random. The model that
-is scored is not changed.
+the tokens. All of it is trained by AdamW in float32, with gradients clipped at norm 1. The learning rate rises over the
+first tenth of the steps and then falls to 0. The order of the texts is random, and with dropout what is left out of the
+states, nothing else. The model that is scored is not changed.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def classifiers(scorer: Scorer, problem: Problem, config: FineTuningConfig) -> I
 def fine_tuning_settings(config: FineTuningConfig) -> str:
     """How classifiers are fine-tuned, as a part of a task's key."""
     seeds = f"{config.seed}" if config.num_draws == 1 else f"{config.seed}+{config.num_draws}"
-    return f"fine-tuned:{config.epochs}x{config.batch_size}|lr:{config.lr:g}|seed:{seeds}|mean-pooled"
+    dropout = f"|dropout:{config.dropout:g}" if config.dropout else ""
+    return f"fine-tuned:{config.epochs}x{config.batch_size}|lr:{config.lr:g}{dropout}|seed:{seeds}|mean-pooled"
 
 
 def thinned(texts: Sequence[LabelledText], max_train: int | None) -> list[LabelledText]:
@@ -115,13 +116,18 @@ def fine_tune(
     The texts of a step are read in batches of similar length, whose gradients are added. max_batch_tokens: in one
     forward pass, padding included. seed: of the order of the texts; None takes that of the settings.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    seed = config.seed if seed is None else seed
+    device = classifier.head.weight.device
+    seeded = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with torch.inference_mode(False), torch.enable_grad(), seeded:
+        torch.manual_seed(seed)  # of dropout
         classifier.requires_grad_(True)
+        classifier.dropout.train().p = config.dropout
         targets = torch.as_tensor(labels)
         num_steps = config.epochs * math.ceil(len(rows) / config.batch_size)
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=config.lr, fused=True)  # one pass: faster on CPUs too
         schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(WARMUP * num_steps), num_steps)
-        for drawn in _steps(len(rows), config, config.seed if seed is None else seed):
+        for drawn in _steps(len(rows), config, seed):
             for batch in batches([len(rows[index]) for index in drawn], max_batch_tokens):
                 logits = classifier([rows[index] for index in drawn[batch]])
                 classes = targets[drawn[batch]].to(logits.device)
@@ -133,6 +139,7 @@ def fine_tune(
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
+        classifier.dropout.eval()
 
 
 def _fine_tune_on(

@@ -46,6 +46,7 @@ class Classifier(nn.Module):
         with torch.inference_mode(False):  # the caller may have switched it on
             self.body: Any = copy.deepcopy(body).float().eval()
             self.head = nn.Linear(hidden_size, num_classes, device=next(body.parameters()).device)
+        self.dropout = nn.Dropout(0.0).eval()
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -59,7 +60,7 @@ class Classifier(nn.Module):
     def logits(self, is_text: Tensor, **inputs: Tensor) -> Tensor:
         """Logits [B, K]. is_text [B, T]: False where there is padding. inputs: input_ids or inputs_embeds."""
         options = {"use_cache": False} if self.causal else {"attention_mask": is_text.long()}
-        hidden = self.body(**inputs, **options).last_hidden_state
+        hidden = self.dropout(self.body(**inputs, **options).last_hidden_state)
         return self.head((hidden * is_text[..., None]).sum(dim=1) / is_text.sum(dim=1, keepdim=True))
 
     @property

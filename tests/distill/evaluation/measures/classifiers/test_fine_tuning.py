@@ -54,6 +54,14 @@ def test_the_outcome_depends_on_the_seed_and_not_on_the_batches_or_the_global_ra
     assert np.abs(outcome(tiny_scorer(), seed=1) - first).max() > 1e-3
 
 
+def test_dropout_follows_the_seed_and_ends_with_the_training(tiny_scorer):
+    first = outcome(tiny_scorer(), dropout=0.3)
+    (classifier,) = classifiers(tiny_scorer(), problem(), FineTuningConfig(epochs=1, dropout=0.3))
+    np.testing.assert_array_equal(classifier.probs(TEXTS), classifier.probs(TEXTS))
+    np.testing.assert_array_equal(outcome(tiny_scorer(), dropout=0.3), first)
+    assert np.abs(outcome(tiny_scorer()) - first).max() > 1e-3
+
+
 def test_draws_are_the_next_seeds_and_are_fine_tuned_once_for_all_measures(tiny_scorer, monkeypatch):
     scorer = tiny_scorer()
     two = outcome(scorer, num_draws=2)
