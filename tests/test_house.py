@@ -20,6 +20,7 @@ BASE = (
         "distill.config",
         "distill.loss_config",
         "distill.model_config",
+        "distill.privacy_config",
         "distill.settings",
         "distill.files",
         "distill.hardware",
