@@ -86,6 +86,5 @@ def check_private(run: RunConfig) -> None:
     for key, (is_set, why) in forbidden.items():
         if is_set:
             raise ValueError(f"{key} cannot be combined with privacy: {why}")
-    if run.privacy is not None and run.privacy.teacher_budget != "public":
-        if run.teacher is None and run.student.checkpoint is None:
-            raise ValueError("privacy.teacher_budget is set, but there is no teacher and no checkpoint; leave it out")
+    if run.privacy and run.privacy.teacher_budget != "public" and not (run.teacher or run.student.checkpoint):
+        raise ValueError("privacy.teacher_budget is set, but there is no teacher and no checkpoint; leave it out")

@@ -74,7 +74,7 @@ class PairedBatch(NamedTuple):
         """The batch without the columns that are padding in every row, and without the teacher's states."""
         used = self.loss_mask | self.cf_loss_mask
         length = int(used.any(0).nonzero().max()) + 2 if bool(used.any()) else 1  # and the last token that is predicted
-        return PairedBatch(*(tensor[:, :length] for tensor in self[:6]), self.has_swap)
+        return PairedBatch(*[*(tensor[:, :length] for tensor in self[:6]), self.has_swap])
 
     def with_states(self, states: BlockStates) -> PairedBatch:
         """The batch with the teacher's cached states."""

@@ -31,7 +31,7 @@ class Documents(NamedTuple):
         return len(self.starts) - 1
 
     def pieces_at(self, documents: IntArray, places: npt.NDArray[np.float64]) -> IntArray:
-        """A block of each of these documents: the one with the token at the proportion `places`, in [0, 1), of its text.
+        """A block of each of these documents: the one that holds the token at a place of its text, in [0, 1).
 
         With random places every token of a document is equally likely to be in it, so a short rest comes rarely.
         """

@@ -1,5 +1,6 @@
 """Blocks of one document each: what a private run needs, and what stream packing cannot give."""
 
+import itertools
 import json
 
 import numpy as np
@@ -31,7 +32,7 @@ def prepare(tmp_path, name: str, texts: list[str], tokenizer, by_document: bool 
 def rows_by_document(blocks: Blocks) -> list[list[tuple]]:
     rows = [tuple(tuple(row[name].tolist()) for name in ("input_ids", "cf_input_ids", "align")) for row in blocks.train]
     starts = blocks.documents.starts
-    return [rows[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    return [rows[start:end] for start, end in itertools.pairwise(starts)]
 
 
 def test_every_document_has_its_own_blocks_and_loses_no_token(tmp_path, tokenizer):
