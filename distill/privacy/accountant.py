@@ -41,6 +41,7 @@ def accountant_version() -> str:
     return importlib.metadata.version(PACKAGE)
 
 
+@functools.cache
 def epsilon_of(steps: Steps, delta: float, grid: float = FINE) -> float:
     """Epsilon at `delta` of these steps together, by PLD; 0 for no steps, infinite without noise."""
     accountant = _library().pld.PLDAccountant(value_discretization_interval=grid)

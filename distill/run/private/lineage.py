@@ -82,8 +82,9 @@ class Origin(NamedTuple):
 def read_origin(folder: Path) -> Origin | None:
     """What a model's folder, its model card and its run folder say of it; None for a model of unknown origin.
 
-    Raises ValueError if there is a privacy.json that cannot be read.
+    Raises ValueError if a run folder's config.yaml or a privacy.json cannot be read.
     """
+    folder = folder.resolve()
     run_dir = folder.parent if folder.name == "student" and (folder.parent / "config.yaml").is_file() else None
     settings = _settings(folder, run_dir)
     statement = None
@@ -96,18 +97,24 @@ def read_origin(folder: Path) -> Origin | None:
 
 def _settings(folder: Path, run_dir: Path | None) -> dict[str, Any] | None:
     """The settings of the run that made a model: from its config.yaml, or from the model card of a copied model."""
-    card = folder / "README.md"
+    if run_dir is not None:
+        file = run_dir / "config.yaml"
+        try:
+            settings = load_yaml(file)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file} cannot be read ({error}), so it is not known what {folder} has read") from error
+    else:
+        settings = _card_settings(folder / "README.md")
+    return settings if isinstance(settings, dict) and isinstance(settings.get("provenance"), dict) else None
+
+
+def _card_settings(card: Path) -> Any:
+    """The settings in a model card; None if there are none, as in those of other projects."""
     try:
-        if run_dir is not None:
-            settings = load_yaml(run_dir / "config.yaml")
-        elif card.is_file():
-            block = re.search(r"```yaml\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
-            settings = None if block is None else parse_yaml(block[1])
-        else:
-            settings = None
+        block = re.search(r"```yaml\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
+        return None if block is None else parse_yaml(block[1])
     except (OSError, ValueError):
         return None
-    return settings if isinstance(settings, dict) and isinstance(settings.get("provenance"), dict) else None
 
 
 def read_statement(file: Path) -> dict[str, Any]:

@@ -51,9 +51,7 @@ def test_students_that_change_or_are_random_as_they_read_are_refused(tiny_model)
     student = tiny_model("llama")
     check_student(student)
     assert not student.training
-    with pytest.raises(
-        ValueError, match=r"\(GPT2LMHeadModel\): in training it reads the same text in another way each"
-    ):
+    with pytest.raises(ValueError, match=r"\(GPT2LMHeadModel\): in training it reads the same text in another w"):
         check_student(tiny_model("gpt2"))  # GPT-2's own dropout is 0.1
 
     class Norm(torch.nn.BatchNorm1d):
