@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from distill.settings import Positive, section
-
-if TYPE_CHECKING:
-    from distill.config import RunConfig
 
 Delta = Annotated[float, Field(gt=0, lt=1)]
 
@@ -47,8 +44,11 @@ class PrivacyConfig:
     teacher_budget: TeacherBudget = "public"
 
 
-def check_private(run: RunConfig) -> None:
-    """Raise ValueError if a run with `privacy` has a setting that would break its promise, or has no use there."""
+def check_private(run: Any) -> None:
+    """Raise ValueError if a run with `privacy` has a setting that would break its promise, or has no use there.
+
+    run: a RunConfig, whose module imports this one.
+    """
     lora = run.student.lora
     forbidden = {
         "optim.max_grad_norm": (

@@ -19,7 +19,7 @@ from distill.run.folder import read_metrics
 from distill.run.launch import leave
 
 SECRET = "5e" * 32
-PRIVATE = ["privacy.epsilon=8", "optim.max_grad_norm=0", "student.dropout=0", "data.max_documents=120"]
+PRIVATE = ["privacy.epsilon=1", "optim.max_grad_norm=0", "student.dropout=0", "data.max_documents=120"]
 
 
 @pytest.fixture
@@ -49,9 +49,11 @@ def secret_of(run_dir: Path) -> str:
 def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp_path, capsys):
     train.main([*command, "--dry-run"])
     plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
-    assert "6 optimizer steps of 4 documents on average (0.20 passes)" in plan["steps"]
-    assert plan["privacy"].strip() == "epsilon 8 at delta 0.0053 for one document"
-    assert plan["noise"].strip().startswith("multiplier 0.") and "of the clip 1;" in plan["noise"]
+    num_documents = int(plan["documents"].split()[0])
+    delta = num_documents**-1.1
+    assert f"6 optimizer steps of 4 documents on average ({24 / num_documents:.2f} passes)" in plan["steps"]
+    assert plan["privacy"].strip() == f"epsilon 1 at delta {delta:.2g} for one document"
+    assert plan["noise"].strip().startswith("multiplier ") and "of the clip 1;" in plan["noise"]
     assert plan["epsilon"].strip().endswith(" after 6 steps") and plan["epsilon"].count("after") == 6
     assert "assumed not to have" in plan["ancestors"]
     assert not (tmp_path / "run").exists()
@@ -59,10 +61,10 @@ def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp
     train.main(command)
     run = tmp_path / "run"
     stated = statement(run)
-    assert (stated["epsilon"], stated["total"]["epsilon"], stated["spent"]["steps"]) == (8, 8, 6)
-    assert 7.9 < stated["spent"]["epsilon"] <= 8
-    assert (stated["documents_per_step"], stated["steps"], stated["documents"]) == (4, 6, 118)
-    assert stated["sample_rate"] == 4 / 118
+    assert (stated["epsilon"], stated["total"]["epsilon"], stated["spent"]["steps"]) == (1, 1, 6)
+    assert 0.99 < stated["spent"]["epsilon"] <= 1
+    assert (stated["documents_per_step"], stated["steps"], stated["documents"]) == (4, 6, num_documents)
+    assert (stated["sample_rate"], stated["delta"]) == (4 / num_documents, delta)
     assert "document" in stated["unit"] and any("metrics.jsonl" in line for line in stated["not_covered"])
     assert json.loads((run / "student" / "privacy.json").read_text()) == stated
     metrics = [line for line in read_metrics(run) if "loss" in line]
@@ -71,7 +73,7 @@ def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp
     assert len({line["num_records"] for line in metrics}) > 1
 
     card = (run / "student" / "README.md").read_text()
-    for shown in ("## Privacy", "epsilon 8 at delta 0.0053", f"{stated['noise_multiplier']:.4f}", "Not covered:"):
+    for shown in ("## Privacy", f"epsilon 1 at delta {delta:.2g}", f"{stated['noise_multiplier']:.4f}", "Not covered:"):
         assert shown in card
     corpus = yaml.safe_load((run / "config.yaml").read_text())["provenance"]["data"]
     for exact in (corpus["corpus"], f"{corpus['train']['num_words']}", "num_edits", "scored tokens"):
@@ -102,7 +104,7 @@ def test_a_crash_costs_no_budget_and_the_run_continues_bit_for_bit(command, tmp_
 
     def failing(*arguments, **keywords):
         calls.append(1)
-        if len(calls) in (2, 6):  # before the first checkpoint of a step, and after that of step 4
+        if len(calls) in (2, 7):  # in step 2, before its checkpoint, and in step 5, after that of step 4
             raise KeyboardInterrupt
         return step(*arguments, **keywords)
 
@@ -138,12 +140,10 @@ def test_a_killed_private_run_continues_to_the_same_weights(command, tmp_path, k
 def test_a_run_with_other_noise_or_another_promise_is_not_continued(command, tmp_path, monkeypatch):
     train.main(command)
     shutil.rmtree(tmp_path / "run" / "student")
-    with pytest.raises(ValueError, match="privacy.epsilon: 8.0 there, 9.0 now"):
-        train.main([*command, "privacy.epsilon=9"])
+    with pytest.raises(ValueError, match="privacy.epsilon: 1.0 there, 2.0 now"):
+        train.main([*command, "privacy.epsilon=2"])
     monkeypatch.setattr("distill.run.private.plan.noise_for", lambda *_: 0.1)
-    with pytest.raises(
-        ValueError, match=r"was begun with the noise multiplier 0\..*, but dp-acc.* now gives 0.1"
-    ):
+    with pytest.raises(ValueError, match=r"was begun with the noise multiplier .*, but dp-acc.* now gives 0.1"):
         train.main(command)
 
 

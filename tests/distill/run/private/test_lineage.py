@@ -85,9 +85,7 @@ def test_a_checkpoint_and_what_stands_behind_a_teacher_are_looked_at_too(tmp_pat
         ancestors_of(config(None, checkpoint=run(tmp_path / "first", OURS)), OURS)
     second = run(tmp_path / "second", OTHERS, teacher=tmp_path / "first" / "student")
     third = run(tmp_path / "third", OTHERS, checkpoint=second)
-    with pytest.raises(
-        ValueError, match=r"the teacher.path of .*/second/student .*/first/student was trained on"
-    ):
+    with pytest.raises(ValueError, match=r"the teacher.path of .*/second/student .*/first/student was trained on"):
         ancestors_of(config(third), OURS)
     assert [a.status for a in ancestors_of(config(third), "d" * 64)] == [OTHER_TEXT] * 3
 
@@ -124,9 +122,7 @@ def test_what_is_unknown_is_assumed_public_and_said_so_or_has_the_budget_that_is
 def test_a_damaged_promise_or_run_folder_is_refused_and_a_card_of_another_project_is_not(tmp_path):
     teacher = run(tmp_path / "run", OURS, (4.0, 1e-6))
     (tmp_path / "run" / "privacy.json").write_text("{}")
-    with pytest.raises(
-        ValueError, match=r"run/privacy.json cannot be read .*, so what it promises cannot be added"
-    ):
+    with pytest.raises(ValueError, match=r"run/privacy.json cannot be read .*, so what it promises cannot be added"):
         ancestors_of(config(teacher), OURS)
     broken = run(tmp_path / "broken", OURS)
     (tmp_path / "broken" / "config.yaml").write_text("a: [1")
