@@ -123,6 +123,7 @@ def test_a_crash_costs_no_budget_and_the_run_continues_bit_for_bit(command, tmp_
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_a_killed_private_run_continues_to_the_same_weights(command, tmp_path, known_secret):
     overrides = ["train.max_steps=24", "train.save_every=5", "train.eval_every=100"]
     train.main([*command, *overrides, f"run_dir={tmp_path / 'whole'}"])
@@ -151,10 +152,9 @@ def test_a_run_with_other_noise_or_another_promise_is_not_continued(command, tmp
     "settings",
     [
         ["teacher.targets=cached"],
-        ["train.micro_batch_size=2"],
-        ["train.gradient_checkpointing=true"],
+        pytest.param(["train.micro_batch_size=2"], marks=pytest.mark.slow),
+        pytest.param(["train.gradient_checkpointing=true"], marks=pytest.mark.slow),
     ],
-    ids=["cached", "micro", "checkpointing"],
 )
 def test_how_the_teacher_is_read_changes_nothing(settings, command, tmp_path, known_secret):
     train.main([*command, f"run_dir={tmp_path / 'plain'}"])

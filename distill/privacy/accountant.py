@@ -18,9 +18,9 @@ from scipy.optimize import brentq
 
 PACKAGE = "dp-accounting"
 FINE, COARSE = 1e-4, 1e-3  # the grid of the privacy loss; a coarse one is faster and states a little more
-TOLERANCE = 1e-4  # of the noise, relative
+TOLERANCE, ROUGH = 1e-4, 1e-2  # of the noise, relative
 MAX_NOISE = 2.0**20
-ORDERS = (*range(2, 64), 128, 256, 512, 1024)  # a fractional order has a series that need not converge
+ORDERS = (*range(2, 33), 48, 64, 128, 256)  # a fractional order has a series that need not converge
 
 
 class Steps(NamedTuple):
@@ -81,18 +81,20 @@ def noise_for(epsilon: float, delta: float, sample_rate: float, num_steps: int) 
                 f"no amount of noise gives epsilon {epsilon:g} at delta {delta:g} in {num_steps:,} steps; set a larger "
                 "privacy.epsilon or privacy.delta"
             )
-    return _least_noise(by_pld, epsilon, _least_noise(by_rdp, epsilon, enough))
+    return _least_noise(by_pld, epsilon, _least_noise(by_rdp, epsilon, enough, ROUGH), TOLERANCE)
 
 
-def _least_noise(epsilon_at: Callable[[float], float], epsilon: float, enough: float) -> float:
-    """The least noise with which a falling function stays at or below `epsilon`, from some that is enough."""
+def _least_noise(epsilon_at: Callable[[float], float], epsilon: float, enough: float, tolerance: float) -> float:
+    """The least noise, to a relative tolerance, with which a falling function is `epsilon` at most, from some that is
+    enough.
+    """
     high = enough
     while epsilon_at(low := 0.8 * high) <= epsilon:
         high = low
-    root = brentq(lambda noise: epsilon_at(noise) - epsilon, low, high, xtol=TOLERANCE * low / 4)
-    noise = float(root)
+    step = tolerance * low / 4
+    noise = float(brentq(lambda noise: epsilon_at(noise) - epsilon, low, high, xtol=step))
     while epsilon_at(noise) > epsilon:  # the root is found to within a tolerance, on either side
-        noise += TOLERANCE * low / 4
+        noise += step
     return noise
 
 

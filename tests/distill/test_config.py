@@ -3,7 +3,7 @@
 import pytest
 
 from distill.config import RunConfig
-from distill.settings import dump_yaml, load_config, load_yaml, to_dict
+from distill.settings import dump_yaml, load_config, load_yaml, replace, to_dict, validate
 
 MINIMAL = """
 run_dir: runs/x
@@ -99,6 +99,7 @@ def test_a_private_run_has_a_clip_of_one_and_no_gradient_clipping(minimal):
     config = load_config(RunConfig, minimal, [*PRIVATE, "privacy.teacher_budget={epsilon: 4, delta: 1e-6}"])
     assert (config.privacy.max_record_norm, config.privacy.delta) == (1.0, None)
     assert (config.privacy.teacher_budget.epsilon, config.privacy.teacher_budget.delta) == (4.0, 1e-6)
+    assert replace(config, seed=1).privacy == config.privacy == validate(RunConfig, to_dict(config)).privacy
     assert load_config(RunConfig, minimal, PRIVATE).privacy.teacher_budget == "public"
 
 
