@@ -11,6 +11,7 @@ from pydantic import Field, StrictStr, model_validator
 
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.model_config import StudentConfig, TeacherConfig
+from distill.privacy_config import PrivacyConfig, check_private
 from distill.settings import LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
 
 
@@ -168,6 +169,7 @@ class RunConfig:
     optim: OptimConfig = Field(default_factory=OptimConfig)
     train: TrainConfig
     canaries: CanaryConfig | None = None
+    privacy: PrivacyConfig | None = None
     provenance: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -226,4 +228,6 @@ class RunConfig:
             for key in ("global_batch_size", "micro_batch_size"):
                 if getattr(self.train, key) % 2:
                     raise ValueError(f"train.{key} is odd, but augment.mode `augment` trains pairs: make it even")
+        if self.privacy is not None:
+            check_private(self)
         return self

@@ -28,6 +28,7 @@ from distill.run.folder import check_models
 from distill.run.heldout import heldout_results
 from distill.run.learner import TrainState
 from distill.run.manifest import damage
+from distill.run.private.lineage import STATEMENT_FILE, read_statement
 from distill.settings import load_config
 
 BEST = "best"
@@ -64,7 +65,9 @@ def export_checkpoint(run_dir: Path, name: str, out: Path) -> TrainState:
     results = {} if loss is None else heldout_results(loss)
     with writing("the model's files", out, "--out"):
         out.parent.mkdir(parents=True, exist_ok=True)
-    write_student(out, models.student, models.tokenizer, card=model_card(config, state, results))
+    promise = None if config.privacy is None else read_statement(run_dir / STATEMENT_FILE)
+    card = model_card(config, state, results, promise)
+    write_student(out, models.student, models.tokenizer, card=card, promise=promise)
     return state
 
 

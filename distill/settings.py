@@ -91,7 +91,7 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         node[last] = value
         return
     try:
-        node[last] = _parse_yaml(value)
+        node[last] = parse_yaml(value)
     except ValueError as error:
         raise ValueError(
             f"override {override!r}: the value is not valid YAML ({error}); write text in quotes: {key}='\"...\"'"
@@ -123,7 +123,7 @@ def dump_yaml(settings: dict[str, Any]) -> str:
 
 def load_yaml(path: str | Path) -> Any:
     """The content of a YAML file. Raises ValueError, with the reason, for a file that is not YAML in UTF-8."""
-    return _parse_yaml(decode(Path(path).read_bytes()))
+    return parse_yaml(decode(Path(path).read_bytes()))
 
 
 class _Loader(yaml.SafeLoader):
@@ -140,7 +140,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def _parse_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> Any:
     """The value of a YAML document. Raises ValueError for anything else, and for a key that stands twice."""
     try:
         return yaml.load(text, _Loader)

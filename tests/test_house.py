@@ -20,6 +20,7 @@ BASE = (
         "distill.config",
         "distill.loss_config",
         "distill.model_config",
+        "distill.privacy_config",
         "distill.settings",
         "distill.files",
         "distill.hardware",
@@ -34,11 +35,15 @@ ARROWS = {
     "distill.models": ("augment", *BASE),
     "distill.data": ("augment", *BASE),
     "distill.loss": ("augment", *BASE, "distill.data", "distill.models"),
-    "distill.run": ("augment", *BASE, "distill.data", "distill.models", "distill.loss"),
+    "distill.privacy.accountant": ("augment", *BASE),
+    "distill.run": (
+        *("augment", *BASE, "distill.data", "distill.models", "distill.loss"),
+        "distill.privacy.accountant",
+    ),
     "distill.evaluation": ("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),
     "distill.privacy": (
         *("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),
-        *("distill.run", "distill.evaluation"),
+        *("distill.run", "distill.evaluation", "distill.privacy.accountant"),
     ),
 }
 DOORS = (

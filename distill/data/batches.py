@@ -60,12 +60,21 @@ class PairedBatch(NamedTuple):
 
     def row(self, index: int) -> PairedBatch:
         """The batch that holds only this row."""
-        one = PairedBatch(*(tensor[index : index + 1] for tensor in self[:7]))
+        return self.rows(index, index + 1)
+
+    def rows(self, start: int, end: int) -> PairedBatch:
+        """The batch that holds only the rows from `start` up to, without it, `end`."""
+        some = PairedBatch(*(tensor[start:end] for tensor in self[:7]))
         if self.teacher_hidden is None or self.cf_teacher_hidden is None:
-            return one
-        cf_index = int(self.has_swap[:index].sum())
-        cf_rows = slice(cf_index, cf_index + int(self.has_swap[index]))
-        return one.with_states(BlockStates(self.teacher_hidden[index : index + 1], self.cf_teacher_hidden[cf_rows]))
+            return some
+        cf_start, cf_end = (int(self.has_swap[:row].sum()) for row in (start, end))
+        return some.with_states(BlockStates(self.teacher_hidden[start:end], self.cf_teacher_hidden[cf_start:cf_end]))
+
+    def trimmed(self) -> PairedBatch:
+        """The batch without the columns that are padding in every row, and without the teacher's states."""
+        used = self.loss_mask | self.cf_loss_mask
+        length = int(used.any(0).nonzero().max()) + 2 if bool(used.any()) else 1  # and the last token that is predicted
+        return PairedBatch(*[*(tensor[:, :length] for tensor in self[:6]), self.has_swap])
 
     def with_states(self, states: BlockStates) -> PairedBatch:
         """The batch with the teacher's cached states."""

@@ -30,9 +30,10 @@ from distill.config import AugmentConfig, CanaryConfig, DataConfig
 from distill.data import corpus
 from distill.data.batches import BlockStates
 from distill.data.canaries import with_canaries
+from distill.data.documents import Documents, read_documents_of, write_num_pieces
 from distill.data.known_ids import check_ids
-from distill.data.packing import PairedDocument, PairedExample, pack
-from distill.data.pairing import in_parts, pair_all
+from distill.data.packing import PairedDocument, PairedExample, pack, pack_apart
+from distill.data.pairing import first_parts, in_parts, pair_all
 from distill.data.split import is_drawn, train_and_heldout
 from distill.files import sync, write_text, writing
 from distill.settings import to_dict
@@ -49,7 +50,8 @@ class Blocks(NamedTuple):
     """The packed blocks of a corpus; the columns are the fields of PairedExample and their checksum.
 
     info: counts and fingerprints. key: a hash of everything that determines the blocks. states: reads the teacher's
-    cached states of training blocks, heldout_states those of held-out blocks; None if they are not cached.
+    cached states of training blocks, heldout_states those of held-out blocks; None if they are not cached. documents:
+    which training blocks belong to which document, if no block holds pieces of several.
     """
 
     train: Dataset
@@ -58,6 +60,7 @@ class Blocks(NamedTuple):
     key: str = ""
     states: Callable[[Sequence[int]], BlockStates] | None = None
     heldout_states: Callable[[Sequence[int]], BlockStates] | None = None
+    documents: Documents | None = None
 
 
 # -- building and caching --------------------------------------------------------------------------------------------
@@ -71,12 +74,13 @@ def prepare_blocks(
     seed: int,
     num_ids: int | None = None,
     canaries: CanaryConfig | None = None,
+    by_document: bool = False,
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
     seed: for augmentation mode `substitute`, which documents it replaces; and for the canaries, if any. num_ids: how
-    many ids the models know, if the tokenizer has more. Raises ValueError or OSError with one message for bad text,
-    damaged blocks or a full disk.
+    many ids the models know, if the tokenizer has more. by_document: whether each training block holds a piece of one
+    document only. Raises ValueError or OSError with one message for bad text, damaged blocks or a full disk.
     """
     prefix, suffix = separators(tokenizer, data.separator)
     check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
@@ -88,21 +92,24 @@ def prepare_blocks(
         identity = _identity(data, augmentation, pairing, seed)
         if canaries is not None:
             identity["canaries"] = [to_dict(canaries), seed]
+        if by_document:
+            identity["by_document"] = True
         corpus.check_heldout(data, identity["corpus"], identity["heldout_corpus"])
         folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():  # another process may have built it while this one waited for the lock
                     _announce(folder, data)
-                    _build(folder, data, augmentation, pairing, seed, canaries)
+                    _build(folder, data, augmentation, pairing, seed, canaries, by_document)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
+        documents = read_documents_of(folder, info["train"], train) if by_document else None
     except Exception as error:  # damaged bytes fail in many ways
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
-    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, folder.name)
+    return Blocks(train, heldout, info, folder.name, documents=documents)
 
 
 def _announce(folder: Path, data: DataConfig) -> None:
@@ -160,26 +167,10 @@ def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, 
 def sources(data: DataConfig, lexicon: Lexicon) -> dict[str, str | None]:
     """The fingerprints, as of now, of what blocks are made from: `corpus`, `heldout_corpus` and `lexicon`."""
     return {
-        "corpus": _fingerprint(data),
-        "heldout_corpus": _fingerprint(data, heldout=True) if data.heldout_path else None,
+        "corpus": corpus.stored_fingerprint(data),
+        "heldout_corpus": corpus.stored_fingerprint(data, heldout=True) if data.heldout_path else None,
         "lexicon": lexicon.fingerprint,
     }
-
-
-def _fingerprint(data: DataConfig, heldout: bool = False) -> str:
-    """The fingerprint of a corpus.
-
-    One process reads a local corpus to compute it. cache_dir keeps the result until a file of the corpus changes.
-    """
-    version = corpus.corpus_version(data, heldout)
-    if version is None:
-        return corpus.corpus_fingerprint(data, heldout)
-    file = Path(data.cache_dir) / f"corpus_{version[:32]}"
-    if not file.exists():
-        with FileLock(f"{file}.lock"):
-            if not file.exists():
-                write_text(file, corpus.corpus_fingerprint(data, heldout))
-    return file.read_text(encoding="utf-8")
 
 
 # -- building --------------------------------------------------------------------------------------------------------
@@ -192,6 +183,7 @@ def _build(
     pairing: dict[str, Any],
     seed: int,
     canaries: CanaryConfig | None,
+    by_document: bool,
 ) -> None:
     """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
@@ -205,7 +197,9 @@ def _build(
     try:
         info = {}
         for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
-            info[name] = _write_part(aside / name, in_parts(part), partial(is_drawn, seed, drawn), pairing, data)
+            apart = by_document and name == "train"
+            texts = first_parts(part) if apart else in_parts(part)
+            info[name] = _write_part(aside / name, texts, partial(is_drawn, seed, drawn), pairing, data, apart)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -219,10 +213,12 @@ def _write_part(
     is_substituted: Callable[[str], bool],
     pairing: dict[str, Any],
     data: DataConfig,
+    apart: bool,
 ) -> dict[str, int]:
     """Write the shards (stem-00000.arrow and so on) of one side of the split, after those that exist; returns counts.
 
-    pairing: the arguments of `pair_texts`. Raises ValueError if there is not a single block.
+    pairing: the arguments of `pair_texts`. apart: whether a block holds a piece of one document only; their numbers per
+    document then stand in stem-00000.npy and so on. Raises ValueError if there is not a single block.
     """
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
@@ -231,7 +227,11 @@ def _write_part(
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
-            done.append(_write_blocks(file, pack(_count(flagged, counts), data.seq_len)) | counts)
+            counted, num_pieces = _count(flagged, counts), list[int]()
+            blocks = pack_apart(counted, data.seq_len, num_pieces) if apart else pack(counted, data.seq_len)
+            done.append(_write_blocks(file, blocks) | counts)
+            if apart:
+                write_num_pieces(file, num_pieces)
             write_text(file.with_suffix(".json"), json.dumps(done[-1]))
     if sum(counts["num_blocks"] for counts in done) == 0:
         raise ValueError(

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datasets import Dataset, DatasetDict, load_from_disk
+from filelock import FileLock
 
 from augment.files.lfs import check_is_no_pointer
 from augment.files.texts import SUFFIXES, check_column, encodable_text_of, files_below, read_texts, text_files
 from distill.config import DataConfig
 from distill.data.hub_datasets import commit_of, load_hub_dataset
+from distill.files import write_text
 from distill.hub import COMMIT, hub_name
 
 
@@ -64,6 +66,22 @@ def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def stored_fingerprint(config: DataConfig, heldout: bool = False) -> str:
+    """The fingerprint of a corpus.
+
+    One process reads a local corpus to compute it. cache_dir keeps the result until a file of the corpus changes.
+    """
+    version = corpus_version(config, heldout)
+    if version is None:
+        return corpus_fingerprint(config, heldout)
+    file = Path(config.cache_dir) / f"corpus_{version[:32]}"
+    if not file.exists():
+        with FileLock(f"{file}.lock"):
+            if not file.exists():
+                write_text(file, corpus_fingerprint(config, heldout))
+    return file.read_text(encoding="utf-8")
 
 
 def check_heldout(config: DataConfig, corpus: str, heldout: str | None) -> None:

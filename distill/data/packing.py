@@ -165,6 +165,19 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
         yield _concatenate(block)
 
 
+def pack_apart(
+    documents: Iterable[tuple[PairedDocument, bool]], seq_len: int, num_pieces: list[int]
+) -> Iterator[PairedExample]:
+    """As `pack`, but every block holds a piece of one document only, so that no document changes another one's blocks.
+
+    Appends to `num_pieces` how many blocks each document has.
+    """
+    for document in documents:
+        pieces = list(pack([document], seq_len))
+        num_pieces.append(len(pieces))
+        yield from pieces
+
+
 def _last_cut_that_fits(align: IntArray, cuts: IntArray, start: int, room: int) -> int | None:
     """The last cut point c such that tokens start..c fit into `room` in both views, or None."""
     cf_start = align[start - 1] + 1 if start else 0

@@ -30,6 +30,12 @@ def in_parts(texts: Iterable[str], longest: int = LONGEST_DOCUMENT) -> Iterator[
         yield text[start:]
 
 
+def first_parts(texts: Iterable[str], longest: int = LONGEST_DOCUMENT) -> Iterator[str]:
+    """The texts; of each only the first of its `in_parts`, so that each stays one document."""
+    for text in texts:
+        yield next(in_parts([text], longest))
+
+
 def _last_end(text: str, first: int, last: int) -> int:
     """Where the last paragraph of text[first:last] ends, or else the last line, sentence or word; or else `last`."""
     for mark in ("\n\n", "\n", ". ", " "):

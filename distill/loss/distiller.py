@@ -45,6 +45,11 @@ class Distiller(nn.Module):
         """Train from now on with this share of what the objective's gain adds and of its counterpart_weight."""
         self.objective = self._full_objective.at_share(share)
 
+    def read_by_teacher(self, batch: PairedBatch, swapped: Tensor) -> Tensor | None:
+        """`teacher_states` of a batch, or None if there is no teacher."""
+        (teacher,) = self._teacher
+        return None if teacher is None else teacher_states(teacher, batch, swapped)
+
     def forward(self, batch: PairedBatch, positions: Positions, scale: Tensor) -> PairLoss:
         """`scale` times the loss of the predictions in `positions`: of the original view, or of both views in one pass.
 

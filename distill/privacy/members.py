@@ -14,7 +14,7 @@ from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
 from distill.data.blocks import prepare_blocks, separators, sources
 from distill.data.canaries import canaries, with_canaries
-from distill.data.pairing import in_parts
+from distill.data.pairing import first_parts, in_parts
 from distill.data.split import draw, is_drawn, train_and_heldout
 from distill.models.run_models import RunModels
 from distill.run.schedule import plan_schedule, training_indices
@@ -78,7 +78,8 @@ def groups_of(config: RunConfig, models: RunModels, num: int) -> Groups:
     others = dict.fromkeys(_drawn(in_parts(heldout), num))
     train = with_canaries(train, config.data, config.canaries, config.seed)
     planted = {canary.document for canary in canaries(config.canaries, config.seed)} if config.canaries else set()
-    read = (text for text in _read_by_the_run(config, models, in_parts(train)) if text not in planted)
+    train = in_parts(train) if config.privacy is None else first_parts(train)
+    read = (text for text in _read_by_the_run(config, models, train) if text not in planted)
     members = _drawn(_without(read, others), num)
     if min(len(members), len(others)) < MIN_DOCUMENTS:
         raise ValueError(
@@ -106,8 +107,11 @@ def _without(texts: Iterable[str], others: dict[str, None]) -> Iterator[str]:
 
 
 def _read_by_the_run(config: RunConfig, models: RunModels, documents: Iterable[str]) -> Iterator[str]:
-    """The documents that the run has read from their first to their last token."""
+    """The documents that the run has read from their first to their last token; of a private run, all."""
     assert config.provenance is not None
+    if config.privacy is not None:  # its promise is about all that it could draw
+        yield from documents
+        return
     num_blocks = config.provenance["data"]["train"]["num_blocks"]
     schedule = plan_schedule(config, num_blocks, num_processes=1)
     num_read = schedule.max_steps * schedule.rows_per_step

@@ -16,4 +16,5 @@ folder.py         what is in a run folder, and which process may write to it?
 tracking.py       what does a run log? (throughput.py: how well does it use its machine? samples.py: how does it write?)
 export.py         what is the result?
 dry_run.py        what would a run do?
+private/          how does a run keep its documents private?
 """

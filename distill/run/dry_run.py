@@ -6,11 +6,13 @@ It writes nothing but the data cache.
 from __future__ import annotations
 
 import itertools
+import math
 import time
+from collections.abc import Iterable
 
 import torch
 
-from distill.data.batches import batches
+from distill.data.batches import PairedBatch, batches
 from distill.data.corpus import describe_files
 from distill.loss.distiller import Distiller
 from distill.models.choose_layers import guessing_loss
@@ -19,6 +21,7 @@ from distill.run.cached_states import size_bytes
 from distill.run.export import loss_line
 from distill.run.heldout import evaluate_heldout
 from distill.run.learner import build_distiller, place_teacher
+from distill.run.private.statement import describe_privacy
 from distill.run.schedule import training_indices
 from distill.run.setup import Setup
 from distill.run.step import scored_batches
@@ -35,7 +38,13 @@ def describe(setup: Setup) -> str:
     distiller = build_distiller(setup)
     seconds, peak_bytes = _probe(setup, distiller)
     config, accelerator, schedule = setup.config, setup.accelerator, setup.schedule
-    num_epochs = schedule.max_steps * schedule.rows_per_step / len(setup.blocks.train)
+    num_rows = len(setup.blocks.train) if setup.privacy is None else setup.privacy.num_documents
+    num_epochs = schedule.max_steps * schedule.rows_per_step / num_rows
+    sequences = f"{config.train.global_batch_size} sequences ({num_epochs:.2f} epochs)"
+    num_timed, timed = schedule.micro_steps, "micro-step"
+    if setup.privacy is not None:
+        sequences = f"{schedule.rows_per_step} documents on average ({num_epochs:.2f} passes)"
+        num_timed, timed = math.ceil(schedule.rows_per_step / accelerator.num_processes), "document"
     rows = _describe_data(setup) | {
         "teacher": _describe_teacher(setup),
         "student": _describe_student(setup),
@@ -43,12 +52,11 @@ def describe(setup: Setup) -> str:
         "objective": _describe_objective(setup),
         "processes": f"{accelerator.num_processes} on {accelerator.device.type}, {schedule.micro_steps} micro-steps "
         f"each, mixed precision {accelerator.mixed_precision}",
-        "steps": f"{schedule.max_steps:,} optimizer steps of {config.train.global_batch_size} sequences "
-        f"({num_epochs:.2f} epochs)",
+        "steps": f"{schedule.max_steps:,} optimizer steps of {sequences}",
+        **({} if setup.privacy is None else describe_privacy(setup)),
         "memory": f"about {peak_bytes / 1e9:.1f} GB per process (measured on {NUM_PROBE_MICRO_STEPS} micro-steps, plus "
         f"optimizer states{', with the whole student on each process' if accelerator.is_fsdp2 else ''})",
-        "time": f"about {_duration(seconds * schedule.micro_steps * schedule.max_steps)} "
-        f"({seconds:.2f} s per micro-step)",
+        "time": f"about {_duration(seconds * num_timed * schedule.max_steps)} ({seconds:.2f} s per {timed})",
         "run folder": config.run_dir,
     }
     width = max(map(len, rows))
@@ -117,13 +125,17 @@ def _describe_objective(setup: Setup) -> str:
 
 
 def _probe(setup: Setup, distiller: Distiller) -> tuple[float, float]:
-    """Seconds per micro-step (without the first one) and bytes per process."""
+    """Seconds per micro-step (without the first one), or per document of a private run, and bytes per process."""
     config, device = setup.config, setup.accelerator.device
     every_micro_batch = setup.schedule._replace(num_samples=None, rows_per_step=setup.schedule.rows_per_micro)
+    if setup.privacy is not None:  # each document is read alone
+        every_micro_batch = every_micro_batch._replace(rows_per_step=1, rows_per_micro=1)
     indices = training_indices(every_micro_batch, len(setup.blocks.train), config.seed, 0, 0, 1)
     scale = torch.ones((), device=device)
     durations = []
-    loader = batches(setup.blocks.train, indices, config.data.seq_len)
+    loader: Iterable[PairedBatch] = batches(setup.blocks.train, indices, config.data.seq_len)
+    if setup.privacy is not None:
+        loader = (batch.trimmed() for batch in loader)
     for micro_batch in itertools.islice(scored_batches(loader, config, device), NUM_PROBE_MICRO_STEPS):
         started = time.perf_counter()
         with setup.accelerator.autocast():

@@ -21,6 +21,8 @@ from distill.hub import HubName, reason
 from distill.models.lora import has_adapter, merged, write_adapter
 from distill.run.launch import on_main
 from distill.run.learner import TrainState
+from distill.run.private.lineage import STATEMENT_FILE
+from distill.run.private.statement import as_text, card_section
 from distill.settings import dump_yaml, to_dict
 
 FRONT_MATTER = """---
@@ -38,11 +40,13 @@ def save_student(
     tokenizer: PreTrainedTokenizerFast,
     card: str,
     teacher: str | None = None,
+    promise: dict[str, Any] | None = None,
 ) -> None:
     """Write student/: weights, configuration, tokenizer and model card, loadable by `from_pretrained`.
 
-    If the student has an adapter, write adapter/ first; `teacher` is then where its base comes from. Call on all
-    processes: the weights of a sharded student are gathered. Raises OSError if they cannot be written.
+    If the student has an adapter, write adapter/ first; `teacher` is then where its base comes from. promise: the
+    statement of a private run. Call on all processes: the weights of a sharded student are gathered. Raises OSError if
+    they cannot be written.
     """
     weights = get_model_state_dict(distiller, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
@@ -52,7 +56,7 @@ def save_student(
         if has_adapter(student):
             with _whole_folder(run_dir / "adapter") as aside:
                 write_adapter(aside, student, gathered, str(teacher))
-        write_student(run_dir / "student", student, tokenizer, gathered, card)
+        write_student(run_dir / "student", student, tokenizer, gathered, card, promise)
 
     on_main(accelerator, write)
 
@@ -69,10 +73,12 @@ def write_student(
     tokenizer: PreTrainedTokenizerFast,
     weights: dict[str, Any] | None = None,
     card: str | None = None,
+    promise: dict[str, Any] | None = None,
 ) -> None:
     """Write a student's folder, in which a student with an adapter is one plain model.
 
-    weights: written instead of the student's own, if given. Raises OSError if it cannot be written.
+    weights: written instead of the student's own, if given. promise: what a private run states. Raises OSError if it
+    cannot be written.
     """
     weights = student.state_dict() if weights is None else weights
     repeated = _repeated_names(student)  # gathering copies tied weights
@@ -84,6 +90,8 @@ def write_student(
         tokenizer.save_pretrained(aside)
         if card is not None:
             (aside / "README.md").write_text(card, encoding="utf-8")
+        if promise is not None:
+            (aside / STATEMENT_FILE).write_text(as_text(promise), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -127,12 +135,21 @@ def push_student(run_dir: Path, repository: str) -> str:
     return str(address)
 
 
-def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) -> str:
-    """The student's README.md: what it is, how it was made, how well it does. config must have its provenance."""
+def model_card(
+    config: RunConfig, state: TrainState, results: dict[str, float], promise: dict[str, Any] | None = None
+) -> str:
+    """The student's README.md: what it is, how it was made, how well it does. config must have its provenance.
+
+    promise: of a private run, the content of privacy.json. The card then has no fingerprint and no counts of the text:
+    with them, whoever knows all documents but one could tell whether that one was there.
+    """
     assert config.provenance is not None
     teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
-    perturb, data, tokens = config.perturb, config.provenance["data"]["train"], state.tokens_seen
+    perturb, data, tokens = config.perturb, config.provenance["data"]["train"], f", {state.tokens_seen} scored tokens"
+    counts = f" ({data['num_documents']} documents, {data['num_pairs']} of them with a counterfactual)"
+    if promise is not None:
+        counts, tokens = "", ""
     return f"""{FRONT_MATTER}# A student distilled with Evenhand
 
 - teacher: {teacher}
@@ -140,9 +157,9 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) 
 {perturb.gain:g}
 - counterfactual augmentation: `{config.augment.mode}`
 - loss: {loss_line(config)}
-- data: `{config.data.path}` ({data["num_documents"]} documents, {data["num_pairs"]} of them with a counterfactual)
+- data: `{config.data.path}`{counts}
 - trained: {_trained(config)}
-- training: {state.step} optimizer steps ({state.num_skipped} skipped), {tokens} scored tokens, seed {config.seed}
+- training: {state.step} optimizer steps ({state.num_skipped} skipped){tokens}, seed {config.seed}
 
 | held-out measure | value |
 |---|---|
@@ -150,11 +167,20 @@ def model_card(config: RunConfig, state: TrainState, results: dict[str, float]) 
 
 Gender bias is reduced by the method, not removed: evaluate the model on your own use before relying on it.
 
-All settings, versions and hashes:
+{"" if promise is None else card_section(promise)}All settings, versions and hashes:
 
 ```yaml
-{dump_yaml(to_dict(config))}```
+{dump_yaml(_published(config))}```
 """
+
+
+def _published(config: RunConfig) -> dict[str, Any]:
+    """The settings and provenance that the model card shows."""
+    settings = to_dict(config)
+    if config.privacy is not None:
+        data = settings["provenance"]["data"]
+        settings["provenance"]["data"] = {"lexicon": data["lexicon"]}
+    return settings
 
 
 def _trained(config: RunConfig) -> str:

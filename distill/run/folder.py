@@ -6,6 +6,7 @@
     RUN/checkpoints/    step_00000200/: everything needed to continue, bit for bit
     RUN/student/        the result: a plain transformers folder, with tokenizer and model card
     RUN/adapter/        only with student.lora: its adapter, for peft (student/ is base and adapter in one)
+    RUN/privacy.json    only with privacy: what is promised of the documents, and what is not
     RUN/stopped.json    only after a run was stopped by a signal
     RUN/.lock           held by the process that writes
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -38,6 +39,11 @@ class Stopped(BaseException):
     def exit_code(self) -> int:
         """128 + the signal's number, as a shell reports it: 143 for SIGTERM, 130 for SIGINT."""
         return 128 + self.signal.value
+
+
+def first_signal(num_received: Sequence[float]) -> int:
+    """The number of the first of SIGNALS that some process has received, or 0; num_received: how many received each."""
+    return next((int(number) for number, num in zip(SIGNALS, num_received, strict=True) if num), 0)
 
 
 class StopRequest:

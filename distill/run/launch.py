@@ -164,3 +164,15 @@ def prepare(accelerator: Accelerator, distiller: Distiller, optimizer: torch.opt
     if isinstance(model, DistributedDataParallel):
         model.broadcast_buffers = False  # training changes no buffer. As an argument it is deprecated
     return model, optimizer
+
+
+def prepare_unwrapped(accelerator: Accelerator, distiller: Distiller, optimizer: torch.optim.Optimizer) -> Any:
+    """The optimizer, prepared, of a module that no wrapper synchronises: every process holds it whole.
+
+    All processes get the main process's weights. The caller sums the gradients itself, so that each is clipped first.
+    """
+    if accelerator.num_processes > 1:
+        with torch.no_grad():
+            for weight in distiller.parameters():
+                torch.distributed.broadcast(weight, src=0)
+    return accelerator.prepare(optimizer)

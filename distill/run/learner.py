@@ -10,7 +10,7 @@ import torch
 from distill.config import OptimConfig
 from distill.loss.distiller import Distiller
 from distill.run.compile_loss import compiled
-from distill.run.launch import checkpoint_activations, prepare, shard_teacher
+from distill.run.launch import checkpoint_activations, prepare, prepare_unwrapped, shard_teacher
 from distill.run.schedule import build_scheduler
 from distill.run.setup import Setup
 
@@ -21,7 +21,8 @@ class TrainState:
 
     num_skipped: steps skipped by train.on_nonfinite. num_overflowed: steps skipped by the loss scaler of fp16.
     heldout_nats_per_token: the held-out cross-entropy if it was measured at this very step, otherwise None. heldout_kl:
-    the last held-out KL(teacher || student) that was measured.
+    the last held-out KL(teacher || student) that was measured. secret, noise_multiplier: of a private run. Batches and
+    noise follow from the secret, which is written into checkpoints only.
     """
 
     step: int = 0
@@ -30,6 +31,8 @@ class TrainState:
     num_overflowed: int = 0
     heldout_nats_per_token: float | None = None
     heldout_kl: float | None = None
+    secret: str | None = dataclasses.field(default=None, repr=False)
+    noise_multiplier: float | None = None
 
     def advance(self, metrics: dict[str, Any] | None) -> None:
         """Count a step; metrics is None if it failed and was skipped."""
@@ -59,7 +62,11 @@ def build_learner(setup: Setup) -> Learner:
     """The learner of a run at step 0, on this process's device."""
     place_teacher(setup)
     distiller = build_distiller(setup)
-    model, optimizer = prepare(setup.accelerator, distiller, build_optimizer(setup.config.optim, distiller))
+    optimizer = build_optimizer(setup.config.optim, distiller)
+    if setup.privacy is None:
+        model, optimizer = prepare(setup.accelerator, distiller, optimizer)
+    else:
+        model, optimizer = distiller, prepare_unwrapped(setup.accelerator, distiller, optimizer)
     begin_state(optimizer.optimizer)
     scheduler = build_scheduler(setup.config.optim, optimizer, setup.schedule.max_steps)
     return Learner(model, optimizer, scheduler, TrainState())

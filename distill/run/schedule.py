@@ -39,16 +39,22 @@ def accumulation_steps(train: TrainConfig, num_processes: int) -> int:
 
 
 def plan_schedule(config: RunConfig, num_blocks: int, num_processes: int) -> Schedule:
-    """The schedule of a run over `num_blocks` training blocks. Raises what `accumulation_steps` raises."""
+    """The schedule of a run over `num_blocks` training blocks, or documents if it is a private one, of which every step
+    draws some anew. Raises what `accumulation_steps` raises.
+    """
     rows_per_pair = 2 if config.augment.mode == "augment" else 1
     rows_per_step = config.train.global_batch_size // rows_per_pair
     rows_per_micro = config.train.micro_batch_size // rows_per_pair
     micro_steps = accumulation_steps(config.train, num_processes)
+    if config.privacy is not None:  # all that a step has drawn comes at once
+        micro_steps = 1
     if config.train.max_steps is not None:
         return Schedule(config.train.max_steps, None, rows_per_step, rows_per_micro, micro_steps)
     assert config.train.epochs is not None
     num_samples = max(1, round(config.train.epochs * num_blocks))
-    return Schedule(math.ceil(num_samples / rows_per_step), num_samples, rows_per_step, rows_per_micro, micro_steps)
+    max_steps = math.ceil(num_samples / rows_per_step)
+    ends = None if config.privacy is not None else num_samples
+    return Schedule(max_steps, ends, rows_per_step, rows_per_micro, micro_steps)
 
 
 def training_indices(

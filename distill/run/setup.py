@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
-from distill.data.blocks import Blocks, prepare_blocks, separators
+from distill.data.blocks import Blocks, prepare_blocks, separators, sources
 from distill.data.corpus import check_apart, check_only_text
 from distill.hub import CARD, check_upload, pinned
 from distill.loss.fused import Objective
@@ -20,9 +20,12 @@ from distill.models.document_mask import mask_documents
 from distill.models.gpu_operations import use_gpu_operations
 from distill.models.identity import SETTINGS_FILES
 from distill.models.run_models import RunModels, fingerprints, load_run_models
+from distill.privacy.accountant import check_accountant
 from distill.run.auto_layers import resolve_layers
 from distill.run.folder import HUB_SETTINGS, open_run, provenance, recorded_revisions, rename
 from distill.run.launch import build_accelerator, on_main
+from distill.run.private.lineage import Ancestor, ancestors_of
+from distill.run.private.plan import PrivacyPlan, check_launch, check_student, make_plan
 from distill.run.samples import check_prompts
 from distill.run.schedule import Schedule, accumulation_steps, plan_schedule, training_indices, warmup_warning
 from distill.run.tracking import check_trackers
@@ -30,7 +33,9 @@ from distill.settings import replace
 
 
 class Setup(NamedTuple):
-    """A run before its first step. classes: None if the objective needs none."""
+    """A run before its first step. classes: None if the objective needs none. privacy: None if nothing is promised.
+    ancestors: of a private run, the models that it starts from.
+    """
 
     config: RunConfig
     accelerator: Accelerator
@@ -38,6 +43,8 @@ class Setup(NamedTuple):
     classes: GenderClasses | None
     blocks: Blocks
     schedule: Schedule
+    privacy: PrivacyPlan | None = None
+    ancestors: tuple[Ancestor, ...] = ()
 
     @property
     def objective(self) -> Objective:
@@ -63,6 +70,9 @@ def set_up(config: RunConfig) -> Setup:
     check_apart("data.cache_dir", config.data.cache_dir, corpora)
     accelerator = build_accelerator(config)
     accumulation_steps(config.train, accelerator.num_processes)
+    if config.privacy is not None:
+        check_accountant()
+        check_launch(accelerator)
     config = pin_revisions(config, accelerator)
     config = resolve_layers(config, accelerator)
     models = load_run_models(config)
@@ -70,8 +80,12 @@ def set_up(config: RunConfig) -> Setup:
     check_prompts(models.student, models.tokenizer, config.train.sample_prompts, prefix_ids)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = find_classes(config, models, lexicon)
+    is_private, ancestors = config.privacy is not None, list[Ancestor]()
+    if is_private:
+        check_student(models.student)
+        ancestors = on_main(accelerator, lambda: ancestors_of(config, sources(config.data, lexicon)["corpus"]))
     blocks = prepare_blocks(
-        config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids, config.canaries
+        config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids, config.canaries, is_private
     )
     if config.data.mask_documents:
         for model in models.distinct:
@@ -79,10 +93,12 @@ def set_up(config: RunConfig) -> Setup:
     if accelerator.device.type == "cuda":
         for model in models.distinct:
             use_gpu_operations(model, None if config.data.mask_documents else config.data.seq_len)
-    schedule = plan_schedule(config, len(blocks.train), accelerator.num_processes)
+    num_rows = len(blocks.train) if blocks.documents is None else blocks.documents.num_documents
+    schedule = plan_schedule(config, num_rows, accelerator.num_processes)
+    plan = on_main(accelerator, lambda: make_plan(config, num_rows, schedule)) if is_private else None
     if warning := warmup_warning(config.optim, schedule.max_steps):
         accelerator.print(warning)
-    return Setup(config, accelerator, models, classes, blocks, schedule)
+    return Setup(config, accelerator, models, classes, blocks, schedule, plan, tuple(ancestors))
 
 
 def pin_revisions(config: RunConfig, accelerator: Accelerator) -> RunConfig:

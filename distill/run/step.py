@@ -21,7 +21,7 @@ from distill.config import RunConfig
 from distill.data.batches import CPU, PairedBatch
 from distill.loss.fused import LossTerms, Objective
 from distill.loss.positions import ScoredBatch, find_positions
-from distill.run.interrupt import SIGNALS
+from distill.run.interrupt import SIGNALS, first_signal
 from distill.run.learner import Learner
 
 
@@ -36,7 +36,7 @@ def train_step(
 
     received: the number of the signal that this process has received, or 0. `signal` is that of any process: it is
     summed up with everything else, because asking for it alone would be one more wait for the device. The other metrics
-    are `_means`, loss, grad_norm (before clipping), lr (of this step), and overflowed: whether the loss
+    are `means`, loss, grad_norm (before clipping), lr (of this step), and overflowed: whether the loss
     scaler skipped the step, as it does in fp16 when a gradient is not finite. Without a scaler, raises
     FloatingPointError when the loss or a gradient is not finite, before that reaches the weights.
     """
@@ -62,8 +62,8 @@ def train_step(
     (loss, *sums), norm, num_received = values[: len(totals)], values[len(totals)], values[len(totals) + 1 :]
     num_terms = len(LossTerms._fields)
     metrics: dict[str, Any] = {"loss": loss / accelerator.num_processes}
-    metrics["signal"] = next((int(number) for number, num in zip(SIGNALS, num_received, strict=True) if num), 0)
-    metrics |= _means(LossTerms(*sums[:num_terms]), LossTerms(*sums[num_terms:]))
+    metrics["signal"] = first_signal(num_received)
+    metrics |= means(LossTerms(*sums[:num_terms]), LossTerms(*sums[num_terms:]))
     _check_finite(metrics, norm, config.optim.grad_norm_limit, has_scaler=accelerator.scaler is not None)
     # accelerate cannot tell us: a fused optimizer's step() runs anyway and skips the update
     overflowed = accelerator.scaler is not None and not math.isfinite(norm)
@@ -99,7 +99,7 @@ def _check_finite(metrics: dict[str, Any], norm: float, norm_limit: float | None
         )
 
 
-def _means(sums: LossTerms, gendered_sums: LossTerms) -> dict[str, Any]:
+def means(sums: LossTerms, gendered_sums: LossTerms) -> dict[str, Any]:
     """The terms of a step as means: over all scored predictions, over those of a gendered token, and over the others.
 
     share_gendered: the proportion of predictions that are of a gendered token.

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from accelerate.utils import set_seed
 
 from distill.data.batches import batches, prefetched
 from distill.data.blocks import separators
 from distill.files import write_text
+from distill.privacy.accountant import accountant_version
 from distill.run.checkpoint import load_newest_checkpoint, save_checkpoint
 from distill.run.export import model_card, push_student, save_student
 from distill.run.failed_steps import FailureStreak, handle_failed_step
 from distill.run.folder import STOPPED_FILE
 from distill.run.heldout import evaluate_heldout
 from distill.run.interrupt import Stopped, StopRequest
+from distill.run.launch import on_main
 from distill.run.learner import Learner, TrainState, build_learner
+from distill.run.private.lineage import STATEMENT_FILE
+from distill.run.private.records import scored_records
+from distill.run.private.secret import new_secret, private_indices
+from distill.run.private.statement import write_statement
+from distill.run.private.step import private_step
 from distill.run.ramp import follow_ramp
 from distill.run.samples import samples
 from distill.run.setup import Setup
@@ -37,15 +47,7 @@ def fit(setup: Setup) -> TrainState:
     flops = flops_per_token(setup.models.student, setup.models.teacher, cached=setup.blocks.states is not None)
     learner = _build_or_resume(setup)
     state, streak = learner.state, FailureStreak()
-    loader = batches(
-        setup.blocks.train,
-        setup.block_indices(state.step),
-        config.data.seq_len,
-        setup.blocks.states,
-        accelerator.device,
-    )
-    micro_stream = scored_batches(loader, config, accelerator.device)
-    stream = prefetched(micro_stream, setup.schedule.micro_steps, accelerator.device)
+    take_step, stream = _steps(setup, learner)
     follow_ramp(accelerator, config.perturb.ramp, learner)
     with RunLog(accelerator, run_dir, state.step, max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
@@ -54,7 +56,7 @@ def fit(setup: Setup) -> TrainState:
         while state.step < max_steps:
             micro_batches = list(itertools.islice(stream, setup.schedule.micro_steps))
             try:
-                metrics = train_step(accelerator, config, learner, micro_batches, stop.received)
+                metrics = take_step(learner, micro_batches, stop.received)
             except FloatingPointError as error:
                 handle_failed_step(setup, learner, micro_batches, error)
                 metrics = None
@@ -69,12 +71,15 @@ def fit(setup: Setup) -> TrainState:
                 heldout = _look(setup, learner, log)
             if signal_number or is_last or state.step % train.save_every == 0:
                 save_checkpoint(accelerator, run_dir, learner, train.keep_checkpoints)
+                if setup.privacy is not None:
+                    write_statement(setup, state)
                 log.restart_clock()
             if signal_number and not is_last:
                 raise _stopped(setup, signal_number, state.step)
-        card = model_card(config, state, heldout)
+        promise = None if setup.privacy is None else write_statement(setup, state)
+        card = model_card(config, state, heldout, promise)
         teacher = None if config.teacher is None else config.teacher.path
-        save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher)
+        save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher, promise)
     if train.push_to_hub is not None and accelerator.is_main_process:
         print(f"uploaded to {push_student(run_dir, train.push_to_hub)}")
     return state
@@ -87,10 +92,49 @@ def _build_or_resume(setup: Setup) -> Learner:
     set_seed(config.seed, device_specific=True)
     if load_newest_checkpoint(accelerator, Path(config.run_dir), learner, config.seed):
         accelerator.print(f"continuing {config.run_dir} from step {learner.state.step} of {setup.schedule.max_steps}")
+    if setup.privacy is not None:
+        _begin_private(setup, learner)
     start_trackers(accelerator, config)
     if accelerator.is_main_process:
         Path(config.run_dir, STOPPED_FILE).unlink(missing_ok=True)
     return learner
+
+
+def _begin_private(setup: Setup, learner: Learner) -> None:
+    """Give a new private run its secret, and keep it before anything is made of it; check that of a resumed one.
+
+    Raises ValueError if the accountant now asks for other noise than when the run began.
+    """
+    assert setup.privacy is not None
+    state, noise, accelerator = learner.state, setup.privacy.steps.noise_multiplier, setup.accelerator
+    if state.secret is None:
+        state.secret, state.noise_multiplier = on_main(accelerator, new_secret), noise
+        save_checkpoint(accelerator, Path(setup.config.run_dir), learner, setup.config.train.keep_checkpoints)
+    elif state.noise_multiplier != noise:
+        raise ValueError(
+            f"{setup.config.run_dir} was begun with the noise multiplier {state.noise_multiplier}, but dp-accounting "
+            f"{accountant_version()} now gives {noise}; install the version that its {STATEMENT_FILE} names"
+        )
+    write_statement(setup, state)
+
+
+def _steps(setup: Setup, learner: Learner) -> tuple[Callable[..., dict[str, Any]], Iterator[Any]]:
+    """What takes a step, and what the steps read from the learner's step on: micro-batches, or the shares of a step."""
+    config, accelerator, state, device = setup.config, setup.accelerator, learner.state, setup.accelerator.device
+    step: Callable[..., dict[str, Any]] = partial(train_step, accelerator, config)
+    prepared: Callable[..., Iterator[Any]] = scored_batches
+    indices = setup.block_indices(state.step)
+    if setup.privacy is not None:
+        assert state.secret is not None and setup.blocks.documents is not None
+        step, prepared = partial(private_step, accelerator, config, setup.privacy), scored_records
+        rate, rank, num_processes = (
+            setup.privacy.steps.sample_rate,
+            accelerator.process_index,
+            accelerator.num_processes,
+        )
+        indices = private_indices(state.secret, state.step, setup.blocks.documents, rate, rank, num_processes)
+    loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
+    return step, prefetched(prepared(loader, config, device), setup.schedule.micro_steps, device)
 
 
 def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import pytest
 
 from distill.config import RunConfig
-from distill.settings import dump_yaml, load_config, load_yaml, to_dict
+from distill.settings import dump_yaml, load_config, load_yaml, replace, to_dict, validate
 
 MINIMAL = """
 run_dir: runs/x
@@ -90,6 +90,52 @@ def test_faults_are_one_line_with_path_value_and_remedy(minimal, override, messa
         load_config(RunConfig, minimal, [override])
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+PRIVATE = ["privacy.epsilon=8", "optim.max_grad_norm=0"]
+
+
+def test_a_private_run_has_a_clip_of_one_and_no_gradient_clipping(minimal):
+    config = load_config(RunConfig, minimal, [*PRIVATE, "privacy.teacher_budget={epsilon: 4, delta: 1e-6}"])
+    assert (config.privacy.max_record_norm, config.privacy.delta) == (1.0, None)
+    assert (config.privacy.teacher_budget.epsilon, config.privacy.teacher_budget.delta) == (4.0, 1e-6)
+    assert replace(config, seed=1).privacy == config.privacy == validate(RunConfig, to_dict(config)).privacy
+    assert load_config(RunConfig, minimal, PRIVATE).privacy.teacher_budget == "public"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("privacy={}", "config key privacy.epsilon is missing; set it in the YAML file or pass privacy.epsilon=VALUE"),
+        ("privacy.epsilon=0", "config key privacy.epsilon = 0: Input should be greater than 0"),
+        ("privacy.epsilon=.inf", "config key privacy.epsilon = inf: Input should be less than or equal to 50"),
+        ("privacy.delta=1", "config key privacy.delta = 1: Input should be less than 1"),
+        ("privacy.max_record_norm=0", "config key privacy.max_record_norm = 0: Input should be greater than 0"),
+        ("privacy.teacher_budget=private", "config key privacy.teacher_budget = 'private': Input should be 'public'"),
+        ("privacy.teacher_budget={epsilon: 4}", "config key privacy.teacher_budget.delta is missing"),
+        ("optim.max_grad_norm=5", "optim.max_grad_norm cannot be combined with privacy: each document's gradient"),
+        ("optim.grad_norm_limit=5", "optim.grad_norm_limit cannot be combined with privacy: a step must not depend"),
+        ("train.on_nonfinite=skip", "train.on_nonfinite cannot be combined with privacy: a document whose gradient"),
+        ("train.trackers=[wandb]", "train.trackers cannot be combined with privacy: they would send the training loss"),
+        ("student.dropout=0.1", "student.dropout cannot be combined with privacy: its noise would follow from"),
+        ("student={layers: all, lora: {dropout: 0.1}}", "student.lora.dropout cannot be combined with privacy"),
+        ("student={layers: auto, keep: 2}", "student.layers cannot be combined with privacy: `auto` chooses by"),
+        ("canaries.repeats=2", "canaries.repeats cannot be combined with privacy: the promise is for one document"),
+        ("teacher.shard=true", "teacher.shard cannot be combined with privacy: each process reads its own number"),
+        ("perturb={operation: equivariant, gain: 2, ramp: {far: 2, near: 1}}", "perturb.ramp cannot be combined"),
+    ],
+)
+def test_what_breaks_the_promise_is_refused_with_the_remedy(minimal, override, message):
+    with pytest.raises(ValueError, match=".") as fault:
+        load_config(RunConfig, minimal, [*PRIVATE, override])
+    assert message in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_a_budget_of_no_teacher_is_refused(minimal):
+    plain = ["teacher=null", "loss={kd_weight: 0, ce_weight: 1}", "student={config: {model_type: gpt2}}"]
+    with pytest.raises(ValueError, match=r"privacy.teacher_budget is set, but there is no teacher and no checkpoint"):
+        load_config(RunConfig, minimal, [*PRIVATE, *plain, "privacy.teacher_budget={epsilon: 1, delta: 1e-6}"])
 
 
 def test_odd_batches_of_pairs_and_missing_keys_are_refused(minimal):

@@ -92,3 +92,24 @@ def test_prefetched_items_keep_their_order_and_their_errors():
     assert list(prefetched(iter([]), 1)) == []
     first = next(prefetched(itertools.count(), 4))  # a loop that stops early ends the thread
     assert first == 0
+
+
+def test_rows_and_trimmed_rows_hold_the_same_text():
+    examples = [example_of(5, 4), example_of(9, 9), example_of(3, 7)]
+    batch = collate(examples, 16)
+    for start, end in ((0, 1), (1, 3), (0, 3), (2, 2)):
+        some = batch.rows(start, end)
+        for tensor, expected in zip(some[:7], collate(examples[start:end], 16)[:7], strict=True):
+            assert torch.equal(tensor, expected)
+    for row, length in enumerate([5, 9, 7]):
+        trimmed = batch.row(row).trimmed()
+        assert trimmed.input_ids.shape == (1, length)
+        for tensor, expected in zip(trimmed[:7], collate([examples[row]], length)[:7], strict=True):
+            assert torch.equal(tensor, expected)
+    assert collate([None], 16).trimmed().input_ids.shape == (1, 1)
+
+
+def example_of(num: int, cf_num: int) -> PairedExample:
+    align = np.full(num, -1)
+    align[-1] = cf_num - 1
+    return PairedExample(np.arange(1, num + 1), np.arange(2, cf_num + 2), align)

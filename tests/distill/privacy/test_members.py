@@ -9,7 +9,7 @@ from distill.data.split import is_drawn, train_and_heldout
 from distill.models.run_models import RunModels
 from distill.privacy.members import groups_of, view_in_training
 from distill.run.schedule import plan_schedule, training_indices
-from distill.settings import load_config, replace
+from distill.settings import load_config, replace, to_dict, validate
 
 
 @pytest.fixture
@@ -52,6 +52,15 @@ def test_a_short_run_has_only_members_that_it_has_read_whole(short_run):
     assert len(groups_of(config, models, 10).members) == 10
     with pytest.raises(ValueError, match=r"at least 10 of each"):
         groups_of(replace(config, train=replace(config.train, max_steps=1)), models, 5)
+
+
+def test_of_a_private_run_every_document_is_a_member_because_the_promise_is_about_each(short_run):
+    config, models, _ = short_run
+    private = {"privacy": {"epsilon": 8}, "optim": {"max_grad_norm": 0}, "student": {"layers": [0, 3]}}
+    config = validate(RunConfig, to_dict(config) | private)
+    train, heldout = (set(side) for side in train_and_heldout(config.data))
+    groups = groups_of(config, models, 10**6)
+    assert set(groups.members) == train and set(groups.others) == heldout
 
 
 def test_after_an_epoch_all_documents_are_members(short_run):

@@ -1,0 +1,134 @@
+"""What a private run states: RUN/privacy.json, the same file in student/, and a part of the model card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from distill.config import RunConfig
+from distill.files import write_text, writing
+from distill.privacy.accountant import COARSE, FINE, accountant_version, epsilon_curve, epsilon_of
+from distill.run.learner import TrainState
+from distill.run.private.lineage import STATEMENT_FILE, Ancestor
+from distill.run.private.plan import PrivacyPlan
+from distill.run.setup import Setup
+
+UNIT = (
+    "one document of the training text: itself, its counterfactual and everything made from it. A step reads at most "
+    "one window of it, and clips the gradient of both views together"
+)
+ADJACENCY = "the document is there, or its place is empty; how many documents there are is public"
+NOT_COVERED = (
+    "metrics.jsonl: the training loss, and how many documents were drawn and clipped, are exact",
+    "checkpoints/: they hold the secret from which batches and noise follow; keep them as private as the text",
+    "config.yaml: it has the fingerprint of the text, and counts of its words and documents",
+    "the data cache (data.cache_dir): it holds the text, and the teacher's states if they are cached",
+    "held-out documents: their mean loss is in the model card, and chooses the best checkpoint",
+    "settings that were chosen by earlier runs on the same text: the epsilons of all these runs add up",
+    "a document that is there several times, or several documents of one person: their epsilons add up",
+    "a tokenizer, a lexicon or other text that was made from these documents",
+    "the noise is made of 32-bit floating-point numbers, by a generator (Philox) that is not a cryptographic one",
+)
+
+
+def statement(config: RunConfig, plan: PrivacyPlan, ancestors: tuple[Ancestor, ...], step: int) -> dict[str, Any]:
+    """The content of privacy.json after `step` steps. `total` adds what the run's ancestors may give away."""
+    is_last = step == plan.steps.num_steps
+    spent = epsilon_of(plan.steps._replace(num_steps=step), plan.delta, FINE if is_last else COARSE)
+    return {
+        "unit": UNIT,
+        "neighbours": ADJACENCY,
+        "epsilon": plan.epsilon,
+        "delta": plan.delta,
+        "total": {
+            "epsilon": plan.epsilon + sum(ancestor.epsilon for ancestor in ancestors),
+            "delta": plan.delta + sum(ancestor.delta for ancestor in ancestors),
+        },
+        "spent": {"steps": step, "epsilon": spent},
+        "mechanism": "DP-SGD: Poisson sampling of documents, one clip for each, Gaussian noise on the sum",
+        "noise_multiplier": plan.steps.noise_multiplier,
+        "max_record_norm": plan.max_record_norm,
+        "sample_rate": plan.steps.sample_rate,
+        "documents": plan.num_documents,
+        "documents_per_step": plan.documents_per_step,
+        "steps": plan.steps.num_steps,
+        "seq_len": config.data.seq_len,
+        "views": 2 if config.augment.mode == "augment" else 1,
+        "accountant": f"dp-accounting {accountant_version()}: privacy loss distributions, pessimistic",
+        "ancestors": [ancestor._asdict() for ancestor in ancestors],
+        "not_covered": list(NOT_COVERED),
+    }
+
+
+def write_statement(setup: Setup, state: TrainState) -> dict[str, Any]:
+    """Write RUN/privacy.json as of this step, on the main process; returns its content. setup: of a private run.
+
+    Raises OSError if it cannot be written.
+    """
+    assert setup.privacy is not None
+    content = statement(setup.config, setup.privacy, setup.ancestors, state.step)
+    if setup.accelerator.is_main_process:
+        file = Path(setup.config.run_dir, STATEMENT_FILE)
+        with writing("what the run promises", file, "run_dir"):
+            write_text(file, as_text(content))
+    return content
+
+
+def describe_privacy(setup: Setup) -> dict[str, str]:
+    """What the dry run says of the promise: the noise, and how epsilon grows with the steps."""
+    plan = setup.privacy
+    assert plan is not None
+    content = statement(setup.config, plan, setup.ancestors, 0)
+    own, total = f"epsilon {plan.epsilon:g} at delta {plan.delta:.2g}", content["total"]["epsilon"]
+    noise_per_value = plan.noise_std / plan.documents_per_step
+    curve = epsilon_curve(plan.steps, plan.delta)
+    return {
+        "privacy": f"{own} for one document" + (f", {total:g} with its ancestors" if total != plan.epsilon else ""),
+        "noise": f"multiplier {plan.steps.noise_multiplier:.4f} of the clip {plan.max_record_norm:g}; on each value of "
+        f"the gradient {noise_per_value:.2g}",
+        "sampling": f"each of {plan.num_documents:,} documents with probability {plan.steps.sample_rate:.6f} a step",
+        "epsilon": "; ".join(f"{epsilon:.2f} after {step:,}" for step, epsilon in curve) + " steps",
+        "ancestors": "; ".join(f"{a.setting} {a.path}: {a.status}" for a in setup.ancestors) or "none",
+    }
+
+
+def as_text(content: dict[str, Any]) -> str:
+    """A statement as the text of privacy.json."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def card_section(content: dict[str, Any]) -> str:
+    """The part of the model card about a statement."""
+    ancestors = [
+        f"- {a['setting']} `{a['path']}`: {a['status']}" + (f" (epsilon {a['epsilon']:g})" if a["epsilon"] else "")
+        for a in content["ancestors"]
+    ]
+    total = content["total"]
+    return "\n".join(
+        [
+            "## Privacy",
+            "",
+            f"Trained with differential privacy: epsilon {total['epsilon']:.4g} at delta {total['delta']:.2g}, for "
+            f"{content['unit']} (neighbours: {content['neighbours']}). {content['mechanism']}.",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| epsilon of this training | {content['epsilon']:.4g} (spent: {content['spent']['epsilon']:.4g} in "
+            f"{content['spent']['steps']:,} steps) |",
+            f"| noise multiplier, clip | {content['noise_multiplier']:.4f}, {content['max_record_norm']:g} |",
+            f"| sample rate, steps | {content['sample_rate']:.6f} ({content['documents_per_step']} of "
+            f"{content['documents']:,} documents), {content['steps']:,} |",
+            f"| accountant | {content['accountant']} |",
+            "",
+            "Models that it starts from:",
+            "",
+            *(ancestors or ["- none"]),
+            "",
+            "Not covered:",
+            "",
+            *(f"- {line}" for line in content["not_covered"]),
+            "",
+            "",
+        ]
+    )
