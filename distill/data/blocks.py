@@ -30,7 +30,7 @@ from distill.config import AugmentConfig, CanaryConfig, DataConfig
 from distill.data import corpus
 from distill.data.batches import BlockStates
 from distill.data.canaries import with_canaries
-from distill.data.documents import Documents, read_documents_of, write_num_pieces
+from distill.data.pieces import Documents, read_documents_of, write_num_pieces
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack, pack_apart
 from distill.data.pairing import first_parts, in_parts, pair_all

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from distill.data.documents import Documents
+from distill.data.pieces import Documents
 
 SECRET_BYTES = 32
 KEY_BYTES = 16  # of a Philox generator

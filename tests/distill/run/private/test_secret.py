@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import binom, chisquare, kstest
 
-from distill.data.documents import Documents
+from distill.data.pieces import Documents
 from distill.privacy.accountant import Steps
 from distill.run.private.plan import PrivacyPlan
 from distill.run.private.secret import drawn_blocks, gaussian_noise, new_secret, private_indices
