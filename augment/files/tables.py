@@ -1,6 +1,6 @@
 """Read Parquet files row by row. Every error names the file and the row, and says what to do."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,14 @@ def check_column(where: object, names: Iterable[str], text_field: str, field_set
     """Raise ValueError unless the column of the text is among the names of a table's columns."""
     if text_field not in names:
         raise ValueError(f"{where} has no column {text_field!r} (it has {', '.join(names)}); set {field_setting}")
+
+
+def columns_among(where: object, names: Sequence[str], wanted: Sequence[str], setting: str) -> list[str]:
+    """The wanted columns that a table has. Raises ValueError if it has none of them; `setting` says what is wanted."""
+    present = [name for name in names if name in wanted]
+    if not present:
+        raise ValueError(f"{where} has no column {' or '.join(wanted)} (it has {', '.join(names)}); set {setting}")
+    return present
 
 
 def record_batches(

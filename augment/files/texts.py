@@ -10,14 +10,14 @@ import json
 import re
 import reprlib
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from augment.files.lfs import check_is_no_pointer
-from augment.files.tables import open_parquet, open_table, parquet_rows, placed_row
+from augment.files.tables import columns_among, open_parquet, open_table, parquet_rows, placed_row
 
 T = TypeVar("T")
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
@@ -118,18 +118,21 @@ def read_texts(
                     yield _placed(f"{file}:{number}", line).rstrip("\r\n")
 
 
-def read_rows(path: Path, of_row: Callable[[Any], T], columns: Collection[str]) -> Iterator[tuple[str, T]]:
+def read_rows(
+    path: Path, of_row: Callable[[Any], T], columns: Sequence[str], columns_setting: str
+) -> Iterator[tuple[str, T]]:
     """`of_row` of every row of the .jsonl and .parquet files of a file or folder, each with its place.
 
-    columns: those of a Parquet file that are read, as far as it has them. Raises ValueError or OSError as `read_texts`;
-    ValueErrors of `of_row` are raised again with the place before them; and ValueError for a .txt file.
+    columns: those of a Parquet file that are read, as far as it has them; columns_setting chooses them. Raises
+    ValueError or OSError as `read_texts`, and ValueError for a .txt file. A ValueError of `of_row` is raised again with
+    the place before it.
     """
     for file in text_files(path):
         if format_of(file) == ".txt":
             raise ValueError(f"{file} is plain text, which has no rows; give .jsonl or .parquet files only")
         if format_of(file) == ".parquet":
             with open_table(file) as table:
-                present = [name for name in table.schema_arrow.names if name in columns]
+                present = columns_among(file, table.schema_arrow.names, columns, columns_setting)
                 yield from parquet_rows(file, table, present, of_row)
             continue
         with open_bytes(file) as stream:

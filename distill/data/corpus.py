@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from datasets import Dataset, DatasetDict, load_from_disk
 
 from augment.files.lfs import check_is_no_pointer
-from augment.files.tables import check_column, placed_row
+from augment.files.tables import check_column, columns_among, placed_row
 from augment.files.texts import SUFFIXES, encodable_text_of, files_below, read_rows, read_texts, text_files
 from distill.config import DataConfig
 from distill.data.documents import Document, fields_of, row_reader, with_place
@@ -190,7 +190,7 @@ def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Ite
         whole_files = config.txt_document == "file"
         yield from read_texts(local, config.text_field, whole_files=whole_files, field_setting=names.text_field)
     else:
-        for place, document in read_rows(local, row_reader(config.format), fields_of(config.format)):
+        for place, document in read_rows(local, row_reader(config.format), fields_of(config.format), "data.format"):
             yield with_place(document, place)
 
 
@@ -213,7 +213,7 @@ def _table_documents(table: Dataset, path: str, config: DataConfig, names: Setti
         columns = [config.text_field]
         of_row = partial(encodable_text_of, text_field=config.text_field, field_setting=names.text_field)
     else:
-        columns = [name for name in table.column_names if name in fields_of(config.format)]
+        columns = columns_among(path, table.column_names, fields_of(config.format), "data.format")
         of_row = row_reader(config.format)
     for number, row in enumerate(table.select_columns(columns), 1):
         place = f"{path}: row {number}"
