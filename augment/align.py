@@ -28,13 +28,12 @@ def align_tokens(ends: Sequence[int] | IntArray, cf_ends: Sequence[int] | IntArr
     over the positions that have a partner. Several tokens may end at the same character, because a byte-level tokenizer
     splits characters: they pair counted from the last token, which completes the character.
     """
-    own, other = _monotone(ends), _monotone(cf_ends)
+    own, other = monotone(ends), monotone(cf_ends)
     starts = np.array([edit.start for edit in edits], dtype=np.int64)
     stops = np.array([edit.end for edit in edits], dtype=np.int64)
-    growth = np.array([len(edit.target) - (edit.end - edit.start) for edit in edits], dtype=np.int64)
-    shift = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(growth)])
+    shift = _shift(edits)
 
-    mapped = own + shift[np.searchsorted(stops, own, side="right")]
+    mapped = counterfactual_places(own, edits)
     rank_from_last = np.searchsorted(own, own, side="right") - 1 - np.arange(len(own))
     candidate = np.searchsorted(other, mapped, side="right") - 1 - rank_from_last
     corresponds = candidate >= 0
@@ -43,6 +42,22 @@ def align_tokens(ends: Sequence[int] | IntArray, cf_ends: Sequence[int] | IntArr
     align = np.where(corresponds & ~inside, candidate, -1)
     _pair_equal_words(align, inside, _inside(other, starts + shift[:-1], stops + shift[1:]))
     return align
+
+
+def counterfactual_places(places: Sequence[int] | IntArray, edits: Sequence[Edit]) -> IntArray:
+    """The places (character offsets) of the counterfactual that correspond to places of the original.
+
+    An offset inside an edit corresponds to none, and what is returned for it means nothing.
+    """
+    own = np.asarray(places, dtype=np.int64)
+    stops = np.array([edit.end for edit in edits], dtype=np.int64)
+    return np.asarray(own + _shift(edits)[np.searchsorted(stops, own, side="right")])
+
+
+def _shift(edits: Sequence[Edit]) -> IntArray:
+    """How many characters longer the counterfactual is than the original, before the first edit and after each."""
+    growth = np.array([len(edit.target) - (edit.end - edit.start) for edit in edits], dtype=np.int64)
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(growth)])
 
 
 def invert(align: IntArray, num_cf_tokens: int) -> IntArray:
@@ -58,8 +73,11 @@ def inside_edits(ends: IntArray, edits: Sequence[Edit]) -> npt.NDArray[np.bool_]
     return _inside(ends, np.array([edit.start for edit in edits]), np.array([edit.end for edit in edits]))
 
 
-def _monotone(ends: Sequence[int] | IntArray) -> IntArray:
-    """End offsets that never step back (some tokenizers give (0, 0) to a token that stands for no character)."""
+def monotone(ends: Sequence[int] | IntArray) -> IntArray:
+    """The end offsets of tokens, as an array that never steps back.
+
+    Some tokenizers give (0, 0) to a token that stands for no character.
+    """
     return np.maximum.accumulate(np.asarray(ends, dtype=np.int64))
 
 

@@ -22,6 +22,9 @@ class DataConfig:
     path: a .txt, .txt.gz, .jsonl, .jsonl.gz or .parquet file, a folder of these, a saved `datasets` folder, or a hub
     name (`owner/name` or `owner/name@revision`). A folder is read with its subfolders, also behind links, without names
     that begin with a dot or with __.
+    format: `text`, or rows of which a part is learned. `chat` rows have `messages`, or `prompt` and `completion` as
+    lists of messages, written with the tokenizer's chat template: the assistant's turns are learned.
+    `prompt_completion` rows have two texts: the second is learned, and EOS after it.
     subset, split: only for a hub name. text_field: the column that holds the text.
     txt_document: whether one document of a .txt file is a line or the whole file.
     max_documents: read this many documents at most, from the first on.
@@ -30,12 +33,13 @@ class DataConfig:
     that duplicates are all on the same side.
     tokenizer: folder or hub name. When null, the teacher's (or the student checkpoint's).
     separator: the token before each document. When null, BOS comes before and EOS after each document; if both are the
-    same token or only one exists, that token comes before each.
+    same token or only one exists, that token comes before each. A conversation then has what its template writes alone.
     mask_documents: whether attention stops at document boundaries within a block.
     seq_len: tokens per block. cache_dir: where prepared blocks are kept. num_proc: processes that prepare them.
     """
 
     path: LocalPath
+    format: Literal["text", "chat", "prompt_completion"] = "text"
     subset: StrictStr | None = None
     split: StrictStr = "train"
     text_field: StrictStr = "text"
@@ -50,6 +54,12 @@ class DataConfig:
     seq_len: Annotated[int, Field(ge=8, strict=True)] = 256
     cache_dir: LocalPath = "~/.cache/evenhand"
     num_proc: PositiveCount = 1
+
+    @model_validator(mode="after")
+    def _rows_have_their_own_fields(self) -> DataConfig:
+        if self.format != "text" and self.text_field != "text":
+            raise ValueError(f"text_field names the text of format `text`, but format is `{self.format}`; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _heldout_is_another_text(self) -> DataConfig:
@@ -194,6 +204,16 @@ class RunConfig:
                 "perturb.ramp has nothing to strengthen: perturb.gain is 1 and loss.counterpart_weight is 0; set one "
                 "of them, or leave it out"
             )
+        if self.data.format != "text":
+            if self.canaries is not None:
+                raise ValueError(
+                    f"canaries are plain text, but data.format is `{self.data.format}`; leave one of them out"
+                )
+            if self.student.layers == "auto":
+                raise ValueError(
+                    f"student.layers `auto` chooses by plain text, but data.format is `{self.data.format}`; choose "
+                    "with `evenhand layers`, and give the list"
+                )
         if self.teacher is None:
             needs = [
                 key

@@ -60,6 +60,8 @@ def reference_loss(student, teacher, examples, config: RunConfig, classes: Gende
             own = teacher(ids, output_hidden_states=True)
             other = teacher(torch.from_numpy(example.cf_input_ids)[None]).logits[0]
         for t in range(ids.shape[1] - 1):
+            if example.scored is not None and not example.scored[t + 1]:
+                continue
             partner = int(example.align[t])
             p = (own.logits[0, t] / tau).softmax(-1)
             p_cf = None if partner < 0 else (other[partner] / tau).softmax(-1)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from augment.files.progress import REMEDY_FOR_DEAD_WORKERS, FileReport, Journal
 from augment.files.rows import PAIR_COLUMNS, Block, RowOptions, edit_columns, swap_column
 from augment.files.safe import written_aside
-from augment.files.texts import open_parquet, record_batches
+from augment.files.tables import open_parquet, record_batches
 from augment.files.workers import in_order
 
 _ROWS_PER_BLOCK = 2000

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from augment.files.texts import check_column, decode, parse_row, text_of
+from augment.files.tables import check_column
+from augment.files.texts import decode, parse_row, text_of
 from augment.lexicon import Lexicon
 from augment.pair import CounterfactualPair
 from augment.swap import Reader, swap

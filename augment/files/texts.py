@@ -10,13 +10,16 @@ import json
 import re
 import reprlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from augment.files.lfs import check_is_no_pointer
+from augment.files.tables import columns_among, open_parquet, open_table, parquet_rows, placed_row
 
+T = TypeVar("T")
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet")
 _TO_UTF8 = "convert the file, e.g. iconv -f {} -t UTF-8"
 _BEGINNING = 4096  # bytes that tell the kind of a file
@@ -34,7 +37,6 @@ _OTHER_KINDS = {
     b"PAR1": "it is a Parquet file; add .parquet to its name",
 }
 _HIDDEN = (".", "__")  # how the names of files begin that no user made
-_ROWS_PER_BATCH = 256  # of a Parquet file, in memory at a time
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPAIR = "repair or remove the row"
 _ZERO_BYTES = f"holds zero bytes, as UTF-16 text does; {_TO_UTF8.format('UTF-16')}"
@@ -100,18 +102,41 @@ def read_texts(
     Raises ValueError or OSError naming the line that cannot be read: text that is not UTF-8, a row that is not JSON, a
     missing or non-text field, a damaged file.
     """
+    of_row = partial(encodable_text_of, text_field=text_field, field_setting=field_setting)
     for file in text_files(path):
         if format_of(file) == ".parquet":
-            yield from _read_parquet(file, text_field, field_setting)
+            with open_parquet(file, text_field, field_setting) as table:
+                yield from (text for _, text in parquet_rows(file, table, [text_field], of_row))
             continue
         with open_bytes(file) as stream:
             if format_of(file) == ".jsonl":
-                yield from _read_jsonl(file, stream, text_field, field_setting)
+                yield from (text for _, text in _jsonl_rows(file, stream, of_row))
             elif whole_files:
                 yield plain_line_ends(_placed(file, stream.read()))
             else:
                 for number, line in enumerate(_lines(stream), 1):
                     yield _placed(f"{file}:{number}", line).rstrip("\r\n")
+
+
+def read_rows(
+    path: Path, of_row: Callable[[Any], T], columns: Sequence[str], columns_setting: str
+) -> Iterator[tuple[str, T]]:
+    """`of_row` of every row of the .jsonl and .parquet files of a file or folder, each with its place.
+
+    columns: those of a Parquet file that are read, as far as it has them; columns_setting chooses them. Raises
+    ValueError or OSError as `read_texts`, and ValueError for a .txt file. A ValueError of `of_row` is raised again with
+    the place before it.
+    """
+    for file in text_files(path):
+        if format_of(file) == ".txt":
+            raise ValueError(f"{file} is plain text, which has no rows; give .jsonl or .parquet files only")
+        if format_of(file) == ".parquet":
+            with open_table(file) as table:
+                present = columns_among(file, table.schema_arrow.names, columns, columns_setting)
+                yield from parquet_rows(file, table, present, of_row)
+            continue
+        with open_bytes(file) as stream:
+            yield from _jsonl_rows(file, stream, of_row)
 
 
 def plain_line_ends(text: str) -> str:
@@ -131,53 +156,6 @@ def open_bytes(file: Path) -> Iterator[BinaryIO]:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         remedy = "take .gz off its name" if "Not a gzipped" in str(error) else "get it again"
         raise ValueError(f"{file} is not a whole gzip file ({error}); {remedy}") from error
-
-
-def open_parquet(file: Path, text_field: str, field_setting: str) -> Any:
-    """A `pyarrow.parquet.ParquetFile` with the column. Raises ValueError for another file or without the column."""
-    from pyarrow import parquet  # slow to import
-
-    check_is_no_pointer(file)
-    try:
-        table = parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file} is not a readable Parquet file ({error}); get it again") from error
-    check_column(file, table.schema_arrow.names, text_field, field_setting)
-    return table
-
-
-def check_column(where: object, names: Iterable[str], text_field: str, field_setting: str) -> None:
-    """Raise ValueError unless the column of the text is among the names of a table's columns."""
-    if text_field not in names:
-        raise ValueError(f"{where} has no column {text_field!r} (it has {', '.join(names)}); set {field_setting}")
-
-
-def record_batches(
-    file: Path, table: Any, num_rows: int, columns: list[str] | None = None
-) -> Iterator[tuple[int, Any]]:
-    """Read an open Parquet file `num_rows` rows at a time; yields (number of the first row, from 1; record batch)."""
-    first_row = 1
-    batches = table.iter_batches(num_rows, columns=columns)
-    while True:
-        with _readable(file, first_row):
-            batch = next(batches, None)
-        if batch is None:
-            return
-        yield first_row, batch
-        first_row += batch.num_rows
-
-
-@contextmanager
-def _readable(file: Path, first_row: int) -> Iterator[None]:
-    """Within this context, pyarrow's errors (a damaged page, a string that is not UTF-8) name the file and the rows."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        kind = OSError if isinstance(error, OSError) else ValueError
-        reason = " ".join(str(error).split())
-        raise kind(
-            f"{file}: rows from {first_row} on cannot be read ({reason}); repair the file, or get it again"
-        ) from error
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -261,25 +239,8 @@ def _placed(where: object, raw: bytes) -> str:
         raise ValueError(f"{where} {error}") from None
 
 
-def _read_jsonl(file: Path, stream: BinaryIO, text_field: str, field_setting: str) -> Iterator[str]:
+def _jsonl_rows(file: Path, stream: BinaryIO, of_row: Callable[[Any], T]) -> Iterator[tuple[str, T]]:
     for number, line in enumerate(_lines(stream), 1):
-        if not line.strip():
-            continue
-        try:
-            text = encodable_text_of(parse_row(line), text_field, field_setting)
-        except ValueError as error:
-            raise ValueError(f"{file}:{number} {error}") from None
-        yield text
-
-
-def _read_parquet(file: Path, text_field: str, field_setting: str) -> Iterator[str]:
-    with open_parquet(file, text_field, field_setting) as table:
-        for first_row, batch in record_batches(file, table, _ROWS_PER_BATCH, [text_field]):
-            with _readable(file, first_row):
-                texts = batch.column(0).to_pylist()
-            for number, text in enumerate(texts, first_row):
-                try:
-                    text = encodable_text_of({text_field: text}, text_field, field_setting)
-                except ValueError as error:
-                    raise ValueError(f"{file}: row {number} {error}") from None
-                yield text
+        if line.strip():
+            place = f"{file}:{number}"
+            yield place, placed_row(place, placed_row(place, line, parse_row), of_row)

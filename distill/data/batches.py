@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
 
 from augment.align import invert
+from distill.data.block_files import IDS, MASKS
 from distill.data.packing import PairedExample
 
 T = TypeVar("T")
@@ -100,8 +101,8 @@ def collate(examples: Sequence[PairedExample | None], seq_len: int) -> PairedBat
         cf_ids[row, :cf_num] = torch.from_numpy(example.cf_input_ids)
         align[row, :num] = torch.from_numpy(example.align)
         cf_align[row, :cf_num] = torch.from_numpy(invert(example.align, cf_num))
-        loss_mask[row, : num - 1] = True
-        cf_loss_mask[row, : cf_num - 1] = True
+        loss_mask[row, : num - 1] = True if example.scored is None else torch.from_numpy(example.scored[1:])
+        cf_loss_mask[row, : cf_num - 1] = True if example.cf_scored is None else torch.from_numpy(example.cf_scored[1:])
         has_swap[row] = not np.array_equal(example.input_ids, example.cf_input_ids)
     return PairedBatch(ids, loss_mask, align, cf_ids, cf_loss_mask, cf_align, has_swap)
 
@@ -160,7 +161,9 @@ class _Batches(MapDataset):
         if index < 0:
             return None
         row = self.blocks[index]
-        example = PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in PairedExample._fields))
+        own, other, align = (np.asarray(row[name], dtype=np.int64) for name in IDS)
+        masks = [np.array(row[name], dtype=np.bool_) for name in MASKS if name in row]
+        example = PairedExample(own, other, align, *masks)
         if example.checksum() != row["checksum"]:
             raise OSError(_damage(self.blocks, index))
         return example

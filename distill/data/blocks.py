@@ -19,8 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 from filelock import FileLock
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
@@ -29,20 +28,21 @@ from augment.lexicon import Lexicon
 from distill.config import AugmentConfig, CanaryConfig, DataConfig
 from distill.data import corpus
 from distill.data.batches import BlockStates
+from distill.data.block_files import read_shards, write_blocks
 from distill.data.canaries import with_canaries
-from distill.data.pieces import Documents, read_documents_of, write_num_pieces
+from distill.data.chat_template import start_of_conversations, template_of
+from distill.data.documents import Document
 from distill.data.known_ids import check_ids
-from distill.data.packing import PairedDocument, PairedExample, pack, pack_apart
+from distill.data.packing import PairedDocument, pack, pack_apart
 from distill.data.pairing import first_parts, in_parts, pair_all
+from distill.data.pieces import Documents, read_documents_of, write_num_pieces
 from distill.data.split import is_drawn, train_and_heldout
-from distill.files import sync, write_text, writing
+from distill.files import write_text, writing
 from distill.settings import to_dict
 
 # Raise this number whenever the same text and settings can give other blocks (reading, alignment, packing, the split):
 # cached blocks of another version are not used. tests/distill/data/test_blocks_version.py says when.
 BLOCKS_VERSION = 3
-SCHEMA = pa.schema([*((name, pa.list_(pa.int32())) for name in PairedExample._fields), ("checksum", pa.uint32())])
-BLOCKS_PER_RECORD_BATCH = 256
 CHARACTERS_PER_SHARD = 2**26
 
 
@@ -82,7 +82,7 @@ def prepare_blocks(
     many ids the models know, if the tokenizer has more. by_document: whether each training block holds a piece of one
     document only. Raises ValueError or OSError with one message for bad text, damaged blocks or a full disk.
     """
-    prefix, suffix = separators(tokenizer, data.separator)
+    prefix, suffix = separators_of(data, tokenizer)
     check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
     pairing = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
     pairing |= {} if num_ids is None else {"num_ids": num_ids}
@@ -103,13 +103,14 @@ def prepare_blocks(
                     _build(folder, data, augmentation, pairing, seed, canaries, by_document)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
-        documents = read_documents_of(folder, info["train"], train) if by_document else None
+        train, heldout = (read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
+        pieces = read_documents_of(folder, info["train"], train) if by_document else None
     except Exception as error:  # damaged bytes fail in many ways
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
-    info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
-    return Blocks(train, heldout, info, folder.name, documents=documents)
+    recorded = ("corpus", "heldout_corpus", "lexicon", "chat_template")
+    info |= {name: value for name, value in identity.items() if name in recorded}
+    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, folder.name, documents=pieces)
 
 
 def _announce(folder: Path, data: DataConfig) -> None:
@@ -118,15 +119,6 @@ def _announce(folder: Path, data: DataConfig) -> None:
     hint = f" (folders beside it for other text, settings or versions: {num_others})" if num_others else ""
     verb = "continuing to prepare" if folder.with_name(folder.name + ".partial").exists() else "preparing"
     print(f"{verb} the blocks of {data.path} in {folder}{hint}", file=sys.stderr, flush=True)
-
-
-def _read_shards(folder: Path, name: str, num_blocks: int) -> Dataset:
-    shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob(f"{name}-*.arrow"))]
-    if sum(map(len, shards)) != num_blocks:  # if a shard is missing, block numbers mean other blocks
-        raise ValueError(f"{name} has {sum(map(len, shards)):,} blocks instead of {num_blocks:,}")
-    blocks = concatenate_datasets(shards)
-    blocks.data.cast(SCHEMA).validate(full=True)  # where each block begins and ends; reading it checks its own bytes
-    return blocks.with_format("numpy")
 
 
 def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
@@ -149,8 +141,29 @@ def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tup
     return [bos], [eos]
 
 
+def separators_of(data: DataConfig, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+    """The token ids before and after each document of a corpus. Raises ValueError as `separators`.
+
+    The template of a conversation gives it a beginning and an end, so only a named `separator` comes before it. A
+    completion ends with EOS, if there is one, because a model that was not told to stop goes on.
+    """
+    if data.format == "chat" and data.separator is None:
+        return [], []
+    before, after = separators(tokenizer, data.separator)
+    if data.format == "prompt_completion" and tokenizer.eos_token_id is not None:
+        after = [tokenizer.eos_token_id]
+    return before, after
+
+
+def start_of_documents(data: DataConfig, tokenizer: PreTrainedTokenizerFast) -> int:
+    """The token that begins each document. Raises ValueError if none tells where a conversation begins."""
+    before, _ = separators_of(data, tokenizer)
+    return before[0] if before else start_of_conversations(tokenizer)
+
+
 def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> dict[str, Any]:
     """Everything that determines the blocks, including the version of the code. pairing: arguments of `pair_texts`."""
+    template = {"chat_template": template_of(pairing["tokenizer"]).fingerprint} if data.format == "chat" else {}
     return {
         **sources(data, pairing["lexicon"]),
         "heldout_fraction": None if data.heldout_path else data.heldout_fraction,
@@ -161,6 +174,8 @@ def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, 
         "substitution": [augmentation.fraction, seed] if augmentation.mode == "substitute" else None,
         "version": BLOCKS_VERSION,
         **{name: value for name, value in pairing.items() if name == "num_ids"},
+        **({} if data.format == "text" else {"format": data.format}),
+        **template,
     }
 
 
@@ -198,8 +213,9 @@ def _build(
         info = {}
         for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
             apart = by_document and name == "train"
-            texts = first_parts(part) if apart else in_parts(part)
-            info[name] = _write_part(aside / name, texts, partial(is_drawn, seed, drawn), pairing, data, apart)
+            divided = first_parts if apart else in_parts
+            documents: Iterator[Document] = divided(map(str, part)) if data.format == "text" else part
+            info[name] = _write_part(aside / name, documents, partial(is_drawn, seed, drawn), pairing, data, apart)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -209,7 +225,7 @@ def _build(
 
 def _write_part(
     stem: Path,
-    texts: Iterator[str],
+    documents: Iterator[Document],
     is_substituted: Callable[[str], bool],
     pairing: dict[str, Any],
     data: DataConfig,
@@ -222,14 +238,14 @@ def _write_part(
     """
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
-    with closing(pair_all(islice(texts, num_done, None), pairing, data.num_proc)) as documents:
-        for shard in _shards(_show(documents, stem.name, num_done)):
+    with closing(pair_all(islice(documents, num_done, None), pairing, data.num_proc)) as paired:
+        for shard in _shards(_show(paired, stem.name, num_done)):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
             counted, num_pieces = _count(flagged, counts), list[int]()
             blocks = pack_apart(counted, data.seq_len, num_pieces) if apart else pack(counted, data.seq_len)
-            done.append(_write_blocks(file, blocks) | counts)
+            done.append(write_blocks(file, blocks, data.format != "text") | counts)
             if apart:
                 write_num_pieces(file, num_pieces)
             write_text(file.with_suffix(".json"), json.dumps(done[-1]))
@@ -275,20 +291,3 @@ def _count(
         counts["num_pairs"] += bool(document.pair.edits)
         counts["num_edits"] += len(document.pair.edits)
         yield document, flag
-
-
-def _write_blocks(path: Path, blocks: Iterable[PairedExample]) -> dict[str, int]:
-    """Stream blocks into an Arrow file; returns the numbers of blocks and of tokens in the original view."""
-    num_blocks = num_tokens = 0
-    iterator = iter(blocks)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:
-        while chunk := list(islice(iterator, BLOCKS_PER_RECORD_BATCH)):
-            rows = [(*block, block.checksum()) for block in chunk]
-            columns = [
-                pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
-            ]
-            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
-            num_blocks += len(chunk)
-            num_tokens += sum(len(block.input_ids) for block in chunk)
-    sync(path)
-    return {"num_blocks": num_blocks, "num_tokens": num_tokens}

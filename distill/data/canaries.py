@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distill.config import CanaryConfig, DataConfig
+from distill.data.documents import Document
 from distill.data.split import num_training_documents
 
 FRAME = "On {day} {she} said that the code of {her} {colour} {thing} was"
@@ -70,7 +71,9 @@ def secret(number: int, digits: int) -> str:
     return "".join(f" {digit}" for digit in f"{number:0{digits}d}")
 
 
-def with_canaries(documents: Iterator[str], data: DataConfig, config: CanaryConfig | None, seed: int) -> Iterator[str]:
+def with_canaries(
+    documents: Iterator[Document], data: DataConfig, config: CanaryConfig | None, seed: int
+) -> Iterator[Document]:
     """The training documents, with the planted canaries `repeats` times each at random places between them."""
     if config is None:
         yield from documents
@@ -82,7 +85,7 @@ def with_canaries(documents: Iterator[str], data: DataConfig, config: CanaryConf
     for place, copy in zip(before.tolist(), copies, strict=True):
         at_place.setdefault(place, []).append(copy)
     place = 0
-    for place, text in enumerate(documents, 1):
+    for place, document in enumerate(documents, 1):
         yield from at_place.get(place - 1, [])
-        yield text
+        yield document
     yield from at_place.get(place, [])

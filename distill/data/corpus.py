@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from datasets import Dataset, DatasetDict, load_from_disk
 from filelock import FileLock
 
 from augment.files.lfs import check_is_no_pointer
-from augment.files.texts import SUFFIXES, check_column, encodable_text_of, files_below, read_texts, text_files
+from augment.files.tables import check_column, columns_among, placed_row
+from augment.files.texts import SUFFIXES, encodable_text_of, files_below, read_rows, read_texts, text_files
 from distill.config import DataConfig
+from distill.data.documents import Document, fields_of, row_reader, with_place
 from distill.data.hub_datasets import commit_of, load_hub_dataset
 from distill.files import write_text
 from distill.hub import COMMIT, hub_name
@@ -37,19 +40,24 @@ HELDOUT_SETTINGS = SettingNames("data.heldout_path", "data.heldout_split", "data
 
 
 def read_documents(config: DataConfig, heldout: bool = False, names: SettingNames | None = None) -> Iterator[str]:
-    """The documents of config.path, or of config.heldout_path, in order, without blank ones.
+    """The text of each document that `read_corpus` gives."""
+    return map(str, read_corpus(config, heldout, names))
+
+
+def read_corpus(config: DataConfig, heldout: bool = False, names: SettingNames | None = None) -> Iterator[Document]:
+    """The documents of config.path, or of config.heldout_path, in order, without blank texts.
 
     names: how error messages call the settings, for a caller whose users set something other than `data`. Raises
     FileNotFoundError if the corpus does not exist, and ValueError, naming file and line, for text that is not UTF-8, a
-    row that is not JSON, a missing or non-text field, or a corpus without a document.
+    row that is not JSON, a missing or non-text field, a row that is no conversation, or a corpus without a document.
     """
     path, split, usual_names = _place(config, heldout)
     names = names or usual_names
     num_documents = 0
-    for text in _read(config, path, split, names):
-        if text.strip():
+    for document in _read(config, path, split, names):
+        if str(document).strip():
             num_documents += 1
-            yield text
+            yield document
     if num_documents == 0:
         raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check {names.path}")
 
@@ -191,33 +199,43 @@ def _kinds(files: Iterable[Path]) -> str:
     return ", ".join(f"{number:,} {kind}" for kind, number in sorted(counts.items()))
 
 
-def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Iterator[str]:
+def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Iterator[Document]:
     local = _local(path, names)
-    if local is None:
-        yield from _column(_hub_dataset(config, path, split), path, config.text_field, names)
-    elif _is_saved_dataset(local):
-        for file in _files(local):
-            check_is_no_pointer(file)
-        dataset = load_from_disk(str(local))
-        if isinstance(dataset, DatasetDict):
-            if split not in dataset:
-                remedy = f"set {names.split}" if names.split else f"set {names.path} to the folder of one of them"
-                raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); {remedy}")
-            dataset = dataset[split]
-        yield from _column(dataset, path, config.text_field, names)
-    else:
+    if local is None or _is_saved_dataset(local):
+        table = _hub_dataset(config, path, split) if local is None else _saved_dataset(local, path, split, names)
+        yield from _table_documents(table, path, config, names)
+    elif config.format == "text":
         whole_files = config.txt_document == "file"
         yield from read_texts(local, config.text_field, whole_files=whole_files, field_setting=names.text_field)
+    else:
+        for place, document in read_rows(local, row_reader(config.format), fields_of(config.format), "data.format"):
+            yield with_place(document, place)
 
 
-def _column(dataset: Dataset, path: str, text_field: str, names: SettingNames) -> Iterator[str]:
-    check_column(path, dataset.column_names, text_field, names.text_field)
-    for number, row in enumerate(dataset.select_columns([text_field]), 1):
-        try:
-            text = encodable_text_of(row, text_field, names.text_field)
-        except ValueError as error:
-            raise ValueError(f"{path}: row {number} {error}") from None
-        yield text
+def _saved_dataset(local: Path, path: str, split: str, names: SettingNames) -> Dataset:
+    for file in _files(local):
+        check_is_no_pointer(file)
+    dataset = load_from_disk(str(local))
+    if not isinstance(dataset, DatasetDict):
+        return dataset
+    if split not in dataset:
+        remedy = f"set {names.split}" if names.split else f"set {names.path} to the folder of one of them"
+        raise ValueError(f"{path} has no split {split!r} (it has {', '.join(dataset)}); {remedy}")
+    return dataset[split]
+
+
+def _table_documents(table: Dataset, path: str, config: DataConfig, names: SettingNames) -> Iterator[Document]:
+    of_row: Callable[[Any], Document]
+    if config.format == "text":
+        check_column(path, table.column_names, config.text_field, names.text_field)
+        columns = [config.text_field]
+        of_row = partial(encodable_text_of, text_field=config.text_field, field_setting=names.text_field)
+    else:
+        columns = columns_among(path, table.column_names, fields_of(config.format), "data.format")
+        of_row = row_reader(config.format)
+    for number, row in enumerate(table.select_columns(columns), 1):
+        place = f"{path}: row {number}"
+        yield with_place(placed_row(place, row, of_row), place)
 
 
 def _hub_dataset(config: DataConfig, path: str, split: str) -> Dataset:

@@ -1,7 +1,8 @@
 """Tokenise pairs of texts and pack them into blocks of at most seq_len tokens, aligned throughout.
 
-Both views are packed in step: a block holds the same pieces of the same documents in both. A document that does not fit
-into the rest of a block is cut at the same word in both views.
+Both views are packed in step: a block holds the same pieces of the same documents in both. A text that does not fit
+into the rest of a block is cut at the same word in both views. A conversation, or a prompt with its completion, then
+begins a new block, and is cut only if it is longer than that.
 """
 
 from __future__ import annotations
@@ -14,32 +15,40 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerFast
 
-from augment.align import align_tokens, inside_edits, invert
+from augment.align import align_tokens, counterfactual_places, inside_edits, invert, monotone
 from augment.lexicon import Lexicon
+from augment.parts import Span, swap_parts
 from augment.swap import CounterfactualPair, swap
+from distill.data.chat_template import render, template_of
+from distill.data.documents import Conversation, Document
 from distill.data.known_ids import check_ids
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class PairedExample(NamedTuple):
     """One piece of text in both views: token ids [n] and [m], and the alignment [n] of their predictions.
 
-    align[t] is the position of the counterfactual whose prediction pairs with the one made at t, or -1.
+    align[t] is the position of the counterfactual whose prediction pairs with the one made at t, or -1. scored [n],
+    cf_scored [m]: which tokens are learned, by the prediction made before each of them; None if all are.
     """
 
     input_ids: IntArray
     cf_input_ids: IntArray
     align: IntArray
+    scored: BoolArray | None = None
+    cf_scored: BoolArray | None = None
 
     def exchanged(self) -> PairedExample:
         """The pair with its two views exchanged."""
-        return PairedExample(self.cf_input_ids, self.input_ids, invert(self.align, len(self.cf_input_ids)))
+        inverse = invert(self.align, len(self.cf_input_ids))
+        return PairedExample(self.cf_input_ids, self.input_ids, inverse, self.cf_scored, self.scored)
 
     def checksum(self) -> int:
         """The CRC-32 of the arrays, which tells when bytes on a disk have changed."""
         checksum = 0
-        for array in self:
+        for array in filter(lambda array: array is not None, self):
             checksum = zlib.crc32(np.ascontiguousarray(array, np.int64).data, checksum)
         return checksum
 
@@ -47,8 +56,8 @@ class PairedExample(NamedTuple):
 class PairedDocument(NamedTuple):
     """A tokenised document with its separators, and the tokens after which it may be cut (including the last).
 
-    word_cuts: the tokens that end a word in both views. cuts: all tokens that pair between the views, for a word that
-    is longer than a block.
+    If only some of its tokens are learned, it is kept whole where a block has room for it. word_cuts: the tokens that
+    end a word in both views. cuts: all tokens that pair between the views, for a word that is longer than a block.
     """
 
     example: PairedExample
@@ -58,7 +67,7 @@ class PairedDocument(NamedTuple):
 
 
 def pair_texts(
-    texts: Sequence[str],
+    documents: Sequence[Document],
     tokenizer: PreTrainedTokenizerFast,
     lexicon: Lexicon,
     prefix_ids: Sequence[int] = (),
@@ -67,18 +76,35 @@ def pair_texts(
 ) -> list[PairedDocument]:
     """Swap, tokenise and align a batch of documents. prefix_ids, suffix_ids: the separators around each document.
 
-    num_ids: how many ids the models know, if the tokenizer has more. Raises ValueError for a document with another id.
+    num_ids: how many ids the models know, if the tokenizer has more. Raises ValueError for a document with another id,
+    and for a conversation that does not fit the tokenizer's chat template.
     """
-    pairs = [swap(text, lexicon) for text in texts]
-    own = _encode(tokenizer, [pair.original for pair in pairs])
-    other = _encode(tokenizer, [pair.counterfactual for pair in pairs if pair.edits])
-    documents = [
-        _paired_document(pair, encoded, next(other) if pair.edits else encoded, prefix_ids, suffix_ids)
-        for pair, encoded in zip(pairs, own, strict=True)
+    swapped = [_swapped(document, tokenizer, lexicon) for document in documents]
+    own = _encode(tokenizer, [pair.original for pair, _ in swapped])
+    other = _encode(tokenizer, [pair.counterfactual for pair, _ in swapped if pair.edits])
+    paired = [
+        _paired_document(pair, encoded, next(other) if pair.edits else encoded, prefix_ids, suffix_ids, scored)
+        for (pair, scored), encoded in zip(swapped, own, strict=True)
     ]
-    for document in documents:
+    for document in paired:
         check_ids(document.example.input_ids, num_ids, tokenizer, f"the document {document.pair.original[:60]!r}")
-    return documents
+    return paired
+
+
+def _swapped(
+    document: Document, tokenizer: PreTrainedTokenizerFast, lexicon: Lexicon
+) -> tuple[CounterfactualPair, tuple[Span, ...] | None]:
+    """Both views of a document, and the characters of the original that are learned; None if all are."""
+    if isinstance(document, Conversation):
+        rendered = render(document, template_of(tokenizer))
+        return swap_parts(rendered.text, rendered.parts, lexicon), rendered.scored
+    pair = swap(str(document), lexicon)
+    if isinstance(document, str):
+        return pair, None
+    border = len(document.prompt)
+    # "my best" and " man": a phrase that reaches across is learned as a whole
+    first = next((edit.start for edit in pair.edits if edit.start < border < edit.end), border)
+    return pair, ((first, len(pair.original)),)
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Iterator[tuple[list[int], IntArray]]:
@@ -94,6 +120,7 @@ def _paired_document(
     cf_encoded: tuple[list[int], IntArray],
     prefix_ids: Sequence[int],
     suffix_ids: Sequence[int],
+    scored: Sequence[Span] | None,
 ) -> PairedDocument:
     (ids, ends), (cf_ids, cf_ends) = encoded, cf_encoded
     align = align_tokens(ends, cf_ends, pair.edits)
@@ -112,9 +139,22 @@ def _paired_document(
             ]
         ),
     )
+    if scored is not None:
+        spans = np.array(scored, dtype=np.int64).reshape(-1, 2)
+        sides = ((ends, spans), (cf_ends, counterfactual_places(spans, pair.edits)))
+        prefix, suffix = np.zeros(num_prefix, dtype=bool), np.ones(num_suffix, dtype=bool)
+        own, other = (np.concatenate([prefix, _end_in(spans, places), suffix]) for places, spans in sides)
+        example = example._replace(scored=own, cf_scored=other)
     last = len(example.input_ids) - 1
     shifted = [np.append(where[where + num_prefix < last] + num_prefix, last) for where in (word_cuts, cuts)]
     return PairedDocument(example, shifted[0], shifted[1], pair)
+
+
+def _end_in(spans: IntArray, ends: IntArray) -> BoolArray:
+    """Which tokens end in one of the spans [N, 2] (ascending, disjoint) of a text; ends: where each token ends."""
+    ends = monotone(ends)
+    number = np.searchsorted(spans[:, 0], ends) - 1  # the last span that begins before this end
+    return (number >= 0) & (ends <= spans[number, 1])
 
 
 def _cut_points(pair: CounterfactualPair, ends: IntArray, align: IntArray) -> tuple[IntArray, IntArray]:
@@ -136,7 +176,8 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
     """Blocks of at most `seq_len` tokens in either view, in the order of the documents.
 
     Each document comes with a flag: whether its views are exchanged (augmentation mode `substitute`). A piece takes the
-    room of its longer view, so blocks are cut at the same places whatever the flags. Raises ValueError if a block
+    room of its longer view, so blocks are cut at the same places whatever the flags. A document of which only some
+    tokens are learned begins a new block if the rest of the last one is too short for it. Raises ValueError if a block
     cannot hold the smallest piece of a document.
     """
     block: list[PairedExample] = []
@@ -146,6 +187,8 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
         last = len(document.example.input_ids) - 1
         while start <= last:
             cut = _last_cut_that_fits(document.example.align, document.word_cuts, start, room)
+            if document.example.scored is not None and start == 0 and cut != last and room < seq_len:
+                cut = None  # keep it whole if it fits into a block of its own
             if cut is None and room == seq_len:  # a word is longer than a block: cut it between two tokens
                 cut = _last_cut_that_fits(document.example.align, document.cuts, start, room)
             if cut is None and room == seq_len:
@@ -191,21 +234,28 @@ def _last_cut_that_fits(align: IntArray, cuts: IntArray, start: int, room: int) 
 def _slice(example: PairedExample, start: int, cut: int) -> PairedExample:
     """Tokens start..cut (cut included) of the original, with their counterparts."""
     cf_start = example.align[start - 1] + 1 if start else 0
-    align = example.align[start : cut + 1]
+    own, other = slice(start, cut + 1), slice(cf_start, example.align[cut] + 1)
+    align = example.align[own]
     return PairedExample(
-        example.input_ids[start : cut + 1],
-        example.cf_input_ids[cf_start : example.align[cut] + 1],
+        example.input_ids[own],
+        example.cf_input_ids[other],
         np.where(align >= 0, align - cf_start, -1),
+        None if example.scored is None else example.scored[own],
+        None if example.cf_scored is None else example.cf_scored[other],
     )
 
 
 def _concatenate(pieces: list[PairedExample]) -> PairedExample:
     """One block from its pieces."""
     offsets = np.cumsum([0] + [len(piece.cf_input_ids) for piece in pieces[:-1]])
+    scored = [piece.scored for piece in pieces if piece.scored is not None]
+    cf_scored = [piece.cf_scored for piece in pieces if piece.cf_scored is not None]
     return PairedExample(
         np.concatenate([piece.input_ids for piece in pieces]),
         np.concatenate([piece.cf_input_ids for piece in pieces]),
         np.concatenate(
             [np.where(p.align >= 0, p.align + offset, -1) for p, offset in zip(pieces, offsets, strict=True)]
         ),
+        np.concatenate(scored) if scored else None,
+        np.concatenate(cf_scored) if cf_scored else None,
     )

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Any
 
 from augment.files.workers import in_order
+from distill.data.documents import Document
 from distill.data.packing import PairedDocument, pair_texts
 
-DOCUMENTS_PER_CHUNK, CHARACTERS_PER_CHUNK = 256, 2**20  # a worker gets texts until either limit is reached
+DOCUMENTS_PER_CHUNK, CHARACTERS_PER_CHUNK = 256, 2**20  # a worker gets documents until either limit is reached
 LONGEST_DOCUMENT = 2**20  # characters
 
 
@@ -45,26 +46,26 @@ def _last_end(text: str, first: int, last: int) -> int:
     return last
 
 
-def pair_all(texts: Iterable[str], settings: dict[str, Any], num_proc: int) -> Generator[PairedDocument]:
-    """Run `pair_texts(chunk, **settings)` over chunks of the texts on `num_proc` processes; yield documents in order.
+def pair_all(documents: Iterable[Document], settings: dict[str, Any], num_proc: int) -> Generator[PairedDocument]:
+    """Run `pair_texts(chunk, **settings)` over chunks of documents on `num_proc` processes; yield them in order.
 
     Close the generator to end the processes. Raises OSError if one of them dies.
     """
-    iterator = iter(texts)
+    iterator = iter(documents)
     chunks = iter(lambda: _chunk(iterator), [])
     remedy = f"lower data.num_proc ({num_proc})"
-    with closing(in_order(partial(pair_texts, **settings), chunks, num_proc, remedy)) as paired:
-        for documents in paired:
-            yield from documents
+    with closing(in_order(partial(pair_texts, **settings), chunks, num_proc, remedy)) as chunks_paired:
+        for paired in chunks_paired:
+            yield from paired
 
 
-def _chunk(texts: Iterator[str]) -> list[str]:
-    """The next texts, as many as a worker gets at a time; an empty list when there are no more."""
-    chunk: list[str] = []
+def _chunk(documents: Iterator[Document]) -> list[Document]:
+    """The next documents, as many as a worker gets at a time; an empty list when there are no more."""
+    chunk: list[Document] = []
     num_characters = 0
-    for text in islice(texts, DOCUMENTS_PER_CHUNK):
-        chunk.append(text)
-        num_characters += len(text)
+    for document in islice(documents, DOCUMENTS_PER_CHUNK):
+        chunk.append(document)
+        num_characters += len(str(document))
         if num_characters >= CHARACTERS_PER_CHUNK:
             break
     return chunk

@@ -8,25 +8,26 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from distill.config import DataConfig
-from distill.data.corpus import read_documents
+from distill.data.corpus import read_corpus
+from distill.data.documents import Document
 
 
-def train_and_heldout(data: DataConfig) -> tuple[Iterator[str], Iterator[str]]:
+def train_and_heldout(data: DataConfig) -> tuple[Iterator[Document], Iterator[Document]]:
     """The documents to train on and those that are held out, as they are read.
 
-    Raises what `read_documents` raises, and ValueError at the end of the first if half of the second were among them.
+    Raises what `read_corpus` raises, and ValueError at the end of the first if half of the second were among them.
     """
     if data.heldout_path is None:
         return _side(data, heldout=False), _side(data, heldout=True)
-    train = islice(read_documents(data), data.max_documents)
-    return _apart_from_heldout(train, data), read_documents(data, heldout=True)
+    train = islice(read_corpus(data), data.max_documents)
+    return _apart_from_heldout(train, data), read_corpus(data, heldout=True)
 
 
 def num_training_documents(data: DataConfig) -> int:
     """How many documents there are to train on; counting them reads the text."""
     if data.heldout_path is None:
         return sum(1 for _ in _side(data, heldout=False))
-    return sum(1 for _ in islice(read_documents(data), data.max_documents))
+    return sum(1 for _ in islice(read_corpus(data), data.max_documents))
 
 
 def is_drawn(seed: int, fraction: float, text: str) -> bool:
@@ -34,25 +35,25 @@ def is_drawn(seed: int, fraction: float, text: str) -> bool:
     return draw(f"{seed}:{text}") < fraction
 
 
-def _side(data: DataConfig, heldout: bool) -> Iterator[str]:
+def _side(data: DataConfig, heldout: bool) -> Iterator[Document]:
     """The documents of one side of the split. A hash of the text decides, so duplicates are on the same side."""
-    for text in islice(read_documents(data), data.max_documents):
-        if (draw(text) < data.heldout_fraction) == heldout:
-            yield text
+    for document in islice(read_corpus(data), data.max_documents):
+        if (draw(str(document)) < data.heldout_fraction) == heldout:
+            yield document
 
 
-def _apart_from_heldout(texts: Iterable[str], data: DataConfig) -> Iterator[str]:
+def _apart_from_heldout(documents: Iterable[Document], data: DataConfig) -> Iterator[Document]:
     """Pass training documents on. At their end, say how many of the held-out documents were among them.
 
     Raises ValueError if it was half of them or more: the same file in another order, packed, in part, or with other
     blanks and line ends.
     """
-    heldout = {_digest_of_words(text) for text in read_documents(data, heldout=True)}
+    heldout = {_digest_of_words(str(document)) for document in read_corpus(data, heldout=True)}
     common = set()
-    for text in texts:
-        if (digest := _digest_of_words(text)) in heldout:
+    for document in documents:
+        if (digest := _digest_of_words(str(document))) in heldout:
             common.add(digest)
-        yield text
+        yield document
     found = f"{len(common):,} of the {len(heldout):,} documents of data.heldout_path {data.heldout_path}"
     if 2 * len(common) >= len(heldout):
         raise ValueError(

@@ -47,6 +47,11 @@ def read_run(folder: Path, corpus: str | None) -> RunConfig:
     config = load_config(RunConfig, file)
     if not (folder / "student").is_dir() or config.provenance is None:
         raise ValueError(f"{folder} is not a finished run (it has no student); finish it with evenhand train")
+    if config.data.format != "text":
+        raise ValueError(
+            f"{folder} was trained on rows (data.format: {config.data.format}), but the audit reads plain text; audit "
+            "a run on plain text instead"
+        )
     return config if corpus is None else replace(config, data=replace(config.data, path=corpus))
 
 
@@ -75,11 +80,11 @@ def groups_of(config: RunConfig, models: RunModels, num: int) -> Groups:
     Raises ValueError for fewer than MIN_DOCUMENTS of either, and what `train_and_heldout` raises.
     """
     train, heldout = train_and_heldout(config.data)
-    others = dict.fromkeys(_drawn(in_parts(heldout), num))
+    others = dict.fromkeys(_drawn(in_parts(map(str, heldout)), num))
     train = with_canaries(train, config.data, config.canaries, config.seed)
     planted = {canary.document for canary in canaries(config.canaries, config.seed)} if config.canaries else set()
-    train = in_parts(train) if config.privacy is None else first_parts(train)
-    read = (text for text in _read_by_the_run(config, models, train) if text not in planted)
+    divided = in_parts if config.privacy is None else first_parts
+    read = (text for text in _read_by_the_run(config, models, divided(map(str, train))) if text not in planted)
     members = _drawn(_without(read, others), num)
     if min(len(members), len(others)) < MIN_DOCUMENTS:
         raise ValueError(

@@ -40,7 +40,7 @@ def _choose(config: RunConfig, device: torch.device) -> tuple[int, ...]:
     shape = blocks_shape(NUM_TOKENS, min(BLOCK_LEN, data.seq_len))
     documents, _ = train_and_heldout(data)
     num_ids = id_limit(tokenizer, teacher)
-    blocks = sample_blocks(documents, tokenizer, shape, data.separator, num_ids, f"data.path {data.path}")
+    blocks = sample_blocks(map(str, documents), tokenizer, shape, data.separator, num_ids, f"data.path {data.path}")
     steps = choose_layers(teacher.to(device), blocks, config.student.keep)
     layers = steps[-1].layers if steps else tuple(range(config.student.keep))
     print(f"student.layers=[{','.join(map(str, layers))}] has been chosen by {blocks.numel()} tokens of {data.path}")

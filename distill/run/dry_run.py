@@ -65,14 +65,17 @@ def describe(setup: Setup) -> str:
 
 def _describe_data(setup: Setup) -> dict[str, str]:
     data, train, heldout = setup.config.data, setup.blocks.info["train"], setup.blocks.info["heldout"]
+    num_tokens = train["num_tokens"]
+    num_scored = train.get("num_scored", num_tokens - train["num_blocks"])  # nothing predicts the first of a block
     return {
         "corpus": ", ".join(filter(None, (data.path, describe_files(data.path)))),
         "documents": f"{train['num_documents']:,} to train on, {heldout['num_documents']:,} held out; "
         f"{train['num_words']:,} words",
         "pairs": f"{train['num_pairs']:,} documents with a counterfactual "
         f"({train['num_pairs'] / train['num_documents']:.1%}), {train['num_edits']:,} words swapped",
-        "blocks": f"{train['num_blocks']:,} of at most {data.seq_len} tokens ({train['num_tokens']:,} tokens); "
+        "blocks": f"{train['num_blocks']:,} of at most {data.seq_len} tokens ({num_tokens:,} tokens); "
         f"{heldout['num_blocks']:,} held out",
+        "scored": f"{num_scored:,} of {num_tokens:,} tokens ({num_scored / num_tokens:.1%})",
     }
 
 

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
-from distill.data.blocks import Blocks, prepare_blocks, separators, sources
+from distill.data.blocks import Blocks, prepare_blocks, separators_of, sources, start_of_documents
 from distill.data.corpus import check_apart, check_only_text
 from distill.hub import CARD, check_upload, pinned
 from distill.loss.fused import Objective
@@ -76,7 +76,7 @@ def set_up(config: RunConfig) -> Setup:
     config = pin_revisions(config, accelerator)
     config = resolve_layers(config, accelerator)
     models = load_run_models(config)
-    prefix_ids, _ = separators(models.tokenizer, config.data.separator)
+    prefix_ids, _ = separators_of(config.data, models.tokenizer)
     check_prompts(models.student, models.tokenizer, config.train.sample_prompts, prefix_ids)
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     classes = find_classes(config, models, lexicon)
@@ -89,7 +89,7 @@ def set_up(config: RunConfig) -> Setup:
     )
     if config.data.mask_documents:
         for model in models.distinct:
-            mask_documents(model, prefix_ids[0], config.data.seq_len)
+            mask_documents(model, start_of_documents(config.data, models.tokenizer), config.data.seq_len)
     if accelerator.device.type == "cuda":
         for model in models.distinct:
             use_gpu_operations(model, None if config.data.mask_documents else config.data.seq_len)

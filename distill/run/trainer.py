@@ -11,7 +11,7 @@ from typing import Any
 from accelerate.utils import set_seed
 
 from distill.data.batches import batches, prefetched
-from distill.data.blocks import separators
+from distill.data.blocks import separators_of
 from distill.files import write_text
 from distill.privacy.accountant import accountant_version
 from distill.run.checkpoint import load_newest_checkpoint, save_checkpoint
@@ -150,7 +150,7 @@ def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     log.log(state.step, results | follow_ramp(accelerator, setup.config.perturb.ramp, learner))
     if prompts:
         tokenizer = setup.models.tokenizer
-        prefix_ids, _ = separators(tokenizer, setup.config.data.separator)
+        prefix_ids, _ = separators_of(setup.config.data, tokenizer)
         log.log_samples(state.step, samples(accelerator, learner.model, tokenizer, prompts, prefix_ids))
     log.restart_clock()
     return results

@@ -13,9 +13,10 @@ import pytest
 
 from augment.lexicon import load_lexicon
 from distill.config import AugmentConfig, DataConfig
+from distill.data import block_files
 from distill.data import blocks as data_module
+from distill.data.block_files import IDS
 from distill.data.blocks import prepare_blocks, separators
-from distill.data.packing import PairedExample
 from distill.models.loading import load_tokenizer
 
 LEXICON = load_lexicon()
@@ -40,7 +41,7 @@ def settings(small_world, tmp_path) -> DataConfig:
 
 
 def rows(dataset) -> list:
-    return [[list(row[name]) for name in PairedExample._fields] for row in dataset]
+    return [[list(row[name]) for name in IDS] for row in dataset]
 
 
 def test_blocks_are_cached_and_rebuilt_when_anything_that_matters_changes(settings, tokenizer, tmp_path, monkeypatch):
@@ -146,16 +147,16 @@ def test_a_build_that_was_killed_continues_after_its_last_whole_shard(
     assert len(shards) > 3
 
     settings = DataConfig(**(vars(settings) | {"cache_dir": str(tmp_path / "killed"), "num_proc": num_proc}))
-    real, names = data_module._write_blocks, []
+    real, names = data_module.write_blocks, []
 
-    def write_blocks(path: Path, blocks):
+    def write_blocks(path: Path, blocks, is_masked):
         names.append(path.name)
         if path.name == "train-00002.arrow" and names.count(path.name) == 1:
             path.write_bytes(b"half of a shard")
             raise Killed
-        return real(path, blocks)
+        return real(path, blocks, is_masked)
 
-    monkeypatch.setattr(data_module, "_write_blocks", write_blocks)
+    monkeypatch.setattr(data_module, "write_blocks", write_blocks)
     with pytest.raises(Killed):
         prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
     again = prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
@@ -181,7 +182,7 @@ def test_a_full_disk_keeps_the_finished_shards(settings, tokenizer, tmp_path, mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(data_module, "sync", full)
+    monkeypatch.setattr(block_files, "sync", full)
     with pytest.raises(OSError, match=r"cannot be written into .*\(No space left.*; make room, or set data.cache_dir"):
         prepare_blocks(settings, AugmentConfig(), LEXICON, tokenizer, seed=0)
     assert len(list((tmp_path / "cache").glob("*.partial"))) == 1

@@ -8,8 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from augment.lexicon import RULES_VERSION, load_lexicon
 from distill.config import AugmentConfig, DataConfig
+from distill.data.block_files import IDS
 from distill.data.blocks import BLOCKS_VERSION, prepare_blocks
-from distill.data.packing import PairedExample
 
 # (BLOCKS_VERSION, RULES_VERSION) -> digest: blocks hold swapped text, so either number may explain a change.
 DIGESTS = {
@@ -48,7 +48,7 @@ def test_blocks_are_those_of_the_declared_version(tmp_path):
         blocks = prepare_blocks(data, AugmentConfig(mode=mode), load_lexicon(), byte_tokenizer(), seed=0)
         for part in (blocks.train, blocks.heldout):
             for row in part:
-                digest.update(json.dumps({name: row[name].tolist() for name in sorted(PairedExample._fields)}).encode())
+                digest.update(json.dumps({name: row[name].tolist() for name in sorted(IDS)}).encode())
     assert DIGESTS.get((BLOCKS_VERSION, RULES_VERSION)) == digest.hexdigest(), (
         f"the blocks of a fixed corpus have changed (digest {digest.hexdigest()}). If the rules changed, raise "
         "RULES_VERSION in augment/lexicon.py; if reading, alignment, packing or the split changed, raise "

@@ -10,8 +10,8 @@ from augment.lexicon import load_lexicon
 from distill.config import AugmentConfig, DataConfig
 from distill.data import blocks as data_module
 from distill.data.blocks import Blocks, prepare_blocks
-from distill.data.pieces import Documents
 from distill.data.pairing import first_parts
+from distill.data.pieces import Documents
 
 LEXICON = load_lexicon()
 TEXTS = [

@@ -10,6 +10,7 @@ from datasets import Dataset
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
+from distill.data.block_files import IDS
 from distill.data.blocks import Blocks
 from distill.data.packing import PairedExample, pack, pair_texts
 from distill.loss.distiller import Distiller
@@ -44,7 +45,7 @@ def examples(tokenizer) -> list[PairedExample]:
 
 
 def stored(examples: list[PairedExample]) -> Dataset:
-    rows = [example._asdict() | {"checksum": example.checksum()} for example in examples]
+    rows = [dict(zip(IDS, example, strict=False)) | {"checksum": example.checksum()} for example in examples]
     return Dataset.from_list(rows).with_format("numpy")
 
 
