@@ -33,7 +33,7 @@ from distill.data.canaries import with_canaries
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, PairedExample, pack
 from distill.data.pairing import in_parts, pair_all
-from distill.data.split import is_drawn, train_and_heldout
+from distill.data.split import chosen_documents, is_drawn, train_and_heldout
 from distill.files import sync, write_text, writing
 from distill.settings import to_dict
 
@@ -71,11 +71,13 @@ def prepare_blocks(
     seed: int,
     num_ids: int | None = None,
     canaries: CanaryConfig | None = None,
+    documents: Sequence[int] | None = None,
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
     seed: for augmentation mode `substitute`, which documents it replaces; and for the canaries, if any. num_ids: how
-    many ids the models know, if the tokenizer has more. Raises ValueError or OSError with one message for bad text,
+    many ids the models know, if the tokenizer has more. documents: pack only the training documents of these numbers,
+    and no held-out ones. Raises ValueError or OSError with one message for bad text,
     damaged blocks or a full disk.
     """
     prefix, suffix = separators(tokenizer, data.separator)
@@ -88,21 +90,24 @@ def prepare_blocks(
         identity = _identity(data, augmentation, pairing, seed)
         if canaries is not None:
             identity["canaries"] = [to_dict(canaries), seed]
+        if documents is not None:
+            identity["documents"] = list(documents)
         corpus.check_heldout(data, identity["corpus"], identity["heldout_corpus"])
         folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():  # another process may have built it while this one waited for the lock
                     _announce(folder, data)
-                    _build(folder, data, augmentation, pairing, seed, canaries)
+                    _build(folder, data, augmentation, pairing, seed, canaries, documents)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        train, heldout = (_read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
+        sides = {name: _read_shards(folder, name, counts["num_blocks"]) for name, counts in info.items()}
     except Exception as error:  # damaged bytes fail in many ways
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     info |= {name: identity[name] for name in ("corpus", "heldout_corpus", "lexicon")}
-    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, folder.name)
+    train = sides["train"].with_format("numpy")
+    return Blocks(train, sides.get("heldout", train.select([])).with_format("numpy"), info, folder.name)
 
 
 def _announce(folder: Path, data: DataConfig) -> None:
@@ -192,19 +197,24 @@ def _build(
     pairing: dict[str, Any],
     seed: int,
     canaries: CanaryConfig | None,
+    documents: Sequence[int] | None,
 ) -> None:
     """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
     Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
     """
-    train, heldout = train_and_heldout(data)
-    train = with_canaries(train, data, canaries, seed)
+    if documents is None:
+        train, heldout = train_and_heldout(data)
+        sides = {"train": with_canaries(train, data, canaries, seed), "heldout": heldout}
+    else:
+        sides = {"train": chosen_documents(data, documents)}
     fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)
     try:
         info = {}
-        for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
+        for name, part in sides.items():
+            drawn = fraction if name == "train" else 0.0
             info[name] = _write_part(aside / name, in_parts(part), partial(is_drawn, seed, drawn), pairing, data)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
@@ -227,7 +237,8 @@ def _write_part(
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
     with closing(pair_all(islice(texts, num_done, None), pairing, data.num_proc)) as documents:
-        for shard in _shards(_show(documents, stem.name, num_done)):
+        about = {"desc": f"pairing the {stem.name} text", "unit": " documents", "unit_scale": True, "leave": False}
+        for shard in _shards(iter(tqdm(documents, initial=num_done, **about))):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
@@ -239,12 +250,6 @@ def _write_part(
             "data.heldout_path"
         )
     return {key: sum(counts[key] for counts in done) for key in done[0]}
-
-
-def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
-    """Pass documents on and show a progress bar, which begins at the `num_done` documents of finished shards."""
-    bar = tqdm(documents, f"pairing the {name} text", unit=" documents", unit_scale=True, leave=False, initial=num_done)
-    yield from bar
 
 
 def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
