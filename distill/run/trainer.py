@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from accelerate.utils import set_seed
 
-from distill.data.batches import batches, prefetched
 from distill.data.blocks import separators
 from distill.files import write_text
 from distill.run.checkpoint import load_newest_checkpoint, save_checkpoint
@@ -20,7 +18,7 @@ from distill.run.learner import Learner, TrainState, build_learner
 from distill.run.ramp import follow_ramp
 from distill.run.samples import samples
 from distill.run.setup import Setup
-from distill.run.step import scored_batches, train_step
+from distill.run.step import steps_of, train_step
 from distill.run.throughput import flops_per_token
 from distill.run.tracking import RunLog, start_trackers
 
@@ -35,24 +33,16 @@ def fit(setup: Setup) -> TrainState:
     config, accelerator, train = setup.config, setup.accelerator, setup.config.train
     run_dir, max_steps = Path(config.run_dir), setup.schedule.max_steps
     flops = flops_per_token(setup.models.student, setup.models.teacher, cached=setup.blocks.states is not None)
-    learner = _build_or_resume(setup)
+    learner = build_or_resume(setup)
     state, streak = learner.state, FailureStreak()
-    loader = batches(
-        setup.blocks.train,
-        setup.block_indices(state.step),
-        config.data.seq_len,
-        setup.blocks.states,
-        accelerator.device,
-    )
-    micro_stream = scored_batches(loader, config, accelerator.device)
-    stream = prefetched(micro_stream, setup.schedule.micro_steps, accelerator.device)
+    stream = steps_of(setup, state.step)
     follow_ramp(accelerator, config.perturb.ramp, learner)
     with RunLog(accelerator, run_dir, state.step, max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
-            heldout = _look(setup, learner, log)
+            heldout = look(setup, learner, log)
         while state.step < max_steps:
-            micro_batches = list(itertools.islice(stream, setup.schedule.micro_steps))
+            micro_batches = next(stream)
             try:
                 metrics = train_step(accelerator, config, learner, micro_batches, stop.received)
             except FloatingPointError as error:
@@ -66,21 +56,18 @@ def fit(setup: Setup) -> TrainState:
             if metrics is not None and (is_last or state.step % train.log_every == 0):
                 log.log_step(state.step, metrics | state.counts())
             if is_last or (not signal_number and state.step % train.eval_every == 0):
-                heldout = _look(setup, learner, log)
+                heldout = look(setup, learner, log)
             if signal_number or is_last or state.step % train.save_every == 0:
                 save_checkpoint(accelerator, run_dir, learner, train.keep_checkpoints)
                 log.restart_clock()
             if signal_number and not is_last:
-                raise _stopped(setup, signal_number, state.step)
-        card = model_card(config, state, heldout)
-        teacher = None if config.teacher is None else config.teacher.path
-        save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher)
-    if train.push_to_hub is not None and accelerator.is_main_process:
-        print(f"uploaded to {push_student(run_dir, train.push_to_hub)}")
+                raise stopped(setup, signal_number, state.step)
+        export(setup, learner, heldout)
+    upload(setup)
     return state
 
 
-def _build_or_resume(setup: Setup) -> Learner:
+def build_or_resume(setup: Setup) -> Learner:
     """The learner at the run's newest checkpoint, or at step 0; the trackers are started."""
     config, accelerator = setup.config, setup.accelerator
     learner = build_learner(setup)
@@ -93,7 +80,22 @@ def _build_or_resume(setup: Setup) -> Learner:
     return learner
 
 
-def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
+def export(setup: Setup, learner: Learner, heldout: dict[str, float]) -> None:
+    """Write student/ with its model card. heldout: the last held-out results."""
+    config, accelerator, run_dir = setup.config, setup.accelerator, Path(setup.config.run_dir)
+    card = model_card(config, learner.state, heldout)
+    teacher = None if config.teacher is None else config.teacher.path
+    save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher)
+
+
+def upload(setup: Setup) -> None:
+    """Upload student/ if configured so."""
+    repository = setup.config.train.push_to_hub
+    if repository is not None and setup.accelerator.is_main_process:
+        print(f"uploaded to {push_student(Path(setup.config.run_dir), repository)}")
+
+
+def look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     """Measure the held-out perplexity and let the student write samples; returns the held-out results.
 
     If the run resumed at its last step, these results are already in the log.
@@ -112,9 +114,9 @@ def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     return results
 
 
-def _stopped(setup: Setup, signal_number: int, step: int) -> Stopped:
+def stopped(setup: Setup, signal_number: int, step: int) -> Stopped:
     """What to raise after a signal; leaves stopped.json in the run folder."""
-    stopped = Stopped(signal_number, step, setup.schedule.max_steps)
+    request = Stopped(signal_number, step, setup.schedule.max_steps)
     if setup.accelerator.is_main_process:
-        write_text(Path(setup.config.run_dir, STOPPED_FILE), stopped.note())
-    return stopped
+        write_text(Path(setup.config.run_dir, STOPPED_FILE), request.note())
+    return request
