@@ -18,6 +18,7 @@ MAX_LINES = 300  # of a file
 BASE = (
     *(
         "distill.config",
+        "distill.federated_config",
         "distill.loss_config",
         "distill.model_config",
         "distill.settings",
@@ -35,6 +36,7 @@ ARROWS = {
     "distill.data": ("augment", *BASE),
     "distill.loss": ("augment", *BASE, "distill.data", "distill.models"),
     "distill.run": ("augment", *BASE, "distill.data", "distill.models", "distill.loss"),
+    "distill.federated": ("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.run"),
     "distill.evaluation": ("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),
     "distill.privacy": (
         *("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),

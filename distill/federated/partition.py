@@ -108,10 +108,8 @@ def periods(partition: Partition, num_periods: int) -> IntArray:
     return period
 
 
-def label_sizes(
-    num_each: Sequence[int], num_clients: int, alpha: float, generator: np.random.Generator
-) -> IntArray:
-    """One draw of [K, C]: how many documents of each of K labels the C clients get. num_each [K]: documents of a label."""
+def label_sizes(num_each: Sequence[int], num_clients: int, alpha: float, generator: np.random.Generator) -> IntArray:
+    """Draw how many documents of each label each client gets [K, C]. num_each [K]: the documents of each label."""
     mean_size = sum(num_each) / num_clients
     sizes: IntArray = np.zeros((len(num_each), num_clients), dtype=np.int64)
     for row, num_documents in zip(sizes, num_each, strict=True):
@@ -157,5 +155,5 @@ def _drawn(
             return sizes
     raise ValueError(
         f"{len(smallest)} draws of {num_clients} clients each left one with fewer than {min_documents} documents (at "
-        f"best {max(smallest)}); raise federated.clients.alpha or beta, or lower count or min_documents"
+        f"best {max(smallest)}); raise alpha or beta, or lower count or min_documents (federated.clients)"
     )

@@ -1,8 +1,8 @@
 """Which clients train in a round, what each counts for, and the mean of their weights.
 
-By activity: Li et al. 2020 (arXiv:1907.02189), scheme I, and Chen et al. 2022 (arXiv:2202.03925), where clients with more
-data are selected more often. Sizes are predictions scored in one pass over a client's text (`client_size`), for both
-ways of selecting: then both have the objective of a run on all text together, a mean over predictions.
+By activity, clients with more data are selected more often (arXiv:2202.03925); the mean is scheme I of Li et al. 2020
+(arXiv:1907.02189). A client's size is the number of predictions in one pass over its text, in both ways of selecting:
+then both have the objective of a run on all text together, which is a mean over predictions.
 """
 
 from __future__ import annotations
