@@ -97,7 +97,8 @@ def prepare_blocks(
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():  # another process may have built it while this one waited for the lock
-                    _announce(folder, data)
+                    if documents is None:  # of many clients, each line would be one of many
+                        _announce(folder, data)
                     _build(folder, data, augmentation, pairing, seed, canaries, documents)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))

@@ -58,7 +58,9 @@ def by_labels(
     labels after (labels come in the order in which the corpus has them). Which documents of a label a client gets is
     drawn too. Raises ValueError as `_drawn` does.
     """
-    members = {label: np.flatnonzero([other == label for other in labels]) for label in dict.fromkeys(labels)}
+    members: dict[Hashable, list[int]] = {}
+    for document, label in enumerate(labels):
+        members.setdefault(label, []).append(document)
     num_each = [len(documents) for documents in members.values()]
 
     def draw(generator: np.random.Generator) -> IntArray:

@@ -58,6 +58,7 @@ def test_held_out_documents_belong_to_no_client(corpus):
     assert len(read_training_documents(data, load_lexicon(), None).num_words) == len(expected)
 
 
+@pytest.mark.slow
 def test_two_processes_count_as_one_does(small_world):
     data = DataConfig(path=str(small_world / "train.jsonl"), heldout_path=str(small_world / "heldout.jsonl"))
     both = [
