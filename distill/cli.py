@@ -29,6 +29,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "train": Command("distill a model into a smaller one; starts the processes itself", "distill.launcher"),
+    "federated": Command("distill with clients that keep their text", "distill.federated.__main__"),
     "eval": Command("measure the gender bias of models and compare them", "distill.eval"),
     "compare": Command("compare earlier evaluations, without their models", "distill.eval", ("compare",)),
     "export": Command("write an evaluation as lm-evaluation-harness does", "distill.eval", ("export",)),

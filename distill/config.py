@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictStr, model_validator
 
+from distill.federated_config import FederatedConfig
 from distill.loss_config import LossConfig, PerturbConfig
 from distill.model_config import StudentConfig, TeacherConfig
 from distill.privacy_config import PrivacyConfig, check_private
@@ -180,6 +181,7 @@ class RunConfig:
     train: TrainConfig
     canaries: CanaryConfig | None = None
     privacy: PrivacyConfig | None = None
+    federated: FederatedConfig | None = None
     provenance: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -250,4 +252,31 @@ class RunConfig:
                     raise ValueError(f"train.{key} is odd, but augment.mode `augment` trains pairs: make it even")
         if self.privacy is not None:
             check_private(self)
+        return self
+
+    @model_validator(mode="after")
+    def _federated_is_possible(self) -> RunConfig:
+        if self.federated is None:
+            return self
+        if self.train.max_steps is None:
+            raise ValueError("federated: clients differ in how long an epoch is; set train.max_steps, not train.epochs")
+        rounds, remainder = divmod(self.train.max_steps, self.federated.local_steps)
+        if remainder:
+            raise ValueError(
+                f"train.max_steps {self.train.max_steps} is not a multiple of federated.local_steps "
+                f"{self.federated.local_steps}; change one of them"
+            )
+        if self.federated.periods > rounds:
+            raise ValueError(
+                f"federated.periods {self.federated.periods} are more than the {rounds} rounds (train.max_steps / "
+                "federated.local_steps); lower it"
+            )
+        refused = {
+            "teacher.targets: cached": self.teacher is not None and self.teacher.targets == "cached",
+            "canaries": self.canaries is not None,
+            "perturb.ramp": self.perturb.ramp is not None,
+        }
+        for setting, is_set in refused.items():
+            if is_set:
+                raise ValueError(f"federated does not support {setting}; leave it out")
         return self

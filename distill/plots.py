@@ -38,7 +38,10 @@ PANELS: dict[str, tuple[str, ...]] = {
     "share of the peak arithmetic (MFU)": ("mfu",),
     "skipped steps": ("num_skipped", "num_overflowed"),
 }
-NOT_PLOTTED = frozenset({"step", "num_processes", "device", "heldout_perplexity", "tokens_seen", "num_tokens"})
+NOT_PLOTTED = frozenset({"step", "num_processes", "device", "heldout_perplexity", "tokens_seen", "num_tokens"}) | {
+    "round",
+    "period",
+}
 LOGARITHMIC = frozenset({"gradient norm"})
 NUM_COLUMNS = 3
 NUM_SHOWN_SAMPLES = 20

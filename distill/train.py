@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -36,13 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="settings that win over the file")
     options = parser.parse_intermixed_args(arguments)
     config = load_config(RunConfig, options.config, options.overrides)
+    if config.federated is not None:
+        raise ValueError("the configuration has a section federated; give it to evenhand federated, or federated=null")
     if not options.dry_run:
         if is_complete(config):
             print(f"{config.run_dir}/student exists: this run is complete; remove the folder to train again")
             return
         check_rules(config)
 
-    with _explained(config, options.dry_run):
+    with explained(config, options.dry_run):
         setup = set_up(config)
         if options.dry_run:
             setup.accelerator.print(describe(setup))
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextlib.contextmanager
-def _explained(config: RunConfig, dry_run: bool) -> Iterator[None]:
+def explained(config: RunConfig, dry_run: bool) -> Iterator[None]:
     """In this context a signal ends the run at once and leaves a note in the run folder; `fit` stops in its own way.
 
     If the memory of the GPU does not suffice, raises MemoryError with the remedy.
@@ -76,13 +78,18 @@ def _explained(config: RunConfig, dry_run: bool) -> Iterator[None]:
 
 
 def program(arguments: Sequence[str] | None = None) -> int:
-    """`main` as a program: errors as one line on stderr, and the exit code (143 after SIGTERM, 130 after Ctrl-C)."""
+    """`main` as a program."""
+    return exit_code_of(lambda: main(arguments))
+
+
+def exit_code_of(train: Callable[[], None]) -> int:
+    """Train: errors as one line on stderr, and the exit code (143 after SIGTERM, 130 after Ctrl-C)."""
     transformers_logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns about tied weights at every checkpoint
     process = int(os.environ.get("RANK", "0"))
     print_any_text()
     try:
-        main(arguments)
+        train()
     except Stopped as stopped:
         if process == 0:
             sys.stderr.write(f"{stopped}\n")

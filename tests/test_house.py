@@ -18,6 +18,7 @@ MAX_LINES = 300  # of a file
 BASE = (
     *(
         "distill.config",
+        "distill.federated_config",
         "distill.loss_config",
         "distill.model_config",
         "distill.privacy_config",
@@ -40,6 +41,7 @@ ARROWS = {
         *("augment", *BASE, "distill.data", "distill.models", "distill.loss"),
         "distill.privacy.accountant",
     ),
+    "distill.federated": ("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.run"),
     "distill.evaluation": ("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),
     "distill.privacy": (
         *("augment", *BASE, "distill.data", "distill.models", "distill.loss", "distill.smallworld"),

@@ -36,7 +36,7 @@ from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, pack, pack_apart
 from distill.data.pairing import first_parts, in_parts, pair_all
 from distill.data.pieces import Documents, read_documents_of, write_num_pieces
-from distill.data.split import is_drawn, train_and_heldout
+from distill.data.split import chosen_documents, is_drawn, train_and_heldout
 from distill.files import write_text, writing
 from distill.settings import to_dict
 
@@ -75,12 +75,14 @@ def prepare_blocks(
     num_ids: int | None = None,
     canaries: CanaryConfig | None = None,
     by_document: bool = False,
+    chosen: Sequence[int] | None = None,
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
     seed: for augmentation mode `substitute`, which documents it replaces; and for the canaries, if any. num_ids: how
     many ids the models know, if the tokenizer has more. by_document: whether each training block holds a piece of one
-    document only. Raises ValueError or OSError with one message for bad text, damaged blocks or a full disk.
+    document only. chosen: pack only the training documents of these numbers, and no held-out ones. Raises ValueError or
+    OSError with one message for bad text, damaged blocks or a full disk.
     """
     prefix, suffix = separators_of(data, tokenizer)
     check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
@@ -94,23 +96,28 @@ def prepare_blocks(
             identity["canaries"] = [to_dict(canaries), seed]
         if by_document:
             identity["by_document"] = True
+        if chosen is not None:
+            identity["documents"] = list(chosen)
         corpus.check_heldout(data, identity["corpus"], identity["heldout_corpus"])
         folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():  # another process may have built it while this one waited for the lock
-                    _announce(folder, data)
-                    _build(folder, data, augmentation, pairing, seed, canaries, by_document)
+                    if chosen is None:  # of many clients, each line would be one of many
+                        _announce(folder, data)
+                    _build(folder, data, augmentation, pairing, seed, canaries, by_document, chosen)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        train, heldout = (read_shards(folder, name, info[name]["num_blocks"]) for name in ("train", "heldout"))
-        pieces = read_documents_of(folder, info["train"], train) if by_document else None
+        sides = {name: read_shards(folder, name, counts["num_blocks"]) for name, counts in info.items()}
+        pieces = read_documents_of(folder, info["train"], sides["train"]) if by_document else None
     except Exception as error:  # damaged bytes fail in many ways
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     recorded = ("corpus", "heldout_corpus", "lexicon", "chat_template")
     info |= {name: value for name, value in identity.items() if name in recorded}
-    return Blocks(train.with_format("numpy"), heldout.with_format("numpy"), info, folder.name, documents=pieces)
+    train = sides["train"].with_format("numpy")
+    heldout = sides.get("heldout", train.select([])).with_format("numpy")
+    return Blocks(train, heldout, info, folder.name, documents=pieces)
 
 
 def _announce(folder: Path, data: DataConfig) -> None:
@@ -199,23 +206,28 @@ def _build(
     seed: int,
     canaries: CanaryConfig | None,
     by_document: bool,
+    chosen: Sequence[int] | None,
 ) -> None:
     """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
     Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
     """
-    train, heldout = train_and_heldout(data)
-    train = with_canaries(train, data, canaries, seed)
+    if chosen is None:
+        train, heldout = train_and_heldout(data)
+        sides = {"train": with_canaries(train, data, canaries, seed), "heldout": heldout}
+    else:
+        sides = {"train": chosen_documents(data, chosen)}
     fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)
     try:
         info = {}
-        for name, part, drawn in (("train", train, fraction), ("heldout", heldout, 0.0)):
+        for name, part in sides.items():
             apart = by_document and name == "train"
             divided = first_parts if apart else in_parts
             documents: Iterator[Document] = divided(map(str, part)) if data.format == "text" else part
-            info[name] = _write_part(aside / name, documents, partial(is_drawn, seed, drawn), pairing, data, apart)
+            drawn = partial(is_drawn, seed, fraction if name == "train" else 0.0)
+            info[name] = _write_part(aside / name, documents, drawn, pairing, data, apart)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -239,7 +251,8 @@ def _write_part(
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
     with closing(pair_all(islice(documents, num_done, None), pairing, data.num_proc)) as paired:
-        for shard in _shards(_show(paired, stem.name, num_done)):
+        bar = tqdm(paired, f"pairing the {stem.name} text", initial=num_done, unit=" documents", leave=False)
+        for shard in _shards(iter(bar)):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
@@ -255,12 +268,6 @@ def _write_part(
             "data.heldout_path"
         )
     return {key: sum(counts[key] for counts in done) for key in done[0]}
-
-
-def _show(documents: Iterable[PairedDocument], name: str, num_done: int) -> Iterator[PairedDocument]:
-    """Pass documents on and show a progress bar, which begins at the `num_done` documents of finished shards."""
-    bar = tqdm(documents, f"pairing the {name} text", unit=" documents", unit_scale=True, leave=False, initial=num_done)
-    yield from bar
 
 
 def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:

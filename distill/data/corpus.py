@@ -18,12 +18,21 @@ from filelock import FileLock
 
 from augment.files.lfs import check_is_no_pointer
 from augment.files.tables import check_column, columns_among, placed_row
-from augment.files.texts import SUFFIXES, encodable_text_of, files_below, read_rows, read_texts, text_files
+from augment.files.texts import (
+    SUFFIXES,
+    encodable_text_of,
+    files_below,
+    format_of,
+    read_rows,
+    read_texts,
+    text_files,
+)
 from distill.config import DataConfig
 from distill.data.documents import Document, fields_of, row_reader, with_place
 from distill.data.hub_datasets import commit_of, load_hub_dataset
 from distill.files import write_text
 from distill.hub import COMMIT, hub_name
+from distill.settings import replace
 
 
 class SettingNames(NamedTuple):
@@ -36,6 +45,7 @@ class SettingNames(NamedTuple):
 
 TRAIN_SETTINGS = SettingNames("data.path", "data.split", "data.text_field")
 _PACKED = (".gz", ".zst", ".bz2", ".xz")
+LABEL_SETTING = "federated.clients.field"
 HELDOUT_SETTINGS = SettingNames("data.heldout_path", "data.heldout_split", "data.text_field")
 
 
@@ -60,6 +70,21 @@ def read_corpus(config: DataConfig, heldout: bool = False, names: SettingNames |
             yield document
     if num_documents == 0:
         raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check {names.path}")
+
+
+def read_labelled_documents(config: DataConfig, label_field: str) -> Iterator[tuple[str, str]]:
+    """The documents of config.path, each with the text in another field of its row, such as the author.
+
+    Raises what `read_documents` raises, and ValueError for files without fields.
+    """
+    path, split, names = _place(config, heldout=False)
+    local = _local(path, names)
+    if local is not None and not _is_saved_dataset(local) and any(format_of(f) == ".txt" for f in _files(local)):
+        raise ValueError(f"{path} is text without fields, so it has no {label_field}; give {names.path} rows (.jsonl)")
+    labels = _read(replace(config, text_field=label_field), path, split, names._replace(text_field=LABEL_SETTING))
+    for text, label in zip(_read(config, path, split, names), labels, strict=True):
+        if text.strip():
+            yield text, label
 
 
 def corpus_fingerprint(config: DataConfig, heldout: bool = False) -> str:

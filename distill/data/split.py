@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
 from distill.config import DataConfig
-from distill.data.corpus import read_corpus
+from distill.data.corpus import read_corpus, read_labelled_documents
 from distill.data.documents import Document
 
 
@@ -19,20 +19,43 @@ def train_and_heldout(data: DataConfig) -> tuple[Iterator[Document], Iterator[Do
     """
     if data.heldout_path is None:
         return _side(data, heldout=False), _side(data, heldout=True)
-    train = islice(read_corpus(data), data.max_documents)
-    return _apart_from_heldout(train, data), read_corpus(data, heldout=True)
+    return _apart_from_heldout(_training(data), data), read_corpus(data, heldout=True)
+
+
+def chosen_documents(data: DataConfig, numbers: Collection[int]) -> Iterator[Document]:
+    """Those of the documents to train on that have these numbers, counted from 0, in order."""
+    wanted = set(numbers)
+    return (document for number, document in enumerate(_training(data)) if number in wanted)
+
+
+def labelled_training_documents(data: DataConfig, label_field: str | None) -> Iterator[tuple[str, str | None]]:
+    """The texts to train on, in the same order, each with the text in another field of its row, or None.
+
+    Raises what `read_corpus` and `read_labelled_documents` raise.
+    """
+    if label_field is None:
+        yield from ((str(document), None) for document in _training(data))
+        return
+    for text, label in islice(read_labelled_documents(data, label_field), data.max_documents):
+        if data.heldout_path is not None or draw(text) >= data.heldout_fraction:
+            yield text, label
 
 
 def num_training_documents(data: DataConfig) -> int:
     """How many documents there are to train on; counting them reads the text."""
-    if data.heldout_path is None:
-        return sum(1 for _ in _side(data, heldout=False))
-    return sum(1 for _ in islice(read_corpus(data), data.max_documents))
+    return sum(1 for _ in _training(data))
 
 
 def is_drawn(seed: int, fraction: float, text: str) -> bool:
     """Whether `seed` draws this text into the random fraction."""
     return draw(f"{seed}:{text}") < fraction
+
+
+def _training(data: DataConfig) -> Iterator[Document]:
+    """The documents to train on, which are not compared with a held-out corpus."""
+    if data.heldout_path is None:
+        return _side(data, heldout=False)
+    return islice(read_corpus(data), data.max_documents)
 
 
 def _side(data: DataConfig, heldout: bool) -> Iterator[Document]:

@@ -87,6 +87,14 @@ def build_scheduler(optim: OptimConfig, optimizer: Any, max_steps: int) -> Any:
     return get_scheduler(optim.schedule, optimizer, num_warmup_steps=warmup, num_training_steps=max_steps)
 
 
+def move_scheduler(scheduler: Any, step: int) -> None:
+    """Put a scheduler of `build_scheduler` where it is after `step` optimizer steps, in place."""
+    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+    scheduler.load_state_dict(scheduler.state_dict() | {"last_epoch": step, "_last_lr": rates})
+    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
 def num_warmup_steps(optim: OptimConfig, max_steps: int) -> int:
     """The steps in which the learning rate rises from 0; the step after them is the first with optim.lr."""
     return round(optim.warmup_steps * max_steps if optim.warmup_steps < 1 else optim.warmup_steps)

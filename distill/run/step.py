@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from distill.config import RunConfig
-from distill.data.batches import CPU, PairedBatch
+from distill.data.batches import CPU, PairedBatch, batches, prefetched
 from distill.loss.fused import LossTerms, Objective
 from distill.loss.positions import ScoredBatch, find_positions
 from distill.run.interrupt import SIGNALS, first_signal
 from distill.run.learner import Learner
+from distill.run.setup import Setup
 
 
 def train_step(
@@ -73,6 +75,16 @@ def train_step(
         learner.scheduler.step()
     learner.optimizer.zero_grad()
     return metrics
+
+
+def steps_of(setup: Setup, step: int) -> Generator[list[ScoredBatch]]:
+    """This process's micro-batches of each optimizer step after `step`, which a background thread loads ahead."""
+    config, device = setup.config, setup.accelerator.device
+    indices = setup.block_indices(step)
+    loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
+    stream = prefetched(scored_batches(loader, config, device), setup.schedule.micro_steps, device)
+    while micro_batches := list(islice(stream, setup.schedule.micro_steps)):
+        yield micro_batches
 
 
 def scored_batches(

@@ -101,9 +101,9 @@ class RunLog:
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
-    def advance(self, num_tokens: int) -> None:
-        """Count one optimizer step over num_tokens scored tokens (all processes)."""
-        self.bar.update()
+    def advance(self, num_tokens: int, num_steps: int = 1) -> None:
+        """Count optimizer steps over num_tokens scored tokens (all processes)."""
+        self.bar.update(num_steps)
         self.tokens_since += num_tokens
 
     def restart_clock(self) -> None:

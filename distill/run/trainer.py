@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 from accelerate.utils import set_seed
 
-from distill.data.batches import batches, prefetched
 from distill.data.blocks import separators_of
 from distill.files import write_text
 from distill.privacy.accountant import accountant_version
@@ -23,14 +21,14 @@ from distill.run.interrupt import Stopped, StopRequest
 from distill.run.launch import on_main
 from distill.run.learner import Learner, TrainState, build_learner
 from distill.run.private.lineage import STATEMENT_FILE
-from distill.run.private.records import scored_records
-from distill.run.private.secret import new_secret, private_indices
+from distill.run.private.records import private_steps_of
+from distill.run.private.secret import new_secret
 from distill.run.private.statement import write_statement
 from distill.run.private.step import private_step
 from distill.run.ramp import follow_ramp
 from distill.run.samples import samples
 from distill.run.setup import Setup
-from distill.run.step import scored_batches, train_step
+from distill.run.step import steps_of, train_step
 from distill.run.throughput import flops_per_token
 from distill.run.tracking import RunLog, start_trackers
 
@@ -45,16 +43,16 @@ def fit(setup: Setup) -> TrainState:
     config, accelerator, train = setup.config, setup.accelerator, setup.config.train
     run_dir, max_steps = Path(config.run_dir), setup.schedule.max_steps
     flops = flops_per_token(setup.models.student, setup.models.teacher, cached=setup.blocks.states is not None)
-    learner = _build_or_resume(setup)
+    learner = build_or_resume(setup)
     state, streak = learner.state, FailureStreak()
     take_step, stream = _steps(setup, learner)
     follow_ramp(accelerator, config.perturb.ramp, learner)
     with RunLog(accelerator, run_dir, state.step, max_steps, flops) as log, StopRequest() as stop:
         log.log(state.step, {"num_processes": accelerator.num_processes, "device": accelerator.device.type})
         if state.step == max_steps or (state.heldout_nats_per_token is None and state.step % train.eval_every == 0):
-            heldout = _look(setup, learner, log)
+            heldout = look(setup, learner, log)
         while state.step < max_steps:
-            micro_batches = list(itertools.islice(stream, setup.schedule.micro_steps))
+            micro_batches = next(stream)
             try:
                 metrics = take_step(learner, micro_batches, stop.received)
             except FloatingPointError as error:
@@ -68,24 +66,20 @@ def fit(setup: Setup) -> TrainState:
             if metrics is not None and (is_last or state.step % train.log_every == 0):
                 log.log_step(state.step, metrics | state.counts())
             if is_last or (not signal_number and state.step % train.eval_every == 0):
-                heldout = _look(setup, learner, log)
+                heldout = look(setup, learner, log)
             if signal_number or is_last or state.step % train.save_every == 0:
                 save_checkpoint(accelerator, run_dir, learner, train.keep_checkpoints)
                 if setup.privacy is not None:
                     write_statement(setup, state)
                 log.restart_clock()
             if signal_number and not is_last:
-                raise _stopped(setup, signal_number, state.step)
-        promise = None if setup.privacy is None else write_statement(setup, state)
-        card = model_card(config, state, heldout, promise)
-        teacher = None if config.teacher is None else config.teacher.path
-        save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher, promise)
-    if train.push_to_hub is not None and accelerator.is_main_process:
-        print(f"uploaded to {push_student(run_dir, train.push_to_hub)}")
+                raise stopped(setup, signal_number, state.step)
+        export(setup, learner, heldout)
+    upload(setup)
     return state
 
 
-def _build_or_resume(setup: Setup) -> Learner:
+def build_or_resume(setup: Setup) -> Learner:
     """The learner at the run's newest checkpoint, or at step 0; the trackers are started."""
     config, accelerator = setup.config, setup.accelerator
     learner = build_learner(setup)
@@ -120,24 +114,29 @@ def _begin_private(setup: Setup, learner: Learner) -> None:
 
 def _steps(setup: Setup, learner: Learner) -> tuple[Callable[..., dict[str, Any]], Iterator[Any]]:
     """What takes a step, and what the steps read from the learner's step on: micro-batches, or the shares of a step."""
-    config, accelerator, state, device = setup.config, setup.accelerator, learner.state, setup.accelerator.device
-    step: Callable[..., dict[str, Any]] = partial(train_step, accelerator, config)
-    prepared: Callable[..., Iterator[Any]] = scored_batches
-    indices = setup.block_indices(state.step)
-    if setup.privacy is not None:
-        assert state.secret is not None and setup.blocks.documents is not None
-        step, prepared = partial(private_step, accelerator, config, setup.privacy), scored_records
-        rate, rank, num_processes = (
-            setup.privacy.steps.sample_rate,
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
-        indices = private_indices(state.secret, state.step, setup.blocks.documents, rate, rank, num_processes)
-    loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
-    return step, prefetched(prepared(loader, config, device), setup.schedule.micro_steps, device)
+    config, accelerator, step = setup.config, setup.accelerator, learner.state.step
+    if setup.privacy is None:
+        return partial(train_step, accelerator, config), steps_of(setup, step)
+    return partial(private_step, accelerator, config, setup.privacy), private_steps_of(setup, learner.state)
 
 
-def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
+def export(setup: Setup, learner: Learner, heldout: dict[str, float]) -> None:
+    """Write student/ with its model card. heldout: the last held-out results."""
+    config, accelerator, run_dir = setup.config, setup.accelerator, Path(setup.config.run_dir)
+    promise = None if setup.privacy is None else write_statement(setup, learner.state)
+    card = model_card(config, learner.state, heldout, promise)
+    teacher = None if config.teacher is None else config.teacher.path
+    save_student(accelerator, run_dir, learner.model, setup.models.tokenizer, card, teacher, promise)
+
+
+def upload(setup: Setup) -> None:
+    """Upload student/ if configured so."""
+    repository = setup.config.train.push_to_hub
+    if repository is not None and setup.accelerator.is_main_process:
+        print(f"uploaded to {push_student(Path(setup.config.run_dir), repository)}")
+
+
+def look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     """Measure the held-out perplexity and let the student write samples; returns the held-out results.
 
     If the run resumed at its last step, these results are already in the log.
@@ -156,9 +155,9 @@ def _look(setup: Setup, learner: Learner, log: RunLog) -> dict[str, float]:
     return results
 
 
-def _stopped(setup: Setup, signal_number: int, step: int) -> Stopped:
+def stopped(setup: Setup, signal_number: int, step: int) -> Stopped:
     """What to raise after a signal; leaves stopped.json in the run folder."""
-    stopped = Stopped(signal_number, step, setup.schedule.max_steps)
+    request = Stopped(signal_number, step, setup.schedule.max_steps)
     if setup.accelerator.is_main_process:
-        write_text(Path(setup.config.run_dir, STOPPED_FILE), stopped.note())
-    return stopped
+        write_text(Path(setup.config.run_dir, STOPPED_FILE), request.note())
+    return request

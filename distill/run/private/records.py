@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from distill.config import RunConfig
-from distill.data.batches import CPU, BlockStates, PairedBatch
+from distill.data.batches import CPU, BlockStates, PairedBatch, batches, prefetched
 from distill.loss.fused import Objective
 from distill.loss.positions import ScoredBatch, find_positions
+from distill.run.learner import TrainState
+from distill.run.private.secret import private_indices
+from distill.run.setup import Setup
 from distill.run.step import scored_batches
 
 
@@ -53,17 +56,29 @@ def record_scale(config: RunConfig) -> float:
     return 1 / (config.data.seq_len * num_views(config))
 
 
+def private_steps_of(setup: Setup, state: TrainState) -> Iterator[list[list[Share]]]:
+    """What each private step after `state` reads of the text, in this process: one list of shares for a step."""
+    assert setup.privacy is not None and state.secret is not None and setup.blocks.documents is not None
+    config, accelerator, device = setup.config, setup.accelerator, setup.accelerator.device
+    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    documents, rate = setup.blocks.documents, setup.privacy.steps.sample_rate
+    indices = private_indices(state.secret, state.step, documents, rate, share)
+    loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
+    for shares in prefetched(scored_records(loader, config, device), setup.schedule.micro_steps, device):
+        yield [shares]
+
+
 def scored_records(
-    batches: Iterable[PairedBatch], config: RunConfig, device: torch.device = CPU
+    loader: Iterable[PairedBatch], config: RunConfig, device: torch.device = CPU
 ) -> Iterator[list[Share]]:
-    """The shares of each step; a batch holds the documents of one. device: where they will go.
+    """The shares of each step; a batch of the loader holds the documents of one. device: where they will go.
 
     A share has at most as many documents as the teacher may read at once (train.micro_batch_size sequences).
     """
     both = config.augment.mode == "augment"
     size = max(1, config.train.micro_batch_size // num_views(config))
     compares_views = Objective(config.loss, config.perturb).compares_views
-    for batch in batches:
+    for batch in loader:
         parts = (batch.rows(start, start + size) for start in range(0, len(batch.input_ids), size))
         yield [
             Share(

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from distill.config import OptimConfig, RunConfig
-from distill.run.schedule import Schedule, build_scheduler, plan_schedule, training_indices, warmup_warning
+from distill.run.schedule import (
+    Schedule,
+    build_scheduler,
+    move_scheduler,
+    plan_schedule,
+    training_indices,
+    warmup_warning,
+)
 from distill.settings import validate
 
 
@@ -96,3 +103,23 @@ def test_epochs_differ_and_the_seed_decides():
     assert sorted(first) == sorted(second) == list(range(23))
     assert first != second
     assert next(training_indices(whole_epochs, 23, 1, 0, 0, 1)) != first
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant_with_warmup"])
+def test_a_scheduler_that_is_moved_is_where_steps_would_have_brought_it(schedule):
+    optim = OptimConfig(lr=0.1, schedule=schedule, warmup_steps=4)
+    moved, stepped = (
+        build_scheduler(optim, torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=optim.lr), 20)
+        for _ in range(2)
+    )
+    rates = []
+    for _ in range(18):
+        rates.append(stepped.get_last_lr())
+        stepped.optimizer.step()
+        stepped.step()
+    for step in (17, 3, 0, 10):
+        move_scheduler(moved, step)
+        assert moved.get_last_lr() == rates[step] == [moved.optimizer.param_groups[0]["lr"]]
+    moved.optimizer.step()
+    moved.step()
+    assert moved.get_last_lr() == rates[11]

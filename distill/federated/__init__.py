@@ -1,0 +1,1 @@
+"""Federated distillation: the text stays with its owners, the clients, and only weights travel."""
