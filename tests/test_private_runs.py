@@ -81,6 +81,7 @@ def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp
 
     secret = secret_of(run)
     assert len(secret) == 64
+    assert {file.stat().st_mode & 0o077 for file in run.rglob("run.pt")} == {0}  # for its owner alone
     for file in (path for path in run.rglob("*") if path.is_file() and "checkpoints" not in path.parts):
         content = file.read_bytes()
         assert secret.encode() not in content and bytes.fromhex(secret) not in content, file

@@ -127,12 +127,9 @@ def _steps(setup: Setup, learner: Learner) -> tuple[Callable[..., dict[str, Any]
     if setup.privacy is not None:
         assert state.secret is not None and setup.blocks.documents is not None
         step, prepared = partial(private_step, accelerator, config, setup.privacy), scored_records
-        rate, rank, num_processes = (
-            setup.privacy.steps.sample_rate,
-            accelerator.process_index,
-            accelerator.num_processes,
-        )
-        indices = private_indices(state.secret, state.step, setup.blocks.documents, rate, rank, num_processes)
+        share = slice(accelerator.process_index, None, accelerator.num_processes)
+        rate, documents = setup.privacy.steps.sample_rate, setup.blocks.documents
+        indices = private_indices(state.secret, state.step, documents, rate, share)
     loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
     return step, prefetched(prepared(loader, config, device), setup.schedule.micro_steps, device)
 
