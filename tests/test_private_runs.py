@@ -81,6 +81,7 @@ def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp
 
     secret = secret_of(run)
     assert len(secret) == 64
+    assert {file.stat().st_mode & 0o077 for file in run.rglob("run.pt")} == {0}  # for its owner alone
     for file in (path for path in run.rglob("*") if path.is_file() and "checkpoints" not in path.parts):
         content = file.read_bytes()
         assert secret.encode() not in content and bytes.fromhex(secret) not in content, file
@@ -170,6 +171,30 @@ def test_steps_in_which_nothing_is_drawn_are_steps_of_noise(command, tmp_path):
     drawn = [line["num_records"] for line in read_metrics(tmp_path / "run") if "loss" in line]
     assert len(drawn) == 12 and 0 in drawn
     assert all(line["grad_norm"] > 0 for line in read_metrics(tmp_path / "run") if "loss" in line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["lora", "plain", "substitute"])
+def test_other_students_are_private_too(kind, command, tmp_path, small_world):
+    llama = "{model_type: llama, hidden_size: 16, intermediate_size: 32, num_attention_heads: 2, num_hidden_layers: 1}"
+    settings = {
+        "lora": ["student={layers: all, lora: {rank: 2}}", "loss.hidden_weight=0.1"],
+        "plain": [
+            *("teacher=null", "loss={kd_weight: 0, ce_weight: 1}", "perturb.operation=none", "augment.mode=none"),
+            *(f"data.tokenizer={small_world / 'tokenizer'}", f"student={{config: {llama}}}"),
+        ],
+        "substitute": ["augment.mode=substitute", "augment.fraction=0.5", "perturb.operation=max"],
+    }
+    train.main([*command, *settings[kind], "train.max_steps=3"])
+    stated, run = statement(tmp_path / "run"), tmp_path / "run"
+    assert stated["spent"]["steps"] == 3 and stated["spent"]["epsilon"] <= 1
+    assert stated["views"] == (2 if kind == "lora" else 1)
+    assert stated["documents_per_step"] == (4 if kind == "lora" else 8)
+    assert (stated["ancestors"] == []) == (kind == "plain")
+    assert (run / "adapter").exists() == (kind == "lora")
+    secret = secret_of(run).encode()
+    files = [path for path in run.rglob("*") if path.is_file() and "checkpoints" not in path.parts]
+    assert not any(secret in file.read_bytes() for file in files)
 
 
 def test_a_checkpoint_is_exported_with_the_promise_of_its_run(command, tmp_path):

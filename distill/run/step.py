@@ -77,7 +77,7 @@ def train_step(
     return metrics
 
 
-def steps_of(setup: Setup, step: int) -> Generator[list[ScoredBatch]]:
+def steps_of(setup: Setup, step: int) -> Generator[list[ScoredBatch], None, None]:
     """This process's micro-batches of each optimizer step after `step`, which a background thread loads ahead."""
     config, device = setup.config, setup.accelerator.device
     indices = setup.block_indices(step)

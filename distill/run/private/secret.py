@@ -45,12 +45,12 @@ def drawn_blocks(secret: str, step: int, documents: Documents, sample_rate: floa
 
 
 def private_indices(
-    secret: str, start_step: int, documents: Documents, sample_rate: float, rank: int, num_processes: int
+    secret: str, start_step: int, documents: Documents, sample_rate: float, share: slice = slice(None)
 ) -> Iterator[list[int]]:
-    """One process's blocks of every step after `start_step`: a list for each step, without end."""
+    """One process's share of the blocks of every step after `start_step`: a list for each step, without end."""
     step = start_step
     while True:
-        yield drawn_blocks(secret, step, documents, sample_rate)[rank::num_processes]
+        yield drawn_blocks(secret, step, documents, sample_rate)[share]
         step += 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from distill.config import RunConfig
 from distill.files import write_text, writing
 from distill.privacy.accountant import COARSE, FINE, accountant_version, epsilon_curve, epsilon_of
+from distill.run.launch import on_main
 from distill.run.learner import TrainState
 from distill.run.private.lineage import STATEMENT_FILE, Ancestor
 from distill.run.private.plan import PrivacyPlan
@@ -18,7 +19,10 @@ UNIT = (
     "one document of the training text: itself, its counterfactual and everything made from it. A step reads at most "
     "one window of it, and clips the gradient of both views together"
 )
-ADJACENCY = "the document is there, or its place is empty; how many documents there are is public"
+ADJACENCY = (
+    "the document is there, or its place is empty; how many documents there are, and which are held out or left out "
+    "(data.max_documents), is public"
+)
 NOT_COVERED = (
     "metrics.jsonl: the training loss, and how many documents were drawn and clipped, are exact",
     "checkpoints/: they hold the secret from which batches and noise follow; keep them as private as the text",
@@ -62,16 +66,19 @@ def statement(config: RunConfig, plan: PrivacyPlan, ancestors: tuple[Ancestor, .
 
 
 def write_statement(setup: Setup, state: TrainState) -> dict[str, Any]:
-    """Write RUN/privacy.json as of this step, on the main process; returns its content. setup: of a private run.
+    """Write RUN/privacy.json as of this step; returns its content. setup: of a private run. Call on all processes.
 
-    Raises OSError if it cannot be written.
+    Raises OSError on all of them if it cannot be written.
     """
     assert setup.privacy is not None
     content = statement(setup.config, setup.privacy, setup.ancestors, state.step)
-    if setup.accelerator.is_main_process:
-        file = Path(setup.config.run_dir, STATEMENT_FILE)
+    file = Path(setup.config.run_dir, STATEMENT_FILE)
+
+    def write() -> None:
         with writing("what the run promises", file, "run_dir"):
             write_text(file, as_text(content))
+
+    on_main(setup.accelerator, write)
     return content
 
 

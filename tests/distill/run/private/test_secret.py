@@ -51,13 +51,15 @@ def test_one_document_more_changes_no_other_documents_draws():
 
 
 def test_steps_are_the_same_again_and_do_not_depend_on_the_processes():
-    alone = list(itertools.islice(private_indices(SECRET, 0, DOCUMENTS, 0.05, 0, 1), 30))
-    resumed = list(itertools.islice(private_indices(SECRET, 20, DOCUMENTS, 0.05, 0, 1), 10))
+    alone = list(itertools.islice(private_indices(SECRET, 0, DOCUMENTS, 0.05), 30))
+    resumed = list(itertools.islice(private_indices(SECRET, 20, DOCUMENTS, 0.05), 10))
     assert resumed == alone[20:]
-    shares = [itertools.islice(private_indices(SECRET, 0, DOCUMENTS, 0.05, rank, 3), 30) for rank in range(3)]
+    shares = [
+        itertools.islice(private_indices(SECRET, 0, DOCUMENTS, 0.05, slice(rank, None, 3)), 30) for rank in range(3)
+    ]
     for whole, parts in zip(alone, zip(*shares, strict=True), strict=True):
         assert sorted(itertools.chain(*parts)) == whole
-    assert alone != list(itertools.islice(private_indices(OTHER, 0, DOCUMENTS, 0.05, 0, 1), 30))
+    assert alone != list(itertools.islice(private_indices(OTHER, 0, DOCUMENTS, 0.05), 30))
     assert len({tuple(blocks) for blocks in alone}) > 25
 
 
