@@ -275,6 +275,8 @@ class RunConfig:
             "teacher.targets: cached": self.teacher is not None and self.teacher.targets == "cached",
             "canaries": self.canaries is not None,
             "perturb.ramp": self.perturb.ramp is not None,
+            "privacy": self.privacy is not None,
+            f"data.format: {self.data.format}": self.data.format != "text",
         }
         for setting, is_set in refused.items():
             if is_set:

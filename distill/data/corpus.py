@@ -82,7 +82,7 @@ def read_labelled_documents(config: DataConfig, label_field: str) -> Iterator[tu
     if local is not None and not _is_saved_dataset(local) and any(format_of(f) == ".txt" for f in _files(local)):
         raise ValueError(f"{path} is text without fields, so it has no {label_field}; give {names.path} rows (.jsonl)")
     labels = _read(replace(config, text_field=label_field), path, split, names._replace(text_field=LABEL_SETTING))
-    for text, label in zip(_read(config, path, split, names), labels, strict=True):
+    for text, label in zip(map(str, _read(config, path, split, names)), map(str, labels), strict=True):
         if text.strip():
             yield text, label
 
