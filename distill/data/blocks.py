@@ -238,8 +238,8 @@ def _write_part(
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
     with closing(pair_all(islice(texts, num_done, None), pairing, data.num_proc)) as documents:
-        about = {"desc": f"pairing the {stem.name} text", "unit": " documents", "unit_scale": True, "leave": False}
-        for shard in _shards(iter(tqdm(documents, initial=num_done, **about))):
+        bar: dict[str, Any] = {"desc": f"pairing the {stem.name} text", "unit": " documents", "unit_scale": True}
+        for shard in _shards(iter(tqdm(documents, initial=num_done, leave=False, **bar))):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")

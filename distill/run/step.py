@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -77,7 +77,7 @@ def train_step(
     return metrics
 
 
-def steps_of(setup: Setup, step: int) -> Iterator[list[ScoredBatch]]:
+def steps_of(setup: Setup, step: int) -> Generator[list[ScoredBatch]]:
     """This process's micro-batches of each optimizer step after `step`, which a background thread loads ahead."""
     config, device = setup.config, setup.accelerator.device
     indices = setup.block_indices(step)
