@@ -58,7 +58,15 @@ DOORS = (
         "distill.eval",
         "distill.export_checkpoint",
     ),
-    *("distill.launcher", "distill.layers", "distill.people", "distill.plots", "distill.shipped", "distill.terms"),
+    *(
+        "distill.invert",
+        "distill.launcher",
+        "distill.layers",
+        "distill.people",
+        "distill.plots",
+        "distill.shipped",
+        "distill.terms",
+    ),
     "distill.train",
 )
 # Within the evaluation, a part may import those before it only.

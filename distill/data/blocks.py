@@ -251,7 +251,8 @@ def _write_part(
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
     with closing(pair_all(islice(documents, num_done, None), pairing, data.num_proc)) as paired:
-        bar = tqdm(paired, f"pairing the {stem.name} text", initial=num_done, unit=" documents", leave=False)
+        about = f"pairing the {stem.name} text"
+        bar = tqdm(paired, about, None, False, initial=num_done, unit=" documents", unit_scale=True)
         for shard in _shards(iter(bar)):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
@@ -271,10 +272,7 @@ def _write_part(
 
 
 def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
-    """The documents in consecutive shards of at least CHARACTERS_PER_SHARD characters; the last may be shorter.
-
-    Consume each shard before taking the next one.
-    """
+    """The documents in shards of at least CHARACTERS_PER_SHARD characters, each to be consumed before the next one."""
 
     def part(first: PairedDocument) -> Iterator[PairedDocument]:
         num_characters = 0

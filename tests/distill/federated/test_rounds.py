@@ -13,6 +13,7 @@ from augment.lexicon import load_lexicon
 from distill import train
 from distill.config import RunConfig
 from distill.data.batches import collate
+from distill.data.block_files import IDS
 from distill.data.packing import PairedExample, pack, pair_texts
 from distill.data.split import train_and_heldout
 from distill.federated import __main__ as door
@@ -146,7 +147,7 @@ def test_one_sgd_step_of_all_clients_is_a_central_step_on_all_their_blocks(mode,
 
 
 def example_of(row) -> PairedExample:
-    return PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in PairedExample._fields))
+    return PairedExample(*(np.asarray(row[name], dtype=np.int64) for name in IDS))
 
 
 def test_clients_are_packed_from_their_own_documents_alone(configured, tokenizer):
