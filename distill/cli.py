@@ -29,13 +29,13 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "train": Command("distill a model into a smaller one; starts the processes itself", "distill.launcher"),
-    "federated": Command("distill with clients that keep their text", "distill.federated.__main__"),
     "eval": Command("measure the gender bias of models and compare them", "distill.eval"),
     "compare": Command("compare earlier evaluations, without their models", "distill.eval", ("compare",)),
     "export": Command("write an evaluation as lm-evaluation-harness does", "distill.eval", ("export",)),
     "correlate": Command("correlate measures over the models of evaluations or studies", "distill.correlate"),
     "audit-privacy": Command("measure what a student gives away of its training text", "distill.audit_privacy"),
     "invert": Command("try to read made-up secrets from a classifier's probabilities", "distill.invert"),
+    "federated": Command("distill on text that is divided among clients", "distill.federated.__main__"),
     "data": Command("fetch the files of published benchmarks", "distill.benchmark_downloads"),
     "checkpoint": Command("write the student of a run's checkpoint as a model folder", "distill.export_checkpoint"),
     "layers": Command("choose which layers of a teacher a student keeps", "distill.layers"),

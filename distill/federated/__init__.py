@@ -1,1 +1,1 @@
-"""Federated distillation: the text stays with its owners, the clients, and only weights travel."""
+"""Federated distillation: clients train on text of their own; only weights go between them and the server."""

@@ -1,4 +1,4 @@
-"""Distill with clients that keep their text: evenhand federated --config FILE [--dry-run] [key.sub=value ...].
+"""Distill on text that is divided among clients: evenhand federated --config FILE [--dry-run] [key.sub=value ...].
 
 The clients are parts of one corpus on this machine, and train one after another in this process.
 """

@@ -98,7 +98,7 @@ def test_one_client_in_several_rounds_is_central_training_whose_optimizer_starts
     assert_equal(ours, read_weights(central.model))
 
 
-@pytest.mark.parametrize("mode", ["none", "augment"])
+@pytest.mark.parametrize("mode", [pytest.param("none", marks=pytest.mark.slow), "augment"])
 def test_one_sgd_step_of_all_clients_is_a_central_step_on_all_their_blocks(mode, configured):
     path = configured(
         {},
