@@ -105,7 +105,7 @@ def log_odds(run: Path, config: RunConfig, num_documents: int) -> Places:
     equivariant, temperature = PerturbConfig(operation="equivariant"), config.loss.temperature
     log_odds_of_documents: list[Tensor] = []
     for _, pair in swapped_pairs(documents, tokenizer, lexicon, prefix):
-        *ids, align = map(torch.from_numpy, cut_pair(pair, config.data.seq_len))
+        *ids, align = map(torch.from_numpy, cut_pair(pair, config.data.seq_len)[:3])
         views = [view_ids[None] for view_ids in ids]
         where = (align >= 0).nonzero().flatten()
         own = teacher(views[0]).logits[0, where].float().log_softmax(-1)

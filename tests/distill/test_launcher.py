@@ -90,7 +90,7 @@ def test_what_the_user_chooses_is_left_alone(launched, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--config", "nope"], "config file nope does not exist; .* shipped name: gpt2, in_place, lora,"),
+        (["--config", "nope"], "config file nope does not exist; .* shipped name: federated, gpt2, in_place, lora,"),
         (["optim.rate=1"], "unknown config key optim.rate"),
         (["--num_proceses", "2"], "no.* option --num_proceses; did you mean --num_processes?"),
         (["--lr", "3"], "option --lr; settings are written key.sub=value, e.g. optim.lr=1e-4"),

@@ -137,7 +137,7 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_that_continues_i
     assert ours.read_bytes() == theirs.read_bytes()
 
 
-@pytest.mark.parametrize("interrupted", ["distill.data.blocks._write_blocks", "distill.run.cached_states._store_shard"])
+@pytest.mark.parametrize("interrupted", ["distill.data.blocks.write_blocks", "distill.run.cached_states._store_shard"])
 def test_a_signal_before_the_first_step_ends_the_run_at_once_and_is_noted(
     interrupted, config_file, tmp_path, monkeypatch
 ):
