@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,7 @@ from accelerate.commands import launch as launcher
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils.launch import prepare_multi_gpu_env
 from launching import ROOT
+from tqdm import std
 
 
 def start(program: Callable[[], int | None], log: Path, **environment: str) -> BaseProcess:
@@ -73,6 +75,8 @@ def _run(program: Callable[[], int | None], log: Path, environment: dict[str, st
     os.dup2(output, 2)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     warnings.resetwarnings()
+    # tqdm's lock is shared by forked processes: one that is killed while it draws a bar would stop all others for good
+    std.tqdm.set_lock(threading.RLock())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(environment)
     AcceleratorState._reset_state(reset_partial_state=True)
