@@ -33,7 +33,7 @@ def align_tokens(ends: Sequence[int] | IntArray, cf_ends: Sequence[int] | IntArr
     stops = np.array([edit.end for edit in edits], dtype=np.int64)
     shift = _shift(edits)
 
-    mapped = counterfactual_places(own, edits)
+    mapped = _moved(own, stops, shift)
     rank_from_last = np.searchsorted(own, own, side="right") - 1 - np.arange(len(own))
     candidate = np.searchsorted(other, mapped, side="right") - 1 - rank_from_last
     corresponds = candidate >= 0
@@ -49,9 +49,13 @@ def counterfactual_places(places: Sequence[int] | IntArray, edits: Sequence[Edit
 
     An offset inside an edit corresponds to none, and what is returned for it means nothing.
     """
-    own = np.asarray(places, dtype=np.int64)
     stops = np.array([edit.end for edit in edits], dtype=np.int64)
-    return np.asarray(own + _shift(edits)[np.searchsorted(stops, own, side="right")])
+    return _moved(np.asarray(places, dtype=np.int64), stops, _shift(edits))
+
+
+def _moved(places: IntArray, stops: IntArray, shift: IntArray) -> IntArray:
+    """`counterfactual_places`, from where the edits end and their `_shift`."""
+    return np.asarray(places + shift[np.searchsorted(stops, places, side="right")])
 
 
 def _shift(edits: Sequence[Edit]) -> IntArray:
