@@ -115,9 +115,8 @@ def prepare_blocks(
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     recorded = ("corpus", "heldout_corpus", "lexicon", "chat_template")
     info |= {name: value for name, value in identity.items() if name in recorded}
-    train = sides["train"].with_format("numpy")
-    heldout = sides.get("heldout", train.select([])).with_format("numpy")
-    return Blocks(train, heldout, info, folder.name, documents=pieces)
+    heldout = sides.get("heldout", sides["train"].select([]))
+    return Blocks(sides["train"], heldout, info, folder.name, documents=pieces)
 
 
 def _announce(folder: Path, data: DataConfig) -> None:
