@@ -38,11 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = load_config(RunConfig, options.config, options.overrides)
     if config.federated is not None:
         raise ValueError("the configuration has a section federated; give it to evenhand federated, or federated=null")
-    if not options.dry_run:
-        if is_complete(config):
-            print(f"{config.run_dir}/student exists: this run is complete; remove the folder to train again")
-            return
-        check_rules(config)
+    if not options.dry_run and not is_left_to_train(config):
+        return
 
     with explained(config, options.dry_run):
         setup = set_up(config)
@@ -53,6 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with hold_run_folder(setup):
             fit(add_cached_states(setup))
         setup.accelerator.print(f"done: {config.run_dir}/student")
+
+
+def is_left_to_train(config: RunConfig) -> bool:
+    """Whether the run is not complete yet; says so if it is. Raises as `check_rules`."""
+    if is_complete(config):
+        print(f"{config.run_dir}/student exists: this run is complete; remove the folder to train again")
+        return False
+    check_rules(config)
+    return True
 
 
 @contextlib.contextmanager

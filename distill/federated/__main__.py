@@ -16,11 +16,10 @@ from distill.federated.documents import divide, read_training_documents
 from distill.federated.dry_run import describe
 from distill.federated.in_turn import client_blocks, in_turn, sizes_of
 from distill.federated.server import fit_federated
-from distill.run.folder import check_rules, is_complete
 from distill.run.setup import add_provenance, hold_run_folder, set_up
 from distill.settings import load_config
 from distill.shipped import check_needs, config_path
-from distill.train import exit_code_of, explained
+from distill.train import exit_code_of, explained, is_left_to_train
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.federated") -> int:
@@ -43,11 +42,8 @@ def federated(arguments: Sequence[str] | None = None, prog: str = "python -m dis
         check_needs(path, config)
     if config.federated is None:
         raise ValueError("the configuration has no section federated; add one, or give it to evenhand train")
-    if not options.dry_run:
-        if is_complete(config):
-            print(f"{config.run_dir}/student exists: this run is complete; remove the folder to train again")
-            return
-        check_rules(config)
+    if not options.dry_run and not is_left_to_train(config):
+        return
     check_only_text({"data.path": config.data.path, "data.heldout_path": config.data.heldout_path})
     lexicon = load_lexicon(config.augment.tiers, config.augment.lexicon)
     with explained(config, options.dry_run):
