@@ -68,21 +68,22 @@ def attack(
 ) -> dict[str, Any]:
     """Fine-tune on the problem with the planted canaries, look for the secret of each, and count what was found."""
     (classifier,) = classifiers(scorer, planted(problem, canaries, repeats), config)
+    digits = len(canaries[0].secret.split())
     found, exposures, first = [], [], []
     for row, canary in enumerate(tqdm(canaries, f"repeated {repeats} times", unit=" codes", leave=False)):
-        number, digits = int(canary.secret.replace(" ", "")), len(canary.secret.split())
+        number = int(canary.secret.replace(" ", ""))
         space = secret_space(classifier, canary.prompt, digits)
         logprobs = enumerated(classifier, space, canary.label)
         rank = rank_among(logprobs[number], np.delete(logprobs, number))
-        exposures.append(exposure(rank, len(logprobs)))
+        exposures.append(exposure(rank, 10**digits))
         first.append(rank == 1)
         found.append(searched(classifier, space, canary.label, config.seed + row) == number)
     is_planted = np.array([canary.is_planted for canary in canaries])
     return {
         "repeats": repeats,
         "accuracy": accuracy(classifier, problem),
-        "chance": 10.0 ** -len(canaries[0].secret.split()),
-        "expected_null": null_exposure(10 ** len(canaries[0].secret.split())),
+        "chance": 10.0**-digits,
+        "expected_null": null_exposure(10**digits),
     } | {
         name: {
             "searched": share_found(np.array(found)[chosen], CONFIDENCE),
