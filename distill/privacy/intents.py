@@ -13,6 +13,7 @@ import numpy as np
 
 from distill.data.canaries import COLOURS, THINGS, secret
 from distill.evaluation.measures.classifiers.fine_tuning import LabelledText, Problem
+from distill.evaluation.measures.prompts import read_table_text
 from distill.files import parse_tsv
 
 WORDS = "intents.tsv"
@@ -51,8 +52,9 @@ def built_in(seed: int) -> Problem:
 
 def from_file(path: Path, seed: int) -> Problem:
     """Your own texts: a TSV file with the columns `label` and `text`. Raises ValueError, naming the file."""
+    text = read_table_text(path, "--texts")
     try:
-        rows = parse_tsv(path.read_text(encoding="utf-8-sig"))
+        rows = parse_tsv(text)
     except ValueError as error:
         raise ValueError(f"--texts {path}: {error}; repair it") from error
     if not rows or not {"label", "text"} <= rows[0].keys():

@@ -195,11 +195,7 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
     elif not Path(path).is_file():
         raise FileNotFoundError(f"{key}: {path} does not exist; give a TSV file, or null for the built-in list")
     else:
-        check_is_no_pointer(Path(path), key)
-        try:
-            text = plain_line_ends(decode(Path(path).read_bytes()).removeprefix("\ufeff"))  # spreadsheets write that
-        except ValueError as error:
-            raise ValueError(f"{key}: {path} {error}") from error
+        text = read_table_text(Path(path), key)
     try:
         rows = parse_tsv(text)
     except ValueError as error:
@@ -214,6 +210,15 @@ def _read_tsv(path: str | None, builtin: str, columns: Sequence[str], key: str) 
                 )
             row[column] = row[column].strip()
     return rows
+
+
+def read_table_text(path: Path, key: str) -> str:
+    """The text of a file with a table, as `parse_tsv` takes it. Raises ValueError for what is no UTF-8 text."""
+    check_is_no_pointer(path, key)
+    try:
+        return plain_line_ends(decode(path.read_bytes()).removeprefix("\ufeff"))  # spreadsheets write that
+    except ValueError as error:
+        raise ValueError(f"{key}: {path} {error}") from error
 
 
 def _builtin(name: str) -> str:
