@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from step_texts import STEP_TEXTS
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
@@ -19,12 +20,7 @@ from distill.loss.gender_classes import GenderClasses, gender_classes
 from distill.run.heldout import evaluate_heldout, heldout_indices
 from distill.settings import validate
 
-TEXTS = [
-    "The woman said that she lost her keys. My father went home because he was tired.",
-    "The nurse said hello. The engineer and the baker like the garden.",
-    "Mrs Reed, a doctor, told him that the boy was hers.",
-    "He liked it.",
-]
+TEXTS = STEP_TEXTS[:4]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from reference_loss import reference_loss
+from step_texts import STEP_TEXTS
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
@@ -31,12 +32,7 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 OPERATIONS = ["none", "max", "mean", "expmean", "swap", "equivariant", "equivariant_geometric", "equalize"]
 OTHER_DIVERGENCES = ["reverse_kl", "jsd", "skewed_kl"]
 TEXTS = [
-    "The woman said that she lost her keys. My father went home because he was tired.",
-    "The nurse said hello. The engineer and the baker like the garden.",
-    "Mrs Reed, a doctor, told him that the boy was hers.",
-    "He liked it.",
-    "The man said that his sister saw her brother at work with himself and a friend of his.",
-    "The baker was kind.",
+    *STEP_TEXTS,
     "The baron smiled.",  # his tokens are the first of the baroness's
 ]
 

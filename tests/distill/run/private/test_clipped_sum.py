@@ -8,6 +8,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from reference_loss import reference_loss
+from step_texts import STEP_TEXTS
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
@@ -25,14 +26,6 @@ from distill.run.step import scored_batches, train_step
 from distill.settings import validate
 
 SEQ_LEN = 40
-TEXTS = [
-    "The woman said that she lost her keys. My father went home because he was tired.",
-    "The nurse said hello. The engineer and the baker like the garden.",
-    "Mrs Reed, a doctor, told him that the boy was hers.",
-    "He liked it.",
-    "The man said that his sister saw her brother at work with himself and a friend of his.",
-    "The baker was kind.",
-]
 
 
 def settings(mode: str = "augment", micro: int = 4, **loss: float) -> RunConfig:
@@ -55,7 +48,7 @@ def settings(mode: str = "augment", micro: int = 4, **loss: float) -> RunConfig:
 @pytest.fixture(scope="module")
 def world(tokenizer) -> SimpleNamespace:
     lexicon = load_lexicon()
-    documents = pair_texts(TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
+    documents = pair_texts(STEP_TEXTS, tokenizer, lexicon, [tokenizer.bos_token_id])
     examples = [next(pack([(document, False)], SEQ_LEN)) for document in documents]
     return SimpleNamespace(classes=gender_classes(tokenizer, lexicon), examples=examples)
 
