@@ -69,7 +69,10 @@ def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp
     assert json.loads((run / "student" / "privacy.json").read_text()) == stated
     metrics = [line for line in read_metrics(run) if "loss" in line]
     assert len(metrics) == 6
-    assert all({"num_records", "clipped", "num_nonfinite", "kd", "lr"} <= line.keys() for line in metrics)
+    assert all(
+        {"num_records", "clipped", "num_nonfinite", "kd", "lr", "noise", "canary_gap"} <= line.keys()
+        for line in metrics
+    )
     assert len({line["num_records"] for line in metrics}) > 1
 
     card = (run / "student" / "README.md").read_text()
@@ -226,7 +229,8 @@ def test_two_processes_clip_before_they_reduce_and_add_the_noise_once(command, t
     assert read_metrics(tmp_path / "two")[0]["num_processes"] == 2
     for key in ("num_records", "num_tokens", "clipped"):
         assert [line[key] for line in ours] == [line[key] for line in theirs]
-    assert [line["grad_norm"] for line in ours] == pytest.approx([line["grad_norm"] for line in theirs], rel=1e-5)
+    for key in ("grad_norm", "noise", "canary_gap"):
+        assert [line[key] for line in ours] == pytest.approx([line[key] for line in theirs], rel=1e-5)
     expected = weights(tmp_path / "alone")
     for name, tensor in weights(tmp_path / "two").items():
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=2e-5)

@@ -124,7 +124,7 @@ def read_statement(file: Path) -> dict[str, Any]:
         if not all(isinstance(statement["total"][key], float | int) for key in ("epsilon", "delta")):
             raise TypeError("epsilon and delta are not numbers")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} cannot be read ({error}), so what it promises cannot be added; restore it") from error
+        raise ValueError(f"{file} cannot be read ({error}), so it is not known what it promises; restore it") from error
     return dict(statement)
 
 

@@ -122,7 +122,7 @@ def test_what_is_unknown_is_assumed_public_and_said_so_or_has_the_budget_that_is
 def test_a_damaged_promise_or_run_folder_is_refused_and_a_card_of_another_project_is_not(tmp_path):
     teacher = run(tmp_path / "run", OURS, (4.0, 1e-6))
     (tmp_path / "run" / "privacy.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"run/privacy.json cannot be read .*, so what it promises cannot be added"):
+    with pytest.raises(ValueError, match=r"run/privacy.json cannot be read .*, so it is not known what it promises"):
         ancestors_of(config(teacher), OURS)
     broken = run(tmp_path / "broken", OURS)
     (tmp_path / "broken" / "config.yaml").write_text("a: [1")

@@ -63,6 +63,11 @@ def test_steps_are_the_same_again_and_do_not_depend_on_the_processes():
     assert len({tuple(blocks) for blocks in alone}) > 25
 
 
+def test_more_values_leave_the_noise_of_the_others_as_it_was():
+    """The canaries stand behind the weights, whose noise must not hang on how many canaries there are."""
+    assert (gaussian_noise(SECRET, 3, 1256)[:1000] == gaussian_noise(SECRET, 3, 1000)).all()
+
+
 def test_noise_is_gaussian_of_the_planned_size_and_new_in_every_step():
     values = torch.linspace(-1, 1, 100_000)
     noisy = values.clone()
