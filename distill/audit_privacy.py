@@ -1,7 +1,8 @@
 """Does a student give away what it was trained on? evenhand audit-privacy RUN [--out DIR] [--documents N].
 
 RUN is the folder of a finished run; its text and its teacher must be where they were. DIR, by default
-RUN/privacy_audit, gets privacy_audit.json and privacy_audit.html.
+RUN/privacy_audit, gets privacy_audit.json and privacy_audit.html. If RUN promises an epsilon (`privacy`) and the audit
+proves a larger one, the exit code is 3.
 """
 
 from __future__ import annotations
@@ -17,17 +18,22 @@ from rich.console import Console
 
 from augment.command_line import exit_code
 from distill.files import write_text, writing
-from distill.privacy.audit import Options, audit_run
+from distill.privacy.audit import DELTA, Options, audit_run
 from distill.privacy.members import MIN_DOCUMENTS
-from distill.privacy.report import audit_sentences, audit_table, canary_sentences, render_audit
+from distill.privacy.report import all_sentences, audit_table, render_audit
+
+BROKEN = 3  # exit code: the audit is done, and a bound of epsilon is above what the run promises
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.audit_privacy") -> None:
-    """Parse the command line, audit, print and write. Raises ValueError or OSError with one message."""
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.audit_privacy") -> int:
+    """Parse the command line, audit, print and write. Returns BROKEN if the run's promise is broken, otherwise 0.
+
+    Raises ValueError or OSError with one message.
+    """
     options = parser(prog).parse_args(arguments)
     if options.documents < MIN_DOCUMENTS:
         raise ValueError(f"--documents {options.documents} are too few; give {MIN_DOCUMENTS} or more")
-    if not 0 <= options.delta < 1:
+    if options.delta is not None and not 0 <= options.delta < 1:
         raise ValueError(f"--delta {options.delta:g} is no probability below 1; give a small one, such as 1e-5")
     out = options.out or options.run / "privacy_audit"
     content = audit_run(options.run, Options(options.documents, options.delta, corpus=options.corpus))
@@ -39,9 +45,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m distill.
     console = Console(width=max(80, shutil.get_terminal_size().columns))
     if content["membership"]["models"]:
         console.print(audit_table(content), "")
-    for sentence in [*audit_sentences(content), *canary_sentences(content["canaries"]), *content["notes"]]:
+    for sentence in [*all_sentences(content), *content["notes"]]:
         print(sentence)
     print(f"report: {out / 'privacy_audit.html'}")
+    return BROKEN if content["promise"] is not None and content["promise"]["is_broken"] else 0
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
@@ -50,7 +57,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the report (default: RUN/privacy_audit)")
     parser.add_argument("--documents", type=int, default=Options().documents, metavar="N", help="of each group at most")
-    parser.add_argument("--delta", type=float, default=Options().delta, help="of the bounds of epsilon (default: 1e-5)")
+    default = f"that of the run's promise, or {DELTA:g}"
+    parser.add_argument("--delta", type=float, help=f"of the bounds of epsilon (default: {default})")
     parser.add_argument("--corpus", metavar="PATH", help="where the run's text is now, if it was moved")
     return parser
 

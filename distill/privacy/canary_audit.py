@@ -17,13 +17,13 @@ from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray, mean_columns, ratio
 from distill.evaluation.statistics.resampling import bootstrap_interval
 from distill.privacy.canary_scores import all_secrets, greedy_finds, secret_logprobs
-from distill.privacy.epsilon import clopper_pearson, one_run_epsilon
+from distill.privacy.epsilon import Bounds, clopper_pearson, one_run_epsilon
 from distill.privacy.exposure import exposure, null_exposure, rank_among, right_guesses
 from distill.privacy.members import view_in_training
 
 
-def canary_result(student: Scorer, config: RunConfig, delta: float, confidence: float) -> dict[str, Any]:
-    """The part of the audit about canaries. config: of a run that has some."""
+def canary_result(student: Scorer, config: RunConfig, confidence: float, bounds: Bounds) -> dict[str, Any]:
+    """The part of the audit about canaries. config: of a run that has some. confidence: of the intervals."""
     assert config.canaries is not None
     every = canaries(config.canaries, config.seed)
     read = [form_in_training(canary, config) for canary in every]
@@ -65,7 +65,7 @@ def canary_result(student: Scorer, config: RunConfig, delta: float, confidence: 
         },
         "num_guesses": num_guesses,
         "num_right": num_right,
-        "epsilon_at_least": one_run_epsilon(len(every), num_guesses, num_right, delta, confidence),
+        "epsilon_at_least": one_run_epsilon(len(every), num_guesses, num_right, *bounds),
         "exposures": {
             "planted": own[planted].tolist(),
             "not planted": own[~planted].tolist(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -19,6 +20,13 @@ from distill.evaluation.statistics.estimators import FloatArray
 from distill.evaluation.statistics.roc import count_scores
 
 LARGEST = 64.0  # no sample that fits on a disk refutes a larger epsilon
+
+
+class Bounds(NamedTuple):
+    """At which delta the bounds of epsilon of an audit are, and at which confidence each of them."""
+
+    delta: float
+    confidence: float
 
 
 def largest_advantage(epsilon: float, delta: float = 0.0) -> float:
@@ -156,6 +164,21 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     while gaussian_delta(mu, high) > delta:
         high *= 2
     return float(brentq(lambda epsilon: gaussian_delta(mu, epsilon) - delta, 0.0, high, xtol=1e-9))
+
+
+# -- one step, records whose gradient is known -----------------------------------------------------------------------
+
+
+def least_separation(gap: float, noise: float, precision: float, num_free: int, confidence: float = 0.95) -> float:
+    """Lower bound of mu = gap / standard deviation, of which `gap` and `noise` are the estimates; 0 if it says nothing.
+
+    precision: one over the variance of the gap, for noise of 1. num_free: degrees of freedom of `noise`, a hundred at
+    least: a normal approximation of the noncentral t distribution. Without noise it is infinite.
+    """
+    if noise == 0:
+        return math.inf if gap > 0 else 0.0
+    found = gap / noise
+    return max(0.0, found - float(ndtri(confidence)) * math.sqrt(1 / precision + found**2 / (2 * num_free)))
 
 
 def _largest_refuted(excess: Callable[[float], float]) -> float:

@@ -19,7 +19,7 @@ from distill.evaluation.statistics.resampling import Interval
 from distill.evaluation.statistics.roc import count_scores, roc_curve, separation, supported_fprs
 from distill.models.run_models import RunModels
 from distill.privacy.blind_baseline import blind_scores
-from distill.privacy.epsilon import split_half_epsilon
+from distill.privacy.epsilon import Bounds, split_half_epsilon
 from distill.privacy.members import Groups, view_in_training
 from distill.privacy.membership_scores import gain, model_scores, training_scores
 from distill.privacy.token_statistics import TokenStatistics, text_row, token_statistics
@@ -76,9 +76,12 @@ def blind_result(groups: Groups, confidence: float) -> dict[str, Any]:
 
 
 def attack(
-    models: Models, members: Sequence[Text], others: Sequence[Text], delta: float, confidence: float
+    models: Models, members: Sequence[Text], others: Sequence[Text], confidence: float, bounds: Bounds
 ) -> dict[str, Any]:
-    """Every score's result, by model and name; the teacher has only those that need no model from before."""
+    """Every score's result, by model and name; the teacher has only those that need no model from before.
+
+    confidence: of the intervals.
+    """
     sides = (members, others)
     trained = [_statistics(models.student, side) for side in sides]
     before = [_statistics(models.before, side) for side in sides]
@@ -87,12 +90,12 @@ def attack(
         for own, old, side in zip(trained, before, sides, strict=True)
     ]
     pairs = [_pair_scores(models, side, own, old) for side, own, old in zip(sides, trained, before, strict=True)]
-    found = {"student": _results(student, delta, confidence)}
+    found = {"student": _results(student, confidence, bounds)}
     if all(len(scores["counterfactual"]) for scores in pairs):
-        found["student"] |= _results(pairs, delta, confidence)
+        found["student"] |= _results(pairs, confidence, bounds)
     if models.teacher is not None:
         teacher = [model_scores(_statistics(models.teacher, side), [text.scored for text in side]) for side in sides]
-        found["teacher"] = _results(teacher, delta, confidence)
+        found["teacher"] = _results(teacher, confidence, bounds)
     return found
 
 
@@ -125,7 +128,7 @@ def _pair_scores(
     }
 
 
-def _results(sides: Sequence[dict[str, FloatArray]], delta: float, confidence: float) -> dict[str, Any]:
+def _results(sides: Sequence[dict[str, FloatArray]], confidence: float, bounds: Bounds) -> dict[str, Any]:
     """AUC, true positive rates at the false positive rates that the others support, bound of epsilon, and the curve.
 
     sides: the scores of the members, and those of the others, by name.
@@ -142,7 +145,7 @@ def _results(sides: Sequence[dict[str, FloatArray]], delta: float, confidence: f
             "auc": plain(area),
             "p": _p_of_guessing(area),
             "tpr_at_fpr": {f"{fpr:g}": plain(rate) for fpr, rate in rates.items()},
-            "epsilon_at_least": split_half_epsilon(scores, others[name], delta, confidence),
+            "epsilon_at_least": split_half_epsilon(scores, others[name], *bounds),
             "curve": {"fpr": false.round(5).tolist(), "tpr": true.round(5).tolist()},
         }
     return results

@@ -27,7 +27,7 @@ def render_audit(content: dict[str, Any]) -> str:
         content=content,
         style=style(),
         confidence=f"{100 * content['confidence']:g} %",
-        sentences=[*audit_sentences(content), *canary_sentences(content["canaries"])],
+        sentences=all_sentences(content),
         titles=_titles(content),
         rows=list(_rows(content)),
         curves=[(model, roc_plot(model, results)) for model, results in models.items()],
@@ -49,6 +49,40 @@ def audit_table(content: dict[str, Any]) -> Table:
     for model, name, cells in _rows(content):
         table.add_row(*map(escape, (model, name, *cells)))
     return table
+
+
+def all_sentences(content: dict[str, Any]) -> list[str]:
+    """What was found, in words: first whether the run keeps its promise, if it has made one."""
+    found = [*promise_sentences(content["promise"]), *audit_sentences(content)]
+    return [*found, *canary_sentences(content["canaries"])]
+
+
+def promise_sentences(promise: dict[str, Any] | None) -> list[str]:
+    """Whether a bound is above what is promised, in words; nothing without a promise."""
+    if promise is None:
+        return []
+    bounds, noise = promise["bounds"], promise["noise"]
+    promised = f"Epsilon {promise['epsilon']:.4g} at delta {promise['delta']:.2g} is promised"
+    found = []
+    if not bounds:
+        found.append(f"{promised}, and nothing in this audit could have shown that it is broken.")
+    else:
+        name, bound = max(bounds.items(), key=lambda item: item[1]["at_least"] - item[1]["promised"])
+        at_least = f"at least {bound['at_least']:.4g}, by {name}"
+        if bound["promised"] != promise["epsilon"]:
+            at_least += f", where this training promised {bound['promised']:.4g}"
+        found.append(
+            f"THE PROMISE IS BROKEN. {promised}, but epsilon is {at_least}."
+            if promise["is_broken"]
+            else f"No bound is above the promise. {promised}, and epsilon is {at_least}."
+        )
+    if noise is not None:
+        at_most = "cannot be told" if noise["noise_at_most"] is None else f"is at most {noise['noise_at_most']:.4g}"
+        found.append(
+            f"The noise multiplier is stated as {noise['stated']:.4g}. White-box canaries measure "
+            f"{noise['measured']:.4g}, and a clip of {noise['gap']:.3g} where 1 is right: noise per clip {at_most}."
+        )
+    return found
 
 
 def audit_sentences(content: dict[str, Any]) -> list[str]:

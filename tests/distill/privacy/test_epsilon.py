@@ -11,6 +11,7 @@ from distill.privacy.epsilon import (
     gaussian_delta,
     gaussian_epsilon,
     largest_advantage,
+    least_separation,
     one_run_epsilon,
     one_run_gaussian_epsilon,
     one_run_p,
@@ -104,3 +105,28 @@ def test_the_bound_of_one_run_holds_for_randomised_response():
         bounds.append(one_run_epsilon(500, 500, int(right.sum()), 0.0))
     assert np.mean(np.array(bounds) > epsilon) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 100)
     assert np.mean(bounds) > 0.75
+
+
+@pytest.mark.parametrize(("mu", "num"), [(0.3, 128), (1.5, 128), (1.5, 2000), (6.0, 128), (50.0, 500)])
+@pytest.mark.parametrize("confidence", [0.95, 0.995])
+def test_the_separation_of_two_groups_is_that_of_the_noncentral_t_distribution(mu, num, confidence):
+    """`num` canaries in and as many out; the bound is the noncentrality under which so large a t is just that rare."""
+    precision, num_free = num / 2, 2 * num - 2
+    bound = least_separation(mu, 1.0, precision, num_free, confidence)
+    assert least_separation(3 * mu, 3.0, precision, num_free, confidence) == pytest.approx(bound)
+    if bound == 0:
+        assert stats.t.cdf(mu * precision**0.5, num_free) < confidence
+        return
+    reached = stats.nct.cdf(mu * precision**0.5, num_free, bound * precision**0.5)
+    assert reached == pytest.approx(confidence, abs=0.15 * (1 - confidence))
+
+
+def test_the_separation_is_below_the_true_one_as_often_as_promised():
+    rng, mu, num = np.random.default_rng(2), 1.2, 128
+    groups = rng.standard_normal((4000, 2, num)) + np.array([mu, 0.0])[:, None]
+    gaps = groups[:, 0].mean(1) - groups[:, 1].mean(1)
+    noises = groups.var(axis=2, ddof=1).mean(1) ** 0.5
+    bounds = [least_separation(gap, noise, num / 2, 2 * num - 2) for gap, noise in zip(gaps, noises, strict=True)]
+    assert 0.94 < np.mean(np.array(bounds) <= mu) < 0.96
+    assert least_separation(1.0, 0.0, 64.0, 254) == math.inf
+    assert least_separation(-1.0, 1.0, 64.0, 254) == least_separation(0.0, 0.0, 64.0, 254) == 0.0

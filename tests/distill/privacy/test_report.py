@@ -2,7 +2,14 @@
 
 import pytest
 
-from distill.privacy.report import audit_sentences, audit_table, canary_sentences, render_audit
+from distill.privacy.report import (
+    all_sentences,
+    audit_sentences,
+    audit_table,
+    canary_sentences,
+    promise_sentences,
+    render_audit,
+)
 
 
 def triple(value, low=None, high=None):
@@ -43,6 +50,7 @@ def content():
             },
         },
         "canaries": None,
+        "promise": None,
     }
 
 
@@ -101,3 +109,29 @@ def test_canaries_are_told_in_bits(content, blank_plots):
     content["canaries"] |= {"planted": triple(1.52), "both_forms_read": True}
     assert "do not clearly differ" in canary_sentences(content["canaries"])[0]
     assert canary_sentences(None) == []
+
+
+def test_the_promise_comes_first_and_one_sentence_says_whether_it_is_broken(content):
+    assert promise_sentences(None) == [] and all_sentences(content) == audit_sentences(content)
+    noise = {"stated": 0.5, "measured": 0.501, "gap": 1.01, "noise_at_most": 0.523, "epsilon_at_least": 2.8}
+    bounds = {
+        "membership (loss)": {"at_least": 0.0, "promised": 4.0},
+        "white-box canaries": {"at_least": 2.8, "promised": 3.0},
+    }
+    promise = {"epsilon": 4.0, "delta": 1e-5, "bounds": bounds, "noise": noise, "is_broken": False}
+    content["promise"] = promise
+    first, second, *others = all_sentences(content)
+    assert others == audit_sentences(content)
+    assert first == (
+        "No bound is above the promise. Epsilon 4 at delta 1e-05 is promised, and epsilon is at least 2.8, by "
+        "white-box canaries, where this training promised 3."
+    )
+    assert "stated as 0.5." in second and "measure 0.501, and a clip of 1.01 where" in second
+    assert second.endswith("is at most 0.523.")
+    bounds["membership (loss)"]["at_least"] = 4.5
+    promise |= {"is_broken": True, "noise": noise | {"noise_at_most": None}}
+    first, second = promise_sentences(promise)
+    assert first.startswith("THE PROMISE IS BROKEN. Epsilon 4 at delta 1e-05 is promised, but epsilon is at least 4.5")
+    assert second.endswith("noise per clip cannot be told.")
+    (only,) = promise_sentences(promise | {"bounds": {}, "noise": None, "is_broken": False})
+    assert only.endswith("is promised, and nothing in this audit could have shown that it is broken.")
