@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from distill.settings import Positive, section
 
 Delta = Annotated[float, Field(gt=0, lt=1)]
+LARGEST_EPSILON = 50.0
+
+
+def _promises_something_or_nothing(epsilon: float) -> float:
+    """Raise ValueError for an epsilon that looks like a promise and is none."""
+    if LARGEST_EPSILON < epsilon < math.inf:
+        raise ValueError(
+            f"{epsilon:g} protects nobody; give {LARGEST_EPSILON:g} at most, or .inf to train without noise and to "
+            "promise nothing"
+        )
+    return epsilon
+
+
+Epsilon = Annotated[float, Field(gt=0), AfterValidator(_promises_something_or_nothing)]
 
 
 @section
@@ -31,17 +46,23 @@ class PrivacyConfig:
     """Train so that the student hardly depends on any one document (DP-SGD; differential privacy).
 
     epsilon, delta: the promise for one document of data.path: itself, its counterfactual, and everything made from it.
-    Smaller is stronger. A null delta is N^-1.1, where N is the number of training documents.
+    Smaller is stronger; `.inf` promises nothing: the same steps without noise, to compare with. A null delta is N^-1.1,
+    where N is the number of training documents.
     max_record_norm: the gradient of a document is scaled down to this norm, if it is longer.
     teacher_budget: `public` says that teacher and student.checkpoint have not read these documents. If they have read
     them under a promise of their own, give it (`{epsilon: 4, delta: 1e-6}`): it adds to this one. That of a model
     whose run folder is still there is found without it.
     """
 
-    epsilon: Annotated[float, Field(gt=0, le=50)]
+    epsilon: Epsilon
     delta: Delta | None = None
     max_record_norm: Positive = 1.0
     teacher_budget: TeacherBudget = "public"
+
+    @property
+    def promises(self) -> bool:
+        """Whether anything is promised."""
+        return math.isfinite(self.epsilon)
 
 
 def check_private(run: Any) -> None:
@@ -86,5 +107,8 @@ def check_private(run: Any) -> None:
     for key, (is_set, why) in forbidden.items():
         if is_set:
             raise ValueError(f"{key} cannot be combined with privacy: {why}")
-    if run.privacy and run.privacy.teacher_budget != "public" and not (run.teacher or run.student.checkpoint):
-        raise ValueError("privacy.teacher_budget is set, but there is no teacher and no checkpoint; leave it out")
+    if run.privacy and run.privacy.teacher_budget != "public":
+        if not (run.teacher or run.student.checkpoint):
+            raise ValueError("privacy.teacher_budget is set, but there is no teacher and no checkpoint; leave it out")
+        if not run.privacy.promises:
+            raise ValueError("privacy.teacher_budget is set, but privacy.epsilon promises nothing; leave it out")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -92,6 +93,37 @@ def test_a_private_run_states_what_it_promises_and_keeps_its_secret(command, tmp
         assert secret.encode() not in file.read_bytes(), file
     output = capsys.readouterr()
     assert secret not in output.out + output.err
+
+
+def test_without_noise_nothing_is_promised_and_everything_says_so(command, tmp_path, capsys, monkeypatch):
+    """The same steps to compare with. It needs no accountant, and cannot be the teacher of a private run."""
+    monkeypatch.setitem(sys.modules, "dp_accounting", None)
+    without = [*command, "privacy.epsilon=.inf", "train.max_steps=2"]
+    train.main([*without, "--dry-run"])
+    plan = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert plan["privacy"].strip().startswith("nothing is promised") and "epsilon" not in plan
+    assert plan["noise"].strip() == "none; the clip is 1"
+    train.main(without)
+    run = tmp_path / "run"
+    stated = statement(run)
+    nothing = {"epsilon": None, "delta": None}
+    assert stated["promise"].startswith("nothing is promised") and stated["total"] == nothing
+    assert (stated["epsilon"], stated["delta"]) == (None, None)
+    assert (stated["noise_multiplier"], stated["spent"]) == (0, {"steps": 2, "epsilon": None})
+    assert (stated["max_record_norm"], stated["steps"], stated["documents_per_step"]) == (1, 2, 4)
+    assert json.loads((run / "student" / "privacy.json").read_text()) == stated
+    card = (run / "student" / "README.md").read_text()
+    assert (
+        "## Privacy\n\nNothing is promised (privacy.epsilon is infinite)" in card and "differential privacy" not in card
+    )
+    steps = [line for line in read_metrics(run) if "loss" in line]
+    assert [line["noise"] for line in steps] == [0, 0]
+    assert [line["canary_gap"] for line in steps] == pytest.approx([1, 1])
+    export_checkpoint(run, "step_00000002", tmp_path / "exported")
+    assert "Nothing is promised" in (tmp_path / "exported" / "README.md").read_text()
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="without a privacy budget, so it may pass on any document of it"):
+        train.main([*command, f"teacher.path={run / 'student'}", "student.layers=[0]", f"run_dir={tmp_path / 'next'}"])
 
 
 def test_two_private_runs_of_the_same_seed_differ(command, tmp_path):

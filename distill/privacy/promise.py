@@ -23,7 +23,7 @@ def promise_of(folder: Path, config: RunConfig) -> dict[str, Any] | None:
 
     Raises ValueError if it cannot be read, or if dp-accounting is missing.
     """
-    if config.privacy is None:
+    if config.privacy is None or not config.privacy.promises:
         return None
     check_accountant()
     return read_statement(folder / STATEMENT_FILE)

@@ -71,7 +71,8 @@ def set_up(config: RunConfig) -> Setup:
     accelerator = build_accelerator(config)
     accumulation_steps(config.train, accelerator.num_processes)
     if config.privacy is not None:
-        check_accountant()
+        if config.privacy.promises:
+            check_accountant()
         check_launch(accelerator)
     config = pin_revisions(config, accelerator)
     config = resolve_layers(config, accelerator)

@@ -3,7 +3,7 @@
 import pytest
 
 from distill.config import RunConfig
-from distill.settings import dump_yaml, load_config, load_yaml, replace, to_dict, validate
+from distill.settings import dump_yaml, load_config, load_yaml, parse_yaml, replace, to_dict, validate
 
 MINIMAL = """
 run_dir: runs/x
@@ -101,6 +101,10 @@ def test_a_private_run_has_a_clip_of_one_and_no_gradient_clipping(minimal):
     assert (config.privacy.teacher_budget.epsilon, config.privacy.teacher_budget.delta) == (4.0, 1e-6)
     assert replace(config, seed=1).privacy == config.privacy == validate(RunConfig, to_dict(config)).privacy
     assert load_config(RunConfig, minimal, PRIVATE).privacy.teacher_budget == "public"
+    for infinite in (".inf", "infinity"):
+        privacy = load_config(RunConfig, minimal, [*PRIVATE, f"privacy.epsilon={infinite}"]).privacy
+        assert not privacy.promises and config.privacy.promises
+        assert parse_yaml(dump_yaml(to_dict(privacy)))["epsilon"] == privacy.epsilon == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,11 @@ def test_a_private_run_has_a_clip_of_one_and_no_gradient_clipping(minimal):
     [
         ("privacy={}", "config key privacy.epsilon is missing; set it in the YAML file or pass privacy.epsilon=VALUE"),
         ("privacy.epsilon=0", "config key privacy.epsilon = 0: Input should be greater than 0"),
-        ("privacy.epsilon=.inf", "config key privacy.epsilon = inf: Input should be less than or equal to 50"),
+        ("privacy.epsilon=51", "config privacy.epsilon: 51 protects nobody; give 50 at most, or .inf to train without"),
+        (
+            "privacy={epsilon: .inf, teacher_budget: {epsilon: 4, delta: 1e-6}}",
+            "privacy.teacher_budget is set, but privacy.epsilon promises nothing; leave it out",
+        ),
         ("privacy.delta=1", "config key privacy.delta = 1: Input should be less than 1"),
         ("privacy.max_record_norm=0", "config key privacy.max_record_norm = 0: Input should be greater than 0"),
         ("privacy.teacher_budget=private", "config key privacy.teacher_budget = 'private': Input should be 'public'"),

@@ -37,12 +37,15 @@ class Ancestor(NamedTuple):
 
 
 def ancestors_of(config: RunConfig, corpus: str | None) -> list[Ancestor]:
-    """Every model behind a private run, as far as their folders are there. corpus: the fingerprint of its text.
+    """Every model behind a private run, as far as their folders are there; none if the run promises nothing.
 
-    Raises ValueError if one of them has read the same text without a budget, or if a budget is given that none needs.
+    corpus: the fingerprint of its text. Raises ValueError if one of them has read the same text without a budget, or if
+    a budget is given that none needs.
     """
     privacy = config.privacy
     assert privacy is not None
+    if not privacy.promises:
+        return []
     given = privacy.teacher_budget
     found: dict[Path, Ancestor] = {}
     waiting = deque(_parents(to_dict(config)))
@@ -67,7 +70,9 @@ def ancestors_of(config: RunConfig, corpus: str | None) -> list[Ancestor]:
 
 
 class Origin(NamedTuple):
-    """What is known of a model that this project has made: the settings of its run, and its privacy.json if any."""
+    """What is known of a model that this project has made: the settings of its run, and its privacy.json if that
+    promises anything.
+    """
 
     settings: dict[str, Any]
     statement: dict[str, Any] | None
@@ -91,6 +96,7 @@ def read_origin(folder: Path) -> Origin | None:
     for file in (folder / STATEMENT_FILE, *([] if run_dir is None else [run_dir / STATEMENT_FILE])):
         if file.is_file():
             statement = read_statement(file)
+            statement = statement if promises(statement) else None
             break
     return None if settings is None and statement is None else Origin(settings or {}, statement)
 
@@ -121,11 +127,17 @@ def read_statement(file: Path) -> dict[str, Any]:
     """The content of a privacy.json. Raises ValueError if it is missing or damaged."""
     try:
         statement = json.loads(file.read_text(encoding="utf-8"))
-        if not all(isinstance(statement["total"][key], float | int) for key in ("epsilon", "delta")):
+        total = [statement["total"][key] for key in ("epsilon", "delta")]
+        if total != [None, None] and not all(isinstance(value, float | int) for value in total):
             raise TypeError("epsilon and delta are not numbers")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}), so it is not known what it promises; restore it") from error
     return dict(statement)
+
+
+def promises(statement: dict[str, Any]) -> bool:
+    """Whether a privacy.json promises anything: a run with an infinite epsilon writes one too."""
+    return statement["total"]["epsilon"] is not None
 
 
 def _judged(setting: str, path: str, origin: Origin | None, corpus: str | None, data_path: str) -> Ancestor:

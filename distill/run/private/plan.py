@@ -17,9 +17,9 @@ DELTA_EXPONENT = -1.1
 
 
 class PrivacyPlan(NamedTuple):
-    """epsilon, delta: what is promised for one document. max_record_norm: to which each gradient is clipped.
-    num_documents: of the training text. documents_per_step: how many a step reads on average; every sum of gradients is
-    divided by it, however many were drawn. steps: the noise and how often it is added.
+    """epsilon, delta: what is promised for one document; nothing if epsilon is infinite. max_record_norm: to which each
+    gradient is clipped. num_documents: of the training text. documents_per_step: how many a step reads on average;
+    every sum of gradients is divided by it, however many were drawn. steps: the noise and how often it is added.
     """
 
     epsilon: float
@@ -36,7 +36,7 @@ class PrivacyPlan(NamedTuple):
 
 
 def make_plan(config: RunConfig, num_documents: int, schedule: Schedule) -> PrivacyPlan:
-    """The plan of a run over so many documents; finding the noise takes seconds.
+    """The plan of a run over so many documents; finding the noise takes seconds. Without a promise there is none.
 
     Raises ValueError if a step would read more documents than there are, or if delta promises nothing.
     """
@@ -54,7 +54,7 @@ def make_plan(config: RunConfig, num_documents: int, schedule: Schedule) -> Priv
             ": otherwise publishing one of them as it is would count as private; leave it out, or lower it"
         )
     rate = schedule.rows_per_step / num_documents
-    noise = noise_for(privacy.epsilon, delta, rate, schedule.max_steps)
+    noise = noise_for(privacy.epsilon, delta, rate, schedule.max_steps) if privacy.promises else 0.0
     steps = Steps(noise, rate, schedule.max_steps)
     return PrivacyPlan(privacy.epsilon, delta, privacy.max_record_norm, num_documents, schedule.rows_per_step, steps)
 

@@ -11,7 +11,7 @@ from distill.files import write_text, writing
 from distill.privacy.accountant import COARSE, FINE, accountant_version, epsilon_curve, epsilon_of
 from distill.run.launch import on_main
 from distill.run.learner import TrainState
-from distill.run.private.lineage import STATEMENT_FILE, Ancestor
+from distill.run.private.lineage import STATEMENT_FILE, Ancestor, promises
 from distill.run.private.plan import PrivacyPlan
 from distill.run.setup import Setup
 
@@ -35,9 +35,31 @@ NOT_COVERED = (
     "the noise is made of 32-bit floating-point numbers, by a generator (Philox) that is not a cryptographic one",
 )
 
+NOTHING = (
+    "nothing is promised (privacy.epsilon is infinite): documents are drawn and their gradients clipped as in a "
+    "private run, but no noise is added, so the student may give away any of them"
+)
+
 
 def statement(config: RunConfig, plan: PrivacyPlan, ancestors: tuple[Ancestor, ...], step: int) -> dict[str, Any]:
-    """The content of privacy.json after `step` steps. `total` adds what the run's ancestors may give away."""
+    """The content of privacy.json after `step` steps. `total` adds what the run's ancestors may give away.
+
+    Without a promise, every epsilon and delta is None.
+    """
+    mechanism = {
+        "noise_multiplier": plan.steps.noise_multiplier,
+        "max_record_norm": plan.max_record_norm,
+        "sample_rate": plan.steps.sample_rate,
+        "documents": plan.num_documents,
+        "documents_per_step": plan.documents_per_step,
+        "steps": plan.steps.num_steps,
+        "seq_len": config.data.seq_len,
+        "views": 2 if config.augment.mode == "augment" else 1,
+    }
+    assert config.privacy is not None
+    if not config.privacy.promises:
+        nothing = {"epsilon": None, "delta": None}
+        return {"promise": NOTHING, **nothing, "total": nothing, "spent": {"steps": step, "epsilon": None}, **mechanism}
     is_last = step == plan.steps.num_steps
     spent = epsilon_of(plan.steps._replace(num_steps=step), plan.delta, FINE if is_last else COARSE)
     return {
@@ -51,14 +73,7 @@ def statement(config: RunConfig, plan: PrivacyPlan, ancestors: tuple[Ancestor, .
         },
         "spent": {"steps": step, "epsilon": spent},
         "mechanism": "DP-SGD: Poisson sampling of documents, one clip for each, Gaussian noise on the sum",
-        "noise_multiplier": plan.steps.noise_multiplier,
-        "max_record_norm": plan.max_record_norm,
-        "sample_rate": plan.steps.sample_rate,
-        "documents": plan.num_documents,
-        "documents_per_step": plan.documents_per_step,
-        "steps": plan.steps.num_steps,
-        "seq_len": config.data.seq_len,
-        "views": 2 if config.augment.mode == "augment" else 1,
+        **mechanism,
         "accountant": f"dp-accounting {accountant_version()}: privacy loss distributions, pessimistic",
         "ancestors": [ancestor._asdict() for ancestor in ancestors],
         "not_covered": list(NOT_COVERED),
@@ -87,6 +102,9 @@ def describe_privacy(setup: Setup) -> dict[str, str]:
     plan = setup.privacy
     assert plan is not None
     content = statement(setup.config, plan, setup.ancestors, 0)
+    sampling = f"each of {plan.num_documents:,} documents with probability {plan.steps.sample_rate:.6f} a step"
+    if not promises(content):
+        return {"privacy": NOTHING, "noise": f"none; the clip is {plan.max_record_norm:g}", "sampling": sampling}
     own, total = f"epsilon {plan.epsilon:g} at delta {plan.delta:.2g}", content["total"]["epsilon"]
     noise_per_value = plan.noise_std / plan.documents_per_step
     curve = epsilon_curve(plan.steps, plan.delta)
@@ -94,7 +112,7 @@ def describe_privacy(setup: Setup) -> dict[str, str]:
         "privacy": f"{own} for one document" + (f", {total:g} with its ancestors" if total != plan.epsilon else ""),
         "noise": f"multiplier {plan.steps.noise_multiplier:.4f} of the clip {plan.max_record_norm:g}; on each value of "
         f"the gradient {noise_per_value:.2g}",
-        "sampling": f"each of {plan.num_documents:,} documents with probability {plan.steps.sample_rate:.6f} a step",
+        "sampling": sampling,
         "epsilon": "; ".join(f"{epsilon:.2f} after {step:,}" for step, epsilon in curve) + " steps",
         "ancestors": "; ".join(f"{a.setting} {a.path}: {a.status}" for a in setup.ancestors) or "none",
     }
@@ -107,6 +125,8 @@ def as_text(content: dict[str, Any]) -> str:
 
 def card_section(content: dict[str, Any]) -> str:
     """The part of the model card about a statement."""
+    if not promises(content):
+        return f"## Privacy\n\n{content['promise'].capitalize()}.\n\n"
     ancestors = [
         f"- {a['setting']} `{a['path']}`: {a['status']}" + (f" (epsilon {a['epsilon']:g})" if a["epsilon"] else "")
         for a in content["ancestors"]

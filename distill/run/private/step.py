@@ -105,6 +105,8 @@ def add_clipped_(places: list[Tensor], gradients: list[Tensor], max_norm: float)
 
 def add_noise_(values: Tensor, plan: PrivacyPlan, secret: str, step: int) -> None:
     """Add the noise of the step after `step` to a sum of clipped gradients [P + M], in place; the same everywhere."""
+    if plan.noise_std == 0:
+        return
     noise = torch.from_numpy(gaussian_noise(secret, step, values.numel())).to(values.device)
     values.add_(noise, alpha=plan.noise_std)
 

@@ -1,13 +1,16 @@
 """The white-box bound of epsilon, from runs of which only metrics.jsonl is there, and what is compared with what."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 
+from distill.config import RunConfig
 from distill.privacy.accountant import COARSE, FINE, Steps, epsilon_of
-from distill.privacy.promise import LEAST_NOISE, confidence_of_each, noise_result, promise_result
+from distill.privacy.promise import LEAST_NOISE, confidence_of_each, noise_result, promise_of, promise_result
 from distill.run.private.canaries import NUM_CANARIES, canaries_in, metrics_of
+from distill.settings import validate
 
 NOISE, RATE, NUM_STEPS, DELTA = 1.2, 0.02, 50, 1e-4
 PROMISED = epsilon_of(Steps(NOISE, RATE, NUM_STEPS), DELTA, COARSE)
@@ -63,6 +66,19 @@ def test_without_canaries_or_with_canaries_that_are_lost_in_noise_nothing_is_sai
     assert noise_result(tmp_path, stated(), CONFIDENCE) is None
     found = promise_result(tmp_path, stated(), {}, None, CONFIDENCE)
     assert (found["bounds"], found["noise"], found["is_broken"]) == ({}, None, False)
+
+
+def test_a_run_that_promises_nothing_has_nothing_to_keep(tmp_path):
+    given = {"run_dir": "unused", "data": {"path": "unused"}, "student": {"config": {"model_type": "gpt2"}}}
+    given |= {"teacher": None, "loss": {"kd_weight": 0, "ce_weight": 1}, "perturb": {"operation": "none"}}
+    given |= {"train": {"max_steps": 1}, "optim": {"max_grad_norm": 0}}
+    assert promise_of(tmp_path, validate(RunConfig, given)) is None
+    assert promise_of(tmp_path, validate(RunConfig, given | {"privacy": {"epsilon": math.inf}})) is None
+    private = validate(RunConfig, given | {"privacy": {"epsilon": 3}})
+    with pytest.raises(ValueError, match="privacy.json cannot be read"):
+        promise_of(tmp_path, private)
+    (tmp_path / "privacy.json").write_text(json.dumps(stated()))
+    assert promise_of(tmp_path, private) == stated()
 
 
 @pytest.mark.parametrize(("loss", "canaries", "broken"), [(1.0, 1.0, False), (5.1, 1.0, True), (1.0, 5.1, True)])

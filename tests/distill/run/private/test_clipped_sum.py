@@ -20,10 +20,12 @@ from distill.loss.gender_classes import gender_classes
 from distill.model_config import LoraConfig
 from distill.models.lora import add_adapter
 from distill.run.learner import Learner, TrainState
+from distill.run.private.plan import make_plan
 from distill.run.private.records import record_scale, scored_records
-from distill.run.private.step import ClippedSum, clipped_sum, trained_weights
+from distill.run.private.step import ClippedSum, clipped_sum, private_step, trained_weights
+from distill.run.schedule import Schedule
 from distill.run.step import scored_batches, train_step
-from distill.settings import validate
+from distill.settings import replace, validate
 
 SEQ_LEN = 40
 
@@ -118,6 +120,33 @@ def test_without_a_clip_it_is_the_gradient_of_the_ordinary_step(mode, world, mod
     assert found.sums[0, -1] == metrics["num_tokens"]
     assert float(found.counts[0]) / metrics["num_tokens"] == pytest.approx(metrics["loss"], rel=1e-5)
     assert float(found.sums[0, 0]) / metrics["num_tokens"] == pytest.approx(metrics["kd"], rel=1e-5)
+
+
+def test_without_noise_and_with_a_huge_clip_a_private_step_is_an_ordinary_one(world, model):
+    """On the same documents and with the learning rate that undoes what the two divide by; plain gradient descent."""
+    config, num_documents = settings(), len(world.examples)
+    config = replace(config, privacy=replace(config.privacy, epsilon=math.inf, max_record_norm=1e6))
+    student, teacher = model("gpt2", seed=1), model("gpt2", seed=2)
+    plan = make_plan(config, 2 * num_documents, Schedule(1, None, num_documents, num_documents, 1))
+    assert plan.noise_std == 0 and plan.documents_per_step == num_documents
+
+    def learner(lr: float) -> Learner:
+        distiller = distiller_of(copy.deepcopy(student), teacher, config, world)
+        optimizer = torch.optim.SGD(distiller.parameters(), lr=lr)
+        scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+        return Learner(distiller, optimizer, scheduler, TrainState(secret="5e" * 32))
+
+    ordinary, batch = learner(1.0), collate(world.examples, SEQ_LEN)
+    num_tokens = train_step(Accelerator(cpu=True), config, ordinary, list(scored_batches([batch], config)))[
+        "num_tokens"
+    ]
+    private = learner(num_documents / (record_scale(config) * num_tokens))
+    metrics = private_step(Accelerator(cpu=True), config, plan, private, list(scored_records([batch], config)))
+    assert (metrics["noise"], metrics["clipped"]) == (0, 0) and metrics["canary_gap"] == pytest.approx(1)
+    before, expected = dict(student.named_parameters()), dict(ordinary.model.student.named_parameters())
+    for name, weight in private.model.student.named_parameters():
+        torch.testing.assert_close(weight - before[name], expected[name] - before[name], rtol=1e-4, atol=1e-6)
+    assert max(float((expected[name] - before[name]).abs().max().detach()) for name in before) > 0.01
 
 
 @pytest.mark.parametrize("weight", [1.0, 1000.0])

@@ -1,6 +1,7 @@
 """What the models that a private run starts from had read, as their run folders and model cards say."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from distill.settings import validate
 OURS, OTHERS = "a" * 64, "b" * 64
 
 
-def config(teacher: Path | None, budget: object = "public", checkpoint: Path | None = None) -> RunConfig:
+def config(
+    teacher: Path | None, budget: object = "public", checkpoint: Path | None = None, epsilon: float = 2.0
+) -> RunConfig:
     student = {"config": {"model_type": "gpt2"}} if checkpoint is None else {"checkpoint": str(checkpoint)}
     given = {
         "run_dir": "unused",
@@ -23,7 +26,7 @@ def config(teacher: Path | None, budget: object = "public", checkpoint: Path | N
         "loss": {"kd_weight": 0 if teacher is None else 1, "ce_weight": 1},
         "train": {"max_steps": 1},
         "optim": {"max_grad_norm": 0},
-        "privacy": {"epsilon": 2, "teacher_budget": budget},
+        "privacy": {"epsilon": epsilon, "teacher_budget": budget},
     }
     return validate(RunConfig, given)
 
@@ -117,6 +120,18 @@ def test_what_is_unknown_is_assumed_public_and_said_so_or_has_the_budget_that_is
     with pytest.raises(ValueError, match=r"privacy.teacher_budget is given, but .* say what they have read: leave it"):
         ancestors_of(config(run(tmp_path / "run", OTHERS), budget), OURS)
     assert ancestors_of(config(None), OURS) == []
+
+
+def test_a_teacher_that_was_clipped_without_noise_has_no_budget_and_a_run_without_a_promise_needs_none(tmp_path):
+    clipped = run(tmp_path / "clipped", OURS, (None, None), teacher=run(tmp_path / "first", OTHERS))
+    with pytest.raises(ValueError, match="without a privacy budget, so it may pass on any document"):
+        ancestors_of(config(clipped), OURS)
+    assert [a.status for a in ancestors_of(config(clipped), "d" * 64)] == [OTHER_TEXT] * 2
+    assert only(ancestors_of(config(copied(tmp_path / "copy", None, (None, None))), OURS)) == (PUBLIC, 0.0, 0.0)
+    assert ancestors_of(config(clipped, epsilon=math.inf), OURS) == []
+    promise(tmp_path / "clipped", (None, 1e-6))
+    with pytest.raises(ValueError, match="privacy.json cannot be read"):
+        ancestors_of(config(clipped), OURS)
 
 
 def test_a_damaged_promise_or_run_folder_is_refused_and_a_card_of_another_project_is_not(tmp_path):
