@@ -85,16 +85,16 @@ def write_statement(setup: Setup, state: TrainState) -> dict[str, Any]:
 
     Raises OSError on all of them if it cannot be written.
     """
-    assert setup.privacy is not None
-    content = statement(setup.config, setup.privacy, setup.ancestors, state.step)
-    file = Path(setup.config.run_dir, STATEMENT_FILE)
+    plan, file = setup.privacy, Path(setup.config.run_dir, STATEMENT_FILE)
+    assert plan is not None
 
-    def write() -> None:
+    def write() -> dict[str, Any]:
+        content = statement(setup.config, plan, setup.ancestors, state.step)
         with writing("what the run promises", file, "run_dir"):
             write_text(file, as_text(content))
+        return content
 
-    on_main(setup.accelerator, write)
-    return content
+    return on_main(setup.accelerator, write)
 
 
 def describe_privacy(setup: Setup) -> dict[str, str]:
