@@ -9,6 +9,7 @@ import yaml
 
 from distill import train
 from distill.audit_privacy import BROKEN, main
+from distill.run import trainer
 from distill.run.folder import read_metrics
 from distill.run.private import step
 from distill.run.private.plan import PrivacyPlan
@@ -17,8 +18,12 @@ PRIVATE = ["privacy.epsilon=1", "optim.max_grad_norm=0", "student.dropout=0", "t
 
 
 @pytest.fixture
-def command(config_file) -> list[str]:
-    """A private run whose held-out documents are half of its text, with canaries in the text."""
+def command(config_file, monkeypatch) -> list[str]:
+    """A private run whose held-out documents are half of its text, with canaries in the text.
+
+    Its secret is always the same: of honest runs with random ones, one in 200 would be found broken.
+    """
+    monkeypatch.setattr(trainer, "new_secret", lambda: "5e" * 32)
     settings = yaml.safe_load(config_file.read_text())
     settings["data"] |= {"heldout_fraction": 0.5, "max_documents": 120}
     settings["canaries"] = {"count": 8, "digits": 1}
