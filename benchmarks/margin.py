@@ -28,8 +28,8 @@ from torch import Tensor
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
-from distill.data.blocks import separators
 from distill.data.corpus import read_documents
+from distill.data.separators import separators
 from distill.evaluation.measures.counterfactual_gap import cut_pair, swapped_pairs
 from distill.evaluation.measures.log_odds import PRONOUNS
 from distill.loss.gender_classes import gender_classes

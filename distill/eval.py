@@ -33,7 +33,7 @@ from rich.console import Console
 from transformers.utils import logging
 
 from augment.command_line import print_any_text
-from distill.data.corpus import check_apart
+from distill.data.folders import check_apart
 from distill.evaluation import results
 from distill.evaluation.comparison import load_evaluations
 from distill.evaluation.config import EvalConfig

@@ -1,8 +1,10 @@
 """From a corpus to batches. Each file answers one question:
 
 corpus.py         which documents does a corpus hold?
+folders.py        which folders may not lie in each other?
 documents.py      what is a document: a text, a conversation, a prompt with its completion?
 chat_template.py  how does a model read a conversation, and what of it does the assistant write?
+separators.py     which tokens stand between documents?
 pairing.py        how do several processes pair texts with their counterfactuals?
 known_ids.py      does the model know all tokens of a text?
 packing.py        how is a pair of texts tokenised, aligned and cut into blocks?

@@ -30,12 +30,13 @@ from distill.data import corpus
 from distill.data.batches import BlockStates
 from distill.data.block_files import read_shards, write_blocks
 from distill.data.canaries import with_canaries
-from distill.data.chat_template import start_of_conversations, template_of
+from distill.data.chat_template import template_of
 from distill.data.documents import Document
 from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, pack, pack_apart
 from distill.data.pairing import first_parts, in_parts, pair_all
 from distill.data.pieces import Documents, read_documents_of, write_num_pieces
+from distill.data.separators import separators_of
 from distill.data.split import chosen_documents, is_drawn, train_and_heldout
 from distill.files import write_text, writing
 from distill.settings import to_dict
@@ -125,46 +126,6 @@ def _announce(folder: Path, data: DataConfig) -> None:
     hint = f" (folders beside it for other text, settings or versions: {num_others})" if num_others else ""
     verb = "continuing to prepare" if folder.with_name(folder.name + ".partial").exists() else "preparing"
     print(f"{verb} the blocks of {data.path} in {folder}{hint}", file=sys.stderr, flush=True)
-
-
-def separators(tokenizer: PreTrainedTokenizerFast, separator: str | None) -> tuple[list[int], list[int]]:
-    """The token ids before and after each document.
-
-    By default BOS comes before and EOS after. If both are the same token or only one exists, that token comes before. A
-    named `separator`, a token or the text of one, replaces both. Raises ValueError if there is no such token.
-    """
-    if separator is not None:
-        named = tokenizer.get_vocab().get(separator)
-        ids = [named] if named is not None else tokenizer(separator, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1 or ids[0] == tokenizer.unk_token_id != named:
-            raise ValueError(f"data.separator {separator!r} is not a token of the tokenizer; give one that is")
-        return ids, []
-    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    if bos is None and eos is None:
-        raise ValueError("the tokenizer has neither a BOS nor an EOS token; name one of its tokens in data.separator")
-    if bos is None or eos is None or bos == eos:
-        return [eos if bos is None else bos], []
-    return [bos], [eos]
-
-
-def separators_of(data: DataConfig, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """The token ids before and after each document of a corpus. Raises ValueError as `separators`.
-
-    The template of a conversation gives it a beginning and an end, so only a named `separator` comes before it. A
-    completion ends with EOS, if there is one, because a model that was not told to stop goes on.
-    """
-    if data.format == "chat" and data.separator is None:
-        return [], []
-    before, after = separators(tokenizer, data.separator)
-    if data.format == "prompt_completion" and tokenizer.eos_token_id is not None:
-        after = [tokenizer.eos_token_id]
-    return before, after
-
-
-def start_of_documents(data: DataConfig, tokenizer: PreTrainedTokenizerFast) -> int:
-    """The token that begins each document. Raises ValueError if none tells where a conversation begins."""
-    before, _ = separators_of(data, tokenizer)
-    return before[0] if before else start_of_conversations(tokenizer)
 
 
 def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> dict[str, Any]:

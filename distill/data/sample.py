@@ -10,8 +10,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from distill.data.blocks import separators
 from distill.data.known_ids import check_ids
+from distill.data.separators import separators
 from distill.data.split import draw
 
 CHARACTERS_PER_TOKEN = 16  # at most this many characters of a document are encoded for each token of a block

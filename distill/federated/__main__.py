@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
-from distill.data.corpus import check_only_text
+from distill.data.folders import check_only_text
 from distill.federated.documents import divide, read_training_documents
 from distill.federated.dry_run import describe
 from distill.federated.in_turn import client_blocks, in_turn, sizes_of

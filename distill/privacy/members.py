@@ -12,9 +12,10 @@ import numpy as np
 
 from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
-from distill.data.blocks import prepare_blocks, separators, sources
+from distill.data.blocks import prepare_blocks, sources
 from distill.data.canaries import canaries, with_canaries
 from distill.data.pairing import first_parts, in_parts
+from distill.data.separators import separators
 from distill.data.split import draw, is_drawn, train_and_heldout
 from distill.models.run_models import RunModels
 from distill.run.schedule import plan_schedule, training_indices

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from augment.lexicon import Lexicon
 from augment.swap import swap
 from distill.config import RunConfig
-from distill.data.blocks import separators
+from distill.data.separators import separators
 from distill.evaluation.scoring.scorer import Scorer
 from distill.evaluation.statistics.estimators import FloatArray
 from distill.evaluation.statistics.resampling import Interval

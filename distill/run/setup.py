@@ -10,8 +10,9 @@ from accelerate import Accelerator
 
 from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
-from distill.data.blocks import Blocks, prepare_blocks, separators_of, sources, start_of_documents
-from distill.data.corpus import check_apart, check_only_text
+from distill.data.blocks import Blocks, prepare_blocks, sources
+from distill.data.folders import check_apart, check_only_text
+from distill.data.separators import separators_of, start_of_documents
 from distill.hub import CARD, check_upload, pinned
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes

@@ -9,7 +9,7 @@ from typing import Any
 
 from accelerate.utils import set_seed
 
-from distill.data.blocks import separators_of
+from distill.data.separators import separators_of
 from distill.files import write_text
 from distill.privacy.accountant import accountant_version
 from distill.run.checkpoint import load_newest_checkpoint, save_checkpoint

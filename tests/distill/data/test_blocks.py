@@ -16,7 +16,8 @@ from distill.config import AugmentConfig, DataConfig
 from distill.data import block_files
 from distill.data import blocks as data_module
 from distill.data.block_files import IDS
-from distill.data.blocks import prepare_blocks, separators
+from distill.data.blocks import prepare_blocks
+from distill.data.separators import separators
 from distill.models.loading import load_tokenizer
 
 LEXICON = load_lexicon()

@@ -10,9 +10,10 @@ from chat_pairs import CHATS, TEMPLATE, conversations, readings
 from augment.lexicon import load_lexicon
 from distill.config import AugmentConfig, DataConfig
 from distill.data.batches import batches, collate
-from distill.data.blocks import prepare_blocks, separators_of, start_of_documents
+from distill.data.blocks import prepare_blocks
 from distill.data.documents import PromptCompletion
 from distill.data.packing import pack, pair_texts
+from distill.data.separators import separators_of, start_of_documents
 from distill.models.loading import load_tokenizer
 
 LEXICON = load_lexicon()

@@ -10,7 +10,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from distill.config import DataConfig
-from distill.data.corpus import check_apart, corpus_fingerprint, corpus_version, describe_files, read_documents
+from distill.data.corpus import corpus_fingerprint, corpus_version, describe_files, read_documents
+from distill.data.folders import check_apart
 
 TEXTS = ["The nurse waved.", "Zoë said: 'naïve?'", "Third line"]
 

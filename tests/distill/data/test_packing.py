@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from augment.lexicon import load_lexicon
-from distill.data.blocks import separators
 from distill.data.packing import pack, pair_texts
+from distill.data.separators import separators
 from distill.models.loading import load_tokenizer
 
 LEXICON = load_lexicon()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from distill.data.blocks import separators
 from distill.data.sample import sample_blocks
+from distill.data.separators import separators
 
 DOCUMENTS = [f"the doctor said that {name} was late . " * 3 for name in "abcdefghijklmnopqrst"]
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from distill.config import DataConfig
-from distill.data.corpus import check_only_text
+from distill.data.folders import check_only_text
 from distill.data.split import train_and_heldout
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from augment.lexicon import load_lexicon
 from distill.config import RunConfig
-from distill.data.blocks import prepare_blocks, separators
+from distill.data.blocks import prepare_blocks
+from distill.data.separators import separators
 from distill.data.split import is_drawn, train_and_heldout
 from distill.models.run_models import RunModels
 from distill.privacy.members import groups_of, view_in_training
