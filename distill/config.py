@@ -14,6 +14,7 @@ from distill.loss_config import LossConfig, PerturbConfig
 from distill.model_config import StudentConfig, TeacherConfig
 from distill.privacy_config import PrivacyConfig, check_private
 from distill.settings import LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
+from distill.streaming_config import check_streaming
 
 
 @section
@@ -37,6 +38,8 @@ class DataConfig:
     same token or only one exists, that token comes before each. A conversation then has what its template writes alone.
     mask_documents: whether attention stops at document boundaries within a block.
     seq_len: tokens per block. cache_dir: where prepared blocks are kept. num_proc: processes that prepare them.
+    streaming: prepare training blocks while the run reads them, in the order of the text, and keep none on disk. Every
+    process of the run then has `num_proc` processes of its own.
     """
 
     path: LocalPath
@@ -55,6 +58,7 @@ class DataConfig:
     seq_len: Annotated[int, Field(ge=8, strict=True)] = 256
     cache_dir: LocalPath = "~/.cache/evenhand"
     num_proc: PositiveCount = 1
+    streaming: bool = False
 
     @model_validator(mode="after")
     def _rows_have_their_own_fields(self) -> DataConfig:
@@ -250,6 +254,8 @@ class RunConfig:
             for key in ("global_batch_size", "micro_batch_size"):
                 if getattr(self.train, key) % 2:
                     raise ValueError(f"train.{key} is odd, but augment.mode `augment` trains pairs: make it even")
+        if self.data.streaming:
+            check_streaming(self)
         if self.privacy is not None:
             check_private(self)
         return self

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -126,6 +127,16 @@ def batches(
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # starting an epoch must not change the random state that dropout draws from
     )
+
+
+def batches_in_order(
+    examples: Iterable[PairedExample], size: int, seq_len: int, device: torch.device = CPU
+) -> Iterator[PairedBatch]:
+    """One PairedBatch per `size` blocks, in their order. device: as in `batches`."""
+    iterator = iter(examples)
+    while rows := list(islice(iterator, size)):
+        batch = collate(rows, seq_len)
+        yield PairedBatch(*(tensor.pin_memory() for tensor in batch[:7])) if device.type == "cuda" else batch
 
 
 def prefetched(items: Iterator[T], num_ahead: int, device: torch.device = CPU) -> Iterator[T]:

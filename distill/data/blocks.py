@@ -14,7 +14,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,12 +31,10 @@ from distill.data.block_files import read_shards, write_blocks
 from distill.data.canaries import with_canaries
 from distill.data.chat_template import template_of
 from distill.data.documents import Document
-from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, pack, pack_apart
-from distill.data.pairing import first_parts, in_parts, pair_all
+from distill.data.pairing import first_parts, in_parts, pair_all, pairing_settings
 from distill.data.pieces import Documents, read_documents_of, write_num_pieces
-from distill.data.separators import separators_of
-from distill.data.split import chosen_documents, is_drawn, train_and_heldout
+from distill.data.split import chosen_documents, substitution, train_and_heldout
 from distill.files import write_text, writing
 from distill.settings import to_dict
 
@@ -77,18 +74,17 @@ def prepare_blocks(
     canaries: CanaryConfig | None = None,
     by_document: bool = False,
     chosen: Sequence[int] | None = None,
+    heldout_blocks: int | None = None,
 ) -> Blocks:
     """The blocks of a corpus, from the cache or built into it. Any number of processes may call this at once.
 
     seed: for augmentation mode `substitute`, which documents it replaces; and for the canaries, if any. num_ids: how
     many ids the models know, if the tokenizer has more. by_document: whether each training block holds a piece of one
-    document only. chosen: pack only the training documents of these numbers, and no held-out ones. Raises ValueError or
-    OSError with one message for bad text, damaged blocks or a full disk.
+    document only. chosen: pack only the training documents of these numbers, and no held-out ones. heldout_blocks: pack
+    only the held-out documents, and of them only the first so many blocks. Raises ValueError or OSError with one
+    message for bad text, damaged blocks or a full disk.
     """
-    prefix, suffix = separators_of(data, tokenizer)
-    check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
-    pairing = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
-    pairing |= {} if num_ids is None else {"num_ids": num_ids}
+    pairing = pairing_settings(data, lexicon, tokenizer, num_ids)
     cache = Path(data.cache_dir)
     with writing("the blocks", cache, "data.cache_dir", "; finished shards are kept"):
         cache.mkdir(parents=True, exist_ok=True)
@@ -99,14 +95,16 @@ def prepare_blocks(
             identity["by_document"] = True
         if chosen is not None:
             identity["documents"] = list(chosen)
+        if heldout_blocks is not None:
+            identity["heldout_blocks"] = heldout_blocks
         corpus.check_heldout(data, identity["corpus"], identity["heldout_corpus"])
         folder = cache / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         if not folder.exists():
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():  # another process may have built it while this one waited for the lock
                     if chosen is None:  # of many clients, each line would be one of many
-                        _announce(folder, data)
-                    _build(folder, data, augmentation, pairing, seed, canaries, by_document, chosen)
+                        _announce(folder, data, "blocks" if heldout_blocks is None else "held-out blocks")
+                    _build(folder, data, augmentation, pairing, seed, canaries, by_document, chosen, heldout_blocks)
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         sides = {name: read_shards(folder, name, counts["num_blocks"]) for name, counts in info.items()}
@@ -116,16 +114,16 @@ def prepare_blocks(
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
     recorded = ("corpus", "heldout_corpus", "lexicon", "chat_template")
     info |= {name: value for name, value in identity.items() if name in recorded}
-    heldout = sides.get("heldout", sides["train"].select([]))
-    return Blocks(sides["train"], heldout, info, folder.name, documents=pieces)
+    none = next(iter(sides.values())).select([])
+    return Blocks(sides.get("train", none), sides.get("heldout", none), info, folder.name, documents=pieces)
 
 
-def _announce(folder: Path, data: DataConfig) -> None:
+def _announce(folder: Path, data: DataConfig, what: str) -> None:
     """Say that blocks are being prepared, because that can take long."""
     num_others = len(list(folder.parent.glob("*/info.json")))
     hint = f" (folders beside it for other text, settings or versions: {num_others})" if num_others else ""
     verb = "continuing to prepare" if folder.with_name(folder.name + ".partial").exists() else "preparing"
-    print(f"{verb} the blocks of {data.path} in {folder}{hint}", file=sys.stderr, flush=True)
+    print(f"{verb} the {what} of {data.path} in {folder}{hint}", file=sys.stderr, flush=True)
 
 
 def _identity(data: DataConfig, augmentation: AugmentConfig, pairing: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -167,17 +165,19 @@ def _build(
     canaries: CanaryConfig | None,
     by_document: bool,
     chosen: Sequence[int] | None,
+    heldout_blocks: int | None,
 ) -> None:
     """Write the blocks and their info.json into a temporary folder, then rename it: `folder` is complete if it exists.
 
     Whole shards of an interrupted build are used. Bad data removes them, because repairing it changes the corpus.
     """
-    if chosen is None:
+    if chosen is not None:
+        sides = {"train": chosen_documents(data, chosen)}
+    else:
         train, heldout = train_and_heldout(data)
         sides = {"train": with_canaries(train, data, canaries, seed), "heldout": heldout}
-    else:
-        sides = {"train": chosen_documents(data, chosen)}
-    fraction = augmentation.fraction if augmentation.mode == "substitute" else 0.0
+    if heldout_blocks is not None:
+        del sides["train"]
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(exist_ok=True)
     try:
@@ -186,8 +186,8 @@ def _build(
             apart = by_document and name == "train"
             divided = first_parts if apart else in_parts
             documents: Iterator[Document] = divided(map(str, part)) if data.format == "text" else part
-            drawn = partial(is_drawn, seed, fraction if name == "train" else 0.0)
-            info[name] = _write_part(aside / name, documents, drawn, pairing, data, apart)
+            drawn = substitution(augmentation if name == "train" else AugmentConfig(), seed)
+            info[name] = _write_part(aside / name, documents, drawn, pairing, data, apart, heldout_blocks)
         write_text(aside / "info.json", json.dumps(info, indent=2) + "\n")
         aside.rename(folder)
     except ValueError:
@@ -202,27 +202,34 @@ def _write_part(
     pairing: dict[str, Any],
     data: DataConfig,
     apart: bool,
+    limit: int | None,
 ) -> dict[str, int]:
     """Write the shards (stem-00000.arrow and so on) of one side of the split, after those that exist; returns counts.
 
     pairing: the arguments of `pair_texts`. apart: whether a block holds a piece of one document only; their numbers per
-    document then stand in stem-00000.npy and so on. Raises ValueError if there is not a single block.
+    document then stand in stem-00000.npy and so on. limit: the number of blocks after which it ends, so that no
+    more is read than that needs. Raises ValueError if there is not a single block.
     """
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(stem.parent.glob(f"{stem.name}-*.json"))]
     num_done = sum(counts["num_documents"] for counts in done)
-    with closing(pair_all(islice(documents, num_done, None), pairing, data.num_proc)) as paired:
+    num_proc = data.num_proc if limit is None else 1  # several would read far ahead
+    with closing(pair_all(islice(documents, num_done, None), pairing, num_proc)) as paired:
         about = f"pairing the {stem.name} text"
         bar = tqdm(paired, about, None, False, initial=num_done, unit=" documents", unit_scale=True)
-        for shard in _shards(iter(bar)):
+        for shard in shards(iter(bar)):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
             counted, num_pieces = _count(flagged, counts), list[int]()
             blocks = pack_apart(counted, data.seq_len, num_pieces) if apart else pack(counted, data.seq_len)
+            num_blocks = sum(counts["num_blocks"] for counts in done)
+            blocks = islice(blocks, None if limit is None else limit - num_blocks)
             done.append(write_blocks(file, blocks, data.format != "text") | counts)
             if apart:
                 write_num_pieces(file, num_pieces)
             write_text(file.with_suffix(".json"), json.dumps(done[-1]))
+            if limit is not None and num_blocks + done[-1]["num_blocks"] >= limit:
+                break
     if sum(counts["num_blocks"] for counts in done) == 0:
         raise ValueError(
             f"the {stem.name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction or a "
@@ -231,11 +238,13 @@ def _write_part(
     return {key: sum(counts[key] for counts in done) for key in done[0]}
 
 
-def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocument]]:
-    """The documents in shards of at least CHARACTERS_PER_SHARD characters, each to be consumed before the next one."""
+def shards(documents: Iterator[PairedDocument], num_characters: int = 0) -> Iterator[Iterator[PairedDocument]]:
+    """The documents in shards of at least CHARACTERS_PER_SHARD characters, each to be consumed before the next one.
 
-    def part(first: PairedDocument) -> Iterator[PairedDocument]:
-        num_characters = 0
+    num_characters: how many the first shard has already.
+    """
+
+    def part(first: PairedDocument, num_characters: int) -> Iterator[PairedDocument]:
         for document in chain([first], documents):
             yield document
             num_characters += len(document.pair.original)
@@ -243,7 +252,8 @@ def _shards(documents: Iterator[PairedDocument]) -> Iterator[Iterator[PairedDocu
                 return
 
     for first in documents:
-        yield part(first)
+        yield part(first, num_characters)
+        num_characters = 0
 
 
 def _count(

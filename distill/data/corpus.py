@@ -10,10 +10,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import Dataset, DatasetDict, load_from_disk
+from datasets import Dataset, DatasetDict, IterableDataset, load_from_disk
 from filelock import FileLock
 
 from augment.files.lfs import check_is_no_pointer
@@ -29,9 +30,9 @@ from augment.files.texts import (
 )
 from distill.config import DataConfig
 from distill.data.documents import Document, fields_of, row_reader, with_place
-from distill.data.hub_datasets import commit_of, load_hub_dataset
+from distill.data.hub_datasets import commit_of, hub_rows, load_hub_dataset, stream_hub_dataset
 from distill.files import write_text
-from distill.hub import COMMIT, hub_name
+from distill.hub import COMMIT, HubName, hub_name
 from distill.settings import replace
 
 
@@ -43,6 +44,18 @@ class SettingNames(NamedTuple):
     text_field: str
 
 
+class RowStream(NamedTuple):
+    """The rows of a corpus as `datasets` streams them: it divides them among processes, and resumes them.
+
+    read: iterates over `rows`, or over a part of them. document_of: the document of a row.
+    """
+
+    rows: IterableDataset
+    read: Callable[[Iterable[dict[str, Any]]], Iterator[dict[str, Any]]]
+    document_of: Callable[[dict[str, Any]], Document]
+
+
+_DOCUMENT = "document"  # the only column of the rows that are streamed from files
 TRAIN_SETTINGS = SettingNames("data.path", "data.split", "data.text_field")
 _PACKED = (".gz", ".zst", ".bz2", ".xz")
 LABEL_SETTING = "federated.clients.field"
@@ -70,6 +83,34 @@ def read_corpus(config: DataConfig, heldout: bool = False, names: SettingNames |
             yield document
     if num_documents == 0:
         raise ValueError(f"corpus {path} is empty: it holds no document with text in it; check {names.path}")
+
+
+def row_stream(config: DataConfig, heldout: bool = False) -> RowStream:
+    """The rows of config.path, or of config.heldout_path, blank ones included. Reading them raises as `read_corpus`."""
+    path, split, names = _place(config, heldout)
+    local = _local(path, names)
+    if local is None:
+        what, hub = _hub(path)
+        rows = stream_hub_dataset(what, hub, config.subset, split)
+        read = partial(hub_rows, what, hub)
+        column_names = rows.column_names or list(next(read(rows), {}))
+    elif _is_saved_dataset(local):
+        table = _saved_dataset(local, path, split, names)
+        rows, read, column_names = table.to_iterable_dataset(), iter, table.column_names
+    else:
+        of_files = partial(_documents_of_files, config=config, split=split, names=names)
+        rows = IterableDataset.from_generator(of_files, gen_kwargs={"files": [str(file) for file in _files(local)]})
+        return RowStream(rows, iter, itemgetter(_DOCUMENT))
+    columns, of_row = _columns(column_names, path, config, names)
+    return RowStream(rows.select_columns(columns), read, partial(_placed_document, path, of_row))
+
+
+def _documents_of_files(
+    files: list[str], config: DataConfig, split: str, names: SettingNames
+) -> Iterator[dict[str, Document]]:
+    for file in files:
+        for document in _read(config, file, split, names):
+            yield {_DOCUMENT: document}
 
 
 def read_labelled_documents(config: DataConfig, label_field: str) -> Iterator[tuple[str, str]]:
@@ -189,8 +230,14 @@ def _kinds(files: Iterable[Path]) -> str:
 
 def _read(config: DataConfig, path: str, split: str, names: SettingNames) -> Iterator[Document]:
     local = _local(path, names)
-    if local is None or _is_saved_dataset(local):
-        table = _hub_dataset(config, path, split) if local is None else _saved_dataset(local, path, split, names)
+    if local is None and config.streaming:
+        stream = row_stream(config, heldout=names is HELDOUT_SETTINGS)
+        yield from map(stream.document_of, stream.read(stream.rows))
+    elif local is None or _is_saved_dataset(local):
+        if local is None:
+            table = load_hub_dataset(*_hub(path), config.subset, split)
+        else:
+            table = _saved_dataset(local, path, split, names)
         yield from _table_documents(table, path, config, names)
     elif config.format == "text":
         whole_files = config.txt_document == "file"
@@ -213,32 +260,38 @@ def _saved_dataset(local: Path, path: str, split: str, names: SettingNames) -> D
 
 
 def _table_documents(table: Dataset, path: str, config: DataConfig, names: SettingNames) -> Iterator[Document]:
-    of_row: Callable[[Any], Document]
-    if config.format == "text":
-        check_column(path, table.column_names, config.text_field, names.text_field)
-        columns = [config.text_field]
-        of_row = partial(encodable_text_of, text_field=config.text_field, field_setting=names.text_field)
-    else:
-        columns = columns_among(path, table.column_names, fields_of(config.format), "data.format")
-        of_row = row_reader(config.format)
+    columns, of_row = _columns(table.column_names, path, config, names)
     for number, row in enumerate(table.select_columns(columns), 1):
-        place = f"{path}: row {number}"
-        yield with_place(placed_row(place, row, of_row), place)
+        yield _placed_document(f"{path}: row {number}", of_row, row)
 
 
-def _hub_dataset(config: DataConfig, path: str, split: str) -> Dataset:
+def _columns(
+    present: list[str], path: str, config: DataConfig, names: SettingNames
+) -> tuple[list[str], Callable[[Any], Document]]:
+    """Which of the columns of a table are read, and what makes a document of a row."""
+    if config.format == "text":
+        check_column(path, present, config.text_field, names.text_field)
+        of_row = partial(encodable_text_of, text_field=config.text_field, field_setting=names.text_field)
+        return [config.text_field], of_row
+    return columns_among(path, present, fields_of(config.format), "data.format"), row_reader(config.format)
+
+
+def _placed_document(place: str, of_row: Callable[[Any], Document], row: dict[str, Any]) -> Document:
+    return with_place(placed_row(place, row, of_row), place)
+
+
+def _hub(path: str) -> tuple[str, HubName]:
+    """How an error of a corpus on the hub begins, and its name."""
     hub = hub_name(path)
     assert hub is not None  # `_local` has looked
-    what = f"corpus {path} is neither a local path nor a dataset that could be loaded from the hub"
-    return load_hub_dataset(what, hub, config.subset, split)
+    return f"corpus {path} is neither a local path nor a dataset that could be loaded from the hub", hub
 
 
 def _hub_fingerprint(config: DataConfig, path: str, split: str) -> str:
     """The data set with its commit, or with what `datasets` calls its fingerprint. A commit in `path` needs no look."""
-    hub = hub_name(path)
-    assert hub is not None  # `_local` has looked
+    what, hub = _hub(path)
     commit = hub.revision
     if commit is None or not COMMIT.fullmatch(commit):
-        dataset = _hub_dataset(config, path, split)
+        dataset = load_hub_dataset(what, hub, config.subset, split)
         commit = commit_of(dataset) or dataset._fingerprint
     return f"{hub.name}/{config.subset}/{split}@{commit}"

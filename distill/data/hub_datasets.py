@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from datasets import Dataset, load_dataset
+from datasets import Dataset, IterableDataset, load_dataset
 
 from distill.hub import CARD, COMMIT, HubName, failure, snapshot
 
@@ -19,6 +21,29 @@ def load_hub_dataset(what: str, hub: HubName, subset: str | None, split: str) ->
         return _load(hub.name, subset, split, revision)
     except Exception as error:  # `datasets` raises a different type for each way to fail; the user needs one message
         raise failure(what, error, hub) from error
+
+
+def stream_hub_dataset(what: str, hub: HubName, subset: str | None, split: str) -> IterableDataset:
+    """The rows of a split, which come from the hub as they are read. Raises as `load_hub_dataset`."""
+    found = snapshot(hub, CARD, "dataset", what)
+    revision = hub.revision if found is None else found.name
+    try:
+        return load_dataset(hub.name, subset, split=split, revision=revision, streaming=True)
+    except Exception as error:
+        raise failure(what, error, hub) from error
+
+
+def hub_rows(what: str, hub: HubName, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, as they come from the hub. Raises as `load_hub_dataset` if one does not."""
+    iterator = iter(rows)
+    while True:
+        try:
+            row = next(iterator, None)
+        except Exception as error:
+            raise failure(what, error, hub) from error
+        if row is None:
+            return
+        yield row
 
 
 def _load(name: str, subset: str | None, split: str, revision: str | None) -> Dataset:

@@ -180,10 +180,20 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
     tokens are learned begins a new block if the rest of the last one is too short for it. Raises ValueError if a block
     cannot hold the smallest piece of a document.
     """
+    return (block for block, _ in pack_on(documents, seq_len))
+
+
+def pack_on(
+    documents: Iterable[tuple[PairedDocument, bool]], seq_len: int, start: int = 0
+) -> Iterator[tuple[PairedExample, int]]:
+    """The blocks of `pack`, each with how many tokens of the document that was read last stand in blocks by then.
+
+    Packing can go on there: give that document as the first one, and the number as `start`.
+    """
     block: list[PairedExample] = []
     room = seq_len
-    for document, exchanged in documents:
-        start = 0
+    for number, (document, exchanged) in enumerate(documents):
+        start = 0 if number else start
         last = len(document.example.input_ids) - 1
         while start <= last:
             cut = _last_cut_that_fits(document.example.align, document.word_cuts, start, room)
@@ -202,10 +212,10 @@ def pack(documents: Iterable[tuple[PairedDocument, bool]], seq_len: int) -> Iter
                 block.append(piece.exchanged() if exchanged else piece)
                 start = cut + 1
             if cut is None or room == 0:
-                yield _concatenate(block)
+                yield _concatenate(block), start
                 block, room = [], seq_len
     if block:
-        yield _concatenate(block)
+        yield _concatenate(block), start
 
 
 def pack_apart(

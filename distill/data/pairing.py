@@ -8,12 +8,32 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from transformers import PreTrainedTokenizerFast
+
 from augment.files.workers import in_order
+from augment.lexicon import Lexicon
+from distill.config import DataConfig
 from distill.data.documents import Document
+from distill.data.known_ids import check_ids
 from distill.data.packing import PairedDocument, pair_texts
+from distill.data.separators import separators_of
 
 DOCUMENTS_PER_CHUNK, CHARACTERS_PER_CHUNK = 256, 2**20  # a worker gets documents until either limit is reached
 LONGEST_DOCUMENT = 2**20  # characters
+
+
+def pairing_settings(
+    data: DataConfig, lexicon: Lexicon, tokenizer: PreTrainedTokenizerFast, num_ids: int | None = None
+) -> dict[str, Any]:
+    """The arguments of `pair_texts`, besides the documents, for a corpus.
+
+    num_ids: how many ids the models know, if the tokenizer has more. Raises ValueError as `separators`, and if the
+    models do not know what separates documents.
+    """
+    prefix, suffix = separators_of(data, tokenizer)
+    check_ids([*prefix, *suffix], num_ids, tokenizer, "what separates documents (data.separator)")
+    settings = {"tokenizer": tokenizer, "lexicon": lexicon, "prefix_ids": prefix, "suffix_ids": suffix}
+    return settings if num_ids is None else settings | {"num_ids": num_ids}
 
 
 def in_parts(texts: Iterable[str], longest: int = LONGEST_DOCUMENT) -> Iterator[str]:

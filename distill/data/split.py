@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from itertools import islice
 
-from distill.config import DataConfig
+from distill.config import AugmentConfig, DataConfig
 from distill.data.corpus import read_corpus, read_labelled_documents
 from distill.data.documents import Document
 
@@ -46,6 +47,16 @@ def num_training_documents(data: DataConfig) -> int:
     return sum(1 for _ in _training(data))
 
 
+def is_heldout(document: Document, data: DataConfig) -> bool:
+    """Whether a document of data.path is held out."""
+    return data.heldout_path is None and draw(str(document)) < data.heldout_fraction
+
+
+def substitution(augmentation: AugmentConfig, seed: int) -> Callable[[str], bool]:
+    """Whether augmentation mode `substitute` replaces a text by its counterfactual; never in the other modes."""
+    return partial(is_drawn, seed, augmentation.fraction if augmentation.mode == "substitute" else 0.0)
+
+
 def is_drawn(seed: int, fraction: float, text: str) -> bool:
     """Whether `seed` draws this text into the random fraction."""
     return draw(f"{seed}:{text}") < fraction
@@ -61,7 +72,7 @@ def _training(data: DataConfig) -> Iterator[Document]:
 def _side(data: DataConfig, heldout: bool) -> Iterator[Document]:
     """The documents of one side of the split. A hash of the text decides, so duplicates are on the same side."""
     for document in islice(read_corpus(data), data.max_documents):
-        if (draw(str(document)) < data.heldout_fraction) == heldout:
+        if is_heldout(document, data) == heldout:
             yield document
 
 

@@ -4,6 +4,7 @@
                                  processes can read it)
     step_00000200/run.pt         scheduler, loss scaler, TrainState
     step_00000200/random_0.pt    the random states of process 0, and one such file per process
+    step_00000200/stream_0.json  where process 0 is in the text, with data.streaming; one such file per process
     step_00000200/manifest.json  size and SHA-256 of every file, and of the manifest itself
 
 A checkpoint is written under a temporary name, flushed to disk, then renamed. Before it is loaded, it is compared with
@@ -13,6 +14,7 @@ its manifest.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import shutil
 import warnings
@@ -29,7 +31,7 @@ from accelerate.utils import gather_object, set_seed
 from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from distill.files import sync
+from distill.files import sync, write_text
 from distill.run.learner import Learner, TrainState
 from distill.run.manifest import damage, file_entries, recorded_heldout, write_manifest
 from distill.run.random_states import get_random_states, set_random_states
@@ -92,6 +94,9 @@ def _write(accelerator: Accelerator, aside: Path, learner: Learner) -> None:
     with quiet():
         distributed_checkpoint.save({"model": model, "optimizer": optimizer}, checkpoint_id=aside / "state")
     torch.save(get_random_states(accelerator.device), aside / f"random_{accelerator.process_index}.pt")
+    if learner.stream is not None:
+        text = json.dumps(learner.stream.state_dict(learner.state.step))
+        write_text(aside / f"stream_{accelerator.process_index}.json", text)
     if accelerator.is_main_process:
         run = {
             "scheduler": learner.scheduler.state_dict(),
@@ -167,6 +172,8 @@ def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, learner: Lea
                 "same command again, or remove that folder to continue from the checkpoint before it"
             ) from error
         if not faults:
+            if learner.stream is not None:
+                _check_streams(checkpoint, accelerator.num_processes)
             _read(accelerator, checkpoint, learner, seed)
             _together(accelerator, partial(_set_aside, present[present.index(checkpoint) + 1 :] if main else []))
             return True
@@ -179,6 +186,16 @@ def load_newest_checkpoint(accelerator: Accelerator, run_dir: Path, learner: Lea
 def _set_aside(damaged: list[Path]) -> None:
     for checkpoint in damaged:
         checkpoint.rename(f"{checkpoint}.damaged")
+
+
+def _check_streams(checkpoint: Path, num_processes: int) -> None:
+    """Raise ValueError unless as many processes wrote a checkpoint as read it: each goes on with its own documents."""
+    num_streams = len(list(checkpoint.glob("stream_*.json")))
+    if num_streams != num_processes:
+        raise ValueError(
+            f"checkpoint {checkpoint} is of {num_streams} processes, but {num_processes} would continue it, and with "
+            f"data.streaming each has documents of its own; launch {num_streams} processes, as before"
+        )
 
 
 def _read(accelerator: Accelerator, checkpoint: Path, learner: Learner, seed: int) -> None:
@@ -205,6 +222,9 @@ def _read(accelerator: Accelerator, checkpoint: Path, learner: Learner, seed: in
         learner.scheduler.load_state_dict(run["scheduler"])
         for name, value in run["state"].items():
             setattr(learner.state, name, value)
+        if learner.stream is not None:
+            file = checkpoint / f"stream_{accelerator.process_index}.json"
+            learner.stream.load_state_dict(json.loads(file.read_text(encoding="utf-8")))
         if run["num_processes"] == accelerator.num_processes:
             file = checkpoint / f"random_{accelerator.process_index}.pt"
             set_random_states(accelerator.device, torch.load(file, weights_only=True))

@@ -5,6 +5,8 @@ It writes nothing but the data cache.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import math
 import time
@@ -12,8 +14,9 @@ from collections.abc import Iterable
 
 import torch
 
-from distill.data.batches import PairedBatch, batches
+from distill.data.batches import PairedBatch, batches, batches_in_order
 from distill.data.corpus import describe_files
+from distill.data.stream import BlockStream
 from distill.loss.distiller import Distiller
 from distill.models.choose_layers import guessing_loss
 from distill.models.sizes import num_parameters
@@ -39,13 +42,16 @@ def describe(setup: Setup) -> str:
     seconds, peak_bytes = _probe(setup, distiller)
     config, accelerator, schedule = setup.config, setup.accelerator, setup.schedule
     num_rows = len(setup.blocks.train) if setup.privacy is None else setup.privacy.num_documents
-    num_epochs = schedule.max_steps * schedule.rows_per_step / num_rows
-    sequences = f"{config.train.global_batch_size} sequences ({num_epochs:.2f} epochs)"
+    sequences = f"{config.train.global_batch_size} sequences"
+    if setup.stream is None:
+        num_epochs = schedule.max_steps * schedule.rows_per_step / num_rows
+        sequences += f" ({num_epochs:.2f} epochs)"
     num_timed, timed = schedule.micro_steps, "micro-step"
     if setup.privacy is not None:
         sequences = f"{schedule.rows_per_step} documents on average ({num_epochs:.2f} passes)"
         num_timed, timed = math.ceil(schedule.rows_per_step / accelerator.num_processes), "document"
-    rows = _describe_data(setup) | {
+    about = _describe_data(setup) if setup.stream is None else _describe_stream(setup, setup.stream, seconds)
+    rows = about | {
         "teacher": _describe_teacher(setup),
         "student": _describe_student(setup),
         "start loss": _describe_start(setup, distiller),
@@ -61,6 +67,29 @@ def describe(setup: Setup) -> str:
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _describe_stream(setup: Setup, stream: BlockStream, seconds: float) -> dict[str, str]:
+    """What is known of a text that is read as a stream, and how many cores prepare it as fast as steps read it.
+
+    seconds: per micro-step.
+    """
+    data, heldout = setup.config.data, setup.blocks.info["heldout"]
+    alone = dataclasses.replace(stream, data=replace(data, num_proc=1))
+    started = time.perf_counter()
+    with contextlib.closing(alone.blocks(0)) as blocks:
+        next(blocks)  # a window has been prepared
+    per_second = stream.blocks_per_window / (time.perf_counter() - started)
+    needed = setup.schedule.rows_per_micro / seconds
+    return {
+        "corpus": ", ".join(filter(None, (data.path, describe_files(data.path)))),
+        "documents": f"read as a stream, divided among {stream.num_processes} processes; {heldout['num_documents']:,} "
+        "held out",
+        "blocks": f"of at most {data.seq_len} tokens, prepared while the run reads them, shuffled within "
+        f"{stream.blocks_per_window:,}; {heldout['num_blocks']:,} held out",
+        "preparation": f"{per_second:,.0f} blocks per second and core; a process reads {needed:,.0f} per second, so "
+        f"set data.num_proc ({data.num_proc}) to {math.ceil(needed / per_second)} or more",
+    }
 
 
 def _describe_data(setup: Setup) -> dict[str, str]:
@@ -133,10 +162,15 @@ def _probe(setup: Setup, distiller: Distiller) -> tuple[float, float]:
     every_micro_batch = setup.schedule._replace(num_samples=None, rows_per_step=setup.schedule.rows_per_micro)
     if setup.privacy is not None:  # each document is read alone
         every_micro_batch = every_micro_batch._replace(rows_per_step=1, rows_per_micro=1)
-    indices = training_indices(every_micro_batch, len(setup.blocks.train), config.seed, 0, 0, 1)
     scale = torch.ones((), device=device)
     durations = []
-    loader: Iterable[PairedBatch] = batches(setup.blocks.train, indices, config.data.seq_len)
+    loader: Iterable[PairedBatch]
+    if setup.stream is None:
+        indices = training_indices(every_micro_batch, len(setup.blocks.train), config.seed, 0, 0, 1)
+        loader = batches(setup.blocks.train, indices, config.data.seq_len)
+    else:
+        rows_per_micro = setup.schedule.rows_per_micro
+        loader = batches_in_order(setup.stream.blocks(0), rows_per_micro, config.data.seq_len)
     if setup.privacy is not None:
         loader = (batch.trimmed() for batch in loader)
     for micro_batch in itertools.islice(scored_batches(loader, config, device), NUM_PROBE_MICRO_STEPS):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from distill.config import OptimConfig
+from distill.data.stream import BlockStream
 from distill.loss.distiller import Distiller
 from distill.run.compile_loss import compiled
 from distill.run.launch import checkpoint_activations, prepare, prepare_unwrapped, shard_teacher
@@ -50,12 +51,15 @@ class TrainState:
 
 
 class Learner(NamedTuple):
-    """model: the `Distiller`, wrapped for all processes. optimizer: prepared by accelerate."""
+    """model: the `Distiller`, wrapped for all processes. optimizer: prepared by accelerate. stream: the run's, whose
+    place in the text is a part of checkpoints.
+    """
 
     model: torch.nn.Module
     optimizer: Any
     scheduler: Any
     state: TrainState
+    stream: BlockStream | None = None
 
 
 def build_learner(setup: Setup) -> Learner:
@@ -69,7 +73,7 @@ def build_learner(setup: Setup) -> Learner:
         model, optimizer = distiller, prepare_unwrapped(setup.accelerator, distiller, optimizer)
     begin_state(optimizer.optimizer)
     scheduler = build_scheduler(setup.config.optim, optimizer, setup.schedule.max_steps)
-    return Learner(model, optimizer, scheduler, TrainState())
+    return Learner(model, optimizer, scheduler, TrainState(), setup.stream)
 
 
 def place_teacher(setup: Setup) -> None:

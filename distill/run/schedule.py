@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +80,12 @@ def training_indices(
                 micro.append(int(order[index]) if num_samples is None or sample < num_samples else -1)
             yield micro
         position += step_size
+
+
+def stream_indices(schedule: Schedule, start_step: int, num_processes: int) -> Iterator[list[int]]:
+    """As `training_indices`, for a run whose processes each read a stream of blocks of their own, numbered in order."""
+    for start in count(start_step * schedule.rows_per_step // num_processes, schedule.rows_per_micro):
+        yield list(range(start, start + schedule.rows_per_micro))
 
 
 def build_scheduler(optim: OptimConfig, optimizer: Any, max_steps: int) -> Any:

@@ -12,7 +12,10 @@ from augment.lexicon import Lexicon, load_lexicon
 from distill.config import RunConfig
 from distill.data.blocks import Blocks, prepare_blocks, sources
 from distill.data.folders import check_apart, check_only_text
+from distill.data.pairing import pairing_settings
 from distill.data.separators import separators_of, start_of_documents
+from distill.data.split import substitution
+from distill.data.stream import BlockStream
 from distill.hub import CARD, check_upload, pinned
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
@@ -28,14 +31,22 @@ from distill.run.launch import build_accelerator, on_main
 from distill.run.private.lineage import Ancestor, ancestors_of
 from distill.run.private.plan import PrivacyPlan, check_launch, check_student, make_plan
 from distill.run.samples import check_prompts
-from distill.run.schedule import Schedule, accumulation_steps, plan_schedule, training_indices, warmup_warning
+from distill.run.schedule import (
+    Schedule,
+    accumulation_steps,
+    plan_schedule,
+    stream_indices,
+    training_indices,
+    warmup_warning,
+)
 from distill.run.tracking import check_trackers
 from distill.settings import replace
 
 
 class Setup(NamedTuple):
     """A run before its first step. classes: None if the objective needs none. privacy: None if nothing is promised.
-    ancestors: of a private run, the models that it starts from.
+    ancestors: of a private run, the models that it starts from. stream: of this process, with data.streaming; `blocks`
+    then are the held-out ones only.
     """
 
     config: RunConfig
@@ -46,6 +57,7 @@ class Setup(NamedTuple):
     schedule: Schedule
     privacy: PrivacyPlan | None = None
     ancestors: tuple[Ancestor, ...] = ()
+    stream: BlockStream | None = None
 
     @property
     def objective(self) -> Objective:
@@ -55,6 +67,8 @@ class Setup(NamedTuple):
     def block_indices(self, step: int) -> Iterator[list[int]]:
         """The block numbers of this process's micro-batches, from the optimizer step after `step` on."""
         rank, num_processes = self.accelerator.process_index, self.accelerator.num_processes
+        if self.stream is not None:
+            return stream_indices(self.schedule, step, num_processes)
         return training_indices(self.schedule, len(self.blocks.train), self.config.seed, step, rank, num_processes)
 
 
@@ -87,7 +101,15 @@ def set_up(config: RunConfig) -> Setup:
         check_student(models.student)
         ancestors = on_main(accelerator, lambda: ancestors_of(config, sources(config.data, lexicon)["corpus"]))
     blocks = prepare_blocks(
-        config.data, config.augment, lexicon, models.tokenizer, config.seed, models.num_ids, config.canaries, is_private
+        config.data,
+        config.augment,
+        lexicon,
+        models.tokenizer,
+        config.seed,
+        models.num_ids,
+        config.canaries,
+        is_private,
+        heldout_blocks=config.train.eval_blocks if config.data.streaming else None,
     )
     if config.data.mask_documents:
         for model in models.distinct:
@@ -100,7 +122,23 @@ def set_up(config: RunConfig) -> Setup:
     plan = on_main(accelerator, lambda: make_plan(config, num_rows, schedule)) if is_private else None
     if warning := warmup_warning(config.optim, schedule.max_steps):
         accelerator.print(warning)
-    return Setup(config, accelerator, models, classes, blocks, schedule, plan, tuple(ancestors))
+    stream = open_stream(config, accelerator, models, lexicon, schedule) if config.data.streaming else None
+    return Setup(config, accelerator, models, classes, blocks, schedule, plan, tuple(ancestors), stream)
+
+
+def open_stream(
+    config: RunConfig, accelerator: Accelerator, models: RunModels, lexicon: Lexicon, schedule: Schedule
+) -> BlockStream:
+    """The stream of this process's training blocks."""
+    return BlockStream(
+        data=config.data,
+        pairing=pairing_settings(config.data, lexicon, models.tokenizer, models.num_ids),
+        is_substituted=substitution(config.augment, config.seed),
+        seed=config.seed,
+        rank=accelerator.process_index,
+        num_processes=accelerator.num_processes,
+        blocks_per_step=schedule.rows_per_step // accelerator.num_processes,
+    )
 
 
 def pin_revisions(config: RunConfig, accelerator: Accelerator) -> RunConfig:

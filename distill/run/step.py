@@ -19,7 +19,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from distill.config import RunConfig
-from distill.data.batches import CPU, PairedBatch, batches, prefetched
+from distill.data.batches import CPU, PairedBatch, batches, batches_in_order, prefetched
 from distill.loss.fused import LossTerms, Objective
 from distill.loss.positions import ScoredBatch, find_positions
 from distill.run.interrupt import SIGNALS, first_signal
@@ -80,8 +80,13 @@ def train_step(
 def steps_of(setup: Setup, step: int) -> Generator[list[ScoredBatch], None, None]:
     """This process's micro-batches of each optimizer step after `step`, which a background thread loads ahead."""
     config, device = setup.config, setup.accelerator.device
-    indices = setup.block_indices(step)
-    loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
+    loader: Iterable[PairedBatch]
+    if setup.stream is None:
+        indices = setup.block_indices(step)
+        loader = batches(setup.blocks.train, indices, config.data.seq_len, setup.blocks.states, device)
+    else:
+        rows_per_micro = setup.schedule.rows_per_micro
+        loader = batches_in_order(setup.stream.blocks(step), rows_per_micro, config.data.seq_len, device)
     stream = prefetched(scored_batches(loader, config, device), setup.schedule.micro_steps, device)
     while micro_batches := list(islice(stream, setup.schedule.micro_steps)):
         yield micro_batches
