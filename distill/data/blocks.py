@@ -112,6 +112,8 @@ def prepare_blocks(
     except Exception as error:  # damaged bytes fail in many ways
         reason = " ".join(str(error).split())
         raise ValueError(f"the cached blocks in {folder} cannot be read ({reason}); remove that folder") from error
+    if heldout_blocks is not None:
+        info["blocks_version"] = BLOCKS_VERSION  # a stream is no other one when it resumes
     recorded = ("corpus", "heldout_corpus", "lexicon", "chat_template")
     info |= {name: value for name, value in identity.items() if name in recorded}
     none = next(iter(sides.values())).select([])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from datasets import Dataset, DatasetDict, IterableDataset, load_from_disk
+from datasets.iterable_dataset import ExamplesIterable
 from filelock import FileLock
 
 from augment.files.lfs import check_is_no_pointer
@@ -91,26 +92,28 @@ def row_stream(config: DataConfig, heldout: bool = False) -> RowStream:
     local = _local(path, names)
     if local is None:
         what, hub = _hub(path)
-        rows = stream_hub_dataset(what, hub, config.subset, split)
-        read = partial(hub_rows, what, hub)
+        rows, read = stream_hub_dataset(what, hub, config.subset, split), partial(hub_rows, what, hub)
         column_names = rows.column_names or list(next(read(rows), {}))
-    elif _is_saved_dataset(local):
+        columns, of_row = _columns(column_names, path, config, names)
+        return RowStream(rows.select_columns(columns), read, partial(_placed_document, path, of_row))
+    if _is_saved_dataset(local):
         table = _saved_dataset(local, path, split, names)
-        rows, read, column_names = table.to_iterable_dataset(), iter, table.column_names
-    else:
-        of_files = partial(_documents_of_files, config=config, split=split, names=names)
-        rows = IterableDataset.from_generator(of_files, gen_kwargs={"files": [str(file) for file in _files(local)]})
-        return RowStream(rows, iter, itemgetter(_DOCUMENT))
-    columns, of_row = _columns(column_names, path, config, names)
-    return RowStream(rows.select_columns(columns), read, partial(_placed_document, path, of_row))
+        columns, of_row = _columns(table.column_names, path, config, names)
+        rows = table.select_columns(columns).to_iterable_dataset()
+        return RowStream(rows, iter, partial(_placed_document, path, of_row))
+    of_files = partial(_rows_of_files, config=config, split=split, names=names)
+    # not IterableDataset.from_generator: it needs a cache that can be written, and leaves lock files there
+    rows = IterableDataset(ExamplesIterable(of_files, {"files": [str(file) for file in _files(local)]}))
+    return RowStream(rows, iter, itemgetter(_DOCUMENT))
 
 
-def _documents_of_files(
+def _rows_of_files(
     files: list[str], config: DataConfig, split: str, names: SettingNames
-) -> Iterator[dict[str, Document]]:
+) -> Iterator[tuple[str, dict[str, Document]]]:
+    """A row for each document, with a key that `datasets` asks for."""
     for file in files:
         for document in _read(config, file, split, names):
-            yield {_DOCUMENT: document}
+            yield file, {_DOCUMENT: document}
 
 
 def read_labelled_documents(config: DataConfig, label_field: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import count, islice
 from typing import Any, NamedTuple
@@ -69,7 +69,7 @@ class BlockStream:
         """How many blocks are shuffled together."""
         return max(1, TOKENS_PER_WINDOW // self.data.seq_len)
 
-    def blocks(self, step: int) -> Iterator[PairedExample]:
+    def blocks(self, step: int) -> Generator[PairedExample]:
         """The blocks from the optimizer step after `step` on; they never end.
 
         `step` is 0 or that of the state that was loaded. Close the generator to end the processes that pair. Raises
@@ -99,7 +99,7 @@ class BlockStream:
         """Go on where the stream that gave this state was, in place."""
         self._begins = {state["window"]: Place(**state["place"])}
 
-    def _in_order(self, place: Place) -> Iterator[tuple[PairedExample, Place]]:
+    def _in_order(self, place: Place) -> Generator[tuple[PairedExample, Place]]:
         """The blocks after a place in the order of the text, each with the place where it ends."""
         while True:
             end = None

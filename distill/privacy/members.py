@@ -53,6 +53,11 @@ def read_run(folder: Path, corpus: str | None) -> RunConfig:
             f"{folder} was trained on rows (data.format: {config.data.format}), but the audit reads plain text; audit "
             "a run on plain text instead"
         )
+    if config.data.streaming:
+        raise ValueError(
+            f"{folder} has read its text as a stream (data.streaming), so it is not known which documents its steps "
+            "have read; audit a run with data.streaming=false instead"
+        )
     return config if corpus is None else replace(config, data=replace(config.data, path=corpus))
 
 

@@ -146,8 +146,11 @@ def model_card(
     assert config.provenance is not None
     teacher = "none (plain language modelling)" if config.teacher is None else f"`{config.teacher.path}`"
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
-    perturb, data, tokens = config.perturb, config.provenance["data"]["train"], f", {state.tokens_seen} scored tokens"
-    counts = f" ({data['num_documents']} documents, {data['num_pairs']} of them with a counterfactual)"
+    perturb, data, tokens = config.perturb, config.provenance["data"], f", {state.tokens_seen} scored tokens"
+    counts = " (read as a stream)"
+    if not config.data.streaming:
+        train = data["train"]
+        counts = f" ({train['num_documents']} documents, {train['num_pairs']} of them with a counterfactual)"
     if promise is not None:
         counts, tokens = "", ""
     return f"""{FRONT_MATTER}# A student distilled with Evenhand
