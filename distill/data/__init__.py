@@ -12,5 +12,6 @@ pieces.py         which blocks belong to which document?
 blocks.py         where are prepared blocks kept, and how are they built?
 block_files.py    how do blocks lie in files?
 sample.py         what are a few blocks from all over a text?
+stream.py         how are blocks prepared while a run reads them?
 batches.py        how do blocks become batches of tensors?
 """

@@ -91,8 +91,9 @@ class BlockStream:
         Call it when the blocks of these steps have been read, and for no earlier step afterwards.
         """
         number = step * self.blocks_per_step // self.blocks_per_window
-        for earlier in [window for window in self._begins if window < number]:
-            del self._begins[earlier]
+        for window in list(self._begins):  # a copy: the thread that loads ahead adds to it
+            if window < number:
+                del self._begins[window]
         return {"window": number, "place": self._begins[number]._asdict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
