@@ -14,7 +14,6 @@ from distill.loss_config import LossConfig, PerturbConfig
 from distill.model_config import StudentConfig, TeacherConfig
 from distill.privacy_config import PrivacyConfig, check_private
 from distill.settings import LocalPath, Momentum, NonNegative, Positive, PositiveCount, Proportion, Seed, section
-from distill.streaming_config import check_streaming
 
 
 @section
@@ -254,8 +253,6 @@ class RunConfig:
             for key in ("global_batch_size", "micro_batch_size"):
                 if getattr(self.train, key) % 2:
                     raise ValueError(f"train.{key} is odd, but augment.mode `augment` trains pairs: make it even")
-        if self.data.streaming:
-            check_streaming(self)
         if self.privacy is not None:
             check_private(self)
         return self

@@ -22,7 +22,6 @@ BASE = (
         "distill.loss_config",
         "distill.model_config",
         "distill.privacy_config",
-        "distill.streaming_config",
         "distill.settings",
         "distill.files",
         "distill.hardware",

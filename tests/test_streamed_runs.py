@@ -69,6 +69,12 @@ def test_a_dry_run_says_how_many_cores_prepare_the_stream(command, tmp_path, cap
     assert not (tmp_path / "run").exists()
 
 
+def test_what_needs_the_whole_text_is_refused_before_anything_is_read(command, tmp_path):
+    with pytest.raises(ValueError, match="data.max_documents cannot be combined with data.streaming: processes divide"):
+        train.main([*command, "data.max_documents=5", "data.path=none.jsonl"])
+    assert not (tmp_path / "run").exists() and not (tmp_path / "cache").exists()
+
+
 def test_a_failed_step_names_the_block_of_the_stream(command):
     with pytest.raises(FloatingPointError, match=r"no block fails alone; the step read \[0, 1, 2, 3\] on process 0"):
         train.main([*command, "optim.grad_norm_limit=1e-9"])

@@ -15,7 +15,7 @@ from distill.data.folders import check_apart, check_only_text
 from distill.data.pairing import pairing_settings
 from distill.data.separators import separators_of, start_of_documents
 from distill.data.split import substitution
-from distill.data.stream import BlockStream
+from distill.data.stream import BlockStream, check_streaming
 from distill.hub import CARD, check_upload, pinned
 from distill.loss.fused import Objective
 from distill.loss.gender_classes import GenderClasses, gender_classes
@@ -78,6 +78,7 @@ def set_up(config: RunConfig) -> Setup:
     Raises ValueError or OSError with one message for what does not fit or is missing. Cheap checks come first.
     """
     check_trackers(config.train.trackers)
+    check_streaming(config)
     check_upload("train.push_to_hub", config.train.push_to_hub)
     corpora = {"data.path": config.data.path, "data.heldout_path": config.data.heldout_path}
     check_only_text(corpora)

@@ -14,17 +14,25 @@ import pytest
 from datasets import Dataset
 
 from augment.lexicon import load_lexicon
-from distill.config import AugmentConfig, DataConfig
+from distill.config import AugmentConfig, DataConfig, RunConfig
 from distill.data import blocks as blocks_module
 from distill.data import stream as stream_module
 from distill.data.blocks import Blocks, prepare_blocks
 from distill.data.pairing import in_parts, pairing_settings
 from distill.data.split import substitution
-from distill.data.stream import BlockStream
+from distill.data.stream import BlockStream, check_streaming
+from distill.settings import load_config
 
 LEXICON = load_lexicon()
 SUBSTITUTE = AugmentConfig(mode="substitute")
 NUM_ROWS = 60
+MINIMAL = """
+run_dir: runs/x
+data: {path: corpus.txt, streaming: true}
+teacher: {path: some/teacher}
+student: {layers: [0, 2]}
+train: {max_steps: 10}
+"""
 
 
 @pytest.fixture
@@ -173,6 +181,30 @@ def test_what_cannot_be_read_is_named(texts, tmp_path, tokenizer):
     pages.save_to_disk(tmp_path / "pages")
     with pytest.raises(ValueError, match=r"pages has no column 'text' \(it has page\); set data.text_field"):
         streamed(open_stream(config(str(tmp_path / "pages"), tmp_path), tokenizer), 1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.max_steps=null", "train.epochs=1"], "train.epochs cannot .*; set train.max_steps, and train.epochs"),
+        (["data.max_documents=5"], "data.max_documents cannot .*; give a shorter text, or leave it out"),
+        (["teacher.targets=cached"], "teacher.targets cannot .*; set it to `online`"),
+        (["student.layers=auto", "student.keep=2"], "student.layers cannot .*; choose with `evenhand layers`, and"),
+        (["canaries={count: 4}"], "canaries cannot .*; leave them out"),
+        (["privacy={epsilon: 1}", "optim.max_grad_norm=0"], "privacy cannot .*; set data.streaming to false"),
+        (
+            ["federated={clients: {by: gender, count: 4, alpha: 1}, clients_per_round: 2, local_steps: 5}"],
+            "federated cannot .*; set data.streaming to false",
+        ),
+    ],
+)
+def test_what_needs_the_whole_text_is_refused(overrides, message, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(MINIMAL)
+    check_streaming(load_config(RunConfig, file))
+    with pytest.raises(ValueError, match=message):
+        check_streaming(load_config(RunConfig, file, overrides))
+    check_streaming(load_config(RunConfig, file, ["data.streaming=false", "teacher.targets=cached"]))
 
 
 @pytest.mark.slow
