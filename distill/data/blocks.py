@@ -218,7 +218,7 @@ def _write_part(
     with closing(pair_all(islice(documents, num_done, None), pairing, num_proc)) as paired:
         about = f"pairing the {stem.name} text"
         bar = tqdm(paired, about, None, False, initial=num_done, unit=" documents", unit_scale=True)
-        for shard in shards(iter(bar)):
+        for shard in () if _is_full(done, limit) else shards(iter(bar)):
             counts: Counter[str] = Counter()
             flagged = ((document, is_substituted(document.pair.original)) for document in shard)
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
@@ -230,7 +230,7 @@ def _write_part(
             if apart:
                 write_num_pieces(file, num_pieces)
             write_text(file.with_suffix(".json"), json.dumps(done[-1]))
-            if limit is not None and num_blocks + done[-1]["num_blocks"] >= limit:
+            if _is_full(done, limit):
                 break
     if sum(counts["num_blocks"] for counts in done) == 0:
         raise ValueError(
@@ -238,6 +238,11 @@ def _write_part(
             "data.heldout_path"
         )
     return {key: sum(counts[key] for counts in done) for key in done[0]}
+
+
+def _is_full(done: list[dict[str, int]], limit: int | None) -> bool:
+    """Whether the shards that are written, of these counts, hold all `limit` blocks. An interrupted build may."""
+    return limit is not None and sum(counts["num_blocks"] for counts in done) >= limit
 
 
 def shards(documents: Iterator[PairedDocument], num_characters: int = 0) -> Iterator[Iterator[PairedDocument]]:

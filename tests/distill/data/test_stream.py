@@ -170,6 +170,19 @@ def test_only_the_first_held_out_blocks_are_kept(texts, tmp_path, tokenizer):
     assert checksums(more.heldout) == checksums(whole.heldout)
 
 
+def test_an_interrupted_build_of_the_held_out_blocks_is_finished(texts, tmp_path, tokenizer):
+    """It was interrupted between the shard with the last block and its info.json."""
+    data = replace(corpus("jsonl", texts, tmp_path), streaming=True)
+    few = cached_blocks(data, tokenizer, heldout_blocks=3)
+    (info,) = (tmp_path / "cache").glob("*/info.json")
+    info.unlink()
+    info.parent.rename(info.parent.with_name(info.parent.name + ".partial"))
+    again = cached_blocks(data, tokenizer, heldout_blocks=3)
+    assert checksums(again.heldout) == checksums(few.heldout)
+    assert again.info == few.info
+    assert len(list((tmp_path / "cache").rglob("heldout-*.arrow"))) == 1
+
+
 def test_what_cannot_be_read_is_named(texts, tmp_path, tokenizer):
     few = config(write_jsonl(tmp_path / "few.jsonl", [{"text": texts[0]}]), tmp_path, heldout_path="other")
     with pytest.raises(ValueError, match=r"few.jsonl has no document for process 1 of 2; give more text, or launch"):
