@@ -42,8 +42,8 @@ BOUND = (
 )
 BOUND_OF_PROMISE = (
     "A lower bound of epsilon is what these attacks prove, and what is promised is an upper bound. A bound below the "
-    "promise is no proof of it: a better attack may prove more. Each bound is made so strict that all that are compared "
-    "with the promise hold together at the confidence of the intervals."
+    "promise is no proof of it: a better attack may prove more. Each bound is made so strict that all which are "
+    "compared with the promise hold together at the confidence of the intervals."
 )
 WHITE_BOX = (
     "White-box canaries are records of which the audit knows everything: their gradient, and in which steps they were. "
