@@ -224,15 +224,14 @@ def _write_part(
             file = stem.with_name(f"{stem.name}-{len(done):05d}.arrow")
             counted, num_pieces = _count(flagged, counts), list[int]()
             blocks = pack_apart(counted, data.seq_len, num_pieces) if apart else pack(counted, data.seq_len)
-            num_blocks = sum(counts["num_blocks"] for counts in done)
-            blocks = islice(blocks, None if limit is None else limit - num_blocks)
+            blocks = islice(blocks, None if limit is None else limit - _num_blocks(done))
             done.append(write_blocks(file, blocks, data.format != "text") | counts)
             if apart:
                 write_num_pieces(file, num_pieces)
             write_text(file.with_suffix(".json"), json.dumps(done[-1]))
             if _is_full(done, limit):
                 break
-    if sum(counts["num_blocks"] for counts in done) == 0:
+    if _num_blocks(done) == 0:
         raise ValueError(
             f"the {stem.name} part of corpus {data.path} is empty; give more text, another data.heldout_fraction or a "
             "data.heldout_path"
@@ -242,7 +241,12 @@ def _write_part(
 
 def _is_full(done: list[dict[str, int]], limit: int | None) -> bool:
     """Whether the shards that are written, of these counts, hold all `limit` blocks. An interrupted build may."""
-    return limit is not None and sum(counts["num_blocks"] for counts in done) >= limit
+    return limit is not None and _num_blocks(done) >= limit
+
+
+def _num_blocks(done: list[dict[str, int]]) -> int:
+    """The blocks in the shards that are written, of these counts."""
+    return sum(counts["num_blocks"] for counts in done)
 
 
 def shards(documents: Iterator[PairedDocument], num_characters: int = 0) -> Iterator[Iterator[PairedDocument]]:
