@@ -35,15 +35,10 @@ def stream_hub_dataset(what: str, hub: HubName, subset: str | None, split: str) 
 
 def hub_rows(what: str, hub: HubName, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rows, as they come from the hub. Raises as `load_hub_dataset` if one does not."""
-    iterator = iter(rows)
-    while True:
-        try:
-            row = next(iterator, None)
-        except Exception as error:
-            raise failure(what, error, hub) from error
-        if row is None:
-            return
-        yield row
+    try:
+        yield from rows
+    except Exception as error:
+        raise failure(what, error, hub) from error
 
 
 def _load(name: str, subset: str | None, split: str, revision: str | None) -> Dataset:
