@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from distill.settings import Positive, section
+from distill.settings import Positive, check_none_set, section
 
 Delta = Annotated[float, Field(gt=0, lt=1)]
 LARGEST_EPSILON = 50.0
@@ -104,9 +104,7 @@ def check_private(run: Any) -> None:
             "each process reads its own number of documents in a step; set it to false",
         ),
     }
-    for key, (is_set, why) in forbidden.items():
-        if is_set:
-            raise ValueError(f"{key} cannot be combined with privacy: {why}")
+    check_none_set("privacy", forbidden)
     if run.privacy and run.privacy.teacher_budget != "public":
         if not (run.teacher or run.student.checkpoint):
             raise ValueError("privacy.teacher_budget is set, but there is no teacher and no checkpoint; leave it out")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os.path
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
@@ -104,6 +104,16 @@ def validate(schema: type[T], settings: dict[str, Any]) -> T:
         return TypeAdapter(schema).validate_python(settings)
     except ValidationError as error:
         raise ValueError("\n".join(_explain(schema, fault) for fault in error.errors())) from None
+
+
+def check_none_set(beside: str, forbidden: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise ValueError for the first setting that is set and cannot be combined with `beside`.
+
+    forbidden: whether each setting is set, and the reason with its remedy.
+    """
+    for key, (is_set, why) in forbidden.items():
+        if is_set:
+            raise ValueError(f"{key} cannot be combined with {beside}: {why}")
 
 
 def replace(config: T, **changes: Any) -> T:

@@ -28,6 +28,7 @@ from distill.data.documents import Document
 from distill.data.packing import PairedDocument, PairedExample, pack_on
 from distill.data.pairing import in_parts, pair_all
 from distill.data.split import is_heldout
+from distill.settings import check_none_set
 
 TOKENS_PER_WINDOW = 2**18
 
@@ -180,6 +181,4 @@ def check_streaming(run: RunConfig) -> None:
             "clients have whole documents of their own, in a cache; set data.streaming to false",
         ),
     }
-    for key, (is_set, why) in forbidden.items():
-        if is_set:
-            raise ValueError(f"{key} cannot be combined with data.streaming: {why}")
+    check_none_set("data.streaming", forbidden)
